@@ -1,0 +1,59 @@
+/**
+ * Getting a device from the browser or from Deno, and describing it to the
+ * planner.
+ *
+ * @module
+ */
+import { type DeviceProfile, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+
+/** This machine offers no WebGPU adapter, or would not give a device. */
+export class NoDeviceError extends Error {
+  override name = "NoDeviceError";
+}
+
+/** A device with its description. */
+export interface AcquiredDevice {
+  readonly device: GPUDevice;
+  readonly profile: DeviceProfile;
+  /** Whether the adapter is a CPU in disguise. */
+  readonly software: boolean;
+}
+
+/** How to ask for a device. */
+export interface AcquireOptions {
+  /** `adapter`: everything it has. `default`: no more than the specification promises. */
+  readonly limits?: "adapter" | "default";
+}
+
+/**
+ * Asks for this machine's adapter and a device with its limits.
+ *
+ * @throws {NoDeviceError} when there is no adapter, or it gives no device.
+ */
+export async function acquireDevice(options: AcquireOptions = {}): Promise<AcquiredDevice> {
+  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw new NoDeviceError("No WebGPU adapter found on this machine");
+  const requiredLimits = options.limits === "default"
+    ? {}
+    : Object.fromEntries(LIMIT_NAMES.map((name) => [name, adapter.limits[name]]));
+  let device: GPUDevice;
+  try {
+    device = await adapter.requestDevice({ requiredLimits });
+  } catch (error) {
+    throw new NoDeviceError(`The WebGPU adapter gave no device: ${(error as Error).message}`);
+  }
+  const { description, vendor, architecture, isFallbackAdapter } = adapter.info;
+  // Deno lets a kernel use what the adapter has even where less was asked for,
+  // so the promised limits are taken from the specification, not from the device.
+  const source = options.limits === "default" ? SPECIFICATION_DEFAULTS.limits : device.limits;
+  return {
+    device,
+    software: isFallbackAdapter,
+    profile: {
+      name: description || `${vendor} ${architecture}`.trim() || "unnamed WebGPU adapter",
+      limits: Object.fromEntries(
+        LIMIT_NAMES.map((name) => [name, Math.min(source[name], Number.MAX_SAFE_INTEGER)]),
+      ) as DeviceProfile["limits"],
+    },
+  };
+}

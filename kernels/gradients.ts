@@ -1,0 +1,176 @@
+/**
+ * The gradients that follow from a window of logit gradients: two matrix
+ * products and a column sum, without atomics, so that results are the same from
+ * run to run.
+ *
+ * @module
+ */
+import { type Operand, product } from "./gemm.ts";
+import { KEPT_COUNT, keptRow } from "./logit.ts";
+import { loadQuad, storedType } from "./storage.ts";
+import { declarations, indent, type KernelContext, times } from "./wgsl.ts";
+import { workgroupSize } from "../planner/tile.ts";
+import { LINEAR_WORKGROUP } from "../planner/strategies/draft.ts";
+
+/** What is particular to one of the two products. */
+interface GradientProduct {
+  readonly title: string;
+  /** The stored matrix that the logit gradients are multiplied with. */
+  readonly stored: "hidden" | "weight";
+  readonly output: "grad_weight" | "grad_hidden";
+  /** Functions that the operands' loads call. */
+  readonly helpers: readonly string[];
+  readonly left: Operand;
+  readonly right: Operand;
+  /** Rows of the result and depth of the product, as run-time values. */
+  readonly rows: string;
+  readonly depth: string;
+  /** Row of the output for a row of the result. */
+  readonly outputRow: (row: string) => string;
+  /** Whether results add to what the output holds. */
+  readonly adds: string;
+}
+
+function gradientProduct(context: KernelContext, of: GradientProduct): string {
+  const { dispatch, schedule: { problem, logitStride } } = context;
+  const tile = dispatch.tile!;
+  const gemm = product(tile, of.left, of.right);
+  const { hidden } = problem;
+  const stores = times(tile.microRows, (i) =>
+    [
+      `if (first_row + ${gemm.row(i)} < rows) {`,
+      indent([
+        `let row = ${of.outputRow(`(first_row + ${gemm.row(i)})`)};`,
+        ...times(tile.microCols, (j) =>
+          `store(row, first_column + ${gemm.column(j)}, ${gemm.accumulator(i, j)}, adds);`),
+      ]),
+      `}`,
+    ].join("\n"));
+  return [
+    `// ${of.title}`,
+    declarations(dispatch, {
+      kept: "u32",
+      [of.stored]: storedType(problem),
+      logits: "vec4<f32>",
+      [of.output]: "f32",
+    }),
+    gemm.memory,
+    loadQuad(of.stored, problem),
+    ...of.helpers,
+    `fn store(row: u32, column: u32, value: f32, adds: bool) {
+  if (column < ${hidden}u) {
+    let at = row * ${hidden}u + column;
+    ${of.output}[at] = select(value, ${of.output}[at] + value, adds);
+  }
+}`,
+    `// Four logit gradients of the kept token at a position, from a column of the window on.
+fn load_logits(position: u32, column: u32, positions: u32) -> vec4<f32> {
+  if (position >= positions || column >= params.vocab) {
+    return vec4<f32>();
+  }
+  let quad = logits[position * ${logitStride / 4}u + (params.column + column) / 4u];
+  let left = params.vocab - column;
+  return select(vec4<f32>(), quad, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
+}`,
+    `@compute @workgroup_size(${workgroupSize(tile)})
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+${
+      indent([
+        `let kept_count = ${KEPT_COUNT};`,
+        `let rows = ${of.rows};`,
+        `let adds = ${of.adds};`,
+        `let first_row = group.y * ${tile.rows}u;`,
+        `let first_column = group.x * ${tile.cols}u;`,
+        `if (first_row >= rows) {`,
+        `  return;`,
+        `}`,
+        gemm.place,
+        gemm.sum(of.depth),
+        ...stores,
+      ])
+    }
+}
+`,
+  ].join("\n\n");
+}
+
+/** `dW = dzᵀ H` for a window: overwritten by the first token block, added to by the others. */
+export function weightGradient(context: KernelContext): string {
+  return gradientProduct(context, {
+    title: "weight-gradient: gradient of a window of the weight from one token block.",
+    stored: "hidden",
+    output: "grad_weight",
+    helpers: [
+      `// Four elements of the hidden state of the kept token at a position.
+fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
+  if (position >= positions) {
+    return vec4<f32>();
+  }
+  return load_hidden(${keptRow(context, "position")}, quad);
+}`,
+    ],
+    left: {
+      layout: "outer",
+      load: (depth, quad) => `load_logits(${depth}, first_row + 4u * (${quad}), kept_count)`,
+    },
+    right: {
+      layout: "outer",
+      load: (depth, quad) => `load_kept(${depth}, first_column / 4u + ${quad}, kept_count)`,
+    },
+    rows: "params.vocab",
+    depth: "kept_count",
+    outputRow: (row) => row,
+    adds: "params.first == 0u",
+  });
+}
+
+/** `dH += dz W` for a token block, from one window. */
+export function hiddenGradient(context: KernelContext): string {
+  return gradientProduct(context, {
+    title: "hidden-gradient: gradient of a token block's hidden states from one window.",
+    stored: "weight",
+    output: "grad_hidden",
+    helpers: [],
+    left: {
+      layout: "inner",
+      row: (local) => `first_row + ${local}`,
+      load: (row, quad) => `load_logits(${row}, 4u * (${quad}), kept_count)`,
+    },
+    right: {
+      layout: "outer",
+      load: (depth, quad) =>
+        `load_weight(min(${depth}, params.vocab - 1u), first_column / 4u + ${quad})`,
+    },
+    rows: "kept_count",
+    depth: "params.vocab",
+    outputRow: (row) => keptRow(context, row),
+    adds: "true",
+  });
+}
+
+/** `db = sum of dz over tokens` for a window. */
+export function biasGradient(context: KernelContext): string {
+  const { dispatch, schedule: { logitStride } } = context;
+  return `// bias-gradient: gradient of a window of the bias from one token block.
+
+${declarations(dispatch, { kept: "u32", logits: "f32", grad_bias: "f32" })}
+
+@compute @workgroup_size(${LINEAR_WORKGROUP})
+fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
+  let column = invocation.x;
+  if (column >= params.vocab) {
+    return;
+  }
+  let kept_count = ${KEPT_COUNT};
+  var sum = 0f;
+  for (var position = 0u; position < kept_count; position++) {
+    sum += logits[position * ${logitStride}u + params.column + column];
+  }
+  let id = params.vocab_start + column;
+  grad_bias[id] = select(grad_bias[id] + sum, sum, params.first == 1u);
+}
+`;
+}

@@ -1,0 +1,88 @@
+/**
+ * From the sum of a dot product to a logit, and from a logit to its gradient:
+ * the only place that knows bias, scale, softcap and the four coefficients.
+ *
+ * @module
+ */
+import { COEFFICIENT_ROWS, keptHeader, tokenStride, wantsEntropy } from "../planner/strategies/layout.ts";
+import type { Problem } from "../planner/problem.ts";
+import { binds, type KernelContext, literal, LOG2E } from "./wgsl.ts";
+
+/** Bias of a vocabulary id, or nothing to add. */
+export function biasOf(context: KernelContext, id: string): string {
+  return binds(context.dispatch, "bias") ? `bias[${id}]` : "0f";
+}
+
+/** Weight of a vocabulary id in the smoothing term. */
+export function smoothingWeightOf(context: KernelContext, id: string): string {
+  return binds(context.dispatch, "class_weight") ? `class_weight[${id}]` : "1f";
+}
+
+/** `logit_of(sum, bias)`: `z = capped(scale * (sum + bias))`. */
+export function logitFunction({ logitScale, softcap, bias }: Problem): string {
+  const raw = bias ? "(sum + bias_of_id)" : "sum";
+  const scaled = logitScale === 1 ? raw : `${raw} * ${literal(logitScale)}`;
+  if (softcap === undefined) {
+    return `fn logit_of(sum: f32, bias_of_id: f32) -> f32 {\n  return ${scaled};\n}`;
+  }
+  // WGSL's tanh may overflow for large arguments; this form only ever shrinks.
+  return `fn logit_of(sum: f32, bias_of_id: f32) -> f32 {
+  let ratio = ${scaled} * ${literal(1 / softcap)};
+  let shrunk = exp2(abs(ratio) * ${literal(-2 * Math.LOG2E)});
+  return sign(ratio) * ${literal(softcap)} * (1f - shrunk) / (1f + shrunk);
+}`;
+}
+
+/**
+ * `gradient_of(z, id, weight, token)`: the gradient of the reduced loss by the
+ * sum of the dot product, `dz = p (a + c z) + b [v = y] + d u` through softcap
+ * and scale. `token` is the struct that {@linkcode coefficientsFunction} gives.
+ */
+export function gradientFunction(problem: Problem): string {
+  const { logitScale, softcap, labelSmoothing } = problem;
+  const slope = wantsEntropy(problem) ? "(token.a + token.c * z)" : "token.a";
+  const chain = [
+    ...(softcap === undefined
+      ? []
+      : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
+    ...(logitScale === 1 ? [] : [literal(logitScale)]),
+  ];
+  return `fn gradient_of(z: f32, id: u32, weight_of_id: f32, token: Coefficients) -> f32 {
+  let p = exp2((z - token.lse) * ${LOG2E});
+  let dz = p * ${slope} + select(0f, token.b, id == token.id_of_target)${
+    labelSmoothing > 0 ? " + token.d * weight_of_id" : ""
+  };
+  return ${["dz", ...chain].join(" * ")};
+}`;
+}
+
+/** The struct `Coefficients` and `coefficients_of(position)` that reads it. */
+export function coefficientsFunction(problem: Problem): string {
+  const stride = tokenStride(problem);
+  const fields = COEFFICIENT_ROWS.map((name, row) => {
+    const word = `coefficients[${row * stride}u + position]`;
+    return name === "target" ? word : `bitcast<f32>(${word})`;
+  });
+  return `struct Coefficients {
+  a: f32,
+  b: f32,
+  c: f32,
+  d: f32,
+  lse: f32,
+  id_of_target: u32,
+}
+
+fn coefficients_of(position: u32) -> Coefficients {
+  return Coefficients(
+    ${fields.join(",\n    ")},
+  );
+}`;
+}
+
+/** Tokens of the block that are not ignored; uniform across the workgroup. */
+export const KEPT_COUNT = "kept[params.block]";
+
+/** The row within its block of the kept token at a position within its block. */
+export function keptRow({ schedule }: KernelContext, position: string): string {
+  return `kept[${keptHeader(schedule.block.count)}u + params.token_start + ${position}]`;
+}

@@ -1,0 +1,37 @@
+/**
+ * WGSL for every kernel that a schedule can dispatch.
+ *
+ * @module
+ */
+import type { Dispatch, KernelName, Schedule } from "../planner/schedule.ts";
+import { formatTile } from "../planner/tile.ts";
+import { biasGradient, hiddenGradient, weightGradient } from "./gradients.ts";
+import { forward, logitGradient, project } from "./project.ts";
+import { rowStatistics, storedLogitGradient } from "./rows.ts";
+import { merge, reduce, selectTokens } from "./tokens.ts";
+import type { KernelContext } from "./wgsl.ts";
+
+const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string>> = {
+  "select-tokens": selectTokens,
+  forward,
+  project,
+  "row-statistics": rowStatistics,
+  merge,
+  reduce,
+  "logit-gradient": logitGradient,
+  "stored-logit-gradient": storedLogitGradient,
+  "weight-gradient": weightGradient,
+  "hidden-gradient": hiddenGradient,
+  "bias-gradient": biasGradient,
+};
+
+/** The WGSL of a dispatch, shared by all dispatches of its schedule with the same {@linkcode kernelKey}. */
+export function wgslOf(schedule: Schedule, dispatch: Dispatch): string {
+  return GENERATORS[dispatch.kernel]({ schedule, dispatch });
+}
+
+/** Tells the kernels of one schedule apart: dispatches with the same key run the same text. */
+export function kernelKey({ kernel, tile, bindings }: Dispatch): string {
+  const slots = bindings.map(({ slot }) => slot).join(",");
+  return `${kernel} ${tile ? formatTile(tile) : ""} ${slots}`;
+}

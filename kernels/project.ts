@@ -1,0 +1,228 @@
+/**
+ * Kernels around the projection `H Wᵀ`: `forward` folds the logits of a tile
+ * into online statistics, `project` stores them, `logit-gradient` stores the
+ * gradient with respect to them. They differ in their last lines only.
+ *
+ * @module
+ */
+import { type Product, product } from "./gemm.ts";
+import {
+  biasOf,
+  coefficientsFunction,
+  gradientFunction,
+  KEPT_COUNT,
+  keptRow,
+  logitFunction,
+  smoothingWeightOf,
+} from "./logit.ts";
+import { OnlineStatistics } from "./online.ts";
+import { loadQuad, storedType } from "./storage.ts";
+import { declarations, indent, type KernelContext, times } from "./wgsl.ts";
+import { workgroupSize } from "../planner/tile.ts";
+
+/** The product of a block's kept hidden states with a window of the weight. */
+function projection(context: KernelContext): Product {
+  const tile = context.dispatch.tile!;
+  // Rows past the end are clamped to the last one: their results are never used.
+  return product(tile, {
+    layout: "inner",
+    row: (local) => keptRow(context, `min(first_row + ${local}, kept_count - 1u)`),
+    load: (row, quad) => `load_hidden(${row}, ${quad})`,
+  }, {
+    layout: "inner",
+    row: (local) => `min(first_column + ${local}, params.vocab - 1u)`,
+    load: (row, quad) => `load_weight(${row}, ${quad})`,
+  });
+}
+
+/** Everything up to `main`, whose body is given. */
+function shader(
+  context: KernelContext,
+  title: string,
+  types: Record<string, string>,
+  functions: string[],
+  memory: string,
+  body: string[],
+): string {
+  const { dispatch, schedule: { problem } } = context;
+  return [
+    `// ${title}`,
+    declarations(dispatch, {
+      kept: "u32",
+      hidden: storedType(problem),
+      weight: storedType(problem),
+      bias: "f32",
+      class_weight: "f32",
+      ...types,
+    }),
+    memory,
+    loadQuad("hidden", problem),
+    loadQuad("weight", problem),
+    logitFunction(problem),
+    ...functions,
+    `@compute @workgroup_size(${workgroupSize(dispatch.tile!)})
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let kept_count = ${KEPT_COUNT};
+  let first_row = group.x * ${dispatch.tile!.rows}u;
+  if (first_row >= kept_count) {
+    return;
+  }
+${indent(body)}
+}
+`,
+  ].join("\n\n");
+}
+
+/** Projection, then online statistics per token; logits never leave the registers. */
+export function forward(context: KernelContext): string {
+  const { dispatch, schedule: { problem } } = context;
+  const tile = dispatch.tile!;
+  const gemm = projection(context);
+  const online = new OnlineStatistics(problem);
+  const rows = times(tile.microRows, (i) => i);
+  const lanesX = tile.cols / tile.microCols;
+  const lanesY = tile.rows / tile.microRows;
+  const columns = times(tile.microCols, (j) =>
+    [
+      `let column${j} = first_column + ${gemm.column(j)};`,
+      `let exists${j} = column${j} < params.vocab;`,
+      `let id${j} = params.vocab_start + column${j};`,
+      `let bias${j} = ${biasOf(context, `min(id${j}, params.vocab_start + params.vocab - 1u)`)};`,
+      ...(problem.labelSmoothing > 0
+        ? [
+          `let weight${j} = ${
+            smoothingWeightOf(context, `min(id${j}, params.vocab_start + params.vocab - 1u)`)
+          };`,
+        ]
+        : []),
+    ].join("\n"));
+  const fold = rows.map((i) =>
+    `{\n${
+      indent([
+        ...times(
+          tile.microCols,
+          (j) => `let z${j} = logit_of(${gemm.accumulator(i, j)}, bias${j});`,
+        ),
+        online.update(
+          `${i}`,
+          times(tile.microCols, (j) => ({
+            logit: `z${j}`,
+            id: `id${j}`,
+            exists: `exists${j}`,
+            weight: `weight${j}`,
+          })),
+          `id_of_target${i}`,
+        ),
+      ])
+    }\n}`
+  );
+  const token = "params.token_start + position";
+  return shader(
+    context,
+    "forward: logits of a token tile, streamed over a split of a window into online statistics.",
+    { targets: "i32", partials: "u32" },
+    [],
+    gemm.memory,
+    [
+      gemm.place,
+      ...rows.map((i) => online.declare(`${i}`)),
+      ...rows.map((i) =>
+        `let id_of_target${i} = u32(targets[params.token_start + ${
+          keptRow(context, `min(first_row + ${gemm.row(i)}, kept_count - 1u)`)
+        }]);`
+      ),
+      `let tiles = (params.vocab + ${tile.cols - 1}u) / ${tile.cols}u;`,
+      `let first_tile = min(group.y * params.tiles_per_split, tiles);`,
+      `let last_tile = min(first_tile + params.tiles_per_split, tiles);`,
+      `for (var index = first_tile; index < last_tile; index++) {`,
+      indent([
+        `let first_column = index * ${tile.cols}u;`,
+        gemm.sum(`${problem.hidden}u`),
+        ...columns,
+        ...fold,
+      ]),
+      `}`,
+      `// Fold the ${lanesX} invocations that share rows into the first of them.`,
+      online.reduceAcross(rows.map(String), lanesX, lanesY, gemm.memoryQuads),
+      `if (tx == 0u) {`,
+      indent(rows.map((i) =>
+        [
+          `if (first_row + ${gemm.row(i)} < kept_count) {`,
+          indent([
+            `let position = first_row + ${gemm.row(i)};`,
+            `if (params.first == 0u) {`,
+            indent([online.read("_before", "group.y", token), online.fold(`${i}`, "_before")]),
+            `}`,
+            online.write(`${i}`, "group.y", token),
+          ]),
+          `}`,
+        ].join("\n")
+      )),
+      `}`,
+    ],
+  );
+}
+
+/** One tile of the projection, each element handed to `value` and stored in `logits`. */
+function storeTile(
+  context: KernelContext,
+  title: string,
+  functions: string[],
+  before: (row: string) => string[],
+  value: (logit: string, column: string) => string,
+): string {
+  const tile = context.dispatch.tile!;
+  const gemm = projection(context);
+  const stride = context.schedule.logitStride;
+  const element = (i: number, j: number) =>
+    `{
+  let column = first_column + ${gemm.column(j)};
+  if (column < params.vocab) {
+    let id = params.vocab_start + column;
+    let z = logit_of(${gemm.accumulator(i, j)}, ${biasOf(context, "id")});
+    logits[row * ${stride}u + params.column + column] = ${value("z", "id")};
+  }
+}`;
+  const stores = times(tile.microRows, (i) =>
+    [
+      `if (first_row + ${gemm.row(i)} < kept_count) {`,
+      indent([
+        `let row = first_row + ${gemm.row(i)};`,
+        ...before("row"),
+        ...times(tile.microCols, (j) => element(i, j)),
+      ]),
+      `}`,
+    ].join("\n"));
+  return shader(context, title, { logits: "f32", coefficients: "u32" }, functions, gemm.memory, [
+    `let first_column = group.y * ${tile.cols}u;`,
+    gemm.place,
+    gemm.sum(`${context.schedule.problem.hidden}u`),
+    ...stores,
+  ]);
+}
+
+/** Projection, logits stored: the first of two stages. */
+export function project(context: KernelContext): string {
+  return storeTile(
+    context,
+    "project: logits of a token tile and a vocabulary tile, stored.",
+    [],
+    () => [],
+    (z) => z,
+  );
+}
+
+/** Projection again, the gradient by the logits stored. */
+export function logitGradient(context: KernelContext): string {
+  const { problem } = context.schedule;
+  return storeTile(
+    context,
+    "logit-gradient: logits of a tile recomputed, the gradient with respect to them stored.",
+    [coefficientsFunction(problem), gradientFunction(problem)],
+    (row) => [`let token = coefficients_of(params.token_start + ${row});`],
+    (z, id) => `gradient_of(${z}, ${id}, ${smoothingWeightOf(context, id)}, token)`,
+  );
+}

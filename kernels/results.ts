@@ -1,0 +1,66 @@
+/**
+ * Results as numbers: decodes what a schedule's output buffers hold.
+ *
+ * @module
+ */
+import { hasReducedLoss, type TokenResult, tokenResults, tokenStride, TOTALS } from "../planner/strategies/layout.ts";
+import type { Problem } from "../planner/problem.ts";
+import type { HostTensors } from "./execute.ts";
+
+/** Results of a run. Per-token arrays have one entry per token, 0 where it is ignored. */
+export interface Results {
+  /** The reduced loss; `undefined` where the problem has none. NaN for a mean over no tokens. */
+  readonly loss: number | undefined;
+  /** Loss before reduction. */
+  readonly perToken?: Float32Array;
+  readonly lse: Float32Array;
+  /** Log-probability of the target. */
+  readonly logprob: Float32Array;
+  readonly entropy?: Float32Array;
+  /** Most likely id, the smaller among equals. */
+  readonly predicted?: Uint32Array;
+  /** Tokens that are not ignored. */
+  readonly kept: number;
+  /** First token whose target is neither in the vocabulary nor the ignored one. */
+  readonly badTarget: number | undefined;
+  /** Gradients in f32: `[tokens, hidden]`, `[vocab, hidden]`, `[vocab]`. */
+  readonly gradHidden?: Float32Array;
+  readonly gradWeight?: Float32Array;
+  readonly gradBias?: Float32Array;
+}
+
+/** Decodes the outputs of a schedule for a problem. */
+export function decodeResults(problem: Problem, outputs: HostTensors): Results {
+  const words = (name: string) => {
+    const bytes = outputs[name];
+    return bytes && new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+  };
+  const floats = (array: Uint32Array) =>
+    new Float32Array(array.buffer, array.byteOffset, array.length);
+  const tokens = words("tokens")!;
+  const rows = tokenResults(problem);
+  const row = (name: TokenResult) => {
+    const index = rows.indexOf(name);
+    const start = index * tokenStride(problem);
+    return index < 0 ? undefined : tokens.subarray(start, start + problem.tokens);
+  };
+  const totals = words("totals")!;
+  const total = (name: typeof TOTALS[number]) => totals[TOTALS.indexOf(name)]!;
+  const bad = total("badTarget");
+  const optional = (key: string, array: Uint32Array | undefined) =>
+    array ? { [key]: floats(array) } : {};
+  const predicted = row("predicted");
+  return {
+    loss: hasReducedLoss(problem) ? floats(words("loss")!)[0]! : undefined,
+    lse: floats(row("lse")!),
+    logprob: floats(row("logprob")!),
+    ...optional("perToken", row("loss")),
+    ...optional("entropy", row("entropy")),
+    ...(predicted ? { predicted } : {}),
+    kept: total("kept"),
+    badTarget: bad === 0 ? undefined : bad - 1,
+    ...optional("gradHidden", words("grad_hidden")),
+    ...optional("gradWeight", words("grad_weight")),
+    ...optional("gradBias", words("grad_bias")),
+  };
+}

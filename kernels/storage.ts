@@ -1,0 +1,67 @@
+/**
+ * Reading stored matrices: four consecutive elements of a row as a
+ * `vec4<f32>`, whatever the storage type and however the rows are aligned.
+ *
+ * @module
+ */
+import type { Dtype } from "../planner/dtype.ts";
+import type { Problem } from "../planner/problem.ts";
+import { times } from "./wgsl.ts";
+
+/**
+ * WGSL element type of a stored `[rows, columns]` matrix. Rows whose length is a
+ * multiple of four are read a vector at a time; others, which start anywhere in
+ * a word, element by element.
+ */
+export function storedType(problem: Problem): string {
+  const vectors = problem.hidden % 4 === 0;
+  if (problem.dtype === "f32") return vectors ? "vec4<f32>" : "f32";
+  return vectors ? "vec2<u32>" : "u32";
+}
+
+/** Two elements of 16 bits from one word, as f32: exact in both types. */
+function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
+  return dtype === "f16"
+    ? `unpack2x16float(${word})`
+    : `vec2<f32>(bitcast<f32>(${word} << 16u), bitcast<f32>(${word} & 0xffff0000u))`;
+}
+
+/**
+ * A function `load_SLOT(row, quad)` that gives elements `4 quad` to
+ * `4 quad + 3` of a row, zeros past its end.
+ */
+export function loadQuad(slot: string, problem: Problem): string {
+  const { hidden, dtype } = problem;
+  const header = `fn load_${slot}(row: u32, quad: u32) -> vec4<f32> {`;
+  if (hidden % 4 === 0) {
+    const quads = hidden / 4;
+    const at = `${slot}[row * ${quads}u + quad]`;
+    const value = dtype === "f32"
+      ? `  return ${at};`
+      : `  let words = ${at};
+  return vec4<f32>(${unpackPair(dtype, "words.x")}, ${unpackPair(dtype, "words.y")});`;
+    return `${header}
+  if (quad >= ${quads}u) {
+    return vec4<f32>();
+  }
+${value}
+}`;
+  }
+  const element = dtype === "f32" ? `${slot}[index]` : `select(pair.x, pair.y, (index & 1u) == 1u)`;
+  const pair = dtype === "f32"
+    ? ""
+    : `\n  let word = ${slot}[index >> 1u];\n  let pair = ${unpackPair(dtype, "word")};`;
+  return `fn element_of_${slot}(row: u32, column: u32) -> f32 {
+  if (column >= ${hidden}u) {
+    return 0f;
+  }
+  let index = row * ${hidden}u + column;${pair}
+  return ${element};
+}
+
+${header}
+  return vec4<f32>(
+    ${times(4, (i) => `element_of_${slot}(row, quad * 4u + ${i}u),`).join("\n    ")}
+  );
+}`;
+}

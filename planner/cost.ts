@@ -1,0 +1,60 @@
+/**
+ * Cost of a schedule: a fold over its steps.
+ *
+ * @module
+ */
+import { ASSUMED_RATES, type DeviceProfile } from "./device.ts";
+import type { Dispatch, Schedule } from "./schedule.ts";
+import { relativeRate } from "./tile.ts";
+
+/** What a schedule costs to run. */
+export interface Cost {
+  /** Multiply-adds of the matrix products, counted as two. */
+  readonly flops: number;
+  /** Bytes that the dispatches read and write, each bound range counted once per dispatch. */
+  readonly bytesMoved: number;
+  readonly dispatches: number;
+  /** Estimated seconds. Only for ranking unless `measuredRates`. */
+  readonly seconds: number;
+  /** Whether the estimate rests on rates measured on the device. */
+  readonly measuredRates: boolean;
+}
+
+/** Adds up FLOPs, bytes and estimated seconds of a schedule on a device. */
+export function predictCost(schedule: Schedule, device: DeviceProfile): Cost {
+  let flops = 0;
+  let bytesMoved = 0;
+  let dispatches = 0;
+  let seconds = 0;
+  for (const step of schedule.steps) {
+    if (step.kind !== "dispatch") continue;
+    dispatches++;
+    flops += step.flops;
+    bytesMoved += dispatchBytes(step);
+    seconds += dispatchSeconds(step, device);
+  }
+  return { flops, bytesMoved, dispatches, seconds, measuredRates: device.rates !== undefined };
+}
+
+/** Bytes a dispatch reads and writes: each bound range once, twice where it is read and written. */
+function dispatchBytes(step: Dispatch): number {
+  let bytes = 0;
+  for (const { access, slice } of step.bindings) {
+    bytes += access === "read" ? slice.bytes : 2 * slice.bytes;
+  }
+  return bytes;
+}
+
+/**
+ * The roofline of one dispatch. Workgroups run in waves, so a grid that fills
+ * one and a tenth waves takes as long as two: that is what small grids cost.
+ */
+function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
+  const rates = device.rates ?? ASSUMED_RATES;
+  const waves = Math.ceil((step.grid[0] * step.grid[1]) / rates.parallelWorkgroups);
+  const waveFlops = step.workgroupFlops * rates.parallelWorkgroups;
+  const rate = rates.flopsPerSecond * (step.tile ? relativeRate(step.tile) : 1);
+  const arithmetic = (waves * waveFlops) / rate;
+  const traffic = dispatchBytes(step) / rates.bytesPerSecond;
+  return Math.max(arithmetic, traffic) + rates.secondsPerDispatch;
+}

@@ -1,0 +1,93 @@
+/**
+ * What a device allows. A profile is data: the planner never asks a GPU.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+const limit = z.int().positive();
+
+/** The WebGPU limits that shape a schedule, by their names in the specification. */
+export const limitsSchema = z.strictObject({
+  maxBufferSize: limit,
+  maxStorageBufferBindingSize: limit,
+  minStorageBufferOffsetAlignment: limit,
+  minUniformBufferOffsetAlignment: limit,
+  maxStorageBuffersPerShaderStage: limit,
+  maxComputeWorkgroupStorageSize: limit,
+  maxComputeInvocationsPerWorkgroup: limit,
+  maxComputeWorkgroupSizeX: limit,
+  maxComputeWorkgroupsPerDimension: limit,
+});
+
+/** The WebGPU limits that shape a schedule. Bytes for sizes, counts otherwise. */
+export type DeviceLimits = z.output<typeof limitsSchema>;
+
+/** Measured speed of a device; absent where nothing was measured. */
+export const ratesSchema = z.strictObject({
+  flopsPerSecond: z.number().positive().describe("f32 multiply-add rate of the matrix kernels"),
+  bytesPerSecond: z.number().positive().describe("memory bandwidth"),
+  secondsPerDispatch: z.number().nonnegative(),
+  parallelWorkgroups: z.int().positive().describe("workgroups that run at the same time"),
+});
+
+/** Measured speed of a device. */
+export type DeviceRates = z.output<typeof ratesSchema>;
+
+/** Schema of a {@linkcode DeviceProfile}. */
+export const deviceProfileSchema = z.strictObject({
+  name: z.string().min(1),
+  limits: limitsSchema,
+  rates: ratesSchema.optional(),
+});
+
+/** Name, limits and, where measured, speed of a device. */
+export type DeviceProfile = z.output<typeof deviceProfileSchema>;
+
+/**
+ * The default limits of the WebGPU specification: what every adapter offers
+ * (https://www.w3.org/TR/webgpu/#limits).
+ */
+export const SPECIFICATION_DEFAULTS: DeviceProfile = {
+  name: "WebGPU specification defaults",
+  limits: {
+    maxBufferSize: 268435456,
+    maxStorageBufferBindingSize: 134217728,
+    minStorageBufferOffsetAlignment: 256,
+    minUniformBufferOffsetAlignment: 256,
+    maxStorageBuffersPerShaderStage: 8,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupSizeX: 256,
+    maxComputeWorkgroupsPerDimension: 65535,
+  },
+};
+
+/** The limit names, in the order of the specification. */
+export const LIMIT_NAMES = Object.keys(
+  SPECIFICATION_DEFAULTS.limits,
+) as (keyof DeviceLimits)[];
+
+/**
+ * Rates to rank schedules by where none were measured: a mid-range GPU. They
+ * decide between plans; no time is ever reported from them.
+ */
+export const ASSUMED_RATES: DeviceRates = {
+  flopsPerSecond: 2e12,
+  bytesPerSecond: 1e11,
+  secondsPerDispatch: 1e-5,
+  parallelWorkgroups: 256,
+};
+
+/** The same device without size limits: for adding up what a method would need if it could run. */
+export function unlimited(device: DeviceProfile): DeviceProfile {
+  return {
+    ...device,
+    limits: {
+      ...device.limits,
+      maxBufferSize: Number.MAX_SAFE_INTEGER,
+      maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
+      maxComputeWorkgroupsPerDimension: Number.MAX_SAFE_INTEGER,
+    },
+  };
+}

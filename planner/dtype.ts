@@ -1,0 +1,18 @@
+/**
+ * Storage types of hidden states and weights. Arithmetic is f32 in all of them;
+ * WGSL has no bf16, so 16-bit elements travel as packed `u32` words and no
+ * device feature is needed for either.
+ *
+ * @module
+ */
+
+/** Every storage type, by the name used in flags, files and messages. */
+export const DTYPES = ["f32", "f16", "bf16"] as const;
+
+/** How an element of the hidden states and of the weight is stored. */
+export type Dtype = typeof DTYPES[number];
+
+/** Bytes of one stored element. */
+export function bytesPerElement(dtype: Dtype): 2 | 4 {
+  return dtype === "f32" ? 4 : 2;
+}

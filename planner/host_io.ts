@@ -1,0 +1,59 @@
+/**
+ * Inputs from the host and results back to it: wraps a schedule whose tensors
+ * are the host's in uploads and readbacks. A schedule without them works on
+ * buffers that the caller owns.
+ *
+ * @module
+ */
+import { predictMemory } from "./memory.ts";
+import type { BufferSpec, Readback, Schedule, Step } from "./schedule.ts";
+
+/**
+ * Bounds of the buffer that results leave through, piece by piece. Between them
+ * it takes what the finished schedule has just given back, so that reading
+ * results never raises the peak of a large job.
+ */
+const STAGING_BYTES = { least: 64 * 2 ** 10, most: 64 * 2 ** 20 };
+
+/** The same schedule with every input uploaded first and every output read back last. */
+export function withHostIo(schedule: Schedule): Schedule {
+  const uploads: Step[] = [];
+  const outputs: BufferSpec[] = [];
+  for (const spec of schedule.buffers) {
+    const { name, bytes, category, holds } = spec;
+    if (category === "output") outputs.push(spec);
+    if (category !== "input" || !holds) continue;
+    const slice = { buffer: name, offset: 0, bytes };
+    uploads.push({ kind: "upload", tensor: holds.tensor, sourceOffset: holds.offset, slice });
+  }
+  const freed = Math.floor(predictMemory(schedule).byCategory.scratch / 256) * 256;
+  const stagingBytes = Math.min(
+    Math.max(...outputs.map(({ bytes }) => bytes)),
+    Math.min(Math.max(freed, STAGING_BYTES.least), STAGING_BYTES.most),
+  );
+  const staging: BufferSpec = { name: "staging", bytes: stagingBytes, category: "staging" };
+  return {
+    ...schedule,
+    buffers: [...schedule.buffers, staging],
+    steps: [
+      ...uploads,
+      ...schedule.steps,
+      ...outputs.flatMap((output) => readbacks(output, stagingBytes)),
+    ],
+  };
+}
+
+function readbacks({ name, bytes, holds }: BufferSpec, stagingBytes: number): Readback[] {
+  const count = Math.ceil(bytes / stagingBytes);
+  return Array.from({ length: count }, (_, index) => {
+    const offset = index * stagingBytes;
+    const size = Math.min(stagingBytes, bytes - offset);
+    return {
+      kind: "readback",
+      tensor: holds!.tensor,
+      targetOffset: holds!.offset + offset,
+      slice: { buffer: name, offset, bytes: size },
+      staging: { buffer: "staging", offset: 0, bytes: size },
+    };
+  });
+}

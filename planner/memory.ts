@@ -1,0 +1,61 @@
+/**
+ * Memory of a schedule: a sweep over buffer lifetimes. Whatever the planner
+ * says about bytes comes from here; no strategy has a formula of its own.
+ *
+ * @module
+ */
+import { CATEGORIES, type Category, lifetimes, type Schedule } from "./schedule.ts";
+
+/** Peak memory of a schedule, in bytes of GPU buffers. */
+export interface MemoryPrediction {
+  /** Most bytes alive at any step. */
+  readonly peakBytes: number;
+  /** Most bytes alive at any step, without the caller's inputs and outputs. */
+  readonly extraPeakBytes: number;
+  /** Step at which `peakBytes` is first reached. */
+  readonly peakStep: number;
+  /** Most bytes alive at any step, for each category by itself. */
+  readonly byCategory: Readonly<Record<Category, number>>;
+}
+
+/** Adds up a schedule: each buffer counts from its first use to its last. */
+export function predictMemory(schedule: Schedule): MemoryPrediction {
+  const born: number[][] = [];
+  const dead: number[][] = [];
+  const lives = lifetimes(schedule);
+  schedule.buffers.forEach(({ name }, index) => {
+    const life = lives.get(name);
+    if (!life) throw new Error(`Buffer "${name}" of a schedule is used by no step`);
+    (born[life.first] ??= []).push(index);
+    (dead[life.last] ??= []).push(index);
+  });
+  const live = emptyCategories();
+  const byCategory = emptyCategories();
+  let peakBytes = 0;
+  let extraPeakBytes = 0;
+  let peakStep = 0;
+  for (let step = 0; step < schedule.steps.length; step++) {
+    for (const index of born[step] ?? []) {
+      const { category, bytes } = schedule.buffers[index]!;
+      live[category] += bytes;
+      byCategory[category] = Math.max(byCategory[category], live[category]);
+    }
+    const extra = live.state + live.scratch + live.staging;
+    const total = extra + live.input + live.output;
+    extraPeakBytes = Math.max(extraPeakBytes, extra);
+    if (total > peakBytes) [peakBytes, peakStep] = [total, step];
+    for (const index of dead[step] ?? []) {
+      const { category, bytes } = schedule.buffers[index]!;
+      live[category] -= bytes;
+    }
+  }
+  return { peakBytes, extraPeakBytes, peakStep, byCategory };
+}
+
+/** Zero for every category. */
+export function emptyCategories(): Record<Category, number> {
+  return Object.fromEntries(CATEGORIES.map((category) => [category, 0])) as Record<
+    Category,
+    number
+  >;
+}

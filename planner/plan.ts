@@ -1,0 +1,247 @@
+/**
+ * The planner: every strategy's schedules for a problem on a device, one chosen,
+ * the others with why they lost.
+ *
+ * @module
+ */
+import { type Cost, predictCost } from "./cost.ts";
+import { type DeviceProfile, unlimited } from "./device.ts";
+import { withHostIo } from "./host_io.ts";
+import { type MemoryPrediction, predictMemory } from "./memory.ts";
+import type { Problem } from "./problem.ts";
+import type { Schedule, StrategyName } from "./schedule.ts";
+import { Infeasible, ScheduleDraft, type Shape } from "./strategies/draft.ts";
+import { ALL_STRATEGIES } from "./strategies/mod.ts";
+import type { FixedSizes, Strategy } from "./strategies/strategy.ts";
+import { twoStage } from "./strategies/two_stage.ts";
+import { feasibleTiles, type Tile, TILES } from "./tile.ts";
+import { formatBytes } from "./units.ts";
+
+/** What the caller decides; everything left out is the planner's choice. */
+export interface PlanOptions extends FixedSizes {
+  readonly strategy?: StrategyName | undefined;
+  /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
+  readonly budget?: number | undefined;
+  /** Whether inputs come from the host and results go back to it. On by default. */
+  readonly hostIo?: boolean | undefined;
+}
+
+/** A schedule with what it needs and costs. */
+export interface Candidate {
+  readonly schedule: Schedule;
+  readonly memory: MemoryPrediction;
+  readonly cost: Cost;
+}
+
+/** A strategy that was not chosen, at its best. */
+export interface Alternative {
+  readonly strategy: StrategyName;
+  /** Extra peak of its best schedule; `undefined` where it has none. */
+  readonly extraPeakBytes: number | undefined;
+  readonly feasible: boolean;
+  readonly reason: string;
+}
+
+/** The chosen schedule, its prediction, and the alternatives. */
+export interface Plan extends Candidate {
+  readonly problem: Problem;
+  readonly device: DeviceProfile;
+  /** Why this schedule was chosen. */
+  readonly reason: string;
+  /** What two stages would take on a device without size limits. */
+  readonly twoStage: MemoryPrediction;
+  readonly alternatives: readonly Alternative[];
+}
+
+/** No schedule fits: neither the device's limits nor the budget. */
+export class DoesNotFitError extends Error {
+  override name = "DoesNotFitError";
+  /** The smallest budget that would do, in bytes; `undefined` where the device's limits forbid it. */
+  readonly smallestBudget: number | undefined;
+
+  /** Takes the message for people and the smallest budget that would do. */
+  constructor(message: string, smallestBudget?: number) {
+    super(message);
+    this.smallestBudget = smallestBudget;
+  }
+}
+
+/**
+ * Two schedules whose estimates differ by less than this count as equally fast,
+ * and the one that needs less memory wins.
+ */
+const AS_FAST = 1.05;
+
+/** What one strategy has to offer: candidates, or the reason for having none. */
+interface Offer {
+  readonly strategy: Strategy;
+  readonly candidates: readonly Candidate[];
+  readonly reason: string;
+}
+
+/**
+ * Plans a problem on a device: without a budget the smallest extra memory among
+ * the schedules that are as fast as the fastest, under a budget the fastest
+ * schedule that fits.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ hidden: 4096, vocab: 256000 });
+ * const plan = makePlan(problem, SPECIFICATION_DEFAULTS);
+ * assert.equal(plan.schedule.strategy, "fused");
+ * assert(plan.memory.extraPeakBytes < 0.01 * plan.twoStage.extraPeakBytes);
+ * ```
+ *
+ * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
+ */
+export function makePlan(
+  problem: Problem,
+  device: DeviceProfile,
+  options: PlanOptions = {},
+): Plan {
+  const tile = chooseTile(problem, device);
+  const strategies = ALL_STRATEGIES.filter(({ name }) =>
+    options.strategy === undefined || name === options.strategy
+  );
+  const offers = strategies.map((strategy) => offer(strategy, problem, device, tile, options));
+  const candidates = offers.flatMap((offer) => offer.candidates);
+  if (candidates.length === 0) {
+    const reasons = offers.map(({ strategy, reason }) => `${strategy.name} ${reason}`);
+    throw new DoesNotFitError(`No schedule fits the device: ${reasons.join("; ")}`);
+  }
+  const chosen = choose(candidates, options.budget);
+  const alternatives = offers
+    .filter(({ strategy }) => strategy.name !== chosen.schedule.strategy)
+    .map((offer) => compare(offer, chosen, options.budget));
+  return {
+    ...chosen,
+    problem,
+    device,
+    reason: options.budget === undefined
+      ? "least extra memory among the schedules that are as fast as the fastest"
+      : `fastest schedule within ${formatBytes(options.budget)}`,
+    twoStage: twoStageMemory(problem, device),
+    alternatives,
+  };
+}
+
+/** The tile that wastes least on this problem, by the estimate for one pass over all logits. */
+function chooseTile(problem: Problem, device: DeviceProfile): Tile {
+  const tiles = feasibleTiles(device.limits);
+  if (tiles.length === 0) {
+    throw new DoesNotFitError(
+      `No tile fits ${device.name}: the smallest needs more workgroup memory or invocations than the device has`,
+    );
+  }
+  const small = { ...problem, vocab: Math.min(problem.vocab, 65536), pass: "forward" as const };
+  const boundless = unlimited(device);
+  const shape = { strategy: "two-stage", block: small.tokens, window: small.vocab, splits: 1 };
+  const seconds = tiles.map((tile) =>
+    predictCost(emit(twoStage, small, boundless, { ...shape, tile } as Shape, false), device)
+      .seconds
+  );
+  return tiles[seconds.indexOf(Math.min(...seconds))]!;
+}
+
+function emit(
+  strategy: Strategy,
+  problem: Problem,
+  device: DeviceProfile,
+  shape: Shape,
+  hostIo: boolean,
+): Schedule {
+  const draft = new ScheduleDraft(problem, device, shape);
+  strategy.emit(draft);
+  const schedule = draft.finish();
+  return hostIo ? withHostIo(schedule) : schedule;
+}
+
+function offer(
+  strategy: Strategy,
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
+  options: PlanOptions,
+): Offer {
+  const unsuited = strategy.unsuited(problem);
+  if (unsuited) return { strategy, candidates: [], reason: unsuited };
+  const candidates: Candidate[] = [];
+  let reason = "";
+  try {
+    for (const shape of strategy.shapes(problem, device, tile, options)) {
+      try {
+        const schedule = emit(strategy, problem, device, shape, options.hostIo ?? true);
+        candidates.push({
+          schedule,
+          memory: predictMemory(schedule),
+          cost: predictCost(schedule, device),
+        });
+      } catch (error) {
+        if (!(error instanceof Infeasible)) throw error;
+        reason ||= error.message;
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof Infeasible)) throw error;
+    reason ||= error.message;
+  }
+  return { strategy, candidates, reason };
+}
+
+/** The best of some candidates; under a budget the fastest that fits. */
+function choose(candidates: readonly Candidate[], budget: number | undefined): Candidate {
+  const fitting = candidates.filter(({ memory }) =>
+    budget === undefined || memory.peakBytes <= budget
+  );
+  if (fitting.length === 0) {
+    const smallest = Math.min(...candidates.map(({ memory }) => memory.peakBytes));
+    throw new DoesNotFitError(
+      `Nothing fits a budget of ${budget} bytes (${formatBytes(budget!)}): the smallest that would is ${smallest} bytes (${
+        formatBytes(smallest)
+      })`,
+      smallest,
+    );
+  }
+  const fastest = Math.min(...fitting.map(({ cost }) => cost.seconds));
+  const slack = budget === undefined ? AS_FAST : 1;
+  return fitting
+    .filter(({ cost }) => cost.seconds <= fastest * slack)
+    .reduce((best, next) => next.memory.extraPeakBytes < best.memory.extraPeakBytes ? next : best);
+}
+
+function compare(offer: Offer, chosen: Candidate, budget: number | undefined): Alternative {
+  const { strategy, candidates } = offer;
+  const fitting = candidates.filter(({ memory }) =>
+    budget === undefined || memory.peakBytes <= budget
+  );
+  if (candidates.length === 0) {
+    return {
+      strategy: strategy.name,
+      extraPeakBytes: undefined,
+      feasible: false,
+      reason: offer.reason,
+    };
+  }
+  const best = choose(fitting.length ? fitting : candidates, undefined);
+  const { extraPeakBytes, peakBytes } = best.memory;
+  const reason = fitting.length === 0
+    ? `needs ${formatBytes(peakBytes)}, over the budget`
+    : best.cost.seconds > chosen.cost.seconds * AS_FAST
+    ? `slower: about ${(best.cost.seconds / chosen.cost.seconds).toFixed(1)} times the estimate`
+    : extraPeakBytes > chosen.memory.extraPeakBytes
+    ? `needs ${formatBytes(extraPeakBytes - chosen.memory.extraPeakBytes)} more`
+    : "no faster, and needs no less";
+  return { strategy: strategy.name, extraPeakBytes, feasible: fitting.length > 0, reason };
+}
+
+/** Memory of two stages in one block and one window, whether or not the device could hold it. */
+function twoStageMemory(problem: Problem, device: DeviceProfile): MemoryPrediction {
+  const { tokens, vocab } = problem;
+  const shape = { strategy: "two-stage", block: tokens, window: vocab, splits: 1 } as const;
+  const tile = TILES[0]!;
+  return predictMemory(emit(twoStage, problem, unlimited(device), { ...shape, tile }, true));
+}

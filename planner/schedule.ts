@@ -1,0 +1,174 @@
+/**
+ * A schedule is data: every buffer and every step of a job, in order. The
+ * planner adds it up, the executor walks it, the renderer draws it and `--json`
+ * prints it, so a prediction and its execution cannot drift apart.
+ *
+ * @module
+ */
+import type { Problem } from "./problem.ts";
+import type { Tile } from "./tile.ts";
+
+/** What a buffer is for; memory is reported by these. */
+export const CATEGORIES = ["input", "output", "state", "scratch", "staging"] as const;
+
+/** What a buffer is for. */
+export type Category = typeof CATEGORIES[number];
+
+/** One GPU buffer. */
+export interface BufferSpec {
+  readonly name: string;
+  readonly bytes: number;
+  readonly category: Category;
+  /** The host tensor that an input or output holds, and where in it (bytes). */
+  readonly holds?: { readonly tensor: string; readonly offset: number };
+}
+
+/** A byte range of a buffer. */
+export interface Slice {
+  readonly buffer: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** A range of rows: of tokens, or of the vocabulary. */
+export interface Range {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** Kernels that a step can dispatch; `kernels/` holds one generator for each. */
+export type KernelName =
+  | "select-tokens"
+  | "forward"
+  | "project"
+  | "row-statistics"
+  | "merge"
+  | "reduce"
+  | "logit-gradient"
+  | "stored-logit-gradient"
+  | "weight-gradient"
+  | "hidden-gradient"
+  | "bias-gradient";
+
+/** A slice bound to a kernel's slot. */
+export interface Binding {
+  readonly slot: string;
+  readonly slice: Slice;
+  readonly access: "read" | "read_write";
+}
+
+/** Values that differ from dispatch to dispatch of one kernel; they travel in the uniform buffer. */
+export interface Params {
+  /** Token block: its first row, its rows and its index. */
+  readonly tokenStart: number;
+  readonly tokens: number;
+  readonly block: number;
+  /** Window: its first vocabulary id and its ids. */
+  readonly vocabStart: number;
+  readonly vocab: number;
+  /** Column of the logit matrix that holds the window's first id. */
+  readonly column: number;
+  /** Vocabulary tiles that one workgroup of the forward kernel streams over. */
+  readonly tilesPerSplit: number;
+  /** 1 where results start afresh, 0 where they add to what the buffer holds. */
+  readonly first: 0 | 1;
+}
+
+/** Runs a kernel over a grid of workgroups. */
+export interface Dispatch {
+  readonly kind: "dispatch";
+  readonly kernel: KernelName;
+  /** Tile of a matrix kernel; absent for the others. */
+  readonly tile?: Tile;
+  readonly grid: readonly [number, number];
+  readonly bindings: readonly Binding[];
+  /** Index into the schedule's `params`. */
+  readonly params: number;
+  /** Multiply-adds of the mathematics, counted as two. */
+  readonly flops: number;
+  /** FLOPs of one workgroup, tails of tiles included: what the time estimate uses. */
+  readonly workgroupFlops: number;
+}
+
+/** Copies rows of a host tensor into a buffer. */
+export interface Upload {
+  readonly kind: "upload";
+  readonly tensor: string;
+  readonly sourceOffset: number;
+  readonly slice: Slice;
+}
+
+/** Copies a buffer to a host tensor, by way of a staging buffer that the host can map. */
+export interface Readback {
+  readonly kind: "readback";
+  readonly tensor: string;
+  readonly targetOffset: number;
+  readonly slice: Slice;
+  readonly staging: Slice;
+}
+
+/** Fills a slice with zeros. */
+export interface Clear {
+  readonly kind: "clear";
+  readonly slice: Slice;
+}
+
+/** One step of a schedule. */
+export type Step = Dispatch | Upload | Readback | Clear;
+
+/** Names of the strategies, in the order they are tried and listed. */
+export const STRATEGIES = ["two-stage", "fused", "windowed", "chunked"] as const;
+
+/** A way to do the job. */
+export type StrategyName = typeof STRATEGIES[number];
+
+/** Every buffer and every step of a job. */
+export interface Schedule {
+  readonly strategy: StrategyName;
+  readonly problem: Problem;
+  readonly tile: Tile;
+  /** Largest window, and how many there are. */
+  readonly window: { readonly vocab: number; readonly count: number };
+  /** Largest token block, and how many there are. */
+  readonly block: { readonly tokens: number; readonly count: number };
+  /** Parts of a window that different workgroups stream over at the same time. */
+  readonly splits: number;
+  /** Row stride of the logit matrix in elements, where the strategy has one. */
+  readonly logitStride: number;
+  readonly buffers: readonly BufferSpec[];
+  readonly params: readonly Params[];
+  readonly steps: readonly Step[];
+}
+
+/** Name of the uniform buffer that holds every dispatch's {@linkcode Params}. */
+export const PARAMS_BUFFER = "params";
+
+/** Calls `visit` with the name of each buffer that a step needs alive, repeats included. */
+export function visitBuffers(step: Step, visit: (name: string) => void): void {
+  if (step.kind === "dispatch") {
+    visit(PARAMS_BUFFER);
+    for (const { slice } of step.bindings) visit(slice.buffer);
+  } else {
+    visit(step.slice.buffer);
+    if (step.kind === "readback") visit(step.staging.buffer);
+  }
+}
+
+/** First and last step at which a buffer is used. */
+export interface Lifetime {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** When each buffer is used. A buffer lives exactly from its first use to its last. */
+export function lifetimes(schedule: Schedule): Map<string, Lifetime> {
+  const lives = new Map<string, { first: number; last: number }>();
+  schedule.steps.forEach((step, index) =>
+    visitBuffers(step, (name) => {
+      const life = lives.get(name);
+      if (life) life.last = index;
+      else lives.set(name, { first: index, last: index });
+    })
+  );
+  return lives;
+}

@@ -1,0 +1,79 @@
+/**
+ * How per-token results lie in memory: which numbers are kept for each token,
+ * in which row of which buffer. Kernels and readers both look here.
+ *
+ * @module
+ */
+import { roundUp } from "../matrix.ts";
+import { type Problem } from "../problem.ts";
+
+/**
+ * Statistics that a streamed pass keeps per token and split, in the order of
+ * their rows: running max, sum of exponentials relative to it, target logit, and
+ * on demand the (class-weighted) sum of logits, the exponential-weighted sum of
+ * `z - max` (for the entropy) and the id of the largest logit.
+ */
+export type PartialStatistic = "max" | "sum" | "target" | "smoothed" | "weighted" | "argmax";
+
+/** The statistics that a problem needs, in the order of their rows. */
+export function partialStatistics(problem: Problem): PartialStatistic[] {
+  return [
+    "max",
+    "sum",
+    "target",
+    ...(problem.labelSmoothing > 0 ? ["smoothed" as const] : []),
+    ...(wantsEntropy(problem) ? ["weighted" as const] : []),
+    ...(problem.statistics.includes("predicted") ? ["argmax" as const] : []),
+  ];
+}
+
+/** Results per token. `share` is the token's part of the reduced loss. */
+export type TokenResult = "loss" | "share" | "lse" | "logprob" | "entropy" | "predicted";
+
+/** The results that a problem has per token, in the order of their rows. */
+export function tokenResults(problem: Problem): TokenResult[] {
+  return [
+    ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
+    ...(hasReducedLoss(problem) ? ["share" as const] : []),
+    "lse",
+    "logprob",
+    ...(wantsEntropy(problem) ? ["entropy" as const] : []),
+    ...(problem.statistics.includes("predicted") ? ["predicted" as const] : []),
+  ];
+}
+
+/** Rows of the upstream gradient buffer: one number per token for each of these. */
+export function upstreamRows(problem: Problem): string[] {
+  if (problem.pass === "forward") return [];
+  if (problem.objective === "statistics") return ["logprob", "lse", "entropy"];
+  return problem.reduction === "none" ? ["loss"] : [];
+}
+
+/**
+ * What the logit-gradient kernel reads per token: the four coefficients, the
+ * log-sum-exp and the target id (as bits).
+ */
+export const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
+
+/** Whether a problem ends in one number. */
+export function hasReducedLoss(problem: Problem): boolean {
+  return problem.objective === "cross-entropy" && problem.reduction !== "none";
+}
+
+/** Whether a problem needs the entropy of each token. */
+export function wantsEntropy(problem: Problem): boolean {
+  return problem.objective === "statistics" || problem.statistics.includes("entropy");
+}
+
+/** Elements between rows of per-token buffers: rows start at multiples of 256 bytes. */
+export function tokenStride(problem: Problem): number {
+  return roundUp(problem.tokens, 64);
+}
+
+/** Words of the kept-token buffer that hold the count of each block, before the row ids. */
+export function keptHeader(blocks: number): number {
+  return roundUp(blocks, 64);
+}
+
+/** Words of the totals buffer: kept tokens, kept weight, sum of class weights, first bad target + 1. */
+export const TOTALS = ["kept", "keptWeight", "totalWeight", "badTarget"] as const;

@@ -1,0 +1,69 @@
+/**
+ * The fused forward pass, then one window of the vocabulary at a time:
+ * recompute the window's logits, store the gradient with respect to them and
+ * finish with it. `8NDV` in all; what is stored never depends on the vocabulary.
+ *
+ * Megatron-LM's linear cross-entropy (`kDlogitsSplitN`) has this shape.
+ *
+ * @module
+ */
+import { blockGranule, windowGranule } from "./draft.ts";
+import { streamForward } from "./fused.ts";
+import {
+  fixedOr,
+  halvings,
+  largestBlock,
+  largestWindow,
+  splitsFor,
+  type Strategy,
+} from "./strategy.ts";
+
+/** Block-window pairs past which smaller sizes only cost time, unless the limits force them. */
+const MANY_PAIRS = 2048;
+
+/** Stores one window's logit gradients at a time. */
+export const windowed: Strategy = {
+  name: "windowed",
+  summary: "recomputes logits window by window and stores one window's gradient",
+  unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
+  *shapes(problem, device, tile, fixed) {
+    const { tokens, vocab } = problem;
+    const { limits } = device;
+    const mostTokens = largestBlock(problem, device);
+    const step = windowGranule(problem, limits);
+    const granule = blockGranule(problem, limits);
+    const forced = Math.ceil(tokens / mostTokens) *
+      Math.ceil(vocab / largestWindow(problem, device, mostTokens));
+    const blocks = halvings(mostTokens, granule);
+    for (const block of fixedOr(fixed.block, mostTokens, granule, tokens, "block", blocks)) {
+      const gradientRows = Math.floor(limits.maxStorageBufferBindingSize / (4 * block));
+      const most = Math.min(
+        largestWindow(problem, device, block),
+        gradientRows >= vocab ? vocab : Math.floor(gradientRows / step) * step,
+      );
+      if (most < 1) continue;
+      const windows = halvings(most, Math.max(step, Math.min(tile.cols, most)));
+      for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
+        const pairs = Math.ceil(tokens / block) * Math.ceil(vocab / window);
+        if (pairs > Math.max(MANY_PAIRS, forced)) continue;
+        const splits = splitsFor(device, tile, block, window);
+        yield { strategy: "windowed", tile, block, window, splits };
+      }
+    }
+  },
+  emit(draft) {
+    const { block, window } = draft.shape;
+    const matrix = draft.logitMatrix("logit_gradient", block, window, 1);
+    draft.selectTokens();
+    streamForward(draft);
+    draft.reduce();
+    draft.clearHiddenGradient();
+    for (const window of draft.windows) {
+      const gradient = { matrix, row: 0, origin: window.start };
+      for (const block of draft.blocks) {
+        draft.logitGradient(block, window, gradient);
+        draft.gradients(block, window, gradient);
+      }
+    }
+  },
+};
