@@ -152,14 +152,10 @@ class Walk {
   }
 
   #writeParams(buffer: GPUBuffer, bytes: number): void {
-    const { params } = this.schedule;
+    const { params, paramsStride } = this.schedule;
     const words = new Uint32Array(bytes / 4);
-    params.forEach((each, index) => words.set(packParams(each), index * this.#paramsStride() / 4));
+    params.forEach((each, index) => words.set(packParams(each), (index * paramsStride) / 4));
     this.device.queue.writeBuffer(buffer, 0, words);
-  }
-
-  #paramsStride(): number {
-    return Math.max(this.device.limits.minUniformBufferOffsetAlignment, PARAMS_BYTES);
   }
 
   async #step(step: Step): Promise<void> {
@@ -222,7 +218,7 @@ class Walk {
     });
     const pass = this.#encode().beginComputePass({ label: step.kernel });
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group, [step.params * this.#paramsStride()]);
+    pass.setBindGroup(0, group, [step.params * this.schedule.paramsStride]);
     pass.dispatchWorkgroups(...step.grid);
     pass.end();
     if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.#submit();

@@ -20,7 +20,8 @@ export const LOG2E = "1.4426950408889634f";
 
 /** A number as an f32 literal. */
 export function literal(value: number): string {
-  return `${Math.fround(value) === value ? value : Math.fround(value)}f`;
+  const rounded = Math.fround(value);
+  return rounded < 0 ? `(${rounded}f)` : `${rounded}f`;
 }
 
 /** WGSL expressions as an arithmetic, so that an objective's formulas become shader text. */

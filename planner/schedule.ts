@@ -137,6 +137,8 @@ export interface Schedule {
   readonly logitStride: number;
   readonly buffers: readonly BufferSpec[];
   readonly params: readonly Params[];
+  /** Bytes from one dispatch's params to the next in the uniform buffer. */
+  readonly paramsStride: number;
   readonly steps: readonly Step[];
 }
 

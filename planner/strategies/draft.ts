@@ -405,8 +405,8 @@ export class ScheduleDraft {
   /** The finished schedule. */
   finish(): Schedule {
     const { tile, strategy, splits } = this.shape;
-    const align = Math.max(this.#limits.minUniformBufferOffsetAlignment, PARAMS_BYTES);
-    this.#buffer(PARAMS_BUFFER, this.#params.length * align, "state");
+    const paramsStride = roundUp(PARAMS_BYTES, this.#limits.minUniformBufferOffsetAlignment);
+    this.#buffer(PARAMS_BUFFER, this.#params.length * paramsStride, "state");
     return {
       strategy,
       problem: this.problem,
@@ -417,6 +417,7 @@ export class ScheduleDraft {
       logitStride: this.#logitStride,
       buffers: [...this.#buffers.values()],
       params: this.#params,
+      paramsStride,
       steps: this.#steps,
     };
   }
