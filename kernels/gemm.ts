@@ -82,10 +82,13 @@ function stage(
     return {
       quads: extent * stride,
       prepare: times(copies, (s) => `let ${name}_row${s} = ${operand.row!(local(s))};`),
-      copy: times(copies, (s) =>
-        `tile[lane / ${depthQuads}u * ${stride}u + lane % ${depthQuads}u${
-          at(s * rowsPerCopy * stride)
-        }] = ${operand.load(`${name}_row${s}`, `k / 4u + lane % ${depthQuads}u`)};`),
+      copy: times(
+        copies,
+        (s) =>
+          `tile[lane / ${depthQuads}u * ${stride}u + lane % ${depthQuads}u${
+            at(s * rowsPerCopy * stride)
+          }] = ${operand.load(`${name}_row${s}`, `k / 4u + lane % ${depthQuads}u`)};`,
+      ),
       fetch: (quad, i) =>
         `let ${name}${i} = tile[${lane} * ${stride}u${at(i * lanes * stride + quad)}];`,
       scalar: (i, k) => `${name}${i}.${"xyzw"[k]}`,
@@ -98,7 +101,9 @@ function stage(
     quads: tile.depth * stride,
     prepare: [],
     copy: times(copies, (s) => {
-      const depth = s === 0 ? `k + lane / ${stride}u` : `k + lane / ${stride}u + ${s * depthPerCopy}u`;
+      const depth = s === 0
+        ? `k + lane / ${stride}u`
+        : `k + lane / ${stride}u + ${s * depthPerCopy}u`;
       return `tile[lane${at(s * threads)}] = ${operand.load(depth, `lane % ${stride}u`)};`;
     }),
     // Fetches are numbered by (k, group of four rows).

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { COEFFICIENT_ROWS, keptHeader, tokenStride, wantsEntropy } from "../planner/strategies/layout.ts";
+import {
+  COEFFICIENT_ROWS,
+  keptHeader,
+  tokenStride,
+  wantsEntropy,
+} from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
 import { binds, type KernelContext, literal, LOG2E } from "./wgsl.ts";
 
@@ -42,9 +47,7 @@ export function gradientFunction(problem: Problem): string {
   const { logitScale, softcap, labelSmoothing } = problem;
   const slope = wantsEntropy(problem) ? "(token.a + token.c * z)" : "token.a";
   const chain = [
-    ...(softcap === undefined
-      ? []
-      : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
+    ...(softcap === undefined ? [] : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
     ...(logitScale === 1 ? [] : [literal(logitScale)]),
   ];
   return `fn gradient_of(z: f32, id: u32, weight_of_id: f32, token: Coefficients) -> f32 {

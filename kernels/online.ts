@@ -6,7 +6,11 @@
  *
  * @module
  */
-import { type PartialStatistic, partialStatistics, tokenStride } from "../planner/strategies/layout.ts";
+import {
+  type PartialStatistic,
+  partialStatistics,
+  tokenStride,
+} from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
 import { indent, LOG2E, LOWEST, times } from "./wgsl.ts";
 
@@ -140,7 +144,11 @@ export class OnlineStatistics {
   /** Writes a set to workgroup memory. Ids travel as bits. */
   #park(set: string, at: string): string {
     const value = (name: PartialStatistic | undefined) =>
-      name === undefined ? "0f" : name === "argmax" ? `bitcast<f32>(argmax${set})` : `${name}${set}`;
+      name === undefined
+        ? "0f"
+        : name === "argmax"
+        ? `bitcast<f32>(argmax${set})`
+        : `${name}${set}`;
     return times(this.quads, (quad) => {
       const parts = times(4, (i) => value(this.names[4 * quad + i]));
       return `tile[${at} + ${quad}u] = vec4<f32>(${parts.join(", ")});`;
@@ -185,9 +193,11 @@ export class OnlineStatistics {
           `workgroupBarrier();`,
           `if (tx < ${half}u) {`,
           `  let at = (ty * ${half}u + tx) * ${stride}u;`,
-          indent(group.map((set, index) =>
-            `{\n${indent([this.#unpark("_other", at(index)), this.fold(set, "_other")])}\n}`
-          )),
+          indent(
+            group.map((set, index) =>
+              `{\n${indent([this.#unpark("_other", at(index)), this.fold(set, "_other")])}\n}`
+            ),
+          ),
           `}`,
         );
       }

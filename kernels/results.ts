@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { hasReducedLoss, type TokenResult, tokenResults, tokenStride, TOTALS } from "../planner/strategies/layout.ts";
+import {
+  hasReducedLoss,
+  type TokenResult,
+  tokenResults,
+  tokenStride,
+  TOTALS,
+} from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
 import type { HostTensors } from "./execute.ts";
 

@@ -36,9 +36,7 @@ export function loadQuad(slot: string, problem: Problem): string {
   if (hidden % 4 === 0) {
     const quads = hidden / 4;
     const at = `${slot}[row * ${quads}u + quad]`;
-    const value = dtype === "f32"
-      ? `  return ${at};`
-      : `  let words = ${at};
+    const value = dtype === "f32" ? `  return ${at};` : `  let words = ${at};
   return vec4<f32>(${unpackPair(dtype, "words.x")}, ${unpackPair(dtype, "words.y")});`;
     return `${header}
   if (quad >= ${quads}u) {

@@ -64,7 +64,9 @@ var<workgroup> shared_bad: array<u32, ${LANES}>;
 
 fn is_kept(token: u32) -> bool {
   let target_id = targets[token];
-  return target_id != ${wgslInt(problem.ignoreIndex)} && target_id >= 0 && u32(target_id) < ${problem.vocab}u;
+  return target_id != ${
+    wgslInt(problem.ignoreIndex)
+  } && target_id >= 0 && u32(target_id) < ${problem.vocab}u;
 }
 
 @compute @workgroup_size(${LANES})
@@ -270,16 +272,20 @@ ${indent([online.read("_next", "split", at), online.fold("0", "_next")], 2)}
   };
 ${
     indent(
-      rows.map((name) => store(name, name === "predicted" ? "argmax0" : `bitcast<u32>(${values[name]})`)),
+      rows.map((name) =>
+        store(name, name === "predicted" ? "argmax0" : `bitcast<u32>(${values[name]})`)
+      ),
     )
   }
 ${
     indent(
-      problem.pass === "forward" ? [] : COEFFICIENT_ROWS.map((name, row) =>
-        `coefficients[${row * stride}u + ${at}] = ${
-          name === "target" ? "id_of_target" : `bitcast<u32>(${words[name]})`
-        };`
-      ),
+      problem.pass === "forward"
+        ? []
+        : COEFFICIENT_ROWS.map((name, row) =>
+          `coefficients[${row * stride}u + ${at}] = ${
+            name === "target" ? "id_of_target" : `bitcast<u32>(${words[name]})`
+          };`
+        ),
     )
   }
 }
@@ -318,4 +324,3 @@ ${indent(sumLanes("total"))}
 }
 `;
 }
-

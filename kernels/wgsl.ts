@@ -84,9 +84,7 @@ export function declarations(dispatch: Dispatch, types: Readonly<Record<string, 
   const bindings = dispatch.bindings.map(({ slot, access }, index) => {
     const type = types[slot];
     if (!type) throw new Error(`Kernel ${dispatch.kernel} has no type for its slot ${slot}`);
-    return `@group(0) @binding(${
-      index + 1
-    }) var<storage, ${access}> ${slot}: array<${type}>;`;
+    return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${slot}: array<${type}>;`;
   });
   return [PARAMS_STRUCT, ...bindings].join("\n");
 }

@@ -74,7 +74,7 @@ export interface CrossEntropyOptions {
  * under `mean` one over the kept weights, and one over the kept tokens.
  */
 export function crossEntropy<T>(
-  { literal, add, sub, mul }: Arithmetic<T>,
+  { literal, add, mul }: Arithmetic<T>,
   token: TokenStatistics<T>,
   reduction: { nllScale: T; zScale: T; upstream: T },
   { labelSmoothing, zLoss, vocab }: CrossEntropyOptions,

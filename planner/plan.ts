@@ -200,9 +200,9 @@ function choose(candidates: readonly Candidate[], budget: number | undefined): C
   if (fitting.length === 0) {
     const smallest = Math.min(...candidates.map(({ memory }) => memory.peakBytes));
     throw new DoesNotFitError(
-      `Nothing fits a budget of ${budget} bytes (${formatBytes(budget!)}): the smallest that would is ${smallest} bytes (${
-        formatBytes(smallest)
-      })`,
+      `Nothing fits a budget of ${budget} bytes (${
+        formatBytes(budget!)
+      }): the smallest that would is ${smallest} bytes (${formatBytes(smallest)})`,
       smallest,
     );
   }

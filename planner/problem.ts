@@ -67,7 +67,8 @@ export const problemSchema = z.strictObject(problemShape).superRefine((problem, 
       context.addIssue({
         code: "custom",
         path: [what],
-        message: `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
+        message:
+          `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
       });
     }
   }

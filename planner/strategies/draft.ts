@@ -197,7 +197,9 @@ export class ScheduleDraft {
     const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = this.#limits;
     if (Math.max(...grid) > maxComputeWorkgroupsPerDimension) {
       throw new Infeasible(
-        `${kernel} needs a grid of ${grid.join(" x ")} workgroups, the device allows ${maxComputeWorkgroupsPerDimension} in a dimension`,
+        `${kernel} needs a grid of ${
+          grid.join(" x ")
+        } workgroups, the device allows ${maxComputeWorkgroupsPerDimension} in a dimension`,
       );
     }
     for (const { slot, slice } of bindings) {
@@ -286,13 +288,19 @@ export class ScheduleDraft {
   /** Projects a block onto a window and stores the logits. */
   project(block: Block, window: Range, logits: LogitMatrix): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
-    this.#dispatch("project", [grid[1], grid[0]], [
-      read("kept", this.#kept()),
-      read("hidden", this.#hiddenRows(block)),
-      read("weight", this.#weightRows(window)),
-      ...this.#bias(),
-      write("logits", this.#logits(logits, block)),
-    ], { block, window, column: window.start - logits.origin }, work);
+    this.#dispatch(
+      "project",
+      [grid[1], grid[0]],
+      [
+        read("kept", this.#kept()),
+        read("hidden", this.#hiddenRows(block)),
+        read("weight", this.#weightRows(window)),
+        ...this.#bias(),
+        write("logits", this.#logits(logits, block)),
+      ],
+      { block, window, column: window.start - logits.origin },
+      work,
+    );
   }
 
   #logits(logits: LogitMatrix, block: Block): Slice {
@@ -339,15 +347,21 @@ export class ScheduleDraft {
   /** Recomputes a window's logits and stores the gradient with respect to them. */
   logitGradient(block: Block, window: Range, gradient: LogitMatrix): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
-    this.#dispatch("logit-gradient", [grid[1], grid[0]], [
-      read("kept", this.#kept()),
-      read("hidden", this.#hiddenRows(block)),
-      read("weight", this.#weightRows(window)),
-      ...this.#bias(),
-      ...this.#smoothingWeight(),
-      read("coefficients", this.#coefficients()),
-      write("logits", this.#logits(gradient, block)),
-    ], { block, window, column: window.start - gradient.origin }, work);
+    this.#dispatch(
+      "logit-gradient",
+      [grid[1], grid[0]],
+      [
+        read("kept", this.#kept()),
+        read("hidden", this.#hiddenRows(block)),
+        read("weight", this.#weightRows(window)),
+        ...this.#bias(),
+        ...this.#smoothingWeight(),
+        read("coefficients", this.#coefficients()),
+        write("logits", this.#logits(gradient, block)),
+      ],
+      { block, window, column: window.start - gradient.origin },
+      work,
+    );
   }
 
   /** Turns a block's stored logits into the gradient with respect to them, in place. */
@@ -369,21 +383,33 @@ export class ScheduleDraft {
     const logits = read("logits", this.#logits(gradient, block));
     if (wanted.has("weight")) {
       const { grid, work } = this.#product(window.count, hidden, block.count);
-      this.#dispatch("weight-gradient", grid, [
-        kept,
-        read("hidden", this.#hiddenRows(block)),
-        logits,
-        write("grad_weight", this.#rows(this.#gradWeight, window, "output")),
-      ], at, work);
+      this.#dispatch(
+        "weight-gradient",
+        grid,
+        [
+          kept,
+          read("hidden", this.#hiddenRows(block)),
+          logits,
+          write("grad_weight", this.#rows(this.#gradWeight, window, "output")),
+        ],
+        at,
+        work,
+      );
     }
     if (wanted.has("hidden")) {
       const { grid, work } = this.#product(block.count, hidden, window.count);
-      this.#dispatch("hidden-gradient", grid, [
-        kept,
-        read("weight", this.#weightRows(window)),
-        logits,
-        write("grad_hidden", this.#rows(this.#gradHidden, block, "output")),
-      ], at, work);
+      this.#dispatch(
+        "hidden-gradient",
+        grid,
+        [
+          kept,
+          read("weight", this.#weightRows(window)),
+          logits,
+          write("grad_hidden", this.#rows(this.#gradHidden, block, "output")),
+        ],
+        at,
+        work,
+      );
     }
     if (wanted.has("bias")) {
       this.#dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [

@@ -5,7 +5,7 @@
  * @module
  */
 import { roundUp } from "../matrix.ts";
-import { type Problem } from "../problem.ts";
+import type { Problem } from "../problem.ts";
 
 /**
  * Statistics that a streamed pass keeps per token and split, in the order of

@@ -10,7 +10,13 @@ import { bytesPerElement } from "../dtype.ts";
 import type { Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule.ts";
 import type { Tile } from "../tile.ts";
-import { blockGranule, Infeasible, type ScheduleDraft, type Shape, windowGranule } from "./draft.ts";
+import {
+  blockGranule,
+  Infeasible,
+  type ScheduleDraft,
+  type Shape,
+  windowGranule,
+} from "./draft.ts";
 
 /** A way to do the job. */
 export interface Strategy {
@@ -117,7 +123,9 @@ export function fixedOr(
     throw new Infeasible(`a ${what} of ${fixed} exceeds the largest that can be bound, ${most}`);
   }
   if (fixed % granule !== 0) {
-    throw new Infeasible(`a ${what} of ${fixed} is not a multiple of ${granule}, as bindings must be`);
+    throw new Infeasible(
+      `a ${what} of ${fixed} is not a multiple of ${granule}, as bindings must be`,
+    );
   }
   return [fixed];
 }

@@ -1,0 +1,89 @@
+/**
+ * `lce fixture`: lists, inspects and makes inputs.
+ *
+ * @module
+ */
+import { Command, Option } from "@commander-js/extra-typings";
+import { writeCheckpoint } from "../../fixtures/checkpoint.ts";
+import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/open.ts";
+import { SafetensorsFile } from "../../fixtures/safetensors.ts";
+import { makeSynthetic } from "../../fixtures/synthetic.ts";
+import { DTYPES } from "../../planner/dtype.ts";
+import { problemSchema } from "../../planner/problem.ts";
+import { formatBytes } from "../../planner/units.ts";
+import { parseNumber } from "../flags.ts";
+import type { Output } from "../output.ts";
+import { table } from "../render/table.ts";
+import { checkWith } from "../request.ts";
+
+/** The command and its three parts. */
+export function fixtureCommand(output: Output): Command {
+  return new Command("fixture")
+    .description("list, inspect and make inputs for lce run")
+    .addCommand(list(output) as never)
+    .addCommand(inspect(output) as never)
+    .addCommand(make(output) as never) as unknown as Command;
+}
+
+function list(output: Output) {
+  return new Command("list")
+    .description("fixtures in a folder; without one, those that come with lce")
+    .argument("[folder]")
+    .option("--json", "print JSON alone")
+    .action(async (folder, { json }) => {
+      const places = folder
+        ? [folder]
+        : [DEFAULT_FIXTURE.folder, new URL("oracle", DEFAULT_FIXTURE.folder)]
+          .map(({ pathname }) => decodeURIComponent(pathname));
+      const found = (await Promise.all(places.map(findFixtures))).flat();
+      output.print(
+        json ? JSON.stringify(found, null, 2) : table(found.map(({ path, kind }) => [kind, path])),
+      );
+    });
+}
+
+function inspect(output: Output) {
+  return new Command("inspect")
+    .description("tensors and metadata of a safetensors file")
+    .argument("<file>")
+    .option("--json", "print JSON alone")
+    .action(async (path, { json }) => {
+      const { header: { tensors, metadata } } = await SafetensorsFile.open(path);
+      const rows = [...tensors].map(([name, { dtype, shape, start, end }]) => ({
+        name,
+        dtype,
+        shape,
+        bytes: end - start,
+      }));
+      if (json) return output.print(JSON.stringify({ tensors: rows, metadata }, null, 2));
+      output.print(table(
+        rows.map(({ name, dtype, shape, bytes }) => [
+          name,
+          dtype,
+          `[${shape.join(", ")}]`,
+          formatBytes(bytes),
+        ]),
+        ["left", "left", "left", "right"],
+      ));
+      for (const [key, value] of Object.entries(metadata)) output.print(`${key}: ${value}`);
+    });
+}
+
+function make(output: Output) {
+  return new Command("make")
+    .description("write a synthetic checkpoint folder, the same for the same flags")
+    .argument("<folder>")
+    .option("--tokens <count>", "rows of the hidden states", parseNumber, 96)
+    .option("--hidden <count>", "inner dimension", parseNumber, 128)
+    .option("--vocab <count>", "rows of the weight", parseNumber, 5003)
+    .addOption(
+      new Option("--dtype <type>", "storage type").choices(DTYPES).default("bf16" as const),
+    )
+    .option("--softcap <cap>", "logits become cap * tanh(z / cap)", parseNumber)
+    .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
+    .action(async (folder, { seed, ...flags }) => {
+      const problem = checkWith(problemSchema, flags);
+      await writeCheckpoint(folder, makeSynthetic(problem, seed));
+      output.print(`Wrote ${folder}: run it with "lce run ${folder}".`);
+    });
+}

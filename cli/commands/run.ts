@@ -1,0 +1,98 @@
+/**
+ * `lce run`: runs fixtures on this machine's device and checks them.
+ *
+ * @module
+ */
+import { Command, Option } from "@commander-js/extra-typings";
+import type { Fixture } from "../../fixtures/fixture.ts";
+import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
+import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
+import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
+import { EXIT } from "../exit.ts";
+import { choiceFlags } from "../flags.ts";
+import { openDevice } from "../gpu.ts";
+import type { Output } from "../output.ts";
+import { runJson, runText } from "../render/run.ts";
+import { checkChoices } from "../request.ts";
+import { verify } from "../verify.ts";
+
+/** The command. `exit` takes the exit code of a run that disagrees. */
+export function runCommand(output: Output, exit: (code: number) => void): Command {
+  const command = new Command("run")
+    .description("run fixtures on this machine's device; verify numbers and memory")
+    .argument("[fixture...]", "safetensors files, checkpoint folders, or folders of either");
+  choiceFlags(command as unknown as Command);
+  return command
+    .addOption(
+      new Option("--pass <pass>", "loss alone, or loss and gradients").choices(PASSES),
+    )
+    .addOption(
+      new Option("--limits <which>", "adapter: all the device has; default: the specification's")
+        .choices(["adapter", "default"] as const).default("adapter" as const),
+    )
+    .option("--json", "print JSON alone: an array with an entry for each fixture")
+    .addHelpText(
+      "after",
+      `
+Without a fixture, a small checkpoint that comes with lce is run.
+
+Examples:
+  $ lce run
+  $ lce run fixtures/oracle --json
+  $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
+    )
+    .action(async (paths, { pass, limits, json, ...choices }) => {
+      const options = checkChoices(choices);
+      const fixtures = await openAll(paths, output);
+      const acquired = await openDevice({ limits });
+      const entries: unknown[] = [];
+      let ok = true;
+      try {
+        for (const [index, fixture] of fixtures.entries()) {
+          const prepared = { ...fixture, problem: withPass(fixture.problem, pass ?? "forward") };
+          const verification = await verify(
+            prepared,
+            acquired,
+            options,
+            (what, done, total) =>
+              output.progress(
+                `${fixture.name} (${index + 1} of ${fixtures.length}): ${what}, ${
+                  Math.floor((100 * done) / total)
+                } %`,
+              ),
+          );
+          ok &&= verification.ok;
+          if (json) entries.push(runJson(verification));
+          else output.print(runText(verification) + "\n");
+        }
+      } finally {
+        acquired.device.destroy();
+      }
+      if (json) output.print(JSON.stringify(entries, null, 2));
+      else if (fixtures.length > 1) {
+        output.print(ok ? `All ${fixtures.length} fixtures agree.` : "Some fixtures FAILED.");
+      }
+      if (!ok) exit(EXIT.verification);
+    }) as unknown as Command;
+}
+
+/** Opens what the paths stand for; cases that lce cannot run are left out of folders, and named. */
+async function openAll(paths: readonly string[], output: Output): Promise<Fixture[]> {
+  if (paths.length === 0) return [await openDefault()];
+  const fixtures: Fixture[] = [];
+  for (const path of paths) {
+    for (const found of await findFixtures(path)) {
+      try {
+        fixtures.push(await openFixture(found));
+      } catch (error) {
+        if (!(error instanceof UnsupportedCaseError) || found.path === path) throw error;
+        output.note(`Skipped: ${error.message}`);
+      }
+    }
+  }
+  return fixtures;
+}
+
+function withPass(problem: Problem, pass: Problem["pass"]): Problem {
+  return parseProblem({ ...problem, pass });
+}

@@ -1,0 +1,60 @@
+/**
+ * Exit codes, and what each kind of failure says to a person.
+ *
+ * @module
+ */
+import { CommanderError } from "commander";
+import { InputError } from "../fixtures/errors.ts";
+import { NoDeviceError } from "../kernels/device.ts";
+import { GpuError } from "../kernels/pipelines.ts";
+import { DoesNotFitError } from "../planner/plan.ts";
+
+/** What the process reports to whoever started it. */
+export const EXIT = {
+  ok: 0,
+  /** A result disagrees with the truth, or memory with its prediction. */
+  verification: 1,
+  /** Wrong flags or values. */
+  usage: 2,
+  /** No WebGPU device, or it failed. */
+  device: 3,
+  /** A file is missing, malformed or does not fit. */
+  input: 4,
+  /** No schedule fits the device or the budget. */
+  doesNotFit: 5,
+  /** A defect of ours. */
+  internal: 70,
+} as const;
+
+/** A wrong flag or value: what was wrong, and what would be right. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** How to get a device, for those who have none. */
+const DEVICE_HINT =
+  `On Linux without a GPU, scripts/setup.sh installs a software device (Mesa's lavapipe).
+"lce plan" needs no device at all.`;
+
+/** The exit code of a failure and the text for stderr; no text where it was printed already. */
+export function explain(error: unknown): { code: number; text: string | undefined } {
+  if (error instanceof CommanderError) {
+    return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage, text: undefined };
+  }
+  if (error instanceof UsageError) return { code: EXIT.usage, text: error.message };
+  if (error instanceof InputError) return { code: EXIT.input, text: error.message };
+  if (error instanceof DoesNotFitError) return { code: EXIT.doesNotFit, text: error.message };
+  if (error instanceof NoDeviceError) {
+    return { code: EXIT.device, text: `${error.message}.\n${DEVICE_HINT}` };
+  }
+  if (error instanceof GpuError) return { code: EXIT.device, text: error.message };
+  // Whoever reads our output has read enough: `lce plan | head`.
+  if (error instanceof Deno.errors.BrokenPipe) return { code: EXIT.ok, text: undefined };
+  const detail = error instanceof Error
+    ? (Deno.env.get("LCE_DEBUG") ? error.stack : error.message)
+    : String(error);
+  return {
+    code: EXIT.internal,
+    text: `internal error: ${detail}\nThis is a defect of lce; LCE_DEBUG=1 shows where.`,
+  };
+}

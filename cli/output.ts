@@ -1,0 +1,45 @@
+/**
+ * The one place that writes: results on stdout, everything else on stderr.
+ *
+ * @module
+ */
+
+/** Where a command writes; tests catch what it says. */
+export interface Output {
+  /** Results, a line or more. */
+  print(text: string): void;
+  /** Remarks that are no result. */
+  note(text: string): void;
+  /** Says how far a long job is, on a terminal only; the next call overwrites it. */
+  progress(text: string): void;
+}
+
+/** The process's own stdout and stderr. */
+export function processOutput(): Output {
+  const encoder = new TextEncoder();
+  const terminal = Deno.stderr.isTerminal();
+  let shown = false;
+  const clear = () => {
+    if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+    shown = false;
+  };
+  const writeAll = (stream: { writeSync(bytes: Uint8Array): number }, text: string) => {
+    let bytes = encoder.encode(`${text}\n`);
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  };
+  return {
+    print(text) {
+      clear();
+      writeAll(Deno.stdout, text);
+    },
+    note(text) {
+      clear();
+      writeAll(Deno.stderr, text);
+    },
+    progress(text) {
+      if (!terminal) return;
+      Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`));
+      shown = true;
+    },
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * Verifications as text and as JSON.
+ *
+ * @module
+ */
+import { formatBytes } from "../../planner/units.ts";
+import type { Verification } from "../verify.ts";
+import { choiceLines, problemLine } from "./plan.ts";
+import { indented, table } from "./table.ts";
+
+/** FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was recomputed. */
+function conventionalFlops({ fixture: { problem } }: Verification): number {
+  const { tokens, hidden, vocab, pass } = problem;
+  return (pass === "train" ? 6 : 2) * tokens * hidden * vocab;
+}
+
+function teraflops(verification: Verification): number {
+  return conventionalFlops(verification) / (verification.time.milliseconds / 1e3) / 1e12;
+}
+
+/** One entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds. */
+export function runJson(verification: Verification) {
+  const { fixture, plan, agreement, memory, time, results, ok } = verification;
+  return {
+    fixture: fixture.name,
+    pass: fixture.problem.pass,
+    strategy: plan.schedule.strategy,
+    device: plan.device.name,
+    problem: fixture.problem,
+    window: plan.schedule.window,
+    block: plan.schedule.block,
+    // JSON has no NaN, which a mean over no tokens is.
+    loss: Number.isFinite(results.loss) ? results.loss : null,
+    keptTokens: results.kept,
+    agreement,
+    memory: { ...memory, twoStagePeakBytes: plan.twoStage.peakBytes },
+    time: {
+      ms: time.milliseconds,
+      tflops: teraflops(verification),
+      compileMs: time.compileMilliseconds,
+      clock: "wall",
+    },
+    ok,
+  };
+}
+
+/** A verification for people. */
+export function runText(verification: Verification): string {
+  const { fixture, plan, agreement, memory, time, results, ok } = verification;
+  const checks = agreement.checks.map(({ name, against, maxAbs, normRel, tolerance, ok }) => [
+    ok ? "ok" : "DISAGREES",
+    name,
+    `${normRel.toExponential(1)} of ${tolerance.toExponential(1)} allowed`,
+    `largest error ${maxAbs.toExponential(1)}`,
+    `against the ${against}`,
+  ]);
+  const { predictedPeakBytes, measuredPeakBytes } = memory;
+  const verdict = measuredPeakBytes === predictedPeakBytes
+    ? "to the byte as predicted"
+    : memory.ok
+    ? `predicted ${predictedPeakBytes}`
+    : `MORE than the predicted ${predictedPeakBytes}`;
+  const loss = results.loss === undefined
+    ? []
+    : [["loss", `${results.loss}${noteOnLoss(verification)}`]];
+  return [
+    `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
+    indented(problemLine(plan)),
+    indented(table([
+      ...choiceLines(plan),
+      ...loss,
+      [
+        "memory",
+        `peak ${measuredPeakBytes} bytes, ${verdict}; extra ${
+          formatBytes(memory.measuredExtraPeakBytes)
+        }, two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
+      ],
+      [
+        "time",
+        `${time.milliseconds.toFixed(1)} ms, ${teraflops(verification).toPrecision(3)} TFLOP/s; ${
+          time.compileMilliseconds.toFixed(0)
+        } ms to compile`,
+      ],
+    ])),
+    indented("agreement"),
+    indented(table(checks), 4),
+  ].join("\n");
+}
+
+function noteOnLoss({ results, fixture }: Verification): string {
+  if (results.kept > 0) return ` over ${results.kept} tokens`;
+  return fixture.problem.reduction === "mean"
+    ? ": every token is ignored, and a mean over none is not a number, as in PyTorch"
+    : ": every token is ignored";
+}

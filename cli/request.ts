@@ -1,0 +1,145 @@
+/**
+ * What a user asks of the planner, from flags and from a plan file. Both say
+ * the same things by the same names, and one schema checks them.
+ *
+ * @module
+ */
+import { parse as parseYaml } from "yaml";
+import { z } from "zod";
+import { InputError } from "../fixtures/errors.ts";
+import { deviceProfileSchema } from "../planner/device.ts";
+import { problemSchema, problemShape } from "../planner/problem.ts";
+import { STRATEGIES } from "../planner/schedule.ts";
+import { parseBytes } from "../planner/units.ts";
+import { UsageError } from "./exit.ts";
+
+const bytes = z.union([z.int().positive(), z.string()]).transform((value, context) => {
+  if (typeof value === "number") return value;
+  try {
+    return parseBytes(value);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+/** The planner's own choices, as far as the user makes them. */
+export const choicesShape = {
+  strategy: z.enum(STRATEGIES).optional().describe("way to do the job"),
+  window: z.int().positive().optional().describe("vocabulary ids handled in one step"),
+  block: z.int().positive().optional().describe("tokens handled in one step"),
+  budget: bytes.optional().describe("most GPU memory, such as 2GiB"),
+};
+
+/** Everything a plan file may say. */
+export const planFileSchema = z.strictObject({
+  ...problemShape,
+  ...choicesShape,
+  device: z.union([z.enum(["default", "auto"]), deviceProfileSchema]).default("default")
+    .describe("specification defaults, this machine's adapter, or a profile"),
+});
+
+/** A checked request: the problem apart from the planner's choices. */
+export type Request = z.output<typeof planFileSchema>;
+
+/** Reads a plan file in YAML, of which JSON is a part. @throws {InputError} when it cannot be read. */
+export async function readPlanFile(path: string): Promise<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) throw new InputError(`${path} does not exist`);
+    throw new InputError(`Cannot read ${path}: ${(error as Error).message}`);
+  }
+  let value: unknown;
+  try {
+    value = parseYaml(text, { maxAliasCount: 100 });
+  } catch (error) {
+    throw new InputError(`${path} is neither YAML nor JSON: ${(error as Error).message.trim()}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new InputError(`${path} must be a map of settings, such as "vocab: 256000"`);
+  }
+  // Lets an editor find the schema.
+  const { $schema: _, ...settings } = value as Record<string, unknown>;
+  return settings;
+}
+
+/**
+ * Merges a plan file with flags, which win, and checks the result.
+ *
+ * @throws {UsageError} when a flag, or a needed flag that is missing, is at fault.
+ * @throws {InputError} when the file is.
+ */
+export function checkRequest(
+  flags: Record<string, unknown>,
+  file: { path: string; settings: Record<string, unknown> } | undefined,
+): { problem: z.output<typeof problemSchema>; request: Request } {
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([, value]) => value !== undefined),
+  );
+  const merged = { ...file?.settings, ...given };
+  const parsed = planFileSchema.safeParse(merged);
+  const failure = (error: z.ZodError) => explainIssues(error, merged, given, file?.path);
+  if (!parsed.success) throw failure(parsed.error);
+  const { strategy: _s, window: _w, block: _b, budget: _m, device: _d, ...rest } = parsed.data;
+  const problem = problemSchema.safeParse(rest);
+  if (!problem.success) throw failure(problem.error);
+  return { problem: problem.data, request: parsed.data };
+}
+
+/** Checks flags against a schema. @throws {UsageError} naming each flag that is wrong. */
+export function checkWith<Schema extends z.ZodType>(
+  schema: Schema,
+  flags: Record<string, unknown>,
+): z.output<Schema> {
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([, value]) => value !== undefined),
+  );
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw explainIssues(parsed.error, given, given, undefined);
+}
+
+/** Checks the planner's choices by themselves. @throws {UsageError} naming each flag that is wrong. */
+export function checkChoices(
+  flags: Record<string, unknown>,
+): z.output<z.ZodObject<typeof choicesShape>> {
+  return checkWith(z.strictObject(choicesShape), flags);
+}
+
+/** A flag's name from the name of a setting: `labelSmoothing` is `--label-smoothing`. */
+export function flagName(setting: string): string {
+  return `--${setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function explainIssues(
+  error: z.ZodError,
+  merged: Record<string, unknown>,
+  flags: Record<string, unknown>,
+  path: string | undefined,
+): UsageError | InputError {
+  const inFile = (setting: string) => path !== undefined && !(setting in flags);
+  const lines = error.issues.map((issue) => {
+    const setting = String(issue.path[0] ?? "");
+    if (issue.code === "unrecognized_keys") return `unknown setting ${issue.keys.join(", ")}`;
+    const place = issue.path.join(".");
+    const name = inFile(setting) ? place : flagName(setting);
+    if (merged[setting] === undefined) return `${name} is needed`;
+    return `${name} ${JSON.stringify(merged[setting])}: ${issue.message}`;
+  });
+  const fromFile = error.issues.some((issue) => {
+    const setting = String(issue.path[0] ?? "");
+    return issue.code === "unrecognized_keys" || (inFile(setting) && setting in merged);
+  });
+  const text = lines.join("\n");
+  return fromFile && path ? new InputError(`${path}: ${text}`) : new UsageError(text);
+}
+
+/** The JSON Schema of a plan file, for editors. */
+export function planFileJsonSchema(): Record<string, unknown> {
+  return {
+    title: "lce plan file",
+    ...z.toJSONSchema(planFileSchema, { io: "input" }),
+  };
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Gets a Debian-like machine ready: Deno from npm, and a software WebGPU device
+# where there is no other. Safe to run again; does only what is missing.
+#
+#   scripts/setup.sh                 what lce needs
+#   scripts/setup.sh --swiftshader   also a second software device, for its tests
+set -euo pipefail
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt_updated=
+apt_install() {
+  if [ -z "$apt_updated" ]; then as_root apt-get -qq update >&2; apt_updated=1; fi
+  DEBIAN_FRONTEND=noninteractive as_root apt-get -qq install -y --no-install-recommends "$@" >&2
+}
+
+if ! command -v deno > /dev/null; then
+  command -v npm > /dev/null || { echo "setup: npm is needed to install Deno" >&2; exit 1; }
+  echo "setup: installing Deno from npm" >&2
+  npm install --global --silent deno >&2 || as_root npm install --global --silent deno >&2
+fi
+
+# A driver announces itself by a file in one of these folders.
+if ! ls /usr/share/vulkan/icd.d /etc/vulkan/icd.d 2> /dev/null | grep -q '\.json$'; then
+  if [ "$(uname)" = Linux ] && command -v apt-get > /dev/null; then
+    echo "setup: no Vulkan driver found, installing Mesa's software driver" >&2
+    apt_install mesa-vulkan-drivers libvulkan1
+  fi
+fi
+
+swiftshader=${XDG_CACHE_HOME:-$HOME/.cache}/lce/swiftshader
+if [ "${1:-}" = --swiftshader ] && [ ! -f "$swiftshader/vk_swiftshader_icd.json" ]; then
+  echo "setup: taking SwiftShader out of Debian's chromium-common" >&2
+  as_root apt-get -qq update >&2
+  work=$(mktemp -d)
+  (cd "$work" && apt-get -qq download chromium-common >&2 && dpkg -x chromium-common_*.deb .)
+  mkdir -p "$swiftshader"
+  cp "$work"/usr/lib/chromium/libvk_swiftshader.so "$work"/usr/lib/chromium/vk_swiftshader_icd.json "$swiftshader"/
+  rm -rf "$work"
+fi
+
+deno install --quiet --frozen >&2
