@@ -72,6 +72,12 @@ export class DoesNotFitError extends Error {
  */
 const AS_FAST = 1.05;
 
+/**
+ * A saving below this share of all memory is not worth a method of its own: two
+ * stages, the simplest, win where the logits are that small.
+ */
+const WORTHWHILE = 0.01;
+
 /** What one strategy has to offer: candidates, or the reason for having none. */
 interface Offer {
   readonly strategy: Strategy;
@@ -121,9 +127,7 @@ export function makePlan(
     ...chosen,
     problem,
     device,
-    reason: options.budget === undefined
-      ? "least extra memory among the schedules that are as fast as the fastest"
-      : `fastest schedule within ${formatBytes(options.budget)}`,
+    reason: reasonFor(chosen, options),
     twoStage: twoStageMemory(problem, device),
     alternatives,
   };
@@ -208,9 +212,23 @@ function choose(candidates: readonly Candidate[], budget: number | undefined): C
   }
   const fastest = Math.min(...fitting.map(({ cost }) => cost.seconds));
   const slack = budget === undefined ? AS_FAST : 1;
-  return fitting
+  const smallestFirst = fitting
     .filter(({ cost }) => cost.seconds <= fastest * slack)
-    .reduce((best, next) => next.memory.extraPeakBytes < best.memory.extraPeakBytes ? next : best);
+    .sort((a, b) => a.memory.extraPeakBytes - b.memory.extraPeakBytes);
+  const smallest = smallestFirst[0]!;
+  return smallestFirst.find(({ schedule, memory }) =>
+    schedule.strategy === "two-stage" &&
+    memory.peakBytes - smallest.memory.peakBytes < WORTHWHILE * smallest.memory.peakBytes
+  ) ?? smallest;
+}
+
+/** Why a candidate was chosen, in a sentence. */
+function reasonFor({ schedule }: Candidate, options: PlanOptions): string {
+  if (options.budget !== undefined) return `fastest within ${formatBytes(options.budget)}`;
+  if (schedule.strategy === "two-stage" && options.strategy === undefined) {
+    return "the logits are small here: no other strategy saves 1 % of the memory and is as fast";
+  }
+  return "least extra memory among the schedules that are as fast as the fastest";
 }
 
 function compare(offer: Offer, chosen: Candidate, budget: number | undefined): Alternative {

@@ -61,16 +61,20 @@ export const problemSchema = z.strictObject(problemShape).superRefine((problem, 
       message: "cannot include bias where the problem has none: set bias to true",
     });
   }
-  const rows = Math.max(problem.tokens, problem.vocab);
-  for (const [columns, what] of [[problem.hidden, "hidden"], [problem.vocab, "vocab"]] as const) {
-    if (rows * columns * 4 > Number.MAX_SAFE_INTEGER) {
-      context.addIssue({
-        code: "custom",
-        path: [what],
-        message:
-          `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
-      });
-    }
+  const { tokens, hidden, vocab } = problem;
+  const matrices = [["hidden", tokens, hidden], ["hidden", vocab, hidden], [
+    "vocab",
+    tokens,
+    vocab,
+  ]];
+  for (const [path, rows, columns] of matrices as [string, number, number][]) {
+    if (rows * columns * 4 <= Number.MAX_SAFE_INTEGER) continue;
+    context.addIssue({
+      code: "custom",
+      path: [path],
+      message:
+        `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
+    });
   }
 });
 

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { blockGranule, windowGranule } from "./draft.ts";
+import { blockGranule, Infeasible, windowGranule } from "./draft.ts";
 import { streamForward } from "./fused.ts";
 import {
   fixedOr,
@@ -41,7 +41,14 @@ export const windowed: Strategy = {
         largestWindow(problem, device, block),
         gradientRows >= vocab ? vocab : Math.floor(gradientRows / step) * step,
       );
-      if (most < 1) continue;
+      // A smaller block may leave room for a window that this one does not.
+      const least = Math.min(fixed.window ?? step, vocab);
+      if (most < least && block > granule && fixed.block === undefined) continue;
+      if (most < 1) {
+        throw new Infeasible(
+          `the logit gradients of ${block} tokens and ${step} ids exceed maxStorageBufferBindingSize`,
+        );
+      }
       const windows = halvings(most, Math.max(step, Math.min(tile.cols, most)));
       for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
         const pairs = Math.ceil(tokens / block) * Math.ceil(vocab / window);

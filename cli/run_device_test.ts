@@ -1,0 +1,80 @@
+import assert from "node:assert/strict";
+import { EXIT } from "./exit.ts";
+import { main } from "./program.ts";
+
+const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
+
+async function lce(...args: string[]) {
+  const said = { out: "", err: "" };
+  const code = await main(args, {
+    print: (text) => said.out += `${text}\n`,
+    note: (text) => said.err += `${text}\n`,
+    progress: () => {},
+  });
+  return { code, ...said };
+}
+
+Deno.test("lce run --json meets its contract on the default fixture", async () => {
+  const { code, out, err } = await lce("run", "--json");
+  assert.equal(code, EXIT.ok, err);
+  const entries = JSON.parse(out);
+  assert.equal(entries.length, 1);
+  const [{ fixture, pass, strategy, agreement, memory, time, ok }] = entries;
+  assert.deepEqual([fixture, pass, strategy, ok], ["tiny-lm", "forward", "fused", true]);
+  assert(agreement.ok && agreement.checks.length >= 3);
+  for (const check of agreement.checks) {
+    assert.equal(check.against, "reference");
+    assert(check.normRel <= check.tolerance && check.ok);
+  }
+  assert.equal(memory.predictedPeakBytes, memory.measuredPeakBytes);
+  assert(memory.ok && time.ms > 0 && time.tflops > 0);
+});
+
+Deno.test("lce run for people says the same", async () => {
+  const { code, out } = await lce("run", `${ROOT}fixtures/oracle/bias.safetensors`);
+  assert.equal(code, EXIT.ok);
+  assert.match(out, /^bias: ok\n/);
+  assert.match(out, /to the byte as predicted/);
+  assert.match(out, /against the oracle/);
+});
+
+Deno.test("a wrong expectation makes lce run fail with 1", async () => {
+  const { SafetensorsFile, writeSafetensors } = await import("../fixtures/safetensors.ts");
+  const file = await SafetensorsFile.open(`${ROOT}fixtures/oracle/one-token.safetensors`);
+  const tensors = Object.fromEntries(
+    await Promise.all(
+      [...file.header.tensors.keys()].map(async (name) => [name, await file.read(name)]),
+    ),
+  );
+  const lse = tensors["expected.lse"];
+  new DataView(lse.bytes.buffer, lse.bytes.byteOffset).setFloat32(0, 5, true);
+  const folder = await Deno.makeTempDir();
+  try {
+    await writeSafetensors(`${folder}/x.safetensors`, tensors, file.header.metadata);
+    const { code, out } = await lce("run", `${folder}/x.safetensors`, "--json");
+    assert.equal(code, EXIT.verification);
+    const [{ ok, agreement }] = JSON.parse(out);
+    assert.equal(ok, false);
+    const wrong = agreement.checks.filter(({ ok }: { ok: boolean }) => !ok);
+    assert.deepEqual(wrong.map(({ name }: { name: string }) => name), ["lse"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a strategy that cannot serve the pass exits with 5", async () => {
+  const { code, err } = await lce("run", "--strategy", "chunked");
+  assert.equal(code, EXIT.doesNotFit);
+  assert.match(err, /chunked is a training strategy/);
+});
+
+Deno.test("without an adapter lce run exits with 3 and says how to get one", async () => {
+  const nowhere = "/nonexistent/icd.json";
+  const { code, stderr } = await new Deno.Command("deno", {
+    args: ["run", "-A", "--quiet", "cli/main.ts", "run"],
+    cwd: ROOT,
+    env: { VK_DRIVER_FILES: nowhere, VK_ICD_FILENAMES: nowhere, DENO_WEBGPU_BACKEND: "vulkan" },
+  }).output();
+  assert.equal(code, EXIT.device);
+  assert.match(new TextDecoder().decode(stderr), /No WebGPU adapter[\s\S]*scripts\/setup.sh/);
+});
