@@ -46,6 +46,11 @@ export function problemFlags(command: Command): Command {
       parseList,
     )
     .option(
+      "--gradient-filter <threshold>",
+      "skip tiles whose every |softmax - onehot| is below; auto follows the dtype",
+      (text) => text === "auto" ? text : parseNumber(text),
+    )
+    .option(
       "--gradients <list>",
       `gradients wanted in training: ${GRADIENTS.join(",")}`,
       parseList,

@@ -204,6 +204,37 @@ Deno.test("only the gradients asked for are computed, and paid for", async () =>
   });
 });
 
+Deno.test("a gradient filter skips tiles, and what it leaves out is below its threshold", async () => {
+  await withDevice("adapter", async (acquired) => {
+    const dimensions = { tokens: 64, hidden: 32, vocab: 4096, pass: "train", bias: true } as const;
+    // Rare words are as good as impossible, so that only their targets' tiles are worth a thing.
+    const skewed = (problem: Problem): Fixture => {
+      const fixture = makeSynthetic(problem, 3);
+      const bias = fixture.tensors.bias!.map((value, id) => id < 1000 ? value : value - 40);
+      return { ...fixture, tensors: { ...fixture.tensors, bias } };
+    };
+    for (const strategy of STRATEGIES.train) {
+      const exact = await assertVerifies(skewed(parseProblem(dimensions)), acquired, { strategy });
+      assert.equal(exact.results.skippedTiles, undefined);
+      const filtered = await assertVerifies(
+        skewed(parseProblem({ ...dimensions, gradientFilter: 2 ** -12 })),
+        acquired,
+        { strategy },
+      );
+      const { skippedTiles } = filtered.results;
+      assert(skippedTiles! > 0.5 && skippedTiles! < 1, `${strategy} skipped ${skippedTiles}`);
+      assert.notDeepEqual(filtered.results.gradWeight, exact.results.gradWeight);
+      const nothing = await assertVerifies(
+        skewed(parseProblem({ ...dimensions, gradientFilter: 1e-37 })),
+        acquired,
+        { strategy },
+      );
+      assert.equal(nothing.results.skippedTiles, 0);
+      assert.deepEqual(nothing.results.gradWeight, exact.results.gradWeight);
+    }
+  });
+});
+
 Deno.test("results are the same, bit for bit, from run to run", async () => {
   await withDevice("adapter", async (acquired) => {
     const problem = parseProblem({ tokens: 130, hidden: 40, vocab: 900, pass: "train" });

@@ -32,6 +32,14 @@ export interface Operand {
   readonly load: (row: string, quad: string) => string;
 }
 
+/** Stretches of the depth that may be left out. */
+export interface Skip {
+  /** Length of a stretch, a multiple of the tile's depth. */
+  readonly every: number;
+  /** Whether the stretch that begins at a depth is left out. */
+  readonly idle: (depth: string) => string;
+}
+
 /** The text of a product, in the pieces that a kernel puts together. */
 export interface Product {
   /** Declares workgroup memory. */
@@ -40,8 +48,11 @@ export interface Product {
   readonly memoryQuads: number;
   /** Names `tx` and `ty`, the invocation's place in the tile. Goes to the top of `main`. */
   readonly place: string;
-  /** Sums the tile into the accumulators, which it declares. */
-  readonly sum: (depth: string) => string;
+  /**
+   * Sums the tile into the accumulators, which it declares. Stretches of the
+   * depth that are `idle` are left out; the expression must be uniform.
+   */
+  readonly sum: (depth: string, skip?: Skip) => string;
   /** Row and column of the tile that accumulator `(i, j)` belongs to. */
   readonly row: (i: number) => string;
   readonly column: (j: number) => string;
@@ -152,7 +163,7 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
     memory: `var<workgroup> tile: array<vec4<f32>, ${left.quads + right.quads}>;`,
     memoryQuads: left.quads + right.quads,
     place: `let tx = lane % ${lanesX}u;\nlet ty = lane / ${lanesX}u;`,
-    sum: (total) =>
+    sum: (total, skip) =>
       [
         ...left.prepare,
         ...right.prepare,
@@ -160,6 +171,14 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
           times(microCols, (j) => `var ${accumulator(i, j)} = 0f;`).join(" ")),
         `for (var k = 0u; k < ${total}; k += ${depth}u) {`,
         indent([
+          ...(skip
+            ? [
+              `if (k % ${skip.every}u == 0u && ${skip.idle("k")}) {`,
+              `  k += ${skip.every - depth}u;`,
+              `  continue;`,
+              `}`,
+            ]
+            : []),
           ...left.copy,
           ...right.copy,
           "workgroupBarrier();",

@@ -6,9 +6,9 @@
  * @module
  */
 import { type Operand, product } from "./gemm.ts";
-import { KEPT_COUNT, keptRow } from "./logit.ts";
+import { KEPT_COUNT, keptRow, TILE, tileFlag } from "./logit.ts";
 import { loadQuad, storedType } from "./storage.ts";
-import { declarations, indent, type KernelContext, times } from "./wgsl.ts";
+import { binds, declarations, indent, type KernelContext, times } from "./wgsl.ts";
 import { workgroupSize } from "../planner/tile.ts";
 import { LINEAR_WORKGROUP } from "../planner/strategies/draft.ts";
 
@@ -27,6 +27,8 @@ interface GradientProduct {
   readonly depth: string;
   /** Row of the output for a row of the result. */
   readonly outputRow: (row: string) => string;
+  /** Tiles of logit gradients along the depth: how long, and the flag of the one at a depth. */
+  readonly stretch: { readonly every: number; readonly flag: (depth: string) => string };
   /** Whether results add to what the output holds. */
   readonly adds: string;
 }
@@ -53,6 +55,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       [of.stored]: storedType(problem),
       logits: "vec4<f32>",
       [of.output]: "f32",
+      tile_flags: "u32",
     }),
     gemm.memory,
     loadQuad(of.stored, problem),
@@ -88,7 +91,15 @@ ${
         `  return;`,
         `}`,
         gemm.place,
-        gemm.sum(of.depth),
+        gemm.sum(
+          of.depth,
+          binds(dispatch, "tile_flags")
+            ? {
+              every: of.stretch.every,
+              idle: (depth) => `${of.stretch.flag(depth)} == ${TILE.idle}u`,
+            }
+            : undefined,
+        ),
         ...stores,
       ])
     }
@@ -99,6 +110,7 @@ ${
 
 /** `dW = dzᵀ H` for a window: overwritten by the first token block, added to by the others. */
 export function weightGradient(context: KernelContext): string {
+  const tile = context.dispatch.tile!;
   return gradientProduct(context, {
     title: "weight-gradient: gradient of a window of the weight from one token block.",
     stored: "hidden",
@@ -123,12 +135,17 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
     rows: "params.vocab",
     depth: "kept_count",
     outputRow: (row) => row,
+    stretch: {
+      every: tile.rows,
+      flag: (depth) => tileFlag(context, `${depth} / ${tile.rows}u`, `first_row / ${tile.cols}u`),
+    },
     adds: "params.first == 0u",
   });
 }
 
 /** `dH += dz W` for a token block, from one window. */
 export function hiddenGradient(context: KernelContext): string {
+  const tile = context.dispatch.tile!;
   return gradientProduct(context, {
     title: "hidden-gradient: gradient of a token block's hidden states from one window.",
     stored: "weight",
@@ -147,16 +164,21 @@ export function hiddenGradient(context: KernelContext): string {
     rows: "kept_count",
     depth: "params.vocab",
     outputRow: (row) => keptRow(context, row),
+    stretch: {
+      every: tile.cols,
+      flag: (depth) => tileFlag(context, `first_row / ${tile.rows}u`, `${depth} / ${tile.cols}u`),
+    },
     adds: "true",
   });
 }
 
 /** `db = sum of dz over tokens` for a window. */
 export function biasGradient(context: KernelContext): string {
-  const { dispatch, schedule: { logitStride } } = context;
+  const { dispatch, schedule: { logitStride, tile } } = context;
+  const flag = tileFlag(context, `position / ${tile.rows}u`, `column / ${tile.cols}u`);
   return `// bias-gradient: gradient of a window of the bias from one token block.
 
-${declarations(dispatch, { kept: "u32", logits: "f32", grad_bias: "f32" })}
+${declarations(dispatch, { kept: "u32", logits: "f32", grad_bias: "f32", tile_flags: "u32" })}
 
 @compute @workgroup_size(${LINEAR_WORKGROUP})
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
@@ -167,7 +189,11 @@ fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
   let kept_count = ${KEPT_COUNT};
   var sum = 0f;
   for (var position = 0u; position < kept_count; position++) {
-    sum += logits[position * ${logitStride}u + params.column + column];
+${
+    binds(dispatch, "tile_flags")
+      ? `    if (${flag} == ${TILE.idle}u) {\n      continue;\n    }\n`
+      : ""
+  }    sum += logits[position * ${logitStride}u + params.column + column];
   }
   let id = params.vocab_start + column;
   grad_bias[id] = select(grad_bias[id] + sum, sum, params.first == 1u);

@@ -82,6 +82,46 @@ fn coefficients_of(position: u32) -> Coefficients {
 }`;
 }
 
+/** What a tile flag says of a tile of logit gradients. */
+export const TILE = { busy: 1, idle: 2 } as const;
+
+/** The flag of the tile at some token and vocabulary tile of the block and window. */
+export function tileFlag(
+  { schedule }: KernelContext,
+  tokenTile: string,
+  vocabTile: string,
+): string {
+  const { tile, problem } = schedule;
+  const tokenTiles = Math.ceil(problem.tokens / tile.rows);
+  return `tile_flags[(params.vocab_tile + ${vocabTile}) * ${tokenTiles}u + params.token_start / ${tile.rows}u + ${tokenTile}]`;
+}
+
+/** `deviation_of(z, id, token)`: how far the softmax is from the target's, `|p - [v = y]|`. */
+export const DEVIATION_FUNCTION = `fn deviation_of(z: f32, id: u32, token: Coefficients) -> f32 {
+  return abs(exp2((z - token.lse) * ${LOG2E}) - select(0f, 1f, id == token.id_of_target));
+}`;
+
+/**
+ * Text that agrees, across a workgroup, whether any invocation found a tile
+ * `busy`, and writes the tile's flag. Order does not matter, so the result is
+ * the same from run to run.
+ */
+export function agreeOnTile(flag: string): string[] {
+  return [
+    `if (busy) {`,
+    `  atomicStore(&any_busy, 1u);`,
+    `}`,
+    `workgroupBarrier();`,
+    `let worth_storing = atomicLoad(&any_busy) == 1u;`,
+    `if (lane == 0u) {`,
+    `  ${flag} = select(${TILE.idle}u, ${TILE.busy}u, worth_storing);`,
+    `}`,
+  ];
+}
+
+/** Workgroup memory that {@linkcode agreeOnTile} needs; WGSL clears it. */
+export const AGREEMENT_MEMORY = "var<workgroup> any_busy: atomic<u32>;";
+
 /** Tokens of the block that are not ignored; uniform across the workgroup. */
 export const KEPT_COUNT = "kept[params.block]";
 

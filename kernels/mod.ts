@@ -8,7 +8,7 @@ import { formatTile } from "../planner/tile.ts";
 import { biasGradient, hiddenGradient, weightGradient } from "./gradients.ts";
 import { forward, logitGradient, project } from "./project.ts";
 import { rowStatistics, storedLogitGradient } from "./rows.ts";
-import { merge, reduce, selectTokens } from "./tokens.ts";
+import { coefficientsKernel, merge, reduce, selectTokens } from "./tokens.ts";
 import type { KernelContext } from "./wgsl.ts";
 
 const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string>> = {
@@ -18,6 +18,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "row-statistics": rowStatistics,
   merge,
   reduce,
+  coefficients: coefficientsKernel,
   "logit-gradient": logitGradient,
   "stored-logit-gradient": storedLogitGradient,
   "weight-gradient": weightGradient,

@@ -7,17 +7,22 @@
  */
 import { type Product, product } from "./gemm.ts";
 import {
+  AGREEMENT_MEMORY,
+  agreeOnTile,
   biasOf,
   coefficientsFunction,
+  DEVIATION_FUNCTION,
   gradientFunction,
   KEPT_COUNT,
   keptRow,
   logitFunction,
   smoothingWeightOf,
+  tileFlag,
 } from "./logit.ts";
 import { OnlineStatistics } from "./online.ts";
 import { loadQuad, storedType } from "./storage.ts";
-import { declarations, indent, type KernelContext, times } from "./wgsl.ts";
+import { declarations, indent, type KernelContext, literal, times } from "./wgsl.ts";
+import { filterThreshold } from "../planner/problem.ts";
 import { workgroupSize } from "../planner/tile.ts";
 
 /** The product of a block's kept hidden states with a window of the weight. */
@@ -166,63 +171,121 @@ export function forward(context: KernelContext): string {
   );
 }
 
-/** One tile of the projection, each element handed to `value` and stored in `logits`. */
-function storeTile(
+/** One statement for each element of a tile that exists, `row` and `id` in scope. */
+function forEachElement(
   context: KernelContext,
-  title: string,
-  functions: string[],
-  before: (row: string) => string[],
-  value: (logit: string, column: string) => string,
-): string {
+  gemm: Product,
+  before: string[],
+  element: (i: number, j: number) => string[],
+): string[] {
   const tile = context.dispatch.tile!;
-  const gemm = projection(context);
-  const stride = context.schedule.logitStride;
-  const element = (i: number, j: number) =>
-    `{
-  let column = first_column + ${gemm.column(j)};
-  if (column < params.vocab) {
-    let id = params.vocab_start + column;
-    let z = logit_of(${gemm.accumulator(i, j)}, ${biasOf(context, "id")});
-    logits[row * ${stride}u + params.column + column] = ${value("z", "id")};
-  }
-}`;
-  const stores = times(tile.microRows, (i) =>
+  return times(tile.microRows, (i) =>
     [
       `if (first_row + ${gemm.row(i)} < kept_count) {`,
       indent([
         `let row = first_row + ${gemm.row(i)};`,
-        ...before("row"),
-        ...times(tile.microCols, (j) => element(i, j)),
+        ...before,
+        ...times(tile.microCols, (j) =>
+          [
+            `{`,
+            `  let column = first_column + ${gemm.column(j)};`,
+            `  if (column < params.vocab) {`,
+            indent(element(i, j), 2),
+            `  }`,
+            `}`,
+          ].join("\n")),
       ]),
       `}`,
     ].join("\n"));
-  return shader(context, title, { logits: "f32", coefficients: "u32" }, functions, gemm.memory, [
-    `let first_column = group.y * ${tile.cols}u;`,
-    gemm.place,
-    gemm.sum(`${context.schedule.problem.hidden}u`),
-    ...stores,
-  ]);
+}
+
+/** Where a logit, or its gradient, is stored. */
+function stored(context: KernelContext): string {
+  return `logits[row * ${context.schedule.logitStride}u + params.column + column]`;
+}
+
+/** `id` and its logit `z`, from the sum of accumulator `(i, j)`. */
+function logitAt(context: KernelContext, gemm: Product, i: number, j: number): string[] {
+  return [
+    `let id = params.vocab_start + column;`,
+    `let z = logit_of(${gemm.accumulator(i, j)}, ${biasOf(context, "id")});`,
+  ];
+}
+
+/** The kernel that computes one tile and ends in `epilogue`. */
+function tileKernel(
+  context: KernelContext,
+  title: string,
+  functions: string[],
+  epilogue: (gemm: Product) => string[],
+): string {
+  const tile = context.dispatch.tile!;
+  const gemm = projection(context);
+  return shader(
+    context,
+    title,
+    { logits: "f32", coefficients: "u32", tile_flags: "u32" },
+    functions,
+    gemm.memory,
+    [
+      `let first_column = group.y * ${tile.cols}u;`,
+      gemm.place,
+      gemm.sum(`${context.schedule.problem.hidden}u`),
+      ...epilogue(gemm),
+    ],
+  );
 }
 
 /** Projection, logits stored: the first of two stages. */
 export function project(context: KernelContext): string {
-  return storeTile(
+  return tileKernel(
     context,
     "project: logits of a token tile and a vocabulary tile, stored.",
     [],
-    () => [],
-    (z) => z,
+    (gemm) =>
+      forEachElement(context, gemm, [], (i, j) => [
+        ...logitAt(context, gemm, i, j),
+        `${stored(context)} = z;`,
+      ]),
   );
 }
 
-/** Projection again, the gradient by the logits stored. */
+/**
+ * Projection again, the gradient by the logits stored. With a filter, a tile
+ * whose every deviation is below the threshold is flagged and not stored.
+ */
 export function logitGradient(context: KernelContext): string {
   const { problem } = context.schedule;
-  return storeTile(
+  const threshold = filterThreshold(problem);
+  const token = [`let token = coefficients_of(params.token_start + row);`];
+  const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
+  return tileKernel(
     context,
     "logit-gradient: logits of a tile recomputed, the gradient with respect to them stored.",
-    [coefficientsFunction(problem), gradientFunction(problem)],
-    (row) => [`let token = coefficients_of(params.token_start + ${row});`],
-    (z, id) => `gradient_of(${z}, ${id}, ${smoothingWeightOf(context, id)}, token)`,
+    [
+      coefficientsFunction(problem),
+      gradientFunction(problem),
+      ...(threshold > 0 ? [DEVIATION_FUNCTION, AGREEMENT_MEMORY] : []),
+    ],
+    (gemm) =>
+      threshold === 0
+        ? forEachElement(context, gemm, token, (i, j) => [
+          ...logitAt(context, gemm, i, j),
+          `${stored(context)} = ${gradient};`,
+        ])
+        : [
+          `var busy = false;`,
+          ...forEachElement(context, gemm, token, (i, j) => [
+            ...logitAt(context, gemm, i, j),
+            `busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`,
+            `${gemm.accumulator(i, j)} = ${gradient};`,
+          ]),
+          ...agreeOnTile(tileFlag(context, "group.x", "group.y")),
+          `if (worth_storing) {`,
+          indent(forEachElement(context, gemm, [], (i, j) => [
+            `${stored(context)} = ${gemm.accumulator(i, j)};`,
+          ])),
+          `}`,
+        ],
   );
 }

@@ -11,6 +11,7 @@ import {
   TOTALS,
 } from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
+import { TILE } from "./logit.ts";
 import type { HostTensors } from "./execute.ts";
 
 /** Results of a run. Per-token arrays have one entry per token, 0 where it is ignored. */
@@ -33,6 +34,8 @@ export interface Results {
   readonly gradHidden?: Float32Array;
   readonly gradWeight?: Float32Array;
   readonly gradBias?: Float32Array;
+  /** Share of the tiles of logit gradients that the filter left out; absent without a filter. */
+  readonly skippedTiles?: number;
 }
 
 /** Decodes the outputs of a schedule for a problem. */
@@ -68,5 +71,14 @@ export function decodeResults(problem: Problem, outputs: HostTensors): Results {
     ...optional("gradHidden", words("grad_hidden")),
     ...optional("gradWeight", words("grad_weight")),
     ...optional("gradBias", words("grad_bias")),
+    ...skippedTiles(words("tile_flags")),
   };
+}
+
+/** Tiles without a kept token are flagged neither way, and do not count. */
+function skippedTiles(flags: Uint32Array | undefined): { skippedTiles?: number } {
+  if (!flags) return {};
+  const idle = flags.filter((flag) => flag === TILE.idle).length;
+  const busy = flags.filter((flag) => flag === TILE.busy).length;
+  return { skippedTiles: idle + busy === 0 ? 0 : idle / (idle + busy) };
 }

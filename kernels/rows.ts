@@ -1,18 +1,23 @@
 /**
- * Kernels over stored logits, one workgroup for each row: the second of two
- * stages, and its gradient in place.
+ * Kernels over stored logits: the second of two stages, and its gradient in
+ * place.
  *
  * @module
  */
 import {
+  AGREEMENT_MEMORY,
+  agreeOnTile,
   coefficientsFunction,
+  DEVIATION_FUNCTION,
   gradientFunction,
   KEPT_COUNT,
   keptRow,
   smoothingWeightOf,
+  tileFlag,
 } from "./logit.ts";
+import { filterThreshold } from "../planner/problem.ts";
 import { OnlineStatistics } from "./online.ts";
-import { declarations, indent, type KernelContext, times } from "./wgsl.ts";
+import { declarations, indent, type KernelContext, literal, times } from "./wgsl.ts";
 
 /** Invocations that share a row. */
 const LANES = 64;
@@ -80,20 +85,53 @@ export function rowStatistics(context: KernelContext): string {
   );
 }
 
-/** Stored logits turned into the gradient with respect to them, in place. */
+/**
+ * Stored logits turned into the gradient with respect to them, in place, a tile
+ * for each workgroup. With a filter, a tile whose every deviation is below the
+ * threshold is flagged, for the products to leave out.
+ */
 export function storedLogitGradient(context: KernelContext): string {
-  const { schedule: { problem, logitStride } } = context;
-  return shader(
-    context,
-    "stored-logit-gradient: stored logits become the gradient with respect to them, in place.",
-    { logits: "f32", coefficients: "u32" },
-    [coefficientsFunction(problem), gradientFunction(problem)],
-    [
-      `let token = coefficients_of(params.token_start + position);`,
-      `for (var id = lane; id < ${problem.vocab}u; id += ${LANES}u) {`,
-      `  let at = position * ${logitStride}u + id;`,
-      `  logits[at] = gradient_of(logits[at], id, ${smoothingWeightOf(context, "id")}, token);`,
-      `}`,
-    ],
-  );
+  const { dispatch, schedule: { problem, logitStride } } = context;
+  const tile = dispatch.tile!;
+  const threshold = filterThreshold(problem);
+  return [
+    "// stored-logit-gradient: stored logits become the gradient with respect to them, in place.",
+    declarations(dispatch, {
+      kept: "u32",
+      class_weight: "f32",
+      logits: "f32",
+      coefficients: "u32",
+      tile_flags: "u32",
+    }),
+    coefficientsFunction(problem),
+    gradientFunction(problem),
+    ...(threshold > 0 ? [DEVIATION_FUNCTION, AGREEMENT_MEMORY] : []),
+    `@compute @workgroup_size(${LANES})
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first_row = group.x * ${tile.rows}u;
+  let first_column = group.y * ${tile.cols}u;
+  let last_row = min(first_row + ${tile.rows}u, ${KEPT_COUNT});
+  let last_column = min(first_column + ${tile.cols}u, params.vocab);
+  if (first_row >= last_row) {
+    return;
+  }
+${threshold > 0 ? "  var busy = false;\n" : ""}  for (var row = first_row; row < last_row; row++) {
+    let token = coefficients_of(params.token_start + row);
+    for (var column = first_column + lane; column < last_column; column += ${LANES}u) {
+      let at = row * ${logitStride}u + params.column + column;
+      let id = params.vocab_start + column;
+      let z = logits[at];
+${
+      threshold > 0
+        ? `      busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};\n`
+        : ""
+    }      logits[at] = gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token);
+    }
+  }
+${threshold > 0 ? indent(agreeOnTile(tileFlag(context, "group.x", "group.y"))) + "\n" : ""}}
+`,
+  ].join("\n\n");
 }

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { coefficients, crossEntropy, type Derivatives } from "../planner/objective.ts";
+import {
+  coefficients,
+  crossEntropy,
+  type Derivatives,
+  type TokenLoss,
+} from "../planner/objective.ts";
 import { LINEAR_WORKGROUP } from "../planner/strategies/draft.ts";
 import {
   COEFFICIENT_ROWS,
@@ -15,6 +20,7 @@ import {
   tokenStride,
   TOTALS,
   upstreamRows,
+  wantsEntropy,
 } from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
 import { KEPT_COUNT, keptRow } from "./logit.ts";
@@ -162,28 +168,10 @@ function reductionScales(problem: Problem): { nllScale: string; zScale: string }
     : { nllScale: "1f", zScale: "1f" };
 }
 
-/** Loss, share and derivatives of a token, as text. */
-function objectiveOf(context: KernelContext): {
-  results: Partial<Record<TokenResult, string>>;
-  derivatives: Derivatives<string>;
-} {
+/** The objective of a token as text, in terms of variables named as its statistics. */
+function crossEntropyText(context: KernelContext, upstream: string): TokenLoss<string> {
   const { dispatch, schedule: { problem } } = context;
-  const upstream = (name: string) =>
-    `upstream[${upstreamRows(problem).indexOf(name) * tokenStride(problem)}u + token]`;
-  if (problem.objective === "statistics") {
-    const known = problem.pass === "train";
-    const by = (name: string) => known ? upstream(name) : "0f";
-    return {
-      results: {},
-      derivatives: {
-        logprob: by("logprob"),
-        lse: by("lse"),
-        entropy: by("entropy"),
-        smoothed: "0f",
-      },
-    };
-  }
-  const { loss, share, derivatives } = crossEntropy(
+  return crossEntropy(
     WGSL,
     {
       logprob: "logprob",
@@ -192,44 +180,32 @@ function objectiveOf(context: KernelContext): {
       smoothed: "smoothed",
       targetWeight: binds(dispatch, "class_weight") ? "class_weight[id_of_target]" : "1f",
     },
-    {
-      ...reductionScales(problem),
-      upstream: upstreamRows(problem).includes("loss") ? upstream("loss") : "1f",
-    },
+    { ...reductionScales(problem), upstream },
     problem,
   );
-  return { results: { loss, share }, derivatives };
 }
 
 /**
  * Folds the splits of each kept token into its results: log-sum-exp,
- * log-probability, loss, and in training the four coefficients. Ignored tokens
- * get zeros.
+ * log-probability, loss. Ignored tokens get zeros.
  */
 export function merge(context: KernelContext): string {
-  const { dispatch, schedule } = context;
-  const { problem, splits } = schedule;
+  const { dispatch, schedule: { problem, splits } } = context;
   const online = new OnlineStatistics(problem);
-  const stride = tokenStride(problem);
   const rows = tokenResults(problem);
-  const { results, derivatives } = objectiveOf(context);
   const at = "params.token_start + position";
-  const values: Partial<Record<TokenResult, string>> = {
-    lse: "lse",
-    logprob: "logprob",
-    entropy: "entropy",
-    ...results,
+  const { loss, share } = crossEntropyText(context, "1f");
+  const values: Record<TokenResult, string> = {
+    loss: `bitcast<u32>(${loss})`,
+    share: `bitcast<u32>(${share})`,
+    lse: "bitcast<u32>(lse)",
+    logprob: "bitcast<u32>(logprob)",
+    entropy: "bitcast<u32>(log_of_sum - weighted0 / sum0)",
+    predicted: "argmax0",
   };
   const store = (name: TokenResult, value: string) =>
-    `tokens[${rows.indexOf(name) * stride}u + token] = ${value};`;
-  const four = coefficients(
-    WGSL,
-    { lse: "lse", entropy: "entropy" },
-    derivatives,
-    "bitcast<f32>(totals[2u])",
-  );
-  const words = { ...four, lse: "lse", target: "" };
-  return `// merge: splits folded into results per token, and into the coefficients of their gradient.
+    `${tokenResult(problem, name, "token")} = ${value};`;
+  return `// merge: splits folded into results per token.
 
 ${
     declarations(dispatch, {
@@ -238,19 +214,15 @@ ${
       partials: "u32",
       totals: "u32",
       class_weight: "f32",
-      upstream: "f32",
       tokens: "u32",
-      coefficients: "u32",
     })
   }
 
 @compute @workgroup_size(${LANES})
 fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
   let position = invocation.x;
-  if (position < params.tokens && targets[params.token_start + position] == ${
-    wgslInt(problem.ignoreIndex)
-  }) {
-    let token = params.token_start + position;
+  if (position < params.tokens && targets[${at}] == ${wgslInt(problem.ignoreIndex)}) {
+    let token = ${at};
 ${indent(rows.map((name) => store(name, "0u")), 2)}
   }
   if (position >= ${KEPT_COUNT}) {
@@ -266,27 +238,83 @@ ${indent([online.read("_next", "split", at), online.fold("0", "_next")], 2)}
   let lse = max0 + log_of_sum;
   // Both differences are small where the logits themselves may be large.
   let logprob = (target0 - max0) - log_of_sum;
-  let entropy = ${online.names.includes("weighted") ? "log_of_sum - weighted0 / sum0" : "0f"};
-  let smoothed = ${
-    online.names.includes("smoothed") ? "smoothed0 - bitcast<f32>(totals[2u]) * lse" : "0f"
+${
+    online.names.includes("smoothed")
+      ? "  let smoothed = smoothed0 - bitcast<f32>(totals[2u]) * lse;\n"
+      : ""
+  }${indent(rows.map((name) => store(name, values[name])))}
+}
+`;
+}
+
+/** Where a result of a token lies in `tokens`. */
+function tokenResult(problem: Problem, name: TokenResult, token: string): string {
+  return `tokens[${tokenResults(problem).indexOf(name) * tokenStride(problem)}u + ${token}]`;
+}
+
+/**
+ * The coefficients of each kept token's gradient, from its results and the
+ * upstream gradient. They lie by position, as the matrix kernels read them.
+ */
+export function coefficientsKernel(context: KernelContext): string {
+  const { dispatch, schedule: { problem } } = context;
+  const stride = tokenStride(problem);
+  const upstream = (name: string) =>
+    `upstream[${upstreamRows(problem).indexOf(name) * stride}u + token]`;
+  const derivatives: Derivatives<string> = problem.objective === "statistics"
+    ? {
+      logprob: upstream("logprob"),
+      lse: upstream("lse"),
+      entropy: upstream("entropy"),
+      smoothed: "0f",
+    }
+    : crossEntropyText(
+      context,
+      upstreamRows(problem).includes("loss") ? upstream("loss") : "1f",
+    ).derivatives;
+  const four = coefficients(
+    WGSL,
+    { lse: "lse", entropy: "entropy" },
+    derivatives,
+    "bitcast<f32>(totals[2u])",
+  );
+  const words: Record<typeof COEFFICIENT_ROWS[number], string> = {
+    a: `bitcast<u32>(${four.a})`,
+    b: `bitcast<u32>(${four.b})`,
+    c: `bitcast<u32>(${four.c})`,
+    d: `bitcast<u32>(${four.d})`,
+    lse: "bitcast<u32>(lse)",
+    target: "id_of_target",
   };
+  const entropy = wantsEntropy(problem) ? tokenResult(problem, "entropy", "token") : "0f";
+  return `// coefficients: what the gradient by a token's logits is made of.
+
 ${
-    indent(
-      rows.map((name) =>
-        store(name, name === "predicted" ? "argmax0" : `bitcast<u32>(${values[name]})`)
-      ),
-    )
+    declarations(dispatch, {
+      kept: "u32",
+      targets: "i32",
+      totals: "u32",
+      class_weight: "f32",
+      upstream: "f32",
+      tokens: "f32",
+      coefficients: "u32",
+    })
   }
+
+@compute @workgroup_size(${LANES})
+fn main(@builtin(global_invocation_id) invocation: vec3<u32>) {
+  let position = invocation.x;
+  if (position >= ${KEPT_COUNT}) {
+    return;
+  }
+  let token = params.token_start + ${keptRow(context, "position")};
+  let id_of_target = u32(targets[token]);
+  let lse = ${tokenResult(problem, "lse", "token")};
+  let entropy = ${entropy};
 ${
-    indent(
-      problem.pass === "forward"
-        ? []
-        : COEFFICIENT_ROWS.map((name, row) =>
-          `coefficients[${row * stride}u + ${at}] = ${
-            name === "target" ? "id_of_target" : `bitcast<u32>(${words[name]})`
-          };`
-        ),
-    )
+    indent(COEFFICIENT_ROWS.map((name, row) =>
+      `coefficients[${row * stride}u + params.token_start + position] = ${words[name]};`
+    ))
   }
 }
 `;

@@ -40,6 +40,7 @@ export function withHostIo(schedule: Schedule): Schedule {
       ...schedule.steps,
       ...outputs.flatMap((output) => readbacks(output, stagingBytes)),
     ],
+    backwardStart: undefined,
   };
 }
 

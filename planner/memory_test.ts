@@ -22,6 +22,8 @@ function scheduleOf(buffers: BufferSpec[], touched: string[]): Schedule {
     params: [],
     paramsStride: 256,
     steps,
+    backwardStart: undefined,
+    retained: false,
   };
 }
 

@@ -48,6 +48,8 @@ export const problemShape = {
   softcap: z.number().positive().optional().describe("logits become softcap * tanh(z / softcap)"),
   statistics: z.array(z.enum(EXTRA_STATISTICS)).default([])
     .describe("extra results per token: entropy of the softmax, most likely id"),
+  gradientFilter: z.union([z.number().nonnegative(), z.literal("auto")]).default(0)
+    .describe("skip tiles whose every |softmax - onehot| is below this; auto follows the dtype"),
   gradients: z.array(z.enum(GRADIENTS)).min(1).optional()
     .describe("gradients wanted from a training pass; all that exist by default"),
 };
@@ -59,6 +61,13 @@ export const problemSchema = z.strictObject(problemShape).superRefine((problem, 
       code: "custom",
       path: ["gradients"],
       message: "cannot include bias where the problem has none: set bias to true",
+    });
+  }
+  if (problem.gradientFilter !== 0 && problem.labelSmoothing > 0) {
+    context.addIssue({
+      code: "custom",
+      path: ["gradientFilter"],
+      message: "cannot be used with label smoothing, which moves every logit of every token",
     });
   }
   const { tokens, hidden, vocab } = problem;
@@ -105,6 +114,23 @@ export function parseProblem(input: ProblemInput): Problem {
 export function wantedGradients(problem: Problem): ReadonlySet<typeof GRADIENTS[number]> {
   if (problem.pass === "forward") return new Set();
   return new Set(problem.gradients ?? GRADIENTS.filter((name) => name !== "bias" || problem.bias));
+}
+
+/** Machine epsilons of the storage types. */
+const STORAGE_EPSILON: Readonly<Record<Dtype, number>> = {
+  f32: 2 ** -23,
+  f16: 2 ** -10,
+  bf16: 2 ** -7,
+};
+
+/**
+ * The threshold below which a tile's logit gradients count as zero; 0 for exact
+ * gradients. `auto` is the storage type's machine epsilon over 32, as in Cut
+ * Cross-Entropy (arXiv 2411.09009): what is smaller would not have changed a
+ * gradient accumulated in that type.
+ */
+export function filterThreshold({ gradientFilter, dtype }: Problem): number {
+  return gradientFilter === "auto" ? STORAGE_EPSILON[dtype] / 32 : gradientFilter;
 }
 
 /** Bytes that `[tokens, vocab]` logits take in f32: what the whole project avoids. */

@@ -44,6 +44,7 @@ export type KernelName =
   | "row-statistics"
   | "merge"
   | "reduce"
+  | "coefficients"
   | "logit-gradient"
   | "stored-logit-gradient"
   | "weight-gradient"
@@ -68,6 +69,8 @@ export interface Params {
   readonly vocab: number;
   /** Column of the logit matrix that holds the window's first id. */
   readonly column: number;
+  /** Vocabulary tiles before the window's first. */
+  readonly vocabTile: number;
   /** Vocabulary tiles that one workgroup of the forward kernel streams over. */
   readonly tilesPerSplit: number;
   /** 1 where results start afresh, 0 where they add to what the buffer holds. */
@@ -140,6 +143,14 @@ export interface Schedule {
   /** Bytes from one dispatch's params to the next in the uniform buffer. */
   readonly paramsStride: number;
   readonly steps: readonly Step[];
+  /**
+   * Index of the first step that needs the upstream gradient, where the steps
+   * before it are a complete forward pass; `undefined` where the two interleave
+   * or there is only one.
+   */
+  readonly backwardStart: number | undefined;
+  /** Whether buffers that are neither input nor output live as long as the schedule is in use. */
+  readonly retained: boolean;
 }
 
 /** Name of the uniform buffer that holds every dispatch's {@linkcode Params}. */
@@ -162,8 +173,15 @@ export interface Lifetime {
   readonly last: number;
 }
 
-/** When each buffer is used. A buffer lives exactly from its first use to its last. */
+/**
+ * When each buffer is alive: from its first use to its last, or throughout
+ * where the schedule retains its buffers.
+ */
 export function lifetimes(schedule: Schedule): Map<string, Lifetime> {
+  if (schedule.retained) {
+    const always = { first: 0, last: schedule.steps.length - 1 };
+    return new Map(schedule.buffers.map(({ name }) => [name, always]));
+  }
   const lives = new Map<string, { first: number; last: number }>();
   schedule.steps.forEach((step, index) =>
     visitBuffers(step, (name) => {

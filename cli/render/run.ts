@@ -32,6 +32,7 @@ export function runJson(verification: Verification) {
     // JSON has no NaN, which a mean over no tokens is.
     loss: Number.isFinite(results.loss) ? results.loss : null,
     keptTokens: results.kept,
+    ...(results.skippedTiles === undefined ? {} : { skippedTiles: results.skippedTiles }),
     agreement,
     memory: { ...memory, twoStagePeakBytes: plan.twoStage.peakBytes },
     time: {
@@ -69,6 +70,9 @@ export function runText(verification: Verification): string {
     indented(table([
       ...choiceLines(plan),
       ...loss,
+      ...(results.skippedTiles === undefined
+        ? []
+        : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
       [
         "memory",
         `peak ${measuredPeakBytes} bytes, ${verdict}; extra ${

@@ -36,8 +36,11 @@ export const chunked: Strategy = {
       for (const window of draft.windows) draft.project(block, window, logits);
       draft.rowStatistics(block, logits);
       draft.merge(block);
-      draft.storedLogitGradient(block, logits);
-      for (const window of draft.windows) draft.gradients(block, window, logits);
+      draft.coefficients(block);
+      for (const window of draft.windows) {
+        draft.storedLogitGradient(block, window, logits);
+        draft.gradients(block, window, logits);
+      }
     }
     draft.reduce();
   },

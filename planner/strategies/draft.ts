@@ -16,7 +16,7 @@ import {
   segmentBytes,
   sliceRows,
 } from "../matrix.ts";
-import { projectionFlops, wantedGradients } from "../problem.ts";
+import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
 import {
   type Binding,
@@ -87,6 +87,7 @@ export class ScheduleDraft {
   readonly #params: Params[] = [];
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
+  #backwardStart: number | undefined;
   readonly #hidden: Matrix;
   readonly #weight: Matrix;
   readonly #gradHidden: Matrix;
@@ -191,7 +192,13 @@ export class ScheduleDraft {
     kernel: KernelName,
     grid: readonly [number, number],
     bindings: Binding[],
-    at: { block?: Block; window?: Range; column?: number; tilesPerSplit?: number; first?: boolean },
+    at: {
+      block?: Block;
+      window?: Range;
+      column?: number;
+      tilesPerSplit?: number;
+      first?: boolean;
+    },
     product?: { flops: number; workgroupFlops: number },
   ): void {
     const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = this.#limits;
@@ -219,6 +226,7 @@ export class ScheduleDraft {
       vocabStart: at.window?.start ?? 0,
       vocab: at.window?.count ?? this.problem.vocab,
       column: at.column ?? 0,
+      vocabTile: this.#vocabTile(at.window?.start ?? 0),
       tilesPerSplit: at.tilesPerSplit ?? 0,
       first: at.first ? 1 : 0,
     });
@@ -239,6 +247,22 @@ export class ScheduleDraft {
     if (known !== undefined) return known;
     this.#paramsIndex.set(key, this.#params.length);
     return this.#params.push(params) - 1;
+  }
+
+  /** Vocabulary tiles in the windows before an id. */
+  #vocabTile(vocabStart: number): number {
+    const { window, tile } = this.shape;
+    return Math.floor(vocabStart / window) * Math.ceil(window / tile.cols);
+  }
+
+  /** Whether each tile of logit gradients is worth multiplying with, where they are filtered. */
+  #flags(access: typeof read): Binding[] {
+    if (filterThreshold(this.problem) === 0) return [];
+    const { tile } = this.shape;
+    const last = this.windows.at(-1)!;
+    const vocabTiles = this.#vocabTile(last.start) + Math.ceil(last.count / tile.cols);
+    const tokenTiles = Math.ceil(this.problem.tokens / tile.rows);
+    return [access("tile_flags", this.#whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"))];
   }
 
   /** A matrix product of `rows x cols` results over `depth`, `tiles` of them per workgroup. */
@@ -318,19 +342,29 @@ export class ScheduleDraft {
     ], { block });
   }
 
-  /** Turns partial statistics into per-token results and, in training, coefficients. */
+  /** Turns partial statistics into results per token. */
   merge(block: Block): void {
-    const { problem } = this;
-    const upstream = upstreamRows(problem).length;
     this.#dispatch("merge", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.#kept()),
       read("targets", this.#targets()),
       read("partials", this.#partials()),
       read("totals", this.#totals()),
       ...this.#classWeight(),
-      ...(upstream ? [read("upstream", this.#perToken("upstream", upstream, "input"))] : []),
       write("tokens", this.#tokenResults()),
-      ...(problem.pass === "train" ? [write("coefficients", this.#coefficients())] : []),
+    ], { block });
+  }
+
+  /** Turns results per token and the upstream gradient into the coefficients of the gradient. */
+  coefficients(block: Block): void {
+    const upstream = upstreamRows(this.problem).length;
+    this.#dispatch("coefficients", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
+      read("kept", this.#kept()),
+      read("targets", this.#targets()),
+      read("totals", this.#totals()),
+      ...this.#classWeight(),
+      ...(upstream ? [read("upstream", this.#perToken("upstream", upstream, "input"))] : []),
+      read("tokens", this.#tokenResults()),
+      write("coefficients", this.#coefficients()),
     ], { block });
   }
 
@@ -358,20 +392,30 @@ export class ScheduleDraft {
         ...this.#smoothingWeight(),
         read("coefficients", this.#coefficients()),
         write("logits", this.#logits(gradient, block)),
+        ...this.#flags(write),
       ],
       { block, window, column: window.start - gradient.origin },
       work,
     );
   }
 
-  /** Turns a block's stored logits into the gradient with respect to them, in place. */
-  storedLogitGradient(block: Block, logits: LogitMatrix): void {
-    this.#dispatch("stored-logit-gradient", [block.count, 1], [
-      read("kept", this.#kept()),
-      ...this.#smoothingWeight(),
-      read("coefficients", this.#coefficients()),
-      write("logits", this.#logits(logits, block)),
-    ], { block });
+  /** Turns a window of stored logits into the gradient with respect to them, in place. */
+  storedLogitGradient(block: Block, window: Range, logits: LogitMatrix): void {
+    const { tile } = this.shape;
+    const grid = [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)] as const;
+    this.#dispatch(
+      "stored-logit-gradient",
+      grid,
+      [
+        read("kept", this.#kept()),
+        ...this.#smoothingWeight(),
+        read("coefficients", this.#coefficients()),
+        write("logits", this.#logits(logits, block)),
+        ...this.#flags(write),
+      ],
+      { block, window, column: window.start - logits.origin },
+      { flops: 0, workgroupFlops: 0 },
+    );
   }
 
   /** The gradients that follow from a window of logit gradients, those that were asked for. */
@@ -381,6 +425,7 @@ export class ScheduleDraft {
     const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
     const kept = read("kept", this.#kept());
     const logits = read("logits", this.#logits(gradient, block));
+    const flags = this.#flags(read);
     if (wanted.has("weight")) {
       const { grid, work } = this.#product(window.count, hidden, block.count);
       this.#dispatch(
@@ -391,6 +436,7 @@ export class ScheduleDraft {
           read("hidden", this.#hiddenRows(block)),
           logits,
           write("grad_weight", this.#rows(this.#gradWeight, window, "output")),
+          ...flags,
         ],
         at,
         work,
@@ -406,6 +452,7 @@ export class ScheduleDraft {
           read("weight", this.#weightRows(window)),
           logits,
           write("grad_hidden", this.#rows(this.#gradHidden, block, "output")),
+          ...flags,
         ],
         at,
         work,
@@ -416,8 +463,14 @@ export class ScheduleDraft {
         kept,
         logits,
         write("grad_bias", this.#whole("grad_bias", 4 * this.problem.vocab, "output")),
+        ...flags,
       ], at);
     }
+  }
+
+  /** Marks the end of a complete forward pass: what follows needs the upstream gradient. */
+  beginBackward(): void {
+    this.#backwardStart = this.#steps.length;
   }
 
   /** Zeros for the rows that no window reaches: ignored tokens have exactly no gradient. */
@@ -445,6 +498,8 @@ export class ScheduleDraft {
       params: this.#params,
       paramsStride,
       steps: this.#steps,
+      backwardStart: this.#backwardStart,
+      retained: false,
     };
   }
 }

@@ -38,10 +38,14 @@ export const twoStage: Strategy = {
     }
     draft.reduce();
     if (pass === "forward") return;
+    draft.beginBackward();
     draft.clearHiddenGradient();
     for (const block of draft.blocks) {
-      draft.storedLogitGradient(block, stored(block.start));
-      for (const window of draft.windows) draft.gradients(block, window, stored(block.start));
+      draft.coefficients(block);
+      for (const window of draft.windows) {
+        draft.storedLogitGradient(block, window, stored(block.start));
+        draft.gradients(block, window, stored(block.start));
+      }
     }
   },
 };

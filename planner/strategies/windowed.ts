@@ -64,7 +64,9 @@ export const windowed: Strategy = {
     draft.selectTokens();
     streamForward(draft);
     draft.reduce();
+    draft.beginBackward();
     draft.clearHiddenGradient();
+    for (const block of draft.blocks) draft.coefficients(block);
     for (const window of draft.windows) {
       const gradient = { matrix, row: 0, origin: window.start };
       for (const block of draft.blocks) {
