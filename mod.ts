@@ -1,10 +1,89 @@
 /**
- * Linear cross-entropy without logits, on any WebGPU device: plan it, run it,
- * verify it.
+ * Linear cross-entropy without logits, on any WebGPU device: loss and gradients
+ * of a language model's output layer straight from hidden states, weight and
+ * targets, on your own device and buffers, with memory known beforehand.
+ *
+ * @example One step of training
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "./mod.ts";
+ *
+ * const adapter = await navigator.gpu.requestAdapter();
+ * const device = await adapter!.requestDevice();
+ *
+ * // Plan: how much memory will it take, beside your own buffers?
+ * const problem = parseProblem({ tokens: 6, hidden: 4, vocab: 10, pass: "train" });
+ * const planned = plan(problem, deviceProfile(device));
+ * assert(planned.memory.extraPeakBytes > 0);
+ *
+ * // Your buffers: hidden states, weight, targets, and where the gradients go.
+ * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+ * const buffer = (size: number) => device.createBuffer({ size, usage });
+ * const inputs = { hidden: buffer(6 * 4 * 4), weight: buffer(10 * 4 * 4), targets: buffer(6 * 4) };
+ * const gradients = { hidden: buffer(6 * 4 * 4), weight: buffer(10 * 4 * 4) };
+ * device.queue.writeBuffer(inputs.targets, 0, Int32Array.of(3, 1, 4, 1, 5, 9));
+ *
+ * // Run, as often as you like.
+ * const head = await LinearCrossEntropy.create(device, planned);
+ * head.lossAndGradients(inputs, gradients);
+ * const loss = await head.readLoss();
+ * assert(Math.abs(loss! - Math.log(10)) < 1e-6); // all logits are zero
+ *
+ * head.destroy();
+ * device.destroy();
+ * ```
  *
  * @module
  */
-export * from "./planner/device.ts";
-export * from "./planner/plan.ts";
-export * from "./planner/problem.ts";
-export * from "./planner/schedule.ts";
+import type { DeviceProfile } from "./planner/device.ts";
+import { makePlan, type Plan, type PlanOptions } from "./planner/plan.ts";
+import type { Problem } from "./planner/problem.ts";
+
+/**
+ * Plans a problem for {@linkcode LinearCrossEntropy}: on the caller's own
+ * buffers, keeping its own from step to step.
+ *
+ * `plan.memory.extraPeakBytes` is what it allocates besides inputs, gradients and
+ * results per token.
+ *
+ * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
+ */
+export function plan(
+  problem: Problem,
+  device: DeviceProfile,
+  options: Omit<PlanOptions, "hostIo"> = {},
+): Plan {
+  return makePlan(problem, device, { ...options, hostIo: false });
+}
+
+export { deviceProfile } from "./kernels/device.ts";
+export {
+  type GradientBuffers,
+  type InputBuffers,
+  LinearCrossEntropy,
+  type MatrixBuffers,
+  type TensorPart,
+} from "./kernels/linear_cross_entropy.ts";
+export { GpuError } from "./kernels/pipelines.ts";
+export type { Results } from "./kernels/results.ts";
+export type { Cost } from "./planner/cost.ts";
+export {
+  type DeviceLimits,
+  type DeviceProfile,
+  type DeviceRates,
+  SPECIFICATION_DEFAULTS,
+} from "./planner/device.ts";
+export type { Dtype } from "./planner/dtype.ts";
+export type { MemoryPrediction } from "./planner/memory.ts";
+export { type Alternative, DoesNotFitError, type Plan, type PlanOptions } from "./planner/plan.ts";
+export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
+export type {
+  BufferSpec,
+  Category,
+  Dispatch,
+  Schedule,
+  Step,
+  StrategyName,
+} from "./planner/schedule.ts";
+export { packUpstream } from "./planner/strategies/layout.ts";
+export type { Tile } from "./planner/tile.ts";

@@ -45,16 +45,20 @@ export function problemFlags(command: Command): Command {
       `extra results per token: ${EXTRA_STATISTICS.join(",")}`,
       parseList,
     )
-    .option(
-      "--gradient-filter <threshold>",
-      "skip tiles whose every |softmax - onehot| is below; auto follows the dtype",
-      (text) => text === "auto" ? text : parseNumber(text),
-    )
+    .addOption(gradientFilterFlag())
     .option(
       "--gradients <list>",
       `gradients wanted in training: ${GRADIENTS.join(",")}`,
       parseList,
     ) as unknown as Command;
+}
+
+/** The flag of gradient filtering, of planning and running alike. */
+export function gradientFilterFlag() {
+  return new Option(
+    "--gradient-filter <threshold>",
+    "skip tiles whose every |softmax - onehot| is below; auto follows the dtype",
+  ).argParser((text): number | "auto" => text === "auto" ? text : parseNumber(text));
 }
 
 /** Adds the flags that take choices out of the planner's hands. */

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { type DeviceProfile, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+import {
+  type DeviceLimits,
+  type DeviceProfile,
+  LIMIT_NAMES,
+  SPECIFICATION_DEFAULTS,
+} from "../planner/device.ts";
 
 /** This machine offers no WebGPU adapter, or would not give a device. */
 export class NoDeviceError extends Error {
@@ -42,18 +47,28 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
   } catch (error) {
     throw new NoDeviceError(`The WebGPU adapter gave no device: ${(error as Error).message}`);
   }
-  const { description, vendor, architecture, isFallbackAdapter } = adapter.info;
   // Deno lets a kernel use what the adapter has even where less was asked for,
   // so the promised limits are taken from the specification, not from the device.
-  const source = options.limits === "default" ? SPECIFICATION_DEFAULTS.limits : device.limits;
+  const limits = options.limits === "default" ? SPECIFICATION_DEFAULTS.limits : device.limits;
   return {
     device,
-    software: isFallbackAdapter,
-    profile: {
-      name: description || `${vendor} ${architecture}`.trim() || "unnamed WebGPU adapter",
-      limits: Object.fromEntries(
-        LIMIT_NAMES.map((name) => [name, Math.min(source[name], Number.MAX_SAFE_INTEGER)]),
-      ) as DeviceProfile["limits"],
-    },
+    software: adapter.info.isFallbackAdapter,
+    profile: { name: adapterName(adapter.info), limits: pickLimits(limits) },
   };
+}
+
+/** Describes a device of the caller's to the planner: its name and the limits it was asked for. */
+export function deviceProfile(device: GPUDevice): DeviceProfile {
+  return { name: adapterName(device.adapterInfo), limits: pickLimits(device.limits) };
+}
+
+function adapterName(info: GPUAdapterInfo | undefined): string {
+  return info?.description || `${info?.vendor ?? ""} ${info?.architecture ?? ""}`.trim() ||
+    "unnamed WebGPU adapter";
+}
+
+function pickLimits(limits: DeviceLimits | GPUSupportedLimits): DeviceLimits {
+  return Object.fromEntries(
+    LIMIT_NAMES.map((name) => [name, Math.min(limits[name], Number.MAX_SAFE_INTEGER)]),
+  ) as DeviceLimits;
 }

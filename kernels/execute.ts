@@ -4,19 +4,9 @@
  *
  * @module
  */
-import {
-  type Dispatch,
-  lifetimes,
-  PARAMS_BUFFER,
-  type Schedule,
-  type Slice,
-  type Step,
-} from "../planner/schedule.ts";
-import { PARAMS_BYTES } from "../planner/strategies/draft.ts";
-import { bufferLabel } from "./ledger.ts";
-import { kernelKey } from "./mod.ts";
-import { type CompiledKernel, compileKernels, GpuError } from "./pipelines.ts";
-import { packParams } from "./wgsl.ts";
+import { lifetimes, type Readback, type Schedule, type Upload } from "../planner/schedule.ts";
+import { compileKernels, GpuError } from "./pipelines.ts";
+import { Stage } from "./stage.ts";
 
 /** Host tensors by name, as bytes in their storage type. */
 export type HostTensors = Readonly<Record<string, Uint8Array>>;
@@ -25,8 +15,6 @@ export type HostTensors = Readonly<Record<string, Uint8Array>>;
 export interface ExecuteOptions {
   /** Tensors that upload steps read. */
   readonly inputs?: HostTensors;
-  /** Buffers that the caller owns, by their names in the schedule; never created nor destroyed here. */
-  readonly buffers?: Readonly<Record<string, GPUBuffer>>;
   /** Called now and then with the steps done so far. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -41,11 +29,8 @@ export interface Execution {
   readonly compileMilliseconds: number;
 }
 
-/** Dispatches that are handed to the queue together. */
-const DISPATCHES_PER_SUBMIT = 16;
-
 /** Submissions after which progress is reported, and the queue waited for. */
-const SUBMITS_PER_REPORT = 8;
+const SUBMISSIONS_PER_REPORT = 8;
 
 /** Bytes that are uploaded before the queue may free its staging memory. */
 const UPLOAD_BYTES = 64 * 2 ** 20;
@@ -62,210 +47,133 @@ export async function execute(
   options: ExecuteOptions = {},
 ): Promise<Execution> {
   const begun = performance.now();
-  const kernels = await compileKernels(device, schedule);
+  const stage = new Stage(schedule, device, await compileKernels(device, schedule));
   const compileMilliseconds = performance.now() - begun;
+  return await withErrorScopes(device, async () => {
+    try {
+      return { ...await walk(stage, options), compileMilliseconds };
+    } finally {
+      stage.destroyAll();
+    }
+  });
+}
+
+/** Runs something and turns errors that the device reports meanwhile into exceptions. */
+export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T>): Promise<T> {
   device.pushErrorScope("out-of-memory");
   device.pushErrorScope("validation");
-  const walk = new Walk(schedule, device, kernels, options);
-  let failure: unknown;
-  try {
-    await walk.run();
-  } catch (error) {
-    failure = error;
-  } finally {
-    walk.destroy();
-  }
+  const [outcome] = await Promise.allSettled([run()]);
   const errors = [await device.popErrorScope(), await device.popErrorScope()];
   for (const error of errors) {
     if (error) throw new GpuError(`The device reports: ${error.message}`);
   }
-  if (failure) throw failure;
-  return { outputs: walk.outputs, milliseconds: walk.milliseconds, compileMilliseconds };
+  if (outcome.status === "rejected") throw outcome.reason;
+  return outcome.value;
 }
 
-/** One walk over a schedule's steps. */
-class Walk {
-  readonly outputs: Record<string, Uint8Array> = {};
+async function walk(
+  stage: Stage,
+  { inputs = {}, onProgress }: ExecuteOptions,
+): Promise<Pick<Execution, "outputs" | "milliseconds">> {
+  const { schedule, device } = stage;
+  const { steps, buffers } = schedule;
+  const lives = lifetimes(schedule);
+  const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
+  const deaths = Map.groupBy(buffers, ({ name }) => lives.get(name)!.last);
+  const outputs: Record<string, Uint8Array> = {};
+  const clock = new Clock(device);
+  let reported = 0;
+  for (const [index, step] of steps.entries()) {
+    for (const spec of births.get(index) ?? []) stage.create(spec);
+    if (step.kind === "upload") upload(stage, step, inputs);
+    else if (step.kind === "readback") {
+      stage.submit();
+      await clock.stop();
+      const target = outputs[step.tensor] ??= new Uint8Array(tensorBytes(schedule, step.tensor));
+      await readBack(stage, step, target);
+    } else {
+      await clock.start();
+      stage.play(step);
+    }
+    const dying = deaths.get(index) ?? [];
+    if (dying.length > 0) stage.submit();
+    for (const { name } of dying) stage.destroy(name);
+    if (onProgress && stage.submissions - reported >= SUBMISSIONS_PER_REPORT) {
+      reported = stage.submissions;
+      await device.queue.onSubmittedWorkDone();
+      onProgress(index + 1, steps.length);
+    }
+  }
+  stage.submit();
+  await clock.stop();
+  return { outputs, milliseconds: clock.milliseconds };
+}
+
+/** Wall-clock time of the dispatches between uploads and readbacks. */
+class Clock {
   milliseconds = 0;
-  readonly #buffers = new Map<string, GPUBuffer>();
-  #encoder: GPUCommandEncoder | undefined;
-  #encoded = 0;
-  #submitted = 0;
   #started: number | undefined;
 
-  constructor(
-    readonly schedule: Schedule,
-    readonly device: GPUDevice,
-    readonly kernels: Map<string, CompiledKernel>,
-    readonly options: ExecuteOptions,
-  ) {}
+  constructor(readonly device: GPUDevice) {}
 
-  async run(): Promise<void> {
-    const { steps, buffers } = this.schedule;
-    const lives = lifetimes(this.schedule);
-    const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
-    const deaths = Map.groupBy(buffers, ({ name }) => lives.get(name)!.last);
-    for (const [index, step] of steps.entries()) {
-      for (const spec of births.get(index) ?? []) this.#create(spec.name);
-      await this.#step(step);
-      const dying = deaths.get(index) ?? [];
-      if (dying.length > 0) this.#submit();
-      for (const { name } of dying) {
-        this.#buffers.get(name)?.destroy();
-        this.#buffers.delete(name);
-      }
-      if (this.#submitted >= SUBMITS_PER_REPORT && this.options.onProgress) {
-        this.#submitted = 0;
-        await this.device.queue.onSubmittedWorkDone();
-        this.options.onProgress(index + 1, steps.length);
-      }
-    }
-    await this.#stopClock();
-  }
-
-  destroy(): void {
-    for (const buffer of this.#buffers.values()) buffer.destroy();
-    this.#buffers.clear();
-  }
-
-  #create(name: string): void {
-    if (this.options.buffers?.[name]) return;
-    const { bytes, category } = this.schedule.buffers.find((spec) => spec.name === name)!;
-    const usage = name === PARAMS_BUFFER
-      ? GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST
-      : category === "staging"
-      ? GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
-      : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-    const buffer = this.device.createBuffer({
-      label: bufferLabel(category, name),
-      size: bytes,
-      usage,
-    });
-    this.#buffers.set(name, buffer);
-    if (name === PARAMS_BUFFER) this.#writeParams(buffer, bytes);
-  }
-
-  #buffer(name: string): GPUBuffer {
-    const buffer = this.options.buffers?.[name] ?? this.#buffers.get(name);
-    if (!buffer) throw new GpuError(`Buffer ${name} is used by a step but not alive`);
-    return buffer;
-  }
-
-  #writeParams(buffer: GPUBuffer, bytes: number): void {
-    const { params, paramsStride } = this.schedule;
-    const words = new Uint32Array(bytes / 4);
-    params.forEach((each, index) => words.set(packParams(each), (index * paramsStride) / 4));
-    this.device.queue.writeBuffer(buffer, 0, words);
-  }
-
-  async #step(step: Step): Promise<void> {
-    switch (step.kind) {
-      case "dispatch":
-        await this.#startClock();
-        return this.#dispatch(step);
-      case "clear":
-        await this.#startClock();
-        return this.#encode().clearBuffer(
-          this.#buffer(step.slice.buffer),
-          step.slice.offset,
-          step.slice.bytes,
-        );
-      case "upload":
-        return this.#upload(step.tensor, step.sourceOffset, step.slice);
-      case "readback":
-        await this.#stopClock();
-        return this.#readback(step.tensor, step.targetOffset, step.slice, step.staging);
-    }
-  }
-
-  async #startClock(): Promise<void> {
+  async start(): Promise<void> {
     if (this.#started !== undefined) return;
     await this.device.queue.onSubmittedWorkDone();
     this.#started = performance.now();
   }
 
-  async #stopClock(): Promise<void> {
-    this.#submit();
+  async stop(): Promise<void> {
     if (this.#started === undefined || this.milliseconds > 0) return;
     await this.device.queue.onSubmittedWorkDone();
     this.milliseconds = performance.now() - this.#started;
   }
+}
 
-  #encode(): GPUCommandEncoder {
-    return this.#encoder ??= this.device.createCommandEncoder();
-  }
-
-  #submit(): void {
-    if (!this.#encoder) return;
-    this.device.queue.submit([this.#encoder.finish()]);
-    this.#encoder = undefined;
-    this.#encoded = 0;
-    this.#submitted++;
-  }
-
-  #dispatch(step: Dispatch): void {
-    const { pipeline, layout } = this.kernels.get(kernelKey(step))!;
-    const resource = ({ buffer, offset, bytes }: Slice) => ({
-      buffer: this.#buffer(buffer),
-      offset,
-      size: bytes,
-    });
-    const params = { buffer: PARAMS_BUFFER, offset: 0, bytes: PARAMS_BYTES };
-    const group = this.device.createBindGroup({
-      layout,
-      entries: [params, ...step.bindings.map(({ slice }) => slice)]
-        .map((slice, binding) => ({ binding, resource: resource(slice) })),
-    });
-    const pass = this.#encode().beginComputePass({ label: step.kernel });
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group, [step.params * this.schedule.paramsStride]);
-    pass.dispatchWorkgroups(...step.grid);
-    pass.end();
-    if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.#submit();
-  }
-
-  #upload(tensor: string, sourceOffset: number, slice: Slice): void {
-    const source = this.options.inputs?.[tensor];
-    if (!source) throw new GpuError(`No host tensor ${tensor} to upload`);
-    const target = this.#buffer(slice.buffer);
-    for (let done = 0; done < slice.bytes; done += UPLOAD_BYTES) {
-      const size = Math.min(UPLOAD_BYTES, slice.bytes - done);
-      let piece = source.subarray(sourceOffset + done, sourceOffset + done + size);
-      if (piece.length < size) {
-        // The last word of an odd number of 16-bit elements; anything more is a wrong size.
-        if (size - piece.length >= 4) {
-          throw new GpuError(`Host tensor ${tensor} is ${size - piece.length} bytes short`);
-        }
-        const padded = new Uint8Array(size);
-        padded.set(piece);
-        piece = padded;
+function upload(stage: Stage, { tensor, sourceOffset, slice }: Upload, inputs: HostTensors): void {
+  const source = inputs[tensor];
+  if (!source) throw new GpuError(`No host tensor ${tensor} to upload`);
+  const { queue } = stage.device;
+  for (let done = 0; done < slice.bytes; done += UPLOAD_BYTES) {
+    const size = Math.min(UPLOAD_BYTES, slice.bytes - done);
+    let piece = source.subarray(sourceOffset + done, sourceOffset + done + size);
+    // Deno aborts the process when a write exceeds its source, so lengths are checked here.
+    if (piece.length < size) {
+      // The last word of an odd number of 16-bit elements; anything more is a wrong size.
+      if (size - piece.length >= 4) {
+        throw new GpuError(`Host tensor ${tensor} is ${size - piece.length} bytes short`);
       }
-      this.device.queue.writeBuffer(target, slice.offset + done, piece as BufferSource);
-      if (size === UPLOAD_BYTES) this.device.queue.submit([]);
+      const padded = new Uint8Array(size);
+      padded.set(piece);
+      piece = padded;
     }
+    queue.writeBuffer(stage.buffer(slice.buffer), slice.offset + done, piece as BufferSource);
+    if (size === UPLOAD_BYTES) queue.submit([]);
   }
+}
 
-  async #readback(tensor: string, at: number, slice: Slice, via: Slice): Promise<void> {
-    const staging = this.#buffer(via.buffer);
-    this.#encode().copyBufferToBuffer(
-      this.#buffer(slice.buffer),
-      slice.offset,
-      staging,
-      via.offset,
-      slice.bytes,
-    );
-    this.#submit();
-    await staging.mapAsync(GPUMapMode.READ, via.offset, slice.bytes);
-    const target = this.outputs[tensor] ??= new Uint8Array(this.#outputBytes(tensor));
-    target.set(new Uint8Array(staging.getMappedRange(via.offset, slice.bytes)), at);
-    staging.unmap();
-  }
+async function readBack(stage: Stage, step: Readback, target: Uint8Array): Promise<void> {
+  const { slice, staging: via } = step;
+  const staging = stage.buffer(via.buffer);
+  stage.encoder().copyBufferToBuffer(
+    stage.buffer(slice.buffer),
+    slice.offset,
+    staging,
+    via.offset,
+    slice.bytes,
+  );
+  stage.submit();
+  await staging.mapAsync(GPUMapMode.READ, via.offset, slice.bytes);
+  target.set(
+    new Uint8Array(staging.getMappedRange(via.offset, slice.bytes)),
+    step.targetOffset,
+  );
+  staging.unmap();
+}
 
-  #outputBytes(tensor: string): number {
-    return this.schedule.buffers.reduce(
-      (most, { holds, bytes }) =>
-        holds?.tensor === tensor ? Math.max(most, holds.offset + bytes) : most,
-      0,
-    );
-  }
+function tensorBytes({ buffers }: Schedule, tensor: string): number {
+  return buffers.reduce(
+    (most, { holds, bytes }) =>
+      holds?.tensor === tensor ? Math.max(most, holds.offset + bytes) : most,
+    0,
+  );
 }

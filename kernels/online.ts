@@ -82,7 +82,8 @@ export class OnlineStatistics {
           `}`,
         );
       } else lines.push(`sum${set} += ${exponential};`);
-      lines.push(`target${set} += select(0f, ${logit}, ${id} == ${target});`);
+      // Past the end of a window lie ids of the next one.
+      lines.push(`target${set} += select(0f, ${logit}, ${exists} && ${id} == ${target});`);
       if (this.#has("smoothed")) {
         lines.push(`smoothed${set} += select(0f, ${logit} * ${weight}, ${exists});`);
       }

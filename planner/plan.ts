@@ -22,7 +22,10 @@ export interface PlanOptions extends FixedSizes {
   readonly strategy?: StrategyName | undefined;
   /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
   readonly budget?: number | undefined;
-  /** Whether inputs come from the host and results go back to it. On by default. */
+  /**
+   * Whether inputs come from the host and results go back to it. On by default;
+   * off, the schedule works on the caller's buffers and keeps its own in between.
+   */
   readonly hostIo?: boolean | undefined;
 }
 
@@ -161,7 +164,7 @@ function emit(
   const draft = new ScheduleDraft(problem, device, shape);
   strategy.emit(draft);
   const schedule = draft.finish();
-  return hostIo ? withHostIo(schedule) : schedule;
+  return hostIo ? withHostIo(schedule) : { ...schedule, retained: true };
 }
 
 function offer(

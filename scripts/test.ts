@@ -51,9 +51,9 @@ const driver = `${cache}/lce/swiftshader/vk_swiftshader_icd.json`;
 const runs = [await runTests(Deno.args.length > 0 ? [...Deno.args] : ["--doc", ...ROOMS], {})];
 if (Deno.args.length === 0 && await Deno.stat(driver).catch(() => undefined)) {
   console.log("\nThe device tests again, on SwiftShader:");
-  const files = [...Deno.readDirSync("cli")]
-    .filter(({ name }) => name.endsWith("_device_test.ts"))
-    .map(({ name }) => `cli/${name}`);
+  const files = ROOMS.filter((room) => !room.endsWith(".ts"))
+    .flatMap((room) => [...Deno.readDirSync(room)].map(({ name }) => `${room}/${name}`))
+    .filter((path) => path.endsWith("_device_test.ts"));
   // It compiles slowly, so the random problems, each with shaders of its own, are left out.
   runs.push(
     await runTests([...files, "--filter=/^(?!random)/"], {

@@ -7,13 +7,13 @@ import { Command, Option } from "@commander-js/extra-typings";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
-import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
+import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { EXIT } from "../exit.ts";
-import { choiceFlags } from "../flags.ts";
+import { choiceFlags, gradientFilterFlag } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
 import type { Output } from "../output.ts";
 import { runJson, runText } from "../render/run.ts";
-import { checkChoices } from "../request.ts";
+import { checkChoices, checkWith } from "../request.ts";
 import { verify } from "../verify.ts";
 
 /** The command. `exit` takes the exit code of a run that disagrees. */
@@ -24,8 +24,12 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
   choiceFlags(command as unknown as Command);
   return command
     .addOption(
-      new Option("--pass <pass>", "loss alone, or loss and gradients").choices(PASSES),
+      new Option(
+        "--pass <pass>",
+        "loss alone, or loss and gradients (default: train for fixtures with gradients)",
+      ).choices(PASSES),
     )
+    .addOption(gradientFilterFlag())
     .addOption(
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
         .choices(["adapter", "default"] as const).default("adapter" as const),
@@ -41,7 +45,7 @@ Examples:
   $ lce run fixtures/oracle --json
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
-    .action(async (paths, { pass, limits, json, ...choices }) => {
+    .action(async (paths, { pass, limits, json, gradientFilter, ...choices }) => {
       const options = checkChoices(choices);
       const fixtures = await openAll(paths, output);
       const acquired = await openDevice({ limits });
@@ -49,7 +53,12 @@ Examples:
       let ok = true;
       try {
         for (const [index, fixture] of fixtures.entries()) {
-          const prepared = { ...fixture, problem: withPass(fixture.problem, pass ?? "forward") };
+          const problem = {
+            ...fixture.problem,
+            pass: pass ?? defaultPass(fixture),
+            ...(gradientFilter === undefined ? {} : { gradientFilter }),
+          };
+          const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
           const verification = await verify(
             prepared,
             acquired,
@@ -93,6 +102,7 @@ async function openAll(paths: readonly string[], output: Output): Promise<Fixtur
   return fixtures;
 }
 
-function withPass(problem: Problem, pass: Problem["pass"]): Problem {
-  return parseProblem({ ...problem, pass });
+/** Training where the fixture has gradients to compare with. */
+function defaultPass({ expected }: Fixture): Problem["pass"] {
+  return expected?.gradHidden || expected?.gradWeight ? "train" : "forward";
 }

@@ -50,6 +50,33 @@ export function upstreamRows(problem: Problem): string[] {
 }
 
 /**
+ * Lays upstream gradients out as the kernels read them: `[rows, stride]` in f32,
+ * a row for each name of {@linkcode upstreamRows}, `tokenStride` apart.
+ *
+ * @param values `[tokens]` each: of `loss` under reduction `none`; of `logprob`, `lse` and
+ *   `entropy` for the objective `statistics`.
+ * @throws {RangeError} when one is missing or has another length.
+ */
+export function packUpstream(
+  problem: Problem,
+  values: Readonly<Record<string, ArrayLike<number>>>,
+): Float32Array<ArrayBuffer> {
+  const stride = tokenStride(problem);
+  const names = upstreamRows(problem);
+  const packed = new Float32Array(names.length * stride);
+  names.forEach((name, row) => {
+    const length = values[name]?.length ?? 0;
+    if (length !== problem.tokens) {
+      throw new RangeError(
+        `Cannot differentiate without an upstream gradient of ${name} for each of ${problem.tokens} tokens: ${length} given`,
+      );
+    }
+    packed.set(values[name]!, row * stride);
+  });
+  return packed;
+}
+
+/**
  * What the logit-gradient kernel reads per token: the four coefficients, the
  * log-sum-exp and the target id (as bits).
  */

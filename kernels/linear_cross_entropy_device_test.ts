@@ -1,0 +1,228 @@
+import assert from "node:assert/strict";
+import { checkAgreement } from "../fixtures/agreement.ts";
+import { bytesOf } from "../fixtures/elements.ts";
+import { computeReference } from "../fixtures/reference.ts";
+import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { openDevice } from "../cli/gpu.ts";
+import { LinearCrossEntropy, packUpstream, parseProblem, type Plan, plan } from "../mod.ts";
+import type { Fixture } from "../fixtures/fixture.ts";
+import { Ledger } from "./ledger.ts";
+import type { DeviceProfile } from "../planner/device.ts";
+
+const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+
+/** A device, and buffers on it that are destroyed with it. */
+class Workbench {
+  readonly buffers: GPUBuffer[] = [];
+  private constructor(readonly device: GPUDevice, readonly profile: DeviceProfile) {}
+
+  static async open(): Promise<Workbench> {
+    const { device, profile } = await openDevice();
+    return new Workbench(device, profile);
+  }
+
+  buffer(size: number, data?: Uint8Array): GPUBuffer {
+    const buffer = this.device.createBuffer({
+      label: "input/test",
+      size: Math.ceil(size / 4) * 4,
+      usage: USAGE,
+    });
+    this.buffers.push(buffer);
+    if (data) this.device.queue.writeBuffer(buffer, 0, data as BufferSource);
+    return buffer;
+  }
+
+  /** Buffers for a matrix, in the parts that a plan wants. */
+  parts(head: LinearCrossEntropy, tensor: string, data?: Uint8Array): GPUBuffer[] {
+    return head.layout(tensor).map(({ bytes, offset }) => {
+      const piece = data?.subarray(offset, offset + bytes);
+      const padded = piece && new Uint8Array(bytes);
+      padded?.set(piece!);
+      return this.buffer(bytes, padded);
+    });
+  }
+
+  async floats(buffers: GPUBuffer[]): Promise<Float32Array> {
+    const values: number[] = [];
+    for (const buffer of buffers) {
+      const staging = this.device.createBuffer({
+        size: buffer.size,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+      this.device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      values.push(...new Float32Array(staging.getMappedRange().slice(0)));
+      staging.destroy();
+    }
+    return Float32Array.from(values);
+  }
+
+  close(): void {
+    for (const buffer of this.buffers) buffer.destroy();
+    this.device.destroy();
+  }
+}
+
+/** Inputs and gradients of a fixture on a workbench, and its gradients read back. */
+function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: Fixture) {
+  const { tokens, hidden, vocab } = problem;
+  const inputs = {
+    hidden: bench.parts(head, "hidden", tensors.hidden),
+    weight: bench.parts(head, "weight", tensors.weight),
+    targets: bench.buffer(4 * tokens, bytesOf(tensors.targets)),
+    ...(tensors.bias ? { bias: bench.buffer(4 * vocab, bytesOf(tensors.bias)) } : {}),
+  };
+  const gradients = {
+    hidden: bench.parts(head, "grad_hidden"),
+    weight: bench.parts(head, "grad_weight"),
+    ...(tensors.bias ? { bias: bench.buffer(4 * vocab) } : {}),
+  };
+  const read = async () => ({
+    gradHidden: (await bench.floats(gradients.hidden)).subarray(0, tokens * hidden),
+    gradWeight: (await bench.floats(gradients.weight)).subarray(0, vocab * hidden),
+  });
+  return { inputs, gradients, read };
+}
+
+const problem = parseProblem({
+  tokens: 70,
+  hidden: 20,
+  vocab: 900,
+  pass: "train",
+  bias: true,
+  softcap: 25,
+});
+
+async function assertAgrees(
+  bench: Workbench,
+  head: LinearCrossEntropy,
+  fixture: Fixture,
+  laid: ReturnType<typeof lay>,
+) {
+  const results = await head.readResults();
+  const { ok, checks } = checkAgreement(
+    fixture,
+    { ...results, ...await laid.read() },
+    computeReference(fixture),
+  );
+  assert(ok, JSON.stringify(checks.filter(({ ok }) => !ok)));
+  assert(checks.some(({ name }) => name === "gradWeight"));
+  assert(bench);
+}
+
+async function withBench(use: (bench: Workbench) => Promise<void>) {
+  const bench = await Workbench.open();
+  try {
+    await use(bench);
+  } finally {
+    bench.close();
+  }
+}
+
+Deno.test("LinearCrossEntropy works step after step on the caller's buffers", () =>
+  withBench(async (bench) => {
+    for (const strategy of ["windowed", "chunked", "two-stage"] as const) {
+      const head = await LinearCrossEntropy.create(
+        bench.device,
+        plan(problem, bench.profile, { strategy }),
+      );
+      const first = makeSynthetic(problem, 1);
+      const laid = lay(bench, head, first);
+      head.lossAndGradients(laid.inputs, laid.gradients);
+      await assertAgrees(bench, head, first, laid);
+      // The next step overwrites whatever the last one left in the gradients.
+      const second = makeSynthetic(problem, 2);
+      const again = { ...laid, inputs: lay(bench, head, second).inputs };
+      head.lossAndGradients(again.inputs, again.gradients);
+      await assertAgrees(bench, head, second, again);
+      head.destroy();
+      assert.throws(() => head.forward(laid.inputs), /after destroy/);
+    }
+  }));
+
+Deno.test("LinearCrossEntropy allocates what the plan says, and gives it back", () =>
+  withBench(async (bench) => {
+    for (const strategy of ["windowed", "chunked", "two-stage"] as const) {
+      const planned: Plan = plan(problem, bench.profile, { strategy });
+      const ledger = new Ledger(bench.device);
+      const head = await LinearCrossEntropy.create(bench.device, planned);
+      assert.equal(ledger.extraPeakBytes, planned.memory.extraPeakBytes);
+      const results = planned.schedule.buffers
+        .filter(({ name }) => ["loss", "tokens", "totals"].includes(name))
+        .reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.equal(ledger.peakBytes, planned.memory.extraPeakBytes + results);
+      head.destroy();
+      assert.equal(ledger.liveBytes, 0);
+      ledger.detach();
+    }
+  }));
+
+Deno.test("forward() then backward() takes an upstream gradient that is known only then", () =>
+  withBench(async (bench) => {
+    const vjp = parseProblem({
+      tokens: 40,
+      hidden: 12,
+      vocab: 300,
+      pass: "train",
+      objective: "statistics",
+    });
+    for (const strategy of ["windowed", "two-stage"] as const) {
+      const head = await LinearCrossEntropy.create(
+        bench.device,
+        plan(vjp, bench.profile, { strategy }),
+      );
+      const fixture = makeSynthetic(vjp, 6);
+      const laid = lay(bench, head, fixture);
+      head.forward(laid.inputs);
+      const forward = await head.readResults();
+      assert(forward.entropy!.some((value) => value > 0));
+      const packed = packUpstream(vjp, fixture.tensors.upstream!);
+      const upstream = bench.buffer(packed.byteLength, bytesOf(packed));
+      head.backward(laid.inputs, laid.gradients, upstream);
+      await assertAgrees(bench, head, fixture, laid);
+      head.destroy();
+    }
+  }));
+
+Deno.test("a matrix that spans buffers is given as several", () =>
+  withBench(async (bench) => {
+    const small = {
+      ...bench.profile,
+      limits: { ...bench.profile.limits, maxBufferSize: 40960, maxStorageBufferBindingSize: 20480 },
+    };
+    const head = await LinearCrossEntropy.create(
+      bench.device,
+      plan(problem, small, { strategy: "windowed" }),
+    );
+    assert(head.layout("weight").length > 1);
+    const fixture = makeSynthetic(problem, 4);
+    const laid = lay(bench, head, fixture);
+    head.lossAndGradients(laid.inputs, laid.gradients);
+    await assertAgrees(bench, head, fixture, laid);
+    head.destroy();
+  }));
+
+Deno.test("LinearCrossEntropy says what is wrong with its buffers", () =>
+  withBench(async (bench) => {
+    const head = await LinearCrossEntropy.create(
+      bench.device,
+      plan(problem, bench.profile, { strategy: "chunked" }),
+    );
+    const { inputs, gradients } = lay(bench, head, makeSynthetic(problem, 1));
+    const { bias: _, ...withoutBias } = inputs;
+    assert.throws(() => head.lossAndGradients(withoutBias, gradients), /for bias: 0 given/);
+    assert.throws(() => head.lossAndGradients(inputs, {}), /for grad_hidden: 0 given/);
+    assert.throws(
+      () => head.lossAndGradients({ ...inputs, targets: bench.buffer(8) }, gradients),
+      /targets is too small: it has 8 bytes, 280 are needed/,
+    );
+    assert.throws(() => head.backward(inputs, gradients), /chunked plan/);
+    const bad = new Int32Array(70).fill(1);
+    bad[17] = 900;
+    const targets = bench.buffer(280, bytesOf(bad));
+    head.lossAndGradients({ ...inputs, targets }, gradients);
+    await assert.rejects(head.readResults(), /token 17 is neither in the vocabulary \(0 to 899\)/);
+    head.destroy();
+  }));
