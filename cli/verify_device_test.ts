@@ -186,6 +186,22 @@ Deno.test("random problems agree with the reference, whatever the windows and bl
   });
 });
 
+Deno.test("windows that end within a tile do not count the next one's ids", async () => {
+  await withDevice("adapter", async (acquired) => {
+    for (const dtype of ["f32", "bf16"] as const) {
+      const problem = parseProblem({ tokens: 90, hidden: 128, vocab: 1003, dtype, pass: "train" });
+      for (const window of [100, 140, 260]) {
+        const { plan } = await assertVerifies(makeSynthetic(problem, window), acquired, {
+          strategy: "windowed",
+          window,
+          block: 64,
+        });
+        assert(window % plan.schedule.tile.cols !== 0);
+      }
+    }
+  });
+});
+
 Deno.test("only the gradients asked for are computed, and paid for", async () => {
   await withDevice("adapter", async (acquired) => {
     const all = { tokens: 40, hidden: 24, vocab: 300, bias: true, pass: "train" } as const;
