@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { DTYPES } from "../planner/dtype.ts";
 import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
+import { checkRequest, readPlanFile } from "./request.ts";
 
 /** Reads a number strictly: no empty text, no trailing letters, no hexadecimal. */
 export function parseNumber(text: string): number {
@@ -20,8 +21,24 @@ function parseList(text: string): string[] {
   return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
 }
 
+/** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
+export function planningFlags<Args extends unknown[]>(command: Command<Args>) {
+  return (choiceFlags(problemFlags(command as unknown as Command)) as unknown as Command<Args>)
+    .option("--device <name>", "default (the specification's limits) or auto (this machine's)")
+    .option("--config <file>", "plan file in YAML or JSON; flags win over it");
+}
+
+/** Checks the flags of a command that plans, with the plan file that they name. */
+export async function requestOf(
+  { config, ...flags }: Record<string, unknown>,
+): Promise<ReturnType<typeof checkRequest>> {
+  const path = config as string | undefined;
+  const file = path === undefined ? undefined : { path, settings: await readPlanFile(path) };
+  return checkRequest(flags, file);
+}
+
 /** Adds the flags that describe a problem. */
-export function problemFlags(command: Command): Command {
+function problemFlags(command: Command): Command {
   return command
     .option("--tokens <count>", "rows of the hidden states (default: 8192)", parseNumber)
     .option("--hidden <count>", "inner dimension of hidden states and weight", parseNumber)

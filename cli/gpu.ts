@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+import type { Request } from "./request.ts";
 import { type AcquiredDevice, acquireDevice, type AcquireOptions } from "../kernels/device.ts";
 
 /** Asks for a device, and keeps drivers from printing about things that do not matter. */
@@ -12,4 +14,13 @@ export function openDevice(options: AcquireOptions = {}): Promise<AcquiredDevice
     Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
   }
   return acquireDevice(options);
+}
+
+/** The profile that a request plans for: a device is asked for only where it says `auto`. */
+export async function deviceOf({ device }: Request): Promise<DeviceProfile> {
+  if (typeof device === "object") return device;
+  if (device === "default") return SPECIFICATION_DEFAULTS;
+  const acquired = await openDevice();
+  acquired.device.destroy();
+  return acquired.profile;
 }

@@ -5,6 +5,7 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import { deviceCommand } from "./commands/device.ts";
+import { emitCommand } from "./commands/emit.ts";
 import { fixtureCommand } from "./commands/fixture.ts";
 import { planCommand } from "./commands/plan.ts";
 import { runCommand } from "./commands/run.ts";
@@ -24,6 +25,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
     )
     .addCommand(planCommand(output) as never)
     .addCommand(runCommand(output, (failed) => code = failed) as never)
+    .addCommand(emitCommand(output) as never)
     .addCommand(deviceCommand(output) as never)
     .addCommand(fixtureCommand(output) as never)
     .addHelpText(

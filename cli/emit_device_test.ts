@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { checkAgreement } from "../fixtures/agreement.ts";
+import { uploads } from "../fixtures/fixture.ts";
+import { computeReference } from "../fixtures/reference.ts";
+import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { decodeResults } from "../kernels/results.ts";
+import { parseProblem } from "../planner/problem.ts";
+import { EXIT } from "./exit.ts";
+import { openDevice } from "./gpu.ts";
+import { main } from "./program.ts";
+
+Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", async () => {
+  const folder = await Deno.makeTempDir();
+  const { device } = await openDevice();
+  try {
+    const silent = { print: () => {}, note: () => {}, progress: () => {} };
+    const flags = ["--tokens", "50", "--hidden", "36", "--vocab", "700", "--dtype", "f16"];
+    const more = ["--pass", "train", "--bias", "--strategy", "windowed", "--window", "384"];
+    assert.equal(await main(["emit", folder, ...flags, ...more], silent), EXIT.ok);
+
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
+    const kernels = Object.fromEntries(
+      Object.keys(manifest.kernels)
+        .map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]),
+    );
+    const { run } = await import(`file://${folder}/host.js`);
+    const fixture = makeSynthetic(parseProblem(manifest.problem), 12);
+    const outputs = await run(device, manifest, kernels, uploads(fixture));
+
+    const { ok, checks } = checkAgreement(
+      fixture,
+      decodeResults(fixture.problem, outputs),
+      computeReference(fixture),
+    );
+    assert(ok, JSON.stringify(checks));
+    assert(checks.some(({ name }) => name === "gradBias"));
+    for (const text of Object.values(kernels)) assert.match(text, /^\/\/ [a-z-]+: /);
+  } finally {
+    device.destroy();
+    await Deno.remove(folder, { recursive: true });
+  }
+});

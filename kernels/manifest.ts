@@ -1,0 +1,103 @@
+/**
+ * A schedule for other runtimes: its kernels as files, and a manifest of all
+ * that a host needs to run them.
+ *
+ * @module
+ */
+import type { Binding, BufferSpec, Dispatch, Schedule, Slice } from "../planner/schedule.ts";
+import { kernelKey, wgslOf } from "./mod.ts";
+import { packParams } from "./wgsl.ts";
+
+/** What a host does at one step. */
+export type ManifestStep =
+  | { readonly clear: Slice }
+  | {
+    /** File of the kernel; entry point `main`. */
+    readonly kernel: string;
+    /** Workgroups in x and y. */
+    readonly workgroups: readonly [number, number];
+    /** Bytes into the uniform buffer, as a dynamic offset. */
+    readonly paramsOffset: number;
+    /** Slices for bindings 1, 2, ... of group 0; binding 0 is the uniform buffer. */
+    readonly bindings: readonly Slice[];
+  };
+
+/** Everything that a host needs besides the kernels' text. Sizes and offsets are bytes. */
+export interface Manifest {
+  readonly format: "lce";
+  readonly version: 1;
+  readonly strategy: string;
+  readonly problem: Schedule["problem"];
+  /** Buffers to create. Inputs are filled, and outputs read, by the host tensors they hold. */
+  readonly buffers: readonly BufferSpec[];
+  /** The uniform buffer: `words` repeat every `stride` bytes. */
+  readonly uniforms: {
+    readonly buffer: string;
+    readonly stride: number;
+    readonly bytesPerDispatch: number;
+    readonly words: readonly (readonly number[])[];
+  };
+  /** Slots of each kernel, in the order of its bindings from 1 on. */
+  readonly kernels: Readonly<
+    Record<string, { readonly slots: readonly Pick<Binding, "slot" | "access">[] }>
+  >;
+  readonly steps: readonly ManifestStep[];
+}
+
+/** A manifest and the text of the kernels it names, by file name. */
+export interface Emission {
+  readonly manifest: Manifest;
+  readonly kernels: ReadonlyMap<string, string>;
+}
+
+/** Emits a schedule that works on the caller's buffers; uploads and readbacks have no place in it. */
+export function emitSchedule(schedule: Schedule): Emission {
+  const dispatches = schedule.steps.filter((step): step is Dispatch => step.kind === "dispatch");
+  const files = new Map<string, string>();
+  const kernels = new Map<string, string>();
+  const slots: Record<string, Manifest["kernels"][string]> = {};
+  for (const step of dispatches) {
+    const key = kernelKey(step);
+    if (files.has(key)) continue;
+    const file = fileName(step, kernels);
+    files.set(key, file);
+    kernels.set(file, wgslOf(schedule, step));
+    slots[file] = { slots: step.bindings.map(({ slot, access }) => ({ slot, access })) };
+  }
+  const steps = schedule.steps.flatMap((step): ManifestStep[] => {
+    if (step.kind === "clear") return [{ clear: step.slice }];
+    if (step.kind !== "dispatch") return [];
+    return [{
+      kernel: files.get(kernelKey(step))!,
+      workgroups: step.grid,
+      paramsOffset: step.params * schedule.paramsStride,
+      bindings: step.bindings.map(({ slice }) => slice),
+    }];
+  });
+  const words = schedule.params.map((params) => [...packParams(params)]);
+  return {
+    kernels,
+    manifest: {
+      format: "lce",
+      version: 1,
+      strategy: schedule.strategy,
+      problem: schedule.problem,
+      buffers: schedule.buffers,
+      uniforms: {
+        buffer: "params",
+        stride: schedule.paramsStride,
+        bytesPerDispatch: 4 * words[0]!.length,
+        words,
+      },
+      kernels: slots,
+      steps,
+    },
+  };
+}
+
+/** `forward.wgsl`, or `forward-2.wgsl` where a schedule has the kernel with other bindings too. */
+function fileName({ kernel }: Dispatch, taken: ReadonlyMap<string, string>): string {
+  let name = `${kernel}.wgsl`;
+  for (let count = 2; taken.has(name); count++) name = `${kernel}-${count}.wgsl`;
+  return name;
+}
