@@ -4,6 +4,7 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
+import { benchCommand } from "./commands/bench.ts";
 import { deviceCommand } from "./commands/device.ts";
 import { emitCommand } from "./commands/emit.ts";
 import { fixtureCommand } from "./commands/fixture.ts";
@@ -25,6 +26,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
     )
     .addCommand(planCommand(output) as never)
     .addCommand(runCommand(output, (failed) => code = failed) as never)
+    .addCommand(benchCommand(output) as never)
     .addCommand(emitCommand(output) as never)
     .addCommand(deviceCommand(output) as never)
     .addCommand(fixtureCommand(output) as never)

@@ -30,6 +30,9 @@ export interface AcquireOptions {
   readonly limits?: "adapter" | "default";
 }
 
+/** Features that are used where an adapter has them; nothing needs one. */
+const OPTIONAL_FEATURES = ["timestamp-query"] as const satisfies readonly GPUFeatureName[];
+
 /**
  * Asks for this machine's adapter and a device with its limits.
  *
@@ -43,7 +46,10 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
     : Object.fromEntries(LIMIT_NAMES.map((name) => [name, adapter.limits[name]]));
   let device: GPUDevice;
   try {
-    device = await adapter.requestDevice({ requiredLimits });
+    device = await adapter.requestDevice({
+      requiredLimits,
+      requiredFeatures: OPTIONAL_FEATURES.filter((name) => adapter.features.has(name)),
+    });
   } catch (error) {
     throw new NoDeviceError(`The WebGPU adapter gave no device: ${(error as Error).message}`);
   }

@@ -29,6 +29,8 @@ const DISPATCHES_PER_SUBMIT = 16;
 export class Stage {
   /** Submissions so far. */
   submissions = 0;
+  /** Where each dispatch writes its timestamps, while time is taken. */
+  timestamps: (() => GPUComputePassTimestampWrites) | undefined;
   readonly #own = new Map<string, GPUBuffer>();
   #lent: NamedBuffers = {};
   #encoder: GPUCommandEncoder | undefined;
@@ -89,7 +91,10 @@ export class Stage {
       return;
     }
     const { pipeline } = this.kernels.get(kernelKey(step))!;
-    const pass = this.encoder().beginComputePass({ label: step.kernel });
+    const pass = this.encoder().beginComputePass({
+      label: step.kernel,
+      ...(this.timestamps ? { timestampWrites: this.timestamps() } : {}),
+    });
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, this.#bind(step), [step.params * this.schedule.paramsStride]);
     pass.dispatchWorkgroups(...step.grid);

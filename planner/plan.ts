@@ -20,6 +20,8 @@ import { formatBytes } from "./units.ts";
 /** What the caller decides; everything left out is the planner's choice. */
 export interface PlanOptions extends FixedSizes {
   readonly strategy?: StrategyName | undefined;
+  /** Tile of the matrix kernels, instead of the one that wastes least. */
+  readonly tile?: Tile | undefined;
   /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
   readonly budget?: number | undefined;
   /**
@@ -112,7 +114,7 @@ export function makePlan(
   device: DeviceProfile,
   options: PlanOptions = {},
 ): Plan {
-  const tile = chooseTile(problem, device);
+  const tile = options.tile ?? chooseTile(problem, device);
   const strategies = ALL_STRATEGIES.filter(({ name }) =>
     options.strategy === undefined || name === options.strategy
   );

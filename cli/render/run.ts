@@ -4,18 +4,14 @@
  * @module
  */
 import { formatBytes } from "../../planner/units.ts";
+import { conventionalFlops } from "../measure.ts";
 import type { Verification } from "../verify.ts";
 import { choiceLines, problemLine } from "./plan.ts";
 import { indented, table } from "./table.ts";
 
-/** FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was recomputed. */
-function conventionalFlops({ fixture: { problem } }: Verification): number {
-  const { tokens, hidden, vocab, pass } = problem;
-  return (pass === "train" ? 6 : 2) * tokens * hidden * vocab;
-}
-
 function teraflops(verification: Verification): number {
-  return conventionalFlops(verification) / (verification.time.milliseconds / 1e3) / 1e12;
+  return conventionalFlops(verification.fixture.problem) / (verification.time.milliseconds / 1e3) /
+    1e12;
 }
 
 /** One entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds. */

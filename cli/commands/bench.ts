@@ -1,0 +1,117 @@
+/**
+ * `lce bench`: how fast each strategy is on this machine's device, beside the
+ * two-stage baseline.
+ *
+ * @module
+ */
+import { Command, Option } from "@commander-js/extra-typings";
+import { GpuError } from "../../kernels/pipelines.ts";
+import { DTYPES } from "../../planner/dtype.ts";
+import { DoesNotFitError, makePlan } from "../../planner/plan.ts";
+import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
+import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { UsageError } from "../exit.ts";
+import { parseNumber } from "../flags.ts";
+import { openDevice } from "../gpu.ts";
+import { measure } from "../measure.ts";
+import type { Output } from "../output.ts";
+import { BENCH_FORMATS, type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+
+/** Shapes as tokens x hidden x vocab: output layers that people train. */
+const SHAPES = {
+  quick: ["64x256x8192", "128x128x4096"],
+  full: [
+    "1024x768x50257",
+    "2048x2048x32000",
+    "4096x4096x128256",
+    "8192x2304x256000",
+    "2048x3584x152064",
+  ],
+} as const;
+
+/** The command. */
+export function benchCommand(output: Output): Command {
+  return new Command("bench")
+    .description("time the strategies on this machine's device, beside the two-stage baseline")
+    .option("--shape <NxDxV...>", "shapes as tokens x hidden x vocab", splitShapes)
+    .option("--quick", "two small shapes, few repeats: under a minute on a CPU device")
+    .addOption(new Option("--pass <pass>", "one pass only").choices(PASSES))
+    .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
+    .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
+    .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
+    .addOption(
+      new Option("--format <name>", "of the output").choices(BENCH_FORMATS).default(
+        "table" as const,
+      ),
+    )
+    .option("--json", "short for --format json")
+    .option("--kernels", "show the time of each kernel")
+    .addHelpText(
+      "after",
+      `
+Example:
+  $ lce bench --shape 4096x4096x128256 --pass train --dtype bf16`,
+    )
+    .action(async ({ shape, quick, pass, dtype, strategy, repeats, format, json, kernels }) => {
+      if (!(Number.isInteger(repeats) && repeats >= 1)) {
+        throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
+      }
+      const shapes = shape ?? [...(quick ? SHAPES.quick : SHAPES.full)];
+      const problems = shapes.flatMap((text) =>
+        (pass ? [pass] : PASSES).map((each) =>
+          parseProblem({ ...parseShape(text), dtype, pass: each })
+        )
+      );
+      const acquired = await openDevice();
+      const rows: BenchRow[] = [];
+      try {
+        for (const problem of problems) {
+          for (const name of STRATEGIES) {
+            if (strategy && name !== strategy) continue;
+            const { tokens, hidden, vocab } = problem;
+            output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
+            const options = { repeats: quick ? Math.min(repeats, 5) : repeats, budgetMs: 10_000 };
+            const row = await measureOne(problem, name, acquired, options);
+            if (row) rows.push(row);
+          }
+        }
+      } finally {
+        acquired.device.destroy();
+      }
+      output.print(renderBench(rows, json ? "json" : format, { kernels: kernels ?? false }));
+    }) as unknown as Command;
+}
+
+/** A row for one strategy; one that says why where it cannot run; none where it does not apply. */
+async function measureOne(
+  problem: Problem,
+  strategy: StrategyName,
+  acquired: Awaited<ReturnType<typeof openDevice>>,
+  options: { repeats: number; budgetMs: number },
+): Promise<BenchRow | undefined> {
+  const applies = problem.pass === "forward"
+    ? ["two-stage", "fused"].includes(strategy)
+    : strategy !== "fused";
+  if (!applies) return undefined;
+  const { profile } = acquired;
+  try {
+    const plan = makePlan(problem, profile, { strategy, hostIo: false });
+    return benchRow(problem, strategy, profile.name, await measure(plan, acquired, options));
+  } catch (error) {
+    if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
+    return benchRow(problem, strategy, profile.name, error.message);
+  }
+}
+
+function splitShapes(text: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), ...text.split(",")];
+}
+
+function parseShape(text: string): { tokens: number; hidden: number; vocab: number } {
+  const match = /^(\d+)x(\d+)x(\d+)$/.exec(text);
+  const [tokens, hidden, vocab] = match ? match.slice(1).map(Number) : [];
+  if (!tokens || !hidden || !vocab) {
+    throw new UsageError(`--shape ${text}: write tokens x hidden x vocab, such as 1024x768x50257`);
+  }
+  return { tokens, hidden, vocab };
+}
