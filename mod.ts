@@ -73,17 +73,33 @@ export {
   type DeviceRates,
   SPECIFICATION_DEFAULTS,
 } from "./planner/device.ts";
-export type { Dtype } from "./planner/dtype.ts";
+export { type Dtype, DTYPES } from "./planner/dtype.ts";
 export type { MemoryPrediction } from "./planner/memory.ts";
-export { type Alternative, DoesNotFitError, type Plan, type PlanOptions } from "./planner/plan.ts";
+export {
+  type Alternative,
+  type Candidate,
+  DoesNotFitError,
+  type Plan,
+  type PlanOptions,
+} from "./planner/plan.ts";
 export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
-export type {
-  BufferSpec,
-  Category,
-  Dispatch,
-  Schedule,
-  Step,
-  StrategyName,
+export {
+  type Binding,
+  type BufferSpec,
+  CATEGORIES,
+  type Category,
+  type Clear,
+  type Dispatch,
+  type KernelName,
+  type Params,
+  type Readback,
+  type Schedule,
+  type Slice,
+  type Step,
+  STRATEGIES,
+  type StrategyName,
+  type Upload,
 } from "./planner/schedule.ts";
 export { packUpstream } from "./planner/strategies/layout.ts";
+export type { FixedSizes } from "./planner/strategies/strategy.ts";
 export type { Tile } from "./planner/tile.ts";

@@ -20,27 +20,33 @@ export type MatrixBuffers = GPUBuffer | readonly GPUBuffer[];
 
 /** The caller's inputs. All need `STORAGE` usage. */
 export interface InputBuffers {
-  /** `[tokens, hidden]` and `[vocab, hidden]`, row-major, in the problem's storage type. */
+  /** `[tokens, hidden]`, row-major, in the problem's storage type. */
   readonly hidden: MatrixBuffers;
+  /** `[vocab, hidden]`, row-major, in the problem's storage type. */
   readonly weight: MatrixBuffers;
   /** `[tokens]` in i32. */
   readonly targets: GPUBuffer;
-  /** `[vocab]` in f32, where the problem has them. */
+  /** `[vocab]` in f32, where the problem has a bias. */
   readonly bias?: GPUBuffer;
+  /** `[vocab]` in f32, where the problem has class weights. */
   readonly classWeight?: GPUBuffer;
 }
 
 /** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
 export interface GradientBuffers {
-  /** `[tokens, hidden]`, `[vocab, hidden]` and `[vocab]`, those that the problem asks for. */
+  /** `[tokens, hidden]`, where the problem asks for it. */
   readonly hidden?: MatrixBuffers;
+  /** `[vocab, hidden]`, where the problem asks for it. */
   readonly weight?: MatrixBuffers;
+  /** `[vocab]`, where the problem asks for it. */
   readonly bias?: GPUBuffer;
 }
 
 /** One buffer of a tensor that the caller provides: how many bytes, and where in the tensor. */
 export interface TensorPart {
+  /** The least size that the buffer may have. */
   readonly bytes: number;
+  /** Bytes of the tensor in the buffers before this one. */
   readonly offset: number;
 }
 

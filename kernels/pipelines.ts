@@ -14,6 +14,7 @@ export interface CompiledKernel {
 
 /** A kernel did not compile, or the GPU reported an error: a defect of ours or of a driver. */
 export class GpuError extends Error {
+  /** Tells this error from others without `instanceof`. */
   override name = "GpuError";
 }
 

@@ -20,9 +20,11 @@ export interface Results {
   readonly loss: number | undefined;
   /** Loss before reduction. */
   readonly perToken?: Float32Array;
+  /** Log-sum-exp of the logits: the natural logarithm of the softmax's denominator. */
   readonly lse: Float32Array;
   /** Log-probability of the target. */
   readonly logprob: Float32Array;
+  /** Entropy of the softmax in nats, where the problem asks for it. */
   readonly entropy?: Float32Array;
   /** Most likely id, the smaller among equals. */
   readonly predicted?: Uint32Array;
@@ -30,9 +32,11 @@ export interface Results {
   readonly kept: number;
   /** First token whose target is neither in the vocabulary nor the ignored one. */
   readonly badTarget: number | undefined;
-  /** Gradients in f32: `[tokens, hidden]`, `[vocab, hidden]`, `[vocab]`. */
+  /** `[tokens, hidden]`. Gradients are absent unless the schedule reads them back. */
   readonly gradHidden?: Float32Array;
+  /** `[vocab, hidden]`. */
   readonly gradWeight?: Float32Array;
+  /** `[vocab]`. */
   readonly gradBias?: Float32Array;
   /** Share of the tiles of logit gradients that the filter left out; absent without a filter. */
   readonly skippedTiles?: number;

@@ -13,6 +13,7 @@ export interface Cost {
   readonly flops: number;
   /** Bytes that the dispatches read and write, each bound range counted once per dispatch. */
   readonly bytesMoved: number;
+  /** Dispatches in the schedule. */
   readonly dispatches: number;
   /** Estimated seconds. Only for ranking unless `measuredRates`. */
   readonly seconds: number;

@@ -20,8 +20,20 @@ export const limitsSchema = z.strictObject({
   maxComputeWorkgroupsPerDimension: limit,
 });
 
+/**
+ * What the schemas give. The public types go by way of it, and so refer to
+ * nothing that is not public.
+ *
+ * @internal
+ */
+interface Parsed {
+  readonly limits: z.output<typeof limitsSchema>;
+  readonly rates: z.output<typeof ratesSchema>;
+  readonly profile: z.output<typeof deviceProfileSchema>;
+}
+
 /** The WebGPU limits that shape a schedule. Bytes for sizes, counts otherwise. */
-export type DeviceLimits = z.output<typeof limitsSchema>;
+export type DeviceLimits = Parsed["limits"];
 
 /** Measured speed of a device; absent where nothing was measured. */
 export const ratesSchema = z.strictObject({
@@ -32,7 +44,7 @@ export const ratesSchema = z.strictObject({
 });
 
 /** Measured speed of a device. */
-export type DeviceRates = z.output<typeof ratesSchema>;
+export type DeviceRates = Parsed["rates"];
 
 /** Schema of a {@linkcode DeviceProfile}. */
 export const deviceProfileSchema = z.strictObject({
@@ -42,7 +54,7 @@ export const deviceProfileSchema = z.strictObject({
 });
 
 /** Name, limits and, where measured, speed of a device. */
-export type DeviceProfile = z.output<typeof deviceProfileSchema>;
+export type DeviceProfile = Parsed["profile"];
 
 /**
  * The default limits of the WebGPU specification: what every adapter offers

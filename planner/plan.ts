@@ -19,6 +19,7 @@ import { formatBytes } from "./units.ts";
 
 /** What the caller decides; everything left out is the planner's choice. */
 export interface PlanOptions extends FixedSizes {
+  /** The only strategy to consider. */
   readonly strategy?: StrategyName | undefined;
   /** Tile of the matrix kernels, instead of the one that wastes least. */
   readonly tile?: Tile | undefined;
@@ -33,33 +34,43 @@ export interface PlanOptions extends FixedSizes {
 
 /** A schedule with what it needs and costs. */
 export interface Candidate {
+  /** Buffers and steps, as data. */
   readonly schedule: Schedule;
+  /** Bytes of GPU buffers that the schedule keeps alive. */
   readonly memory: MemoryPrediction;
+  /** FLOPs, traffic and estimated seconds of one run. */
   readonly cost: Cost;
 }
 
 /** A strategy that was not chosen, at its best. */
 export interface Alternative {
+  /** Which strategy lost. */
   readonly strategy: StrategyName;
   /** Extra peak of its best schedule; `undefined` where it has none. */
   readonly extraPeakBytes: number | undefined;
+  /** Whether one of its schedules fits the device and the budget. */
   readonly feasible: boolean;
+  /** Why it lost, for people to read. */
   readonly reason: string;
 }
 
 /** The chosen schedule, its prediction, and the alternatives. */
 export interface Plan extends Candidate {
+  /** What the schedule computes, defaults filled in. */
   readonly problem: Problem;
+  /** Whose limits the schedule keeps to, and whose rates, if measured, it was chosen by. */
   readonly device: DeviceProfile;
   /** Why this schedule was chosen. */
   readonly reason: string;
   /** What two stages would take on a device without size limits. */
   readonly twoStage: MemoryPrediction;
+  /** The other strategies considered: none where the caller fixed one. */
   readonly alternatives: readonly Alternative[];
 }
 
 /** No schedule fits: neither the device's limits nor the budget. */
 export class DoesNotFitError extends Error {
+  /** Tells this error from others without `instanceof`. */
   override name = "DoesNotFitError";
   /** The smallest budget that would do, in bytes; `undefined` where the device's limits forbid it. */
   readonly smallestBudget: number | undefined;

@@ -87,11 +87,22 @@ export const problemSchema = z.strictObject(problemShape).superRefine((problem, 
   }
 });
 
+/**
+ * What the schema takes and gives. The public types go by way of it, and so
+ * refer to nothing that is not public.
+ *
+ * @internal
+ */
+interface Parsed {
+  readonly input: z.input<typeof problemSchema>;
+  readonly output: z.output<typeof problemSchema>;
+}
+
 /** Dimensions, storage type, pass and options of one linear cross-entropy. */
-export type Problem = z.output<typeof problemSchema>;
+export type Problem = Parsed["output"];
 
 /** A problem as written by hand: whatever is left out takes its default. */
-export type ProblemInput = z.input<typeof problemSchema>;
+export type ProblemInput = Parsed["input"];
 
 /**
  * Fills in the defaults of a problem and checks every field.

@@ -16,8 +16,11 @@ export type Category = typeof CATEGORIES[number];
 
 /** One GPU buffer. */
 export interface BufferSpec {
+  /** Unique in the schedule: slices refer to the buffer by it. */
   readonly name: string;
+  /** Size of the allocation; the least that a buffer of the caller's must have. */
   readonly bytes: number;
+  /** The heading under which its memory is reported. */
   readonly category: Category;
   /** The host tensor that an input or output holds, and where in it (bytes). */
   readonly holds?: { readonly tensor: string; readonly offset: number };
@@ -25,8 +28,11 @@ export interface BufferSpec {
 
 /** A byte range of a buffer. */
 export interface Slice {
+  /** Name of a buffer of the schedule. */
   readonly buffer: string;
+  /** Bytes from the start of the buffer. */
   readonly offset: number;
+  /** Length of the range. */
   readonly bytes: number;
 }
 
@@ -53,19 +59,25 @@ export type KernelName =
 
 /** A slice bound to a kernel's slot. */
 export interface Binding {
+  /** Name of the variable in the kernel's WGSL. */
   readonly slot: string;
+  /** All that the kernel can reach through the slot. */
   readonly slice: Slice;
+  /** Access mode of the variable: `read_write` for whatever the kernel writes. */
   readonly access: "read" | "read_write";
 }
 
 /** Values that differ from dispatch to dispatch of one kernel; they travel in the uniform buffer. */
 export interface Params {
-  /** Token block: its first row, its rows and its index. */
+  /** First row of the token block. */
   readonly tokenStart: number;
+  /** Rows of the token block, ignored tokens included. */
   readonly tokens: number;
+  /** Index of the token block, from 0. */
   readonly block: number;
-  /** Window: its first vocabulary id and its ids. */
+  /** First vocabulary id of the window. */
   readonly vocabStart: number;
+  /** Vocabulary ids in the window. */
   readonly vocab: number;
   /** Column of the logit matrix that holds the window's first id. */
   readonly column: number;
@@ -79,11 +91,15 @@ export interface Params {
 
 /** Runs a kernel over a grid of workgroups. */
 export interface Dispatch {
+  /** Tells a dispatch from the other steps. */
   readonly kind: "dispatch";
+  /** Decides the WGSL, together with the tile and the slots. */
   readonly kernel: KernelName;
   /** Tile of a matrix kernel; absent for the others. */
   readonly tile?: Tile;
+  /** Workgroups in x and in y. */
   readonly grid: readonly [number, number];
+  /** In the order of `@binding`, from 1 on: 0 holds the params. */
   readonly bindings: readonly Binding[];
   /** Index into the schedule's `params`. */
   readonly params: number;
@@ -95,24 +111,35 @@ export interface Dispatch {
 
 /** Copies rows of a host tensor into a buffer. */
 export interface Upload {
+  /** Tells an upload from the other steps. */
   readonly kind: "upload";
+  /** Name of the host tensor that is read. */
   readonly tensor: string;
+  /** Bytes of the host tensor before what is read. */
   readonly sourceOffset: number;
+  /** Where the bytes go, and how many. */
   readonly slice: Slice;
 }
 
 /** Copies a buffer to a host tensor, by way of a staging buffer that the host can map. */
 export interface Readback {
+  /** Tells a readback from the other steps. */
   readonly kind: "readback";
+  /** Name of the host tensor that is written. */
   readonly tensor: string;
+  /** Bytes of the host tensor before what is written. */
   readonly targetOffset: number;
+  /** Where the bytes come from, and how many. */
   readonly slice: Slice;
+  /** Where they pass through: as long as `slice`, in the staging buffer. */
   readonly staging: Slice;
 }
 
 /** Fills a slice with zeros. */
 export interface Clear {
+  /** Tells a clear from the other steps. */
   readonly kind: "clear";
+  /** The bytes that become zero. */
   readonly slice: Slice;
 }
 
@@ -127,8 +154,11 @@ export type StrategyName = typeof STRATEGIES[number];
 
 /** Every buffer and every step of a job. */
 export interface Schedule {
+  /** Which strategy laid it out. */
   readonly strategy: StrategyName;
+  /** What it computes. */
   readonly problem: Problem;
+  /** Shape that all its matrix kernels share. */
   readonly tile: Tile;
   /** Largest window, and how many there are. */
   readonly window: { readonly vocab: number; readonly count: number };
@@ -138,10 +168,13 @@ export interface Schedule {
   readonly splits: number;
   /** Row stride of the logit matrix in elements, where the strategy has one. */
   readonly logitStride: number;
+  /** Every buffer that a step uses, the caller's included. */
   readonly buffers: readonly BufferSpec[];
+  /** Without repeats: dispatches with the same values share an entry. */
   readonly params: readonly Params[];
   /** Bytes from one dispatch's params to the next in the uniform buffer. */
   readonly paramsStride: number;
+  /** In the order in which they run. */
   readonly steps: readonly Step[];
   /**
    * Index of the first step that needs the upstream gradient, where the steps

@@ -11,10 +11,15 @@ import type { DeviceLimits } from "./device.ts";
  * invocation owns `microRows x microCols` of the results in registers.
  */
 export interface Tile {
+  /** Rows of results that a workgroup computes at a time. */
   readonly rows: number;
+  /** Columns of results that a workgroup computes at a time. */
   readonly cols: number;
+  /** Elements of the summed dimension that are in workgroup memory at a time. */
   readonly depth: number;
+  /** Rows of results that an invocation keeps in registers. */
   readonly microRows: number;
+  /** Columns of results that an invocation keeps in registers. */
   readonly microCols: number;
 }
 

@@ -33,7 +33,9 @@ export interface Strategy {
 
 /** Sizes that the caller fixed, in vocabulary ids and in tokens. */
 export interface FixedSizes {
+  /** Vocabulary ids that one window holds. */
   readonly window?: number | undefined;
+  /** Tokens that one block holds, ignored ones included. */
   readonly block?: number | undefined;
 }
 
