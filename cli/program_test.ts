@@ -26,7 +26,10 @@ async function withFile(text: string, use: (path: string) => Promise<void>, suff
 
 Deno.test("help is as it was", async (t) => {
   for (
-    const args of [[], ["plan"], ["run"], ["bench"], ["emit"], ["device"], ["fixture"], ["fixture", "make"]]
+    const args of [[], ["plan"], ["run"], ["bench"], ["emit"], ["device"], ["fixture"], [
+      "fixture",
+      "make",
+    ]]
   ) {
     const { code, out } = await lce(...args, "--help");
     assert.equal(code, EXIT.ok);

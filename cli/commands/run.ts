@@ -8,6 +8,7 @@ import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
+import type { StrategyName } from "../../planner/schedule.ts";
 import { EXIT } from "../exit.ts";
 import { choiceFlags, gradientFilterFlag } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
@@ -55,7 +56,7 @@ Examples:
         for (const [index, fixture] of fixtures.entries()) {
           const problem = {
             ...fixture.problem,
-            pass: pass ?? defaultPass(fixture),
+            pass: pass ?? defaultPass(fixture, options.strategy),
             ...(gradientFilter === undefined ? {} : { gradientFilter }),
           };
           const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
@@ -102,7 +103,11 @@ async function openAll(paths: readonly string[], output: Output): Promise<Fixtur
   return fixtures;
 }
 
-/** Training where the fixture has gradients to compare with. */
-function defaultPass({ expected }: Fixture): Problem["pass"] {
+/** Training where the fixture has gradients to compare with, and the strategy can train. */
+function defaultPass(
+  { expected }: Fixture,
+  strategy: StrategyName | undefined,
+): Problem["pass"] {
+  if (strategy === "fused") return "forward";
   return expected?.gradHidden || expected?.gradWeight ? "train" : "forward";
 }
