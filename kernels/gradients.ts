@@ -58,7 +58,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       tile_flags: "u32",
     }),
     gemm.memory,
-    loadQuad(of.stored, problem),
+    loadQuad(of.stored, problem, tile.cols),
     ...of.helpers,
     `fn store(row: u32, column: u32, value: f32, adds: bool) {
   if (column < ${hidden}u) {
@@ -68,12 +68,13 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
 }`,
     `// Four logit gradients of the kept token at a position, from a column of the window on.
 fn load_logits(position: u32, column: u32, positions: u32) -> vec4<f32> {
-  if (position >= positions || column >= params.vocab) {
-    return vec4<f32>();
-  }
-  let quad = logits[position * ${logitStride / 4}u + (params.column + column) / 4u];
-  let left = params.vocab - column;
-  return select(vec4<f32>(), quad, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(left));
+  // No branches: loads behind one another's branches cannot wait together.
+  let row = min(position, max(positions, 1u) - 1u);
+  let quad = logits[row * ${
+      logitStride / 4
+    }u + (params.column + min(column, params.vocab - 1u)) / 4u];
+  let exists = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocab);
+  return select(vec4<f32>(), quad, exists & vec4<bool>(position < positions));
 }`,
     `@compute @workgroup_size(${workgroupSize(tile)})
 fn main(
@@ -118,10 +119,8 @@ export function weightGradient(context: KernelContext): string {
     helpers: [
       `// Four elements of the hidden state of the kept token at a position.
 fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
-  if (position >= positions) {
-    return vec4<f32>();
-  }
-  return load_hidden(${keptRow(context, "position")}, quad);
+  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
+  return select(vec4<f32>(), state, position < positions);
 }`,
     ],
     left: {

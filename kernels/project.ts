@@ -61,8 +61,8 @@ function shader(
       ...types,
     }),
     memory,
-    loadQuad("hidden", problem),
-    loadQuad("weight", problem),
+    loadQuad("hidden", problem, dispatch.tile!.depth),
+    loadQuad("weight", problem, dispatch.tile!.depth),
     logitFunction(problem),
     ...functions,
     `@compute @workgroup_size(${workgroupSize(dispatch.tile!)})

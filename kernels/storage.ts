@@ -28,9 +28,10 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
 
 /**
  * A function `load_SLOT(row, quad)` that gives elements `4 quad` to
- * `4 quad + 3` of a row, zeros past its end.
+ * `4 quad + 3` of a row, zeros past its end. `reach` is what readers go through
+ * a row in steps of: where it divides the row, none ever gets past its end.
  */
-export function loadQuad(slot: string, problem: Problem): string {
+export function loadQuad(slot: string, problem: Problem, reach: number): string {
   const { hidden, dtype } = problem;
   const header = `fn load_${slot}(row: u32, quad: u32) -> vec4<f32> {`;
   if (hidden % 4 === 0) {
@@ -38,11 +39,12 @@ export function loadQuad(slot: string, problem: Problem): string {
     const at = `${slot}[row * ${quads}u + quad]`;
     const value = dtype === "f32" ? `  return ${at};` : `  let words = ${at};
   return vec4<f32>(${unpackPair(dtype, "words.x")}, ${unpackPair(dtype, "words.y")});`;
-    return `${header}
-  if (quad >= ${quads}u) {
+    const guard = `  if (quad >= ${quads}u) {
     return vec4<f32>();
   }
-${value}
+`;
+    return `${header}
+${hidden % reach === 0 ? "" : guard}${value}
 }`;
   }
   const element = dtype === "f32" ? `${slot}[index]` : `select(pair.x, pair.y, (index & 1u) == 1u)`;

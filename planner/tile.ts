@@ -21,6 +21,10 @@ export interface Tile {
   readonly microRows: number;
   /** Columns of results that an invocation keeps in registers. */
   readonly microCols: number;
+  /** Load the next chunk of the depth while computing this one. */
+  readonly prefetch?: boolean;
+  /** Stage operands whose depth is contiguous transposed: fewer registers per step of the depth. */
+  readonly transposed?: boolean;
 }
 
 /**
@@ -80,5 +84,7 @@ export function feasibleTiles(limits: DeviceLimits): Tile[] {
 
 /** A tile as people write it: `64x128x16, 8x8`. */
 export function formatTile(tile: Tile): string {
-  return `${tile.rows}x${tile.cols}x${tile.depth}, ${tile.microRows}x${tile.microCols}`;
+  const { rows, cols, depth, microRows, microCols, prefetch, transposed } = tile;
+  const variant = `${prefetch ? " ahead" : ""}${transposed ? " transposed" : ""}`;
+  return `${rows}x${cols}x${depth}, ${microRows}x${microCols}${variant}`;
 }
