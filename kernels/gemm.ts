@@ -24,12 +24,18 @@ export interface Skip {
   readonly idle: (depth: string) => string;
 }
 
+/** Workgroup memory as a list of vec4s: how many, and the expression for one of them. */
+export interface Scratch {
+  readonly quads: number;
+  readonly quad: (index: string) => string;
+}
+
 /** The text of a product, in the pieces that a kernel puts together. */
 export interface Product {
   /** Declares workgroup memory. */
   readonly memory: string;
-  /** Vec4s of workgroup memory, free for other use after the loop and a barrier. */
-  readonly memoryQuads: number;
+  /** Workgroup memory that is free for other use after the loop and a barrier. */
+  readonly scratch: Scratch;
   /** Names `tx` and `ty`, the invocation's place in the tile. Goes to the top of `main`. */
   readonly place: string;
   /**
@@ -47,51 +53,22 @@ export interface Product {
 export function product(tile: Tile, a: Operand, b: Operand): Product {
   const { microRows, microCols, depth } = tile;
   const lanesX = tile.cols / microCols;
-  const left = stage(a, {
-    name: "a",
-    extent: tile.rows,
-    micro: microRows,
-    lane: "ty",
-    tile,
-    base: 0,
-  });
-  const right = stage(b, {
-    name: "b",
-    extent: tile.cols,
-    micro: microCols,
-    lane: "tx",
-    tile,
-    base: left.quads,
-  });
+  const left = stage(a, { name: "a", extent: tile.rows, micro: microRows, lane: "ty", tile });
+  const right = stage(b, { name: "b", extent: tile.cols, micro: microCols, lane: "tx", tile });
   const loads = [...left.loads, ...right.loads];
   const stores = [...left.stores, ...right.stores];
   const accumulator = (i: number, j: number) => `c${i}_${j}`;
-  const step = (quad: number) => {
-    const lines = [`// Depth ${4 * quad} to ${4 * quad + 3} of the tile.`];
-    const fetched = new Set<string>();
-    const pending = [...left.fetches(quad)];
-    for (const fetch of right.fetches(quad)) {
-      // Of the left operand, what this part of the right one meets.
-      for (const other of pending) {
-        const name = other.lines.join();
-        const meets = other.depths.some((k) => fetch.depths.includes(k));
-        if (!meets || fetched.has(name)) continue;
-        fetched.add(name);
-        lines.push(...other.lines);
-      }
-      lines.push(...fetch.lines);
-      for (const k of fetch.depths) {
-        for (const j of fetch.indices) {
-          for (let i = 0; i < microRows; i++) {
-            const c = accumulator(i, j);
-            lines.push(`${c} = fma(${left.scalar(i, k)}, ${right.scalar(j, k)}, ${c});`);
-          }
-        }
+  const step = (k: number) => {
+    const lines = [...left.fetch(k), ...right.fetch(k)];
+    for (let j = 0; j < microCols; j++) {
+      for (let i = 0; i < microRows; i++) {
+        const c = accumulator(i, j);
+        lines.push(`${c} = fma(${left.scalar(i)}, ${right.scalar(j)}, ${c});`);
       }
     }
     return `{\n${indent(lines)}\n}`;
   };
-  const compute = ["workgroupBarrier();", ...times(depth / 4, step), "workgroupBarrier();"];
+  const compute = ["workgroupBarrier();", ...times(depth, step), "workgroupBarrier();"];
   /** Loads, stores and computes one chunk of the depth after the other. */
   const plain = (total: string, skip: Skip | undefined) => [
     `for (var k = 0u; k < ${total}; k += ${depth}u) {`,
@@ -126,8 +103,8 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
     "}",
   ];
   return {
-    memory: `var<workgroup> tile: array<vec4<f32>, ${left.quads + right.quads}>;`,
-    memoryQuads: left.quads + right.quads,
+    memory: `${left.memory}\n${right.memory}`,
+    scratch: { quads: right.quads, quad: right.quad },
     place: `let tx = lane % ${lanesX}u;\nlet ty = lane / ${lanesX}u;`,
     sum: (total, skip) =>
       [

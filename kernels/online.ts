@@ -12,6 +12,7 @@ import {
   tokenStride,
 } from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
+import type { Scratch } from "./gemm.ts";
 import { indent, LOG2E, LOWEST, times } from "./wgsl.ts";
 
 /** A logit that enters the statistics: its value, its id, whether it exists, its smoothing weight. */
@@ -143,7 +144,7 @@ export class OnlineStatistics {
   }
 
   /** Writes a set to workgroup memory. Ids travel as bits. */
-  #park(set: string, at: string): string {
+  #park(set: string, at: string, scratch: Scratch): string {
     const value = (name: PartialStatistic | undefined) =>
       name === undefined
         ? "0f"
@@ -152,13 +153,16 @@ export class OnlineStatistics {
         : `${name}${set}`;
     return times(this.quads, (quad) => {
       const parts = times(4, (i) => value(this.names[4 * quad + i]));
-      return `tile[${at} + ${quad}u] = vec4<f32>(${parts.join(", ")});`;
+      return `${scratch.quad(`${at} + ${quad}u`)} = vec4<f32>(${parts.join(", ")});`;
     }).join("\n");
   }
 
   /** Declares a set and reads it from workgroup memory. */
-  #unpark(set: string, at: string): string {
-    const quads = times(this.quads, (quad) => `let parked${quad} = tile[${at} + ${quad}u];`);
+  #unpark(set: string, at: string, scratch: Scratch): string {
+    const quads = times(
+      this.quads,
+      (quad) => `let parked${quad} = ${scratch.quad(`${at} + ${quad}u`)};`,
+    );
     const parts = this.names.map((name, index) => {
       const part = `parked${index >> 2}.${"xyzw"[index & 3]}`;
       return `let ${name}${set} = ${name === "argmax" ? `bitcast<u32>(${part})` : part};`;
@@ -169,16 +173,16 @@ export class OnlineStatistics {
   /**
    * Folds the sets of all invocations that share rows into the first of them:
    * `lanesX` invocations, told apart by `tx`, hold `sets.length` rows each, for
-   * each of `lanesY` values of `ty`. Needs `memoryQuads` vec4s of `tile`.
+   * each of `lanesY` values of `ty`. They meet in `scratch`.
    */
   reduceAcross(
     sets: readonly string[],
     lanesX: number,
     lanesY: number,
-    memoryQuads: number,
+    scratch: Scratch,
   ): string {
     const perSet = (lanesX / 2) * lanesY * this.quads;
-    const together = Math.max(1, Math.floor(memoryQuads / perSet));
+    const together = Math.max(1, Math.floor(scratch.quads / perSet));
     const lines: string[] = [];
     for (let start = 0; start < sets.length; start += together) {
       const group = sets.slice(start, start + together);
@@ -189,14 +193,16 @@ export class OnlineStatistics {
           `workgroupBarrier();`,
           `if (tx >= ${half}u && tx < ${2 * half}u) {`,
           `  let at = (ty * ${half}u + tx - ${half}u) * ${stride}u;`,
-          indent(group.map((set, index) => this.#park(set, at(index)))),
+          indent(group.map((set, index) => this.#park(set, at(index), scratch))),
           `}`,
           `workgroupBarrier();`,
           `if (tx < ${half}u) {`,
           `  let at = (ty * ${half}u + tx) * ${stride}u;`,
           indent(
             group.map((set, index) =>
-              `{\n${indent([this.#unpark("_other", at(index)), this.fold(set, "_other")])}\n}`
+              `{\n${
+                indent([this.#unpark("_other", at(index), scratch), this.fold(set, "_other")])
+              }\n}`
             ),
           ),
           `}`,

@@ -151,7 +151,7 @@ export function forward(context: KernelContext): string {
       ]),
       `}`,
       `// Fold the ${lanesX} invocations that share rows into the first of them.`,
-      online.reduceAcross(rows.map(String), lanesX, lanesY, gemm.memoryQuads),
+      online.reduceAcross(rows.map(String), lanesX, lanesY, gemm.scratch),
       `if (tx == 0u) {`,
       indent(rows.map((i) =>
         [

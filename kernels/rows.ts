@@ -64,7 +64,7 @@ export function rowStatistics(context: KernelContext): string {
     context,
     "row-statistics: online statistics of stored logits, one workgroup for each token.",
     { targets: "i32", logits: "vec4<f32>", partials: "u32" },
-    [`var<workgroup> tile: array<vec4<f32>, ${quads}>;`],
+    [`var<workgroup> parked: array<vec4<f32>, ${quads}>;`],
     [
       `let tx = lane;`,
       `let ty = 0u;`,
@@ -77,7 +77,7 @@ export function rowStatistics(context: KernelContext): string {
         online.update("0", entries, "id_of_target"),
       ]),
       `}`,
-      online.reduceAcross(["0"], LANES, 1, quads),
+      online.reduceAcross(["0"], LANES, 1, { quads, quad: (index) => `parked[${index}]` }),
       `if (lane == 0u) {`,
       indent(online.write("0", "0u", token)),
       `}`,

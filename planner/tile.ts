@@ -23,8 +23,6 @@ export interface Tile {
   readonly microCols: number;
   /** Load the next chunk of the depth while computing this one. */
   readonly prefetch?: boolean;
-  /** Stage operands whose depth is contiguous transposed: fewer registers per step of the depth. */
-  readonly transposed?: boolean;
 }
 
 /**
@@ -54,11 +52,23 @@ export function workgroupSize(tile: Tile): number {
 }
 
 /**
- * Workgroup memory of a tile, in bytes. Rows of operands are padded by one
- * vec4, so that eight consecutive rows fall into disjoint memory banks.
+ * How an operand lies in memory. `inner`: the depth is contiguous (rows of the
+ * result are rows of the operand); `outer`: rows of the result are contiguous,
+ * and the depth runs down the operand's rows.
  */
-export function workgroupBytes(tile: Tile): number {
-  return (tile.rows + tile.cols) * (tile.depth + 4) * 4;
+export type Layout = "inner" | "outer";
+
+/**
+ * Vec4s from one depth to the next in workgroup memory. Operands that are
+ * stored transposed get one more, which spreads the stores over the banks.
+ */
+export function rowQuads(layout: Layout, extent: number): number {
+  return extent / 4 + (layout === "inner" ? 1 : 0);
+}
+
+/** Workgroup memory of a tile at its largest, with both operands `inner`, in bytes. */
+export function workgroupBytes({ rows, cols, depth }: Tile): number {
+  return (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth * 16;
 }
 
 /** Why a tile cannot run under the limits, or `undefined` when it can. */
@@ -84,7 +94,6 @@ export function feasibleTiles(limits: DeviceLimits): Tile[] {
 
 /** A tile as people write it: `64x128x16, 8x8`. */
 export function formatTile(tile: Tile): string {
-  const { rows, cols, depth, microRows, microCols, prefetch, transposed } = tile;
-  const variant = `${prefetch ? " ahead" : ""}${transposed ? " transposed" : ""}`;
-  return `${rows}x${cols}x${depth}, ${microRows}x${microCols}${variant}`;
+  const { rows, cols, depth, microRows, microCols, prefetch } = tile;
+  return `${rows}x${cols}x${depth}, ${microRows}x${microCols}${prefetch ? " ahead" : ""}`;
 }
