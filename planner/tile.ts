@@ -66,9 +66,19 @@ export function rowQuads(layout: Layout, extent: number): number {
   return extent / 4 + (layout === "inner" ? 1 : 0);
 }
 
-/** Workgroup memory of a tile at its largest, with both operands `inner`, in bytes. */
+/** Bytes of a vec4 of f32. */
+const QUAD_BYTES = 16;
+
+/** Vec4s of statistics that a row of the forward kernel keeps in workgroup memory, at most. */
+const STATISTICS_QUADS = 2;
+
+/**
+ * Workgroup memory of a tile at its largest, in bytes: both operands `inner`,
+ * and the statistics of its rows.
+ */
 export function workgroupBytes({ rows, cols, depth }: Tile): number {
-  return (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth * 16;
+  const operands = (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth;
+  return (operands + STATISTICS_QUADS * rows) * QUAD_BYTES;
 }
 
 /** Why a tile cannot run under the limits, or `undefined` when it can. */
