@@ -144,7 +144,7 @@ export class OnlineStatistics {
   }
 
   /** Writes a set to workgroup memory. Ids travel as bits. */
-  park(set: string, at: string, scratch: Scratch): string {
+  #park(set: string, at: string, scratch: Scratch): string {
     const value = (name: PartialStatistic | undefined) =>
       name === undefined
         ? "0f"
@@ -157,15 +157,15 @@ export class OnlineStatistics {
     }).join("\n");
   }
 
-  /** Declares a set that may change and reads it from workgroup memory. */
-  unpark(set: string, at: string, scratch: Scratch): string {
+  /** Declares a set and reads it from workgroup memory. */
+  #unpark(set: string, at: string, scratch: Scratch): string {
     const quads = times(
       this.quads,
       (quad) => `let ${set}_quad${quad} = ${scratch.quad(`${at} + ${quad}u`)};`,
     );
     const parts = this.names.map((name, index) => {
       const part = `${set}_quad${index >> 2}.${"xyzw"[index & 3]}`;
-      return `var ${name}${set} = ${name === "argmax" ? `bitcast<u32>(${part})` : part};`;
+      return `let ${name}${set} = ${name === "argmax" ? `bitcast<u32>(${part})` : part};`;
     });
     return [...quads, ...parts].join("\n");
   }
@@ -193,7 +193,7 @@ export class OnlineStatistics {
           `workgroupBarrier();`,
           `if (tx >= ${half}u && tx < ${2 * half}u) {`,
           `  let at = (ty * ${half}u + tx - ${half}u) * ${stride}u;`,
-          indent(group.map((set, index) => this.park(set, at(index), scratch))),
+          indent(group.map((set, index) => this.#park(set, at(index), scratch))),
           `}`,
           `workgroupBarrier();`,
           `if (tx < ${half}u) {`,
@@ -201,7 +201,7 @@ export class OnlineStatistics {
           indent(
             group.map((set, index) =>
               `{\n${
-                indent([this.unpark("_other", at(index), scratch), this.fold(set, "_other")])
+                indent([this.#unpark("_other", at(index), scratch), this.fold(set, "_other")])
               }\n}`
             ),
           ),

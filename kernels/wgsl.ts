@@ -57,14 +57,13 @@ const PARAM_FIELDS: readonly (keyof Params)[] = [
   "vocab",
   "column",
   "vocabTile",
-  "tilesPerSplit",
   "first",
 ];
 
 /** Params as the words of the uniform buffer; the last is a NaN, which WGSL cannot write either. */
 export function packParams(params: Params): Uint32Array {
   const QUIET_NAN = 0x7fc00000;
-  return Uint32Array.from([...PARAM_FIELDS.map((field) => params[field]), QUIET_NAN, 0, 0]);
+  return Uint32Array.from([...PARAM_FIELDS.map((field) => params[field]), QUIET_NAN, 0, 0, 0]);
 }
 
 const PARAMS_STRUCT = `struct Params {

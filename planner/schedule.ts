@@ -83,8 +83,6 @@ export interface Params {
   readonly column: number;
   /** Vocabulary tiles before the window's first. */
   readonly vocabTile: number;
-  /** Vocabulary tiles that one workgroup of the forward kernel streams over. */
-  readonly tilesPerSplit: number;
   /** 1 where results start afresh, 0 where they add to what the buffer holds. */
   readonly first: 0 | 1;
 }
@@ -164,7 +162,7 @@ export interface Schedule {
   readonly window: { readonly vocab: number; readonly count: number };
   /** Largest token block, and how many there are. */
   readonly block: { readonly tokens: number; readonly count: number };
-  /** Parts of a window that different workgroups stream over at the same time. */
+  /** Sets of partial statistics per token: one for each vocabulary tile of a window. */
   readonly splits: number;
   /** Row stride of the logit matrix in elements, where the strategy has one. */
   readonly logitStride: number;

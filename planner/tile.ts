@@ -26,16 +26,17 @@ export interface Tile {
 }
 
 /**
- * Shapes to choose from, with their arithmetic rate relative to the first. On an
- * H100 under Deno 64 x 128 x 16 with 8 x 8 in registers reaches 30.9 TFLOP/s
- * within the specification's default limits, 64 x 64 x 16 27.2; the rates of the
- * smaller ones, for small problems and weaker devices, are estimates.
+ * Shapes to choose from, with their arithmetic rate relative to the first, as
+ * measured on an H100 under Deno (`bench/h100.md`). The second is the largest
+ * that the specification's default limits allow. The rates of the last two, for
+ * small problems and weaker devices, are estimates.
  */
 const RATES: ReadonlyMap<Tile, number> = new Map<Tile, number>([
-  [{ rows: 64, cols: 128, depth: 16, microRows: 8, microCols: 8 }, 1],
-  [{ rows: 64, cols: 64, depth: 16, microRows: 8, microCols: 8 }, 0.88],
-  [{ rows: 32, cols: 64, depth: 16, microRows: 4, microCols: 8 }, 0.72],
-  [{ rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4 }, 0.5],
+  [{ rows: 128, cols: 128, depth: 16, microRows: 8, microCols: 8 }, 1],
+  [{ rows: 64, cols: 128, depth: 16, microRows: 8, microCols: 8 }, 0.9],
+  [{ rows: 64, cols: 64, depth: 16, microRows: 8, microCols: 8 }, 0.82],
+  [{ rows: 32, cols: 64, depth: 16, microRows: 4, microCols: 8 }, 0.6],
+  [{ rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4 }, 0.45],
 ]);
 
 /** Tile shapes to choose from, the preferred first. */
@@ -66,19 +67,9 @@ export function rowQuads(layout: Layout, extent: number): number {
   return extent / 4 + (layout === "inner" ? 1 : 0);
 }
 
-/** Bytes of a vec4 of f32. */
-const QUAD_BYTES = 16;
-
-/** Vec4s of statistics that a row of the forward kernel keeps in workgroup memory, at most. */
-const STATISTICS_QUADS = 2;
-
-/**
- * Workgroup memory of a tile at its largest, in bytes: both operands `inner`,
- * and the statistics of its rows.
- */
+/** Workgroup memory of a tile at its largest, with both operands `inner`, in bytes. */
 export function workgroupBytes({ rows, cols, depth }: Tile): number {
-  const operands = (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth;
-  return (operands + STATISTICS_QUADS * rows) * QUAD_BYTES;
+  return (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth * 16;
 }
 
 /** Why a tile cannot run under the limits, or `undefined` when it can. */

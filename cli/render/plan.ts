@@ -65,7 +65,7 @@ export function choiceLines({ schedule }: Pick<Plan, "schedule">): string[][] {
   const summary = ALL_STRATEGIES.find(({ name }) => name === strategy)!.summary;
   return [
     ["strategy", `${strategy}: ${summary}`],
-    ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "splits each")}`],
+    ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "tiles each")}`],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     [
       "tile",

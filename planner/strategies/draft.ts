@@ -61,6 +61,7 @@ export interface Shape {
   /** Tokens of a block, vocabulary ids of a window. */
   readonly block: number;
   readonly window: number;
+  /** Sets of partial statistics per token. */
   readonly splits: number;
 }
 
@@ -196,7 +197,6 @@ export class ScheduleDraft {
       block?: Block;
       window?: Range;
       column?: number;
-      tilesPerSplit?: number;
       first?: boolean;
     },
     product?: { flops: number; workgroupFlops: number },
@@ -227,7 +227,6 @@ export class ScheduleDraft {
       vocab: at.window?.count ?? this.problem.vocab,
       column: at.column ?? 0,
       vocabTile: this.#vocabTile(at.window?.start ?? 0),
-      tilesPerSplit: at.tilesPerSplit ?? 0,
       first: at.first ? 1 : 0,
     });
     this.#steps.push({
@@ -265,14 +264,14 @@ export class ScheduleDraft {
     return [access("tile_flags", this.#whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"))];
   }
 
-  /** A matrix product of `rows x cols` results over `depth`, `tiles` of them per workgroup. */
-  #product(rows: number, cols: number, depth: number, tiles = 1) {
+  /** A matrix product of `rows x cols` results over `depth`. */
+  #product(rows: number, cols: number, depth: number) {
     const { tile } = this.shape;
     return {
-      grid: [Math.ceil(cols / tile.cols / tiles), Math.ceil(rows / tile.rows)] as const,
+      grid: [Math.ceil(cols / tile.cols), Math.ceil(rows / tile.rows)] as const,
       work: {
         flops: projectionFlops({ tokens: rows, vocab: cols, hidden: depth }),
-        workgroupFlops: 2 * tile.rows * tile.cols * depth * tiles,
+        workgroupFlops: 2 * tile.rows * tile.cols * depth,
       },
     };
   }
@@ -289,12 +288,10 @@ export class ScheduleDraft {
 
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
   forward(block: Block, window: Range): void {
-    const { tile, splits } = this.shape;
-    const tilesPerSplit = Math.ceil(window.count / tile.cols / splits);
-    const { work } = this.#product(block.count, window.count, this.problem.hidden, tilesPerSplit);
+    const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "forward",
-      [Math.ceil(block.count / tile.rows), splits],
+      [grid[1], grid[0]],
       [
         read("kept", this.#kept()),
         read("targets", this.#targets()),
@@ -304,7 +301,7 @@ export class ScheduleDraft {
         ...this.#smoothingWeight(),
         write("partials", this.#partials()),
       ],
-      { block, window, tilesPerSplit, first: window.start === 0 },
+      { block, window, first: window.start === 0 },
       work,
     );
   }

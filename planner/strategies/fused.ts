@@ -1,12 +1,23 @@
 /**
- * The fused forward pass: logits live in registers only. Each workgroup streams
- * over its split of the vocabulary with an online softmax (Milakov and
- * Gimelshein, arXiv 1805.02867) and leaves a few statistics per token.
+ * The fused forward pass: logits live in registers only. Each workgroup takes
+ * one tile of them, and folds an online softmax (Milakov and Gimelshein, arXiv
+ * 1805.02867) into the statistics that its place in the last window left: a few
+ * numbers for each token and vocabulary tile of a window.
  *
  * @module
  */
+import { roundUp } from "../matrix.ts";
 import { blockGranule, type ScheduleDraft, windowGranule } from "./draft.ts";
-import { fixedOr, largestBlock, largestWindow, splitsFor, type Strategy } from "./strategy.ts";
+import {
+  busyWindow,
+  fixedOr,
+  halvings,
+  isShort,
+  largestBlock,
+  largestWindow,
+  splitsOf,
+  type Strategy,
+} from "./strategy.ts";
 
 /** Never stores logits. */
 export const fused: Strategy = {
@@ -20,10 +31,12 @@ export const fused: Strategy = {
     for (const block of fixedOr(fixed.block, mostTokens, granule, tokens, "block", [mostTokens])) {
       const most = largestWindow(problem, device, block);
       const step = windowGranule(problem, device.limits);
-      for (const window of fixedOr(fixed.window, most, step, vocab, "window", [most])) {
-        const splits = splitsFor(device, tile, block, window);
-        yield { strategy: "fused", tile, block, window, splits };
-        if (splits > 1) yield { strategy: "fused", tile, block, window, splits: 1 };
+      const least = Math.max(step, tile.cols);
+      const busy = Math.min(most, roundUp(busyWindow(device, tile, block), least));
+      const windows = halvings(busy, Math.min(least, busy));
+      for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
+        if (!isShort(problem, { block, window }, { block, window: busy })) continue;
+        yield { strategy: "fused", tile, block, window, splits: splitsOf(window, tile) };
       }
     }
   },

@@ -85,20 +85,33 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
   );
 }
 
-/**
- * Splits of a window: enough for every token tile's share of the window to fill
- * the device, but no more than there are vocabulary tiles.
- */
-export function splitsFor(
-  device: DeviceProfile,
-  tile: Tile,
-  block: number,
-  window: number,
-): number {
+/** Waves of workgroups that a dispatch should be made of, so that the last, partial one matters little. */
+const WAVES = 8;
+
+/** The window whose vocabulary tiles, times the block's token tiles, keep the device busy. */
+export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
   const { parallelWorkgroups } = device.rates ?? ASSUMED_RATES;
   const tokenTiles = Math.ceil(block / tile.rows);
-  const vocabTiles = Math.ceil(window / tile.cols);
-  return Math.min(Math.ceil((2 * parallelWorkgroups) / tokenTiles), vocabTiles);
+  return Math.ceil((WAVES * parallelWorkgroups) / tokenTiles) * tile.cols;
+}
+
+/** Sets of partial statistics that a window needs: one for each vocabulary tile. */
+export function splitsOf(window: number, tile: Tile): number {
+  return Math.ceil(window / tile.cols);
+}
+
+/** Block-window pairs past which smaller sizes only cost time, unless the limits force them. */
+const MANY_PAIRS = 2048;
+
+/** Whether a shape is short enough to be of use: as short as the limits allow, or at least not long. */
+export function isShort(
+  { tokens, vocab }: Problem,
+  shape: FixedSizes & { block: number; window: number },
+  largest: { block: number; window: number },
+): boolean {
+  const pairs = ({ block, window }: { block: number; window: number }) =>
+    Math.ceil(tokens / block) * Math.ceil(vocab / window);
+  return pairs(shape) <= Math.max(MANY_PAIRS, pairs(largest));
 }
 
 /** `most`, and the powers of two times `granule` below it, largest first. */

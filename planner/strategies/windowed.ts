@@ -12,14 +12,12 @@ import { streamForward } from "./fused.ts";
 import {
   fixedOr,
   halvings,
+  isShort,
   largestBlock,
   largestWindow,
-  splitsFor,
+  splitsOf,
   type Strategy,
 } from "./strategy.ts";
-
-/** Block-window pairs past which smaller sizes only cost time, unless the limits force them. */
-const MANY_PAIRS = 2048;
 
 /** Stores one window's logit gradients at a time. */
 export const windowed: Strategy = {
@@ -32,8 +30,7 @@ export const windowed: Strategy = {
     const mostTokens = largestBlock(problem, device);
     const step = windowGranule(problem, limits);
     const granule = blockGranule(problem, limits);
-    const forced = Math.ceil(tokens / mostTokens) *
-      Math.ceil(vocab / largestWindow(problem, device, mostTokens));
+    const largest = { block: mostTokens, window: largestWindow(problem, device, mostTokens) };
     const blocks = halvings(mostTokens, granule);
     for (const block of fixedOr(fixed.block, mostTokens, granule, tokens, "block", blocks)) {
       const gradientRows = Math.floor(limits.maxStorageBufferBindingSize / (4 * block));
@@ -51,10 +48,8 @@ export const windowed: Strategy = {
       }
       const windows = halvings(most, Math.max(step, Math.min(tile.cols, most)));
       for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
-        const pairs = Math.ceil(tokens / block) * Math.ceil(vocab / window);
-        if (pairs > Math.max(MANY_PAIRS, forced)) continue;
-        const splits = splitsFor(device, tile, block, window);
-        yield { strategy: "windowed", tile, block, window, splits };
+        if (!isShort(problem, { block, window }, largest)) continue;
+        yield { strategy: "windowed", tile, block, window, splits: splitsOf(window, tile) };
       }
     }
   },
