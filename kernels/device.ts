@@ -10,6 +10,7 @@ import {
   LIMIT_NAMES,
   SPECIFICATION_DEFAULTS,
 } from "../planner/device.ts";
+import { measuredRates } from "../planner/measured.ts";
 
 /** This machine offers no WebGPU adapter, or would not give a device. */
 export class NoDeviceError extends Error {
@@ -59,13 +60,22 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
   return {
     device,
     software: adapter.info.isFallbackAdapter,
-    profile: { name: adapterName(adapter.info), limits: pickLimits(limits) },
+    profile: describe(adapter.info, limits),
   };
 }
 
 /** Describes a device of the caller's to the planner: its name and the limits it was asked for. */
 export function deviceProfile(device: GPUDevice): DeviceProfile {
-  return { name: adapterName(device.adapterInfo), limits: pickLimits(device.limits) };
+  return describe(device.adapterInfo, device.limits);
+}
+
+function describe(
+  info: GPUAdapterInfo | undefined,
+  limits: DeviceLimits | GPUSupportedLimits,
+): DeviceProfile {
+  const name = adapterName(info);
+  const rates = measuredRates(name);
+  return { name, limits: pickLimits(limits), ...(rates ? { rates } : {}) };
 }
 
 function adapterName(info: GPUAdapterInfo | undefined): string {

@@ -111,7 +111,7 @@ ${
 
 /** `dW = dzᵀ H` for a window: overwritten by the first token block, added to by the others. */
 export function weightGradient(context: KernelContext): string {
-  const tile = context.dispatch.tile!;
+  const { tile } = context.schedule;
   return gradientProduct(context, {
     title: "weight-gradient: gradient of a window of the weight from one token block.",
     stored: "hidden",
@@ -144,7 +144,7 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
 
 /** `dH += dz W` for a token block, from one window. */
 export function hiddenGradient(context: KernelContext): string {
-  const tile = context.dispatch.tile!;
+  const { tile } = context.schedule;
   return gradientProduct(context, {
     title: "hidden-gradient: gradient of a token block's hidden states from one window.",
     stored: "weight",

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { ASSUMED_RATES, type DeviceProfile } from "./device.ts";
+import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "./device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
-import { relativeRate } from "./tile.ts";
+import { relativeRate, type Tile, workgroupSize } from "./tile.ts";
 
 /** What a schedule costs to run. */
 export interface Cost {
@@ -47,15 +47,33 @@ function dispatchBytes(step: Dispatch): number {
 }
 
 /**
- * The roofline of one dispatch. Workgroups run in waves, so a grid that fills
- * one and a tenth waves takes as long as two: that is what small grids cost.
+ * Part of a wave that a dispatch loses at its end, where workgroups do not all
+ * finish at once and the next dispatch waits for the last: one-wave dispatches
+ * were measured to reach nine tenths of the rate of long ones.
  */
+const TAIL = 0.12;
+
+/**
+ * Seconds of a matrix product's arithmetic. Workgroups run in waves, so a grid
+ * that fills one and a tenth waves takes as long as two.
+ */
+export function productSeconds(
+  tile: Tile,
+  workgroups: number,
+  workgroupFlops: number,
+  rates: DeviceRates = ASSUMED_RATES,
+): number {
+  const parallel = Math.max(1, Math.floor(rates.parallelInvocations / workgroupSize(tile)));
+  const waves = Math.ceil(workgroups / parallel) + TAIL;
+  return (waves * parallel * workgroupFlops) / (rates.flopsPerSecond * relativeRate(tile));
+}
+
+/** The roofline of one dispatch. */
 function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;
-  const waves = Math.ceil((step.grid[0] * step.grid[1]) / rates.parallelWorkgroups);
-  const waveFlops = step.workgroupFlops * rates.parallelWorkgroups;
-  const rate = rates.flopsPerSecond * (step.tile ? relativeRate(step.tile) : 1);
-  const arithmetic = (waves * waveFlops) / rate;
+  const arithmetic = step.tile
+    ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates)
+    : 0;
   const traffic = dispatchBytes(step) / rates.bytesPerSecond;
   return Math.max(arithmetic, traffic) + rates.secondsPerDispatch;
 }

@@ -40,7 +40,8 @@ export const ratesSchema = z.strictObject({
   flopsPerSecond: z.number().positive().describe("f32 multiply-add rate of the matrix kernels"),
   bytesPerSecond: z.number().positive().describe("memory bandwidth"),
   secondsPerDispatch: z.number().nonnegative(),
-  parallelWorkgroups: z.int().positive().describe("workgroups that run at the same time"),
+  parallelInvocations: z.int().positive()
+    .describe("invocations of matrix kernels that run at the same time"),
 });
 
 /** Measured speed of a device. */
@@ -88,7 +89,7 @@ export const ASSUMED_RATES: DeviceRates = {
   flopsPerSecond: 2e12,
   bytesPerSecond: 1e11,
   secondsPerDispatch: 1e-5,
-  parallelWorkgroups: 256,
+  parallelInvocations: 32768,
 };
 
 /** The same device without size limits: for adding up what a method would need if it could run. */

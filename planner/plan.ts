@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Cost, predictCost } from "./cost.ts";
+import { type Cost, predictCost, productSeconds } from "./cost.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import { withHostIo } from "./host_io.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
@@ -86,7 +86,7 @@ export class DoesNotFitError extends Error {
  * Two schedules whose estimates differ by less than this count as equally fast,
  * and the one that needs less memory wins.
  */
-const AS_FAST = 1.05;
+const AS_FAST = 1.03;
 
 /**
  * A saving below this share of all memory is not worth a method of its own: two
@@ -125,11 +125,14 @@ export function makePlan(
   device: DeviceProfile,
   options: PlanOptions = {},
 ): Plan {
-  const tile = options.tile ?? chooseTile(problem, device);
+  const tiles = options.tile ? [options.tile] : feasibleTiles(device.limits);
+  const tile = chooseTile(problem, device, tiles);
   const strategies = ALL_STRATEGIES.filter(({ name }) =>
     options.strategy === undefined || name === options.strategy
   );
-  const offers = strategies.map((strategy) => offer(strategy, problem, device, tile, options));
+  const offers = strategies.map((strategy) =>
+    offer(strategy, problem, device, { tile, tiles }, options)
+  );
   const candidates = offers.flatMap((offer) => offer.candidates);
   if (candidates.length === 0) {
     const reasons = offers.map(({ strategy, reason }) => `${strategy.name} ${reason}`);
@@ -150,19 +153,20 @@ export function makePlan(
 }
 
 /** The tile that wastes least on this problem, by the estimate for one pass over all logits. */
-function chooseTile(problem: Problem, device: DeviceProfile): Tile {
-  const tiles = feasibleTiles(device.limits);
+function chooseTile(problem: Problem, device: DeviceProfile, tiles: readonly Tile[]): Tile {
   if (tiles.length === 0) {
     throw new DoesNotFitError(
       `No tile fits ${device.name}: the smallest needs more workgroup memory or invocations than the device has`,
     );
   }
-  const small = { ...problem, vocab: Math.min(problem.vocab, 65536), pass: "forward" as const };
-  const boundless = unlimited(device);
-  const shape = { strategy: "two-stage", block: small.tokens, window: small.vocab, splits: 1 };
+  const { tokens, hidden, vocab } = problem;
   const seconds = tiles.map((tile) =>
-    predictCost(emit(twoStage, small, boundless, { ...shape, tile } as Shape, false), device)
-      .seconds
+    productSeconds(
+      tile,
+      Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols),
+      2 * tile.rows * tile.cols * hidden,
+      device.rates,
+    )
   );
   return tiles[seconds.indexOf(Math.min(...seconds))]!;
 }
@@ -172,9 +176,10 @@ function emit(
   problem: Problem,
   device: DeviceProfile,
   shape: Shape,
+  tiles: readonly Tile[],
   hostIo: boolean,
 ): Schedule {
-  const draft = new ScheduleDraft(problem, device, shape);
+  const draft = new ScheduleDraft(problem, device, shape, tiles);
   strategy.emit(draft);
   const schedule = draft.finish();
   return hostIo ? withHostIo(schedule) : { ...schedule, retained: true };
@@ -184,7 +189,7 @@ function offer(
   strategy: Strategy,
   problem: Problem,
   device: DeviceProfile,
-  tile: Tile,
+  { tile, tiles }: { tile: Tile; tiles: readonly Tile[] },
   options: PlanOptions,
 ): Offer {
   const unsuited = strategy.unsuited(problem);
@@ -194,7 +199,7 @@ function offer(
   try {
     for (const shape of strategy.shapes(problem, device, tile, options)) {
       try {
-        const schedule = emit(strategy, problem, device, shape, options.hostIo ?? true);
+        const schedule = emit(strategy, problem, device, shape, tiles, options.hostIo ?? true);
         candidates.push({
           schedule,
           memory: predictMemory(schedule),
@@ -277,5 +282,7 @@ function twoStageMemory(problem: Problem, device: DeviceProfile): MemoryPredicti
   const { tokens, vocab } = problem;
   const shape = { strategy: "two-stage", block: tokens, window: vocab, splits: 1 } as const;
   const tile = TILES[0]!;
-  return predictMemory(emit(twoStage, problem, unlimited(device), { ...shape, tile }, true));
+  return predictMemory(
+    emit(twoStage, problem, unlimited(device), { ...shape, tile }, [tile], true),
+  );
 }

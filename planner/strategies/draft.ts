@@ -5,7 +5,8 @@
  *
  * @module
  */
-import type { DeviceLimits, DeviceProfile } from "../device.ts";
+import { productSeconds } from "../cost.ts";
+import type { DeviceLimits, DeviceProfile, DeviceRates } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
 import {
   type Matrix,
@@ -84,6 +85,8 @@ export class ScheduleDraft {
   readonly blocks: readonly Block[];
   readonly windows: readonly Range[];
   readonly #limits: DeviceLimits;
+  readonly #rates: DeviceRates | undefined;
+  readonly #productTiles: readonly Tile[];
   readonly #buffers = new Map<string, BufferSpec>();
   readonly #params: Params[] = [];
   readonly #paramsIndex = new Map<string, number>();
@@ -96,13 +99,21 @@ export class ScheduleDraft {
   #logitStride = 0;
 
   /** @throws {Infeasible} when the shape cannot be cut to the device's limits. */
-  constructor(readonly problem: Problem, device: DeviceProfile, readonly shape: Shape) {
+  constructor(
+    readonly problem: Problem,
+    device: DeviceProfile,
+    readonly shape: Shape,
+    tiles: readonly Tile[],
+  ) {
     const { tokens, vocab, hidden, dtype } = problem;
     const pairs = Math.ceil(tokens / shape.block) * Math.ceil(vocab / shape.window);
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
     this.#limits = device.limits;
+    this.#rates = device.rates;
+    // Where tiles are filtered, the products' own tiles must lie within them.
+    this.#productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
     this.blocks = ranges(tokens, shape.block).map((range, index) => ({ ...range, index }));
     this.windows = ranges(vocab, shape.window);
     const rowBytes = hidden * bytesPerElement(dtype);
@@ -199,7 +210,7 @@ export class ScheduleDraft {
       column?: number;
       first?: boolean;
     },
-    product?: { flops: number; workgroupFlops: number },
+    product?: { tile: Tile; flops: number; workgroupFlops: number },
   ): void {
     const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = this.#limits;
     if (Math.max(...grid) > maxComputeWorkgroupsPerDimension) {
@@ -232,7 +243,6 @@ export class ScheduleDraft {
     this.#steps.push({
       kind: "dispatch",
       kernel,
-      ...(product ? { tile: this.shape.tile } : {}),
       grid,
       bindings,
       params,
@@ -264,16 +274,25 @@ export class ScheduleDraft {
     return [access("tile_flags", this.#whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"))];
   }
 
-  /** A matrix product of `rows x cols` results over `depth`. */
-  #product(rows: number, cols: number, depth: number) {
-    const { tile } = this.shape;
+  /** A matrix product of `rows x cols` results over `depth`, in the tile given. */
+  #product(rows: number, cols: number, depth: number, tile = this.shape.tile) {
     return {
       grid: [Math.ceil(cols / tile.cols), Math.ceil(rows / tile.rows)] as const,
       work: {
+        tile,
         flops: projectionFlops({ tokens: rows, vocab: cols, hidden: depth }),
         workgroupFlops: 2 * tile.rows * tile.cols * depth,
       },
     };
+  }
+
+  /** The same in whichever tile leaves least of the device idle; logits keep to the shape's. */
+  #fittingProduct(rows: number, cols: number, depth: number) {
+    const products = this.#productTiles.map((tile) => this.#product(rows, cols, depth, tile));
+    const seconds = products.map(({ grid, work }) =>
+      productSeconds(work.tile, grid[0] * grid[1], work.workgroupFlops, this.#rates)
+    );
+    return products[seconds.indexOf(Math.min(...seconds))]!;
   }
 
   /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
@@ -411,7 +430,7 @@ export class ScheduleDraft {
         ...this.#flags(write),
       ],
       { block, window, column: window.start - logits.origin },
-      { flops: 0, workgroupFlops: 0 },
+      { tile, flops: 0, workgroupFlops: 0 },
     );
   }
 
@@ -424,7 +443,7 @@ export class ScheduleDraft {
     const logits = read("logits", this.#logits(gradient, block));
     const flags = this.#flags(read);
     if (wanted.has("weight")) {
-      const { grid, work } = this.#product(window.count, hidden, block.count);
+      const { grid, work } = this.#fittingProduct(window.count, hidden, block.count);
       this.#dispatch(
         "weight-gradient",
         grid,
@@ -440,7 +459,7 @@ export class ScheduleDraft {
       );
     }
     if (wanted.has("hidden")) {
-      const { grid, work } = this.#product(block.count, hidden, window.count);
+      const { grid, work } = this.#fittingProduct(block.count, hidden, window.count);
       this.#dispatch(
         "hidden-gradient",
         grid,

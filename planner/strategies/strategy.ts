@@ -9,7 +9,7 @@ import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
 import type { Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule.ts";
-import type { Tile } from "../tile.ts";
+import { type Tile, workgroupSize } from "../tile.ts";
 import {
   blockGranule,
   Infeasible,
@@ -90,9 +90,10 @@ const WAVES = 8;
 
 /** The window whose vocabulary tiles, times the block's token tiles, keep the device busy. */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
-  const { parallelWorkgroups } = device.rates ?? ASSUMED_RATES;
+  const { parallelInvocations } = device.rates ?? ASSUMED_RATES;
   const tokenTiles = Math.ceil(block / tile.rows);
-  return Math.ceil((WAVES * parallelWorkgroups) / tokenTiles) * tile.cols;
+  const workgroups = (WAVES * parallelInvocations) / workgroupSize(tile);
+  return Math.ceil(workgroups / tokenTiles) * tile.cols;
 }
 
 /** Sets of partial statistics that a window needs: one for each vocabulary tile. */

@@ -1,0 +1,26 @@
+/**
+ * Speeds of devices that were measured, by the names that adapters give
+ * themselves. `bench/` has the runs they come from.
+ *
+ * @module
+ */
+import type { DeviceRates } from "./device.ts";
+
+const MEASURED: readonly { readonly name: RegExp; readonly rates: DeviceRates }[] = [
+  {
+    // bench/h100.md: matrix kernels at 43 TFLOP/s, two workgroups of 256 on each of 132
+    // multiprocessors, row kernels at 2.4 TB/s.
+    name: /\bH100\b/,
+    rates: {
+      flopsPerSecond: 43e12,
+      bytesPerSecond: 2.4e12,
+      secondsPerDispatch: 5e-6,
+      parallelInvocations: 132 * 512,
+    },
+  },
+];
+
+/** Measured rates of a device, or `undefined` where none of its name was measured. */
+export function measuredRates(adapter: string): DeviceRates | undefined {
+  return MEASURED.find(({ name }) => name.test(adapter))?.rates;
+}
