@@ -8,7 +8,7 @@
  * @module
  */
 import { blockGranule, Infeasible } from "./draft.ts";
-import { fixedOr, halvings, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
+import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {
@@ -21,7 +21,7 @@ export const chunked: Strategy = {
     }
     const most = largestBlock(problem, device, 4 * problem.vocab + 12);
     const granule = blockGranule(problem, device.limits);
-    const candidates = halvings(most, granule);
+    const candidates = eighths(most, granule);
     for (const block of fixedOr(fixed.block, most, granule, problem.tokens, "block", candidates)) {
       const window = largestWindow(problem, device, block);
       yield { strategy: "chunked", tile, block, window, splits: 1 };

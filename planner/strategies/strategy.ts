@@ -124,6 +124,20 @@ export function* halvings(most: number, granule: number): Iterable<number> {
   }
 }
 
+/**
+ * The sizes of {@linkcode halvings}, and eighths between them: a block a little
+ * smaller may fill whole waves of workgroups where the larger one begins another.
+ */
+export function* eighths(most: number, granule: number): Iterable<number> {
+  for (const size of halvings(most, granule)) {
+    yield size;
+    for (const share of [7 / 8, 6 / 8, 5 / 8]) {
+      const between = Math.floor((size * share) / granule) * granule;
+      if (between > size / 2 && between < size) yield between;
+    }
+  }
+}
+
 /** The size the caller fixed, or the candidates. @throws {Infeasible} where the fixed one cannot be. */
 export function fixedOr(
   fixed: number | undefined,

@@ -6,7 +6,7 @@
  * @module
  */
 import { blockGranule, Infeasible, type LogitMatrix } from "./draft.ts";
-import { fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
+import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
 
 /** Stores all logits. */
 export const twoStage: Strategy = {
@@ -19,7 +19,9 @@ export const twoStage: Strategy = {
     }
     const most = largestBlock(problem, device, 4 * problem.vocab + 12);
     const granule = blockGranule(problem, device.limits);
-    for (const block of fixedOr(fixed.block, most, granule, problem.tokens, "block", [most])) {
+    // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
+    const blocks = [...eighths(most, granule)].filter((block) => block > most / 2);
+    for (const block of fixedOr(fixed.block, most, granule, problem.tokens, "block", blocks)) {
       const window = largestWindow(problem, device, block);
       yield { strategy: "two-stage", tile, block, window, splits: 1 };
     }
