@@ -41,10 +41,20 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Co
   const total = (name: string) =>
     Number(new RegExp(`<testsuites[^>]* ${name}="(\\d+)"`).exec(report)?.[1] ?? 0);
   const failures = total("failures") + total("errors");
-  // A run that broke off, or could not start, is a failure whatever it counted.
-  const failed = code !== 0 && failures === 0 ? 1 : failures;
-  return { passed: total("tests") - failures, failed };
+  const skipped = report.match(/<skipped\b/g)?.length ?? 0;
+  const passed = total("tests") - failures - skipped;
+  // Software drivers have crashed while the process ended, after every test had passed and been
+  // reported: that is said, but no test's fault. A run that broke off earlier is a failure.
+  const reported = report.trimEnd().endsWith("</testsuites>") && passed > 0;
+  if (code >= CRASHED && failures === 0 && reported) {
+    console.log(`(the process crashed with ${code} while ending, after its last test)`);
+    return { passed, failed: 0 };
+  }
+  return { passed, failed: code !== 0 && failures === 0 ? 1 : failures };
 }
+
+/** Exit codes from here on mean that a signal ended the process. */
+const CRASHED = 128;
 
 const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
 const driver = `${cache}/lce/swiftshader/vk_swiftshader_icd.json`;
@@ -54,11 +64,12 @@ if (Deno.args.length === 0 && await Deno.stat(driver).catch(() => undefined)) {
   const files = ROOMS.filter((room) => !room.endsWith(".ts"))
     .flatMap((room) => [...Deno.readDirSync(room)].map(({ name }) => `${room}/${name}`))
     .filter((path) => path.endsWith("_device_test.ts"));
-  // It compiles slowly, so the random problems, each with shaders of its own, are left out.
+  // It compiles slowly: tests that make many kernels of their own leave themselves out.
   runs.push(
-    await runTests([...files, "--filter=/^(?!random)/"], {
+    await runTests(files, {
       VK_DRIVER_FILES: driver,
       VK_ICD_FILENAMES: driver,
+      LCE_SLOW_DEVICE: "1",
     }),
   );
 }
