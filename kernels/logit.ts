@@ -91,9 +91,11 @@ export function tileFlag(
   tokenTile: string,
   vocabTile: string,
 ): string {
-  const { tile, problem } = schedule;
-  const tokenTiles = Math.ceil(problem.tokens / tile.rows);
-  return `tile_flags[(params.vocab_tile + ${vocabTile}) * ${tokenTiles}u + params.token_start / ${tile.rows}u + ${tokenTile}]`;
+  const { tile, block } = schedule;
+  const perBlock = Math.ceil(block.tokens / tile.rows);
+  return `tile_flags[(params.vocab_tile + ${vocabTile}) * ${
+    perBlock * block.count
+  }u + params.block * ${perBlock}u + ${tokenTile}]`;
 }
 
 /** `deviation_of(z, id, token)`: how far the softmax is from the target's, `|p - [v = y]|`. */

@@ -270,7 +270,7 @@ export class ScheduleDraft {
     const { tile } = this.shape;
     const last = this.windows.at(-1)!;
     const vocabTiles = this.#vocabTile(last.start) + Math.ceil(last.count / tile.cols);
-    const tokenTiles = Math.ceil(this.problem.tokens / tile.rows);
+    const tokenTiles = this.blocks.length * Math.ceil(this.blocks[0]!.count / tile.rows);
     return [access("tile_flags", this.#whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"))];
   }
 
