@@ -7,16 +7,15 @@ import { decodeResults } from "../kernels/results.ts";
 import { parseProblem } from "../planner/problem.ts";
 import { EXIT } from "./exit.ts";
 import { openDevice } from "./gpu.ts";
-import { main } from "./program.ts";
+import { lce } from "./testing.ts";
 
 Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", async () => {
   const folder = await Deno.makeTempDir();
   const { device } = await openDevice();
   try {
-    const silent = { print: () => {}, note: () => {}, progress: () => {} };
     const flags = ["--tokens", "50", "--hidden", "36", "--vocab", "700", "--dtype", "f16"];
     const more = ["--pass", "train", "--bias", "--strategy", "windowed", "--window", "384"];
-    assert.equal(await main(["emit", folder, ...flags, ...more], silent), EXIT.ok);
+    assert.equal((await lce("emit", folder, ...flags, ...more)).code, EXIT.ok);
 
     const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
     const kernels = Object.fromEntries(

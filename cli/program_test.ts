@@ -1,18 +1,7 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { main } from "./program.ts";
+import { lce } from "./testing.ts";
 import { planFileJsonSchema } from "./request.ts";
-
-/** Runs lce and keeps what it says. */
-async function lce(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
-  const code = await main(args, {
-    print: (text) => said.out += `${text}\n`,
-    note: (text) => said.err += `${text}\n`,
-    progress: () => {},
-  });
-  return { code, ...said };
-}
 
 async function withFile(text: string, use: (path: string) => Promise<void>, suffix = ".yaml") {
   const path = await Deno.makeTempFile({ suffix });

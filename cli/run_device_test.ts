@@ -1,18 +1,8 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { main } from "./program.ts";
+import { lce } from "./testing.ts";
 
 const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
-
-async function lce(...args: string[]) {
-  const said = { out: "", err: "" };
-  const code = await main(args, {
-    print: (text) => said.out += `${text}\n`,
-    note: (text) => said.err += `${text}\n`,
-    progress: () => {},
-  });
-  return { code, ...said };
-}
 
 Deno.test("lce run --json meets its contract on the default fixture", async () => {
   const { code, out, err } = await lce("run", "--json");

@@ -34,29 +34,27 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
 export function loadQuad(slot: string, problem: Problem, reach: number): string {
   const { hidden, dtype } = problem;
   const header = `fn load_${slot}(row: u32, quad: u32) -> vec4<f32> {`;
+  // No branches: loads behind one another's branches cannot wait together, and
+  // software devices take minutes to compile them.
   if (hidden % 4 === 0) {
     const quads = hidden / 4;
-    const at = `${slot}[row * ${quads}u + quad]`;
-    const value = dtype === "f32" ? `  return ${at};` : `  let words = ${at};
-  return vec4<f32>(${unpackPair(dtype, "words.x")}, ${unpackPair(dtype, "words.y")});`;
-    const guard = `  if (quad >= ${quads}u) {
-    return vec4<f32>();
-  }
-`;
+    const guarded = hidden % reach !== 0;
+    const at = `${slot}[row * ${quads}u + ${guarded ? `min(quad, ${quads - 1}u)` : "quad"}]`;
+    const value = dtype === "f32"
+      ? "words"
+      : `vec4<f32>(${unpackPair(dtype, "words.x")}, ${unpackPair(dtype, "words.y")})`;
     return `${header}
-${hidden % reach === 0 ? "" : guard}${value}
+  let words = ${at};
+  return ${guarded ? `select(vec4<f32>(), ${value}, quad < ${quads}u)` : value};
 }`;
   }
+  const pair = `  let word = ${slot}[index >> 1u];
+  let pair = ${dtype === "f32" ? "" : unpackPair(dtype, "word")};
+`;
   const element = dtype === "f32" ? `${slot}[index]` : `select(pair.x, pair.y, (index & 1u) == 1u)`;
-  const pair = dtype === "f32"
-    ? ""
-    : `\n  let word = ${slot}[index >> 1u];\n  let pair = ${unpackPair(dtype, "word")};`;
   return `fn element_of_${slot}(row: u32, column: u32) -> f32 {
-  if (column >= ${hidden}u) {
-    return 0f;
-  }
-  let index = row * ${hidden}u + column;${pair}
-  return ${element};
+  let index = row * ${hidden}u + min(column, ${hidden - 1}u);
+${dtype === "f32" ? "" : pair}  return select(0f, ${element}, column < ${hidden}u);
 }
 
 ${header}

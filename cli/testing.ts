@@ -1,0 +1,17 @@
+/**
+ * Running lce within a test.
+ *
+ * @module
+ */
+import { main } from "./program.ts";
+
+/** Runs lce with some arguments and keeps what it says. */
+export async function lce(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: "", err: "" };
+  const code = await main(args, {
+    print: (text) => said.out += `${text}\n`,
+    note: (text) => said.err += `${text}\n`,
+    progress: () => {},
+  });
+  return { code, ...said };
+}
