@@ -48,13 +48,13 @@ export function loadQuad(slot: string, problem: Problem, reach: number): string 
   return ${guarded ? `select(vec4<f32>(), ${value}, quad < ${quads}u)` : value};
 }`;
   }
-  const pair = `  let word = ${slot}[index >> 1u];
-  let pair = ${dtype === "f32" ? "" : unpackPair(dtype, "word")};
-`;
-  const element = dtype === "f32" ? `${slot}[index]` : `select(pair.x, pair.y, (index & 1u) == 1u)`;
+  const [unpack, element] = dtype === "f32" ? ["", `${slot}[index]`] : [
+    `  let word = ${slot}[index >> 1u];\n  let pair = ${unpackPair(dtype, "word")};\n`,
+    "select(pair.x, pair.y, (index & 1u) == 1u)",
+  ];
   return `fn element_of_${slot}(row: u32, column: u32) -> f32 {
   let index = row * ${hidden}u + min(column, ${hidden - 1}u);
-${dtype === "f32" ? "" : pair}  return select(0f, ${element}, column < ${hidden}u);
+${unpack}  return select(0f, ${element}, column < ${hidden}u);
 }
 
 ${header}
