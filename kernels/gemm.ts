@@ -34,8 +34,8 @@ export interface Scratch {
 export interface Product {
   /** Declares workgroup memory. */
   readonly memory: string;
-  /** Workgroup memory that is free for other use after the loop and a barrier. */
-  readonly scratch: Scratch;
+  /** Workgroup memory that is free for other use after the sum: a piece for each operand. */
+  readonly scratches: readonly Scratch[];
   /** Names `tx` and `ty`, the invocation's place in the tile. Goes to the top of `main`. */
   readonly place: string;
   /**
@@ -68,9 +68,7 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
     }
     return `{\n${indent(lines)}\n}`;
   };
-  const compute = ["workgroupBarrier();", ...times(depth, step), "workgroupBarrier();"];
-  /** Loads, stores and computes one chunk of the depth after the other. */
-  const plain = (total: string, skip: Skip | undefined) => [
+  const chunks = (total: string, skip: Skip | undefined) => [
     `for (var k = 0u; k < ${total}; k += ${depth}u) {`,
     indent([
       ...(skip
@@ -83,28 +81,15 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
         : []),
       ...loads.map(({ name, value }) => `let ${name} = ${value("k")};`),
       ...stores,
-      ...compute,
-    ]),
-    "}",
-  ];
-  /** Loads the next chunk while computing this one, so that arithmetic hides the wait. */
-  const ahead = (total: string) => [
-    ...loads.map(({ name, value }) => `var ${name} = ${value("0u")};`),
-    `for (var k = 0u; k < ${total}; k += ${depth}u) {`,
-    indent([
-      ...stores,
       "workgroupBarrier();",
-      `let next = k + ${depth}u;`,
-      `if (next < ${total}) {`,
-      indent(loads.map(({ name, value }) => `${name} = ${value("next")};`)),
-      "}",
-      ...compute.slice(1),
+      ...times(depth, step),
+      "workgroupBarrier();",
     ]),
     "}",
   ];
   return {
     memory: `${left.memory}\n${right.memory}`,
-    scratch: { quads: right.quads, quad: right.quad },
+    scratches: [left, right],
     place: `let tx = lane % ${lanesX}u;\nlet ty = lane / ${lanesX}u;`,
     sum: (total, skip) =>
       [
@@ -112,7 +97,7 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
         ...right.prepare,
         ...times(microRows, (i) =>
           times(microCols, (j) => `var ${accumulator(i, j)} = 0f;`).join(" ")),
-        ...(tile.prefetch && !skip ? ahead(total) : plain(total, skip)),
+        ...chunks(total, skip),
       ].join("\n"),
     row: left.place,
     column: right.place,

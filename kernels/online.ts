@@ -15,11 +15,17 @@ import type { Problem } from "../planner/problem.ts";
 import type { Scratch } from "./gemm.ts";
 import { indent, LOG2E, LOWEST, times } from "./wgsl.ts";
 
-/** A logit that enters the statistics: its value, its id, whether it exists, its smoothing weight. */
+/** The id of a logit that does not exist: no target's. */
+export const NO_ID = "0xffffffffu";
+
+/**
+ * A logit that enters the statistics: its value, its id, its smoothing weight.
+ * One that does not exist is {@linkcode LOWEST}, with {@linkcode NO_ID} and no
+ * weight: it adds nothing to a set that holds one that does.
+ */
 export interface Entry {
   readonly logit: string;
   readonly id: string;
-  readonly exists: string;
   readonly weight: string;
 }
 
@@ -45,7 +51,7 @@ export class OnlineStatistics {
   declare(set: string): string {
     return this.names.map((name) =>
       name === "argmax"
-        ? `var argmax${set} = 0xffffffffu;`
+        ? `var argmax${set} = ${NO_ID};`
         : `var ${name}${set} = ${name === "max" ? LOWEST : "0f"};`
     ).join(" ");
   }
@@ -54,16 +60,12 @@ export class OnlineStatistics {
   update(set: string, entries: readonly Entry[], target: string): string {
     const max = `max${set}`;
     const lines = [`var top = ${max};`];
-    for (const { logit, exists } of entries) {
-      lines.push(`top = max(top, select(${LOWEST}, ${logit}, ${exists}));`);
-    }
+    for (const { logit } of entries) lines.push(`top = max(top, ${logit});`);
     if (this.#has("argmax")) {
-      lines.push(`if (top > ${max} || argmax${set} == 0xffffffffu) {`);
+      lines.push(`if (top > ${max} || argmax${set} == ${NO_ID}) {`);
       // Backwards, so that among equals the smallest id stays.
-      for (const { logit, id, exists } of [...entries].reverse()) {
-        lines.push(indent(
-          `argmax${set} = select(argmax${set}, ${id}, ${exists} && ${logit} == top);`,
-        ));
+      for (const { logit, id } of [...entries].reverse()) {
+        lines.push(indent(`argmax${set} = select(argmax${set}, ${id}, ${logit} == top);`));
       }
       lines.push("}");
     }
@@ -72,22 +74,19 @@ export class OnlineStatistics {
       lines.push(`weighted${set} = (weighted${set} + sum${set} * (${max} - top)) * rescale;`);
     }
     lines.push(`sum${set} = sum${set} * rescale;`);
-    for (const { logit, id, exists, weight } of entries) {
-      const exponential = `select(0f, exp2((${logit} - top) * ${LOG2E}), ${exists})`;
+    for (const { logit, id, weight } of entries) {
+      const exponential = `exp2((${logit} - top) * ${LOG2E})`;
       if (this.#has("weighted")) {
         lines.push(
           `{`,
           `  let share = ${exponential};`,
-          `  weighted${set} += select(0f, share * (${logit} - top), ${exists});`,
+          `  weighted${set} += share * (${logit} - top);`,
           `  sum${set} += share;`,
           `}`,
         );
       } else lines.push(`sum${set} += ${exponential};`);
-      // Past the end of a window lie ids of the next one.
-      lines.push(`target${set} += select(0f, ${logit}, ${exists} && ${id} == ${target});`);
-      if (this.#has("smoothed")) {
-        lines.push(`smoothed${set} += select(0f, ${logit} * ${weight}, ${exists});`);
-      }
+      lines.push(`target${set} = select(target${set}, ${logit}, ${id} == ${target});`);
+      if (this.#has("smoothed")) lines.push(`smoothed${set} += ${logit} * ${weight};`);
     }
     lines.push(`${max} = top;`);
     return `{\n${indent(lines)}\n}`;
@@ -171,44 +170,105 @@ export class OnlineStatistics {
   }
 
   /**
-   * Folds the sets of all invocations that share rows into the first of them:
-   * `lanesX` invocations, told apart by `tx`, hold `sets.length` rows each, for
-   * each of `lanesY` values of `ty`. They meet in `scratch`.
+   * Halves the invocations that share rows, from `lanes` of them to `until`:
+   * those with the higher `tx` park their sets, one for each of their rows, and
+   * the others fold them into theirs. Each batch meets in `scratch`, which must be
+   * free; `ty` tells the groups of `lanes` apart, `lanesY` in number.
    */
-  reduceAcross(
+  halve(
     sets: readonly string[],
-    lanesX: number,
-    lanesY: number,
+    { lanes, until, lanesY }: { lanes: number; until: number; lanesY: number },
     scratch: Scratch,
   ): string {
-    const perSet = (lanesX / 2) * lanesY * this.quads;
-    const together = Math.max(1, Math.floor(scratch.quads / perSet));
     const lines: string[] = [];
-    for (let start = 0; start < sets.length; start += together) {
-      const group = sets.slice(start, start + together);
-      const stride = group.length * this.quads;
-      for (let half = lanesX / 2; half >= 1; half /= 2) {
+    for (let half = lanes / 2; half >= until; half /= 2) {
+      const together = Math.max(1, Math.floor(scratch.quads / (half * lanesY * this.quads)));
+      for (let start = 0; start < sets.length; start += together) {
+        const batch = sets.slice(start, start + together);
         const at = (index: number) => `at + ${index * this.quads}u`;
         lines.push(
-          `workgroupBarrier();`,
           `if (tx >= ${half}u && tx < ${2 * half}u) {`,
-          `  let at = (ty * ${half}u + tx - ${half}u) * ${stride}u;`,
-          indent(group.map((set, index) => this.#park(set, at(index), scratch))),
+          `  let at = (ty * ${half}u + tx - ${half}u) * ${batch.length * this.quads}u;`,
+          indent(batch.map((set, index) => this.#park(set, at(index), scratch))),
           `}`,
           `workgroupBarrier();`,
           `if (tx < ${half}u) {`,
-          `  let at = (ty * ${half}u + tx) * ${stride}u;`,
-          indent(
-            group.map((set, index) =>
-              `{\n${
-                indent([this.#unpark("_other", at(index), scratch), this.fold(set, "_other")])
-              }\n}`
-            ),
-          ),
+          `  let at = (ty * ${half}u + tx) * ${batch.length * this.quads}u;`,
+          indent(batch.map((set, index) => block(this.#takeIn(set, at(index), scratch)))),
           `}`,
+          `workgroupBarrier();`,
         );
       }
     }
     return lines.join("\n");
   }
+
+  /**
+   * Parks the sets of `lanes` invocations for each row and folds each row's, by
+   * the invocation `lane` of that number, into the set `into`, which it declares.
+   * Row `i` of an invocation's sets is row `row(i)` of the tile.
+   */
+  gather(
+    into: string,
+    sets: readonly string[],
+    row: (i: number) => string,
+    { lanes, lanesY }: { lanes: number; lanesY: number },
+    scratches: readonly Scratch[],
+  ): string {
+    // Four rows of each invocation make one stretch of the tile's rows.
+    const stretch = 4 * lanesY;
+    const groups = times(sets.length / 4, (group) => ({
+      sets: sets.slice(4 * group, 4 * group + 4),
+      scratch: scratches[group % scratches.length]!,
+      // Stretches that share a scratch lie behind one another in it.
+      base: Math.floor(group / scratches.length) * stretch * lanes * this.quads,
+      first: group * stretch,
+    }));
+    const place = (group: typeof groups[number], local: string, lane: string | number) =>
+      `${group.base}u + (${lane} * ${stretch}u + ${local} - ${group.first}u) * ${this.quads}u`;
+    const park = groups.flatMap((group, index) =>
+      group.sets.map((set, i) =>
+        this.#park(set, place(group, row(4 * index + i), "tx"), group.scratch)
+      )
+    );
+    const fold = groups.map((group) =>
+      [
+        `if (lane >= ${group.first}u && lane < ${group.first + stretch}u) {`,
+        indent(
+          times(lanes, (lane) =>
+            block(this.#takeIn(into, place(group, "lane", lane), group.scratch))),
+        ),
+        `}`,
+      ].join("\n")
+    );
+    return [
+      `if (tx < ${lanes}u) {`,
+      indent(park),
+      `}`,
+      `workgroupBarrier();`,
+      this.declare(into),
+      ...fold,
+    ].join("\n");
+  }
+
+  /** How many of `lanes` invocations {@linkcode gather} finds room for, `count` sets from each. */
+  gatherable(
+    { lanes, lanesY }: { lanes: number; lanesY: number },
+    count: number,
+    scratches: readonly Scratch[],
+  ): number {
+    const stretches = Math.ceil(count / 4 / scratches.length);
+    const room = Math.min(...scratches.map(({ quads }) => quads));
+    let left = lanes;
+    while (left > 1 && left * stretches * 4 * lanesY * this.quads > room) left /= 2;
+    return left;
+  }
+
+  #takeIn(into: string, at: string, scratch: Scratch): string {
+    return `${this.#unpark("_other", at, scratch)}\n${this.fold(into, "_other")}`;
+  }
+}
+
+function block(text: string): string {
+  return `{\n${indent(text)}\n}`;
 }

@@ -19,9 +19,9 @@ import {
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
-import { OnlineStatistics } from "./online.ts";
+import { NO_ID, OnlineStatistics } from "./online.ts";
 import { loadQuad, storedType } from "./storage.ts";
-import { declarations, indent, type KernelContext, literal, times } from "./wgsl.ts";
+import { declarations, indent, type KernelContext, literal, LOWEST, times } from "./wgsl.ts";
 import { filterThreshold } from "../planner/problem.ts";
 import { workgroupSize } from "../planner/tile.ts";
 
@@ -93,9 +93,10 @@ export function forward(context: KernelContext): string {
   const tile = dispatch.tile!;
   const gemm = projection(context);
   const online = new OnlineStatistics(problem);
-  const rows = times(tile.microRows, (i) => i);
+  const rows = times(tile.microRows, String);
   const lanesX = tile.cols / tile.microCols;
   const lanesY = tile.rows / tile.microRows;
+  const gathered = online.gatherable({ lanes: lanesX, lanesY }, rows.length, gemm.scratches);
   const token = "params.token_start + position";
   return shader(
     context,
@@ -108,40 +109,39 @@ export function forward(context: KernelContext): string {
       `let first_column = group.y * ${tile.cols}u;`,
       gemm.sum(`${problem.hidden}u`),
       ...columnsOfTile(context, gemm),
-      ...rows.map((i) => takeRow(context, gemm, online, i)),
-      `// Fold the ${lanesX} invocations that share rows into the first of them.`,
-      online.reduceAcross(rows.map(String), lanesX, lanesY, gemm.scratch),
-      `if (tx == 0u) {`,
-      indent(rows.map((i) =>
-        [
-          `if (first_row + ${gemm.row(i)} < kept_count) {`,
-          indent([
-            `let position = first_row + ${gemm.row(i)};`,
-            `if (params.first == 0u) {`,
-            indent([online.read("_before", "group.y", token), online.fold(`${i}`, "_before")]),
-            `}`,
-            online.write(`${i}`, "group.y", token),
-          ]),
-          `}`,
-        ].join("\n")
-      )),
+      ...rows.map((_, i) => takeRow(context, gemm, online, i)),
+      `// Fold the ${lanesX} invocations that share rows; then each row has one of its own.`,
+      online.halve(rows, { lanes: lanesX, until: gathered, lanesY }, gemm.scratches[1]!),
+      online.gather("_row", rows, gemm.row, { lanes: gathered, lanesY }, gemm.scratches),
+      `let position = first_row + lane;`,
+      `if (lane < ${tile.rows}u && position < kept_count) {`,
+      indent([
+        `if (params.first == 0u) {`,
+        indent([online.read("_before", "group.y", token), online.fold("_row", "_before")]),
+        `}`,
+        online.write("_row", "group.y", token),
+      ]),
       `}`,
     ],
   );
 }
 
-/** Names what is known of each column of a tile: id, existence, bias, smoothing weight. */
+/**
+ * Names what is known of each column of a tile: whether it exists, its id, bias
+ * and smoothing weight. A column past the window has an id that is no target's,
+ * and no weight: it may lie in the next window.
+ */
 function columnsOfTile(context: KernelContext, gemm: Product): string[] {
   const { dispatch, schedule: { problem } } = context;
-  const last = "params.vocab_start + params.vocab - 1u";
   return times(dispatch.tile!.microCols, (j) =>
     [
       `let column${j} = first_column + ${gemm.column(j)};`,
       `let exists${j} = column${j} < params.vocab;`,
-      `let id${j} = params.vocab_start + column${j};`,
-      `let bias${j} = ${biasOf(context, `min(id${j}, ${last})`)};`,
+      `let id${j} = select(${NO_ID}, params.vocab_start + column${j}, exists${j});`,
+      `let known${j} = params.vocab_start + min(column${j}, params.vocab - 1u);`,
+      `let bias${j} = ${biasOf(context, `known${j}`)};`,
       ...(problem.labelSmoothing > 0
-        ? [`let weight${j} = ${smoothingWeightOf(context, `min(id${j}, ${last})`)};`]
+        ? [`let weight${j} = select(0f, ${smoothingWeightOf(context, `known${j}`)}, exists${j});`]
         : []),
     ].join("\n"));
 }
@@ -158,7 +158,6 @@ function takeRow(
   const entries = times(microCols, (j) => ({
     logit: `z${j}`,
     id: `id${j}`,
-    exists: `exists${j}`,
     weight: `weight${j}`,
   }));
   return [
@@ -167,7 +166,9 @@ function takeRow(
     indent([
       `let id_of_target = u32(targets[params.token_start + ${row}]);`,
       ...entries.map(({ logit }, j) =>
-        `let ${logit} = logit_of(${gemm.accumulator(i, j)}, bias${j});`
+        `let ${logit} = select(${LOWEST}, logit_of(${
+          gemm.accumulator(i, j)
+        }, bias${j}), exists${j});`
       ),
       online.update(`${i}`, entries, "id_of_target"),
     ]),

@@ -16,8 +16,8 @@ import {
   tileFlag,
 } from "./logit.ts";
 import { filterThreshold } from "../planner/problem.ts";
-import { OnlineStatistics } from "./online.ts";
-import { declarations, indent, type KernelContext, literal, times } from "./wgsl.ts";
+import { NO_ID, OnlineStatistics } from "./online.ts";
+import { declarations, indent, type KernelContext, literal, LOWEST, times } from "./wgsl.ts";
 
 /** Invocations that share a row. */
 const LANES = 64;
@@ -52,12 +52,20 @@ ${indent(body)}
 export function rowStatistics(context: KernelContext): string {
   const { schedule: { problem, logitStride } } = context;
   const online = new OnlineStatistics(problem);
-  const entries = times(4, (i) => ({
-    logit: `z.${"xyzw"[i]}`,
-    id: `id + ${i}u`,
-    exists: `id + ${i}u < ${problem.vocab}u`,
-    weight: smoothingWeightOf(context, `min(id + ${i}u, ${problem.vocab - 1}u)`),
-  }));
+  const entries = times(4, (i) => {
+    const [id, last] = [`first + ${i}u`, `${problem.vocab - 1}u`];
+    const exists = `${id} <= ${last}`;
+    const weight = smoothingWeightOf(context, `min(${id}, ${last})`);
+    return {
+      logit: `z${i}`,
+      id: `id${i}`,
+      weight: `select(0f, ${weight}, ${exists})`,
+      known: [
+        `let z${i} = select(${LOWEST}, quad_of_row.${"xyzw"[i]}, ${exists});`,
+        `let id${i} = select(${NO_ID}, ${id}, ${exists});`,
+      ],
+    };
+  });
   const quads = (LANES / 2) * online.quads;
   const token = "params.token_start + position";
   return shader(
@@ -72,12 +80,16 @@ export function rowStatistics(context: KernelContext): string {
       `let id_of_target = u32(targets[params.token_start + ${keptRow(context, "position")}]);`,
       `for (var quad = lane; quad < ${logitStride / 4}u; quad += ${LANES}u) {`,
       indent([
-        `let z = logits[position * ${logitStride / 4}u + quad];`,
-        `let id = quad * 4u;`,
+        `let quad_of_row = logits[position * ${logitStride / 4}u + quad];`,
+        `let first = quad * 4u;`,
+        ...entries.flatMap(({ known }) => known),
         online.update("0", entries, "id_of_target"),
       ]),
       `}`,
-      online.reduceAcross(["0"], LANES, 1, { quads, quad: (index) => `parked[${index}]` }),
+      online.halve(["0"], { lanes: LANES, until: 1, lanesY: 1 }, {
+        quads,
+        quad: (index) => `parked[${index}]`,
+      }),
       `if (lane == 0u) {`,
       indent(online.write("0", "0u", token)),
       `}`,

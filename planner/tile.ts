@@ -21,8 +21,6 @@ export interface Tile {
   readonly microRows: number;
   /** Columns of results that an invocation keeps in registers. */
   readonly microCols: number;
-  /** Load the next chunk of the depth while computing this one. */
-  readonly prefetch?: boolean;
 }
 
 /**
@@ -95,6 +93,6 @@ export function feasibleTiles(limits: DeviceLimits): Tile[] {
 
 /** A tile as people write it: `64x128x16, 8x8`. */
 export function formatTile(tile: Tile): string {
-  const { rows, cols, depth, microRows, microCols, prefetch } = tile;
-  return `${rows}x${cols}x${depth}, ${microRows}x${microCols}${prefetch ? " ahead" : ""}`;
+  const { rows, cols, depth, microRows, microCols } = tile;
+  return `${rows}x${cols}x${depth}, ${microRows}x${microCols}`;
 }
