@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { blockGranule, Infeasible } from "./draft.ts";
+import { blockGranule, Infeasible } from "./shape.ts";
 import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
 
 /** Stores one token block's logits at a time. */

@@ -1,28 +1,17 @@
 /**
- * A schedule in the making. The draft owns the buffers that every strategy
- * shares and has one method per kernel; a strategy is the order in which it
- * calls them.
+ * A schedule in the making: one method per kernel, which binds the workspace's
+ * buffers and adds a step. A strategy is the order in which it calls them.
  *
  * @module
  */
 import { productSeconds } from "../cost.ts";
-import type { DeviceLimits, DeviceProfile, DeviceRates } from "../device.ts";
-import { bytesPerElement } from "../dtype.ts";
-import {
-  type Matrix,
-  partition,
-  ranges,
-  roundUp,
-  rowGranule,
-  segmentBytes,
-  sliceRows,
-} from "../matrix.ts";
+import type { DeviceProfile, DeviceRates } from "../device.ts";
+import { ranges, roundUp } from "../matrix.ts";
 import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
 import {
   type Binding,
-  type BufferSpec,
-  type Category,
+  type Dispatch,
   type KernelName,
   type Params,
   PARAMS_BUFFER,
@@ -30,24 +19,11 @@ import {
   type Schedule,
   type Slice,
   type Step,
-  type StrategyName,
 } from "../schedule.ts";
 import type { Tile } from "../tile.ts";
-import {
-  COEFFICIENT_ROWS,
-  hasReducedLoss,
-  keptHeader,
-  partialStatistics,
-  tokenResults,
-  tokenStride,
-  TOTALS,
-  upstreamRows,
-} from "./layout.ts";
-
-/** Why a schedule cannot run on a device. The search reports it as a reason, not a failure. */
-export class Infeasible extends Error {
-  override name = "Infeasible";
-}
+import { hasReducedLoss, upstreamRows } from "./layout.ts";
+import { type Block, Infeasible, type Shape } from "./shape.ts";
+import { type LogitMatrix, Workspace } from "./workspace.ts";
 
 /** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
 const MAX_PAIRS = 1 << 16;
@@ -55,48 +31,34 @@ const MAX_PAIRS = 1 << 16;
 /** Invocations of the kernels that work on tokens or columns, not on tiles. */
 export const LINEAR_WORKGROUP = 64;
 
-/** The free choices of a schedule. */
-export interface Shape {
-  readonly strategy: StrategyName;
-  readonly tile: Tile;
-  /** Tokens of a block, vocabulary ids of a window. */
-  readonly block: number;
-  readonly window: number;
-  /** Sets of partial statistics per token. */
-  readonly splits: number;
+/** Bytes of the params of one dispatch, as the uniform buffer holds them. */
+export const PARAMS_BYTES = 48;
+
+/** What a dispatch works on. */
+interface Place {
+  readonly block?: Block;
+  readonly window?: Range;
+  readonly column?: number;
+  readonly first?: boolean;
 }
 
-/** A token block and its place among the others. */
-export interface Block extends Range {
-  readonly index: number;
+/** A matrix product cut into tiles: its grid, and what the cost estimate needs. */
+interface TiledProduct {
+  readonly grid: readonly [number, number];
+  readonly work: Pick<Dispatch, "flops" | "workgroupFlops"> & { readonly tile: Tile };
 }
 
-/** Where logits or their gradient are stored: rows are kept tokens of a block. */
-export interface LogitMatrix {
-  readonly matrix: Matrix;
-  /** First row of the block in the matrix. */
-  readonly row: number;
-  /** Column of vocabulary id 0. */
-  readonly origin: number;
-}
-
-/** A schedule in the making: buffers so far, steps so far, and one method per kernel. */
+/** A schedule in the making: steps so far, and one method per kernel. */
 export class ScheduleDraft {
   readonly blocks: readonly Block[];
   readonly windows: readonly Range[];
-  readonly #limits: DeviceLimits;
+  readonly workspace: Workspace;
   readonly #rates: DeviceRates | undefined;
   readonly #productTiles: readonly Tile[];
-  readonly #buffers = new Map<string, BufferSpec>();
   readonly #params: Params[] = [];
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
   #backwardStart: number | undefined;
-  readonly #hidden: Matrix;
-  readonly #weight: Matrix;
-  readonly #gradHidden: Matrix;
-  readonly #gradWeight: Matrix;
-  #logitStride = 0;
 
   /** @throws {Infeasible} when the shape cannot be cut to the device's limits. */
   constructor(
@@ -105,98 +67,29 @@ export class ScheduleDraft {
     readonly shape: Shape,
     tiles: readonly Tile[],
   ) {
-    const { tokens, vocab, hidden, dtype } = problem;
+    const { tokens, vocab } = problem;
     const pairs = Math.ceil(tokens / shape.block) * Math.ceil(vocab / shape.window);
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
-    this.#limits = device.limits;
+    this.workspace = new Workspace(problem, shape, device.limits);
     this.#rates = device.rates;
     // Where tiles are filtered, the products' own tiles must lie within them.
     this.#productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
     this.blocks = ranges(tokens, shape.block).map((range, index) => ({ ...range, index }));
     this.windows = ranges(vocab, shape.window);
-    const rowBytes = hidden * bytesPerElement(dtype);
-    this.#hidden = this.#matrix("hidden", tokens, rowBytes, shape.block);
-    this.#weight = this.#matrix("weight", vocab, rowBytes, shape.window);
-    this.#gradHidden = this.#matrix("grad_hidden", tokens, 4 * hidden, shape.block);
-    this.#gradWeight = this.#matrix("grad_weight", vocab, 4 * hidden, shape.window);
   }
 
-  #matrix(name: string, rows: number, rowBytes: number, unit: number): Matrix {
-    return partition(name, rows, rowBytes, Math.min(unit, rows), this.#limits);
+  /** Somewhere to store logits of `rows` tokens and `cols` ids, or their gradient. */
+  logitMatrix(name: string, rows: number, cols: number, unit: number): LogitMatrix["matrix"] {
+    return this.workspace.logitMatrix(name, rows, cols, unit);
   }
 
-  /** Bytes of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
-  logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
-    this.#logitStride = roundUp(cols, 4);
-    return this.#matrix(name, rows, 4 * this.#logitStride, unit);
-  }
-
-  #buffer(
-    name: string,
-    bytes: number,
-    category: Category,
-    holds = { tensor: name, offset: 0 },
-  ): void {
-    if (this.#buffers.has(name)) return;
-    if (bytes > this.#limits.maxBufferSize) {
-      throw new Infeasible(
-        `buffer ${name} takes ${bytes} bytes, the device allows ${this.#limits.maxBufferSize} (maxBufferSize)`,
-      );
-    }
-    const external = category === "input" || category === "output";
-    this.#buffers.set(name, { name, bytes, category, ...(external ? { holds } : {}) });
-  }
-
-  /** The whole of a buffer that is bound as one. */
-  #whole(name: string, bytes: number, category: Category): Slice {
-    this.#buffer(name, bytes, category);
-    return { buffer: name, offset: 0, bytes };
-  }
-
-  /** Some rows of a matrix, whose buffer is declared on first use. */
-  #rows(matrix: Matrix, rows: Range, category: Category): Slice {
-    const slice = sliceRows(matrix, rows);
-    if (!this.#buffers.has(slice.buffer)) {
-      const segment = matrix.segments.find(({ buffer }) => buffer === slice.buffer)!;
-      this.#buffer(slice.buffer, segmentBytes(matrix, segment.rows), category, {
-        tensor: matrix.name,
-        offset: segment.rows.start * matrix.rowBytes,
-      });
-    }
-    return slice;
-  }
-
-  #perToken(name: string, rows: number, category: Category): Slice {
-    return this.#whole(name, 4 * rows * tokenStride(this.problem), category);
-  }
-
-  #kept(): Slice {
-    const words = keptHeader(this.blocks.length) + this.problem.tokens;
-    return this.#whole("kept", 4 * words, "state");
-  }
-
-  #targets = () => this.#whole("targets", 4 * this.problem.tokens, "input");
-  #totals = () => this.#whole("totals", 4 * TOTALS.length, "output");
-  #tokenResults = () => this.#perToken("tokens", tokenResults(this.problem).length, "output");
-  #coefficients = () => this.#perToken("coefficients", COEFFICIENT_ROWS.length, "state");
-  #partials = () =>
-    this.#perToken(
-      "partials",
-      this.shape.splits * partialStatistics(this.problem).length,
-      "scratch",
-    );
-
-  #hiddenRows = (block: Range) => this.#rows(this.#hidden, block, "input");
-  #weightRows = (window: Range) => this.#rows(this.#weight, window, "input");
-
-  #perVocab(name: "bias" | "class_weight"): Binding[] {
-    const slice = this.#whole(name, 4 * this.problem.vocab, "input");
-    return [read(name, slice)];
-  }
-  #bias = () => this.problem.bias ? this.#perVocab("bias") : [];
-  #classWeight = () => this.problem.classWeight ? this.#perVocab("class_weight") : [];
+  #bias = () => this.problem.bias ? [read("bias", this.workspace.perVocab("bias", "input"))] : [];
+  #classWeight = () =>
+    this.problem.classWeight
+      ? [read("class_weight", this.workspace.perVocab("class_weight", "input"))]
+      : [];
   /** Class weights where they also weigh the smoothing term. */
   #smoothingWeight = () => this.problem.labelSmoothing > 0 ? this.#classWeight() : [];
 
@@ -204,15 +97,10 @@ export class ScheduleDraft {
     kernel: KernelName,
     grid: readonly [number, number],
     bindings: Binding[],
-    at: {
-      block?: Block;
-      window?: Range;
-      column?: number;
-      first?: boolean;
-    },
-    product?: { tile: Tile; flops: number; workgroupFlops: number },
+    at: Place,
+    work: Partial<Dispatch> = {},
   ): void {
-    const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = this.#limits;
+    const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = this.workspace.limits;
     if (Math.max(...grid) > maxComputeWorkgroupsPerDimension) {
       throw new Infeasible(
         `${kernel} needs a grid of ${
@@ -226,7 +114,7 @@ export class ScheduleDraft {
           `${kernel} binds ${slice.bytes} bytes of ${slot}, the device allows ${maxStorageBufferBindingSize} (maxStorageBufferBindingSize)`,
         );
       }
-      if (slice.offset % this.#limits.minStorageBufferOffsetAlignment !== 0) {
+      if (slice.offset % this.workspace.limits.minStorageBufferOffsetAlignment !== 0) {
         throw new Infeasible(`${kernel} binds ${slot} at the unaligned offset ${slice.offset}`);
       }
     }
@@ -246,7 +134,9 @@ export class ScheduleDraft {
       grid,
       bindings,
       params,
-      ...(product ?? { flops: 0, workgroupFlops: 0 }),
+      flops: 0,
+      workgroupFlops: 0,
+      ...work,
     });
   }
 
@@ -271,7 +161,12 @@ export class ScheduleDraft {
     const last = this.windows.at(-1)!;
     const vocabTiles = this.#vocabTile(last.start) + Math.ceil(last.count / tile.cols);
     const tokenTiles = this.blocks.length * Math.ceil(this.blocks[0]!.count / tile.rows);
-    return [access("tile_flags", this.#whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"))];
+    return [
+      access(
+        "tile_flags",
+        this.workspace.whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"),
+      ),
+    ];
   }
 
   /** A matrix product of `rows x cols` results over `depth`, in the tile given. */
@@ -298,10 +193,10 @@ export class ScheduleDraft {
   /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
   selectTokens(): void {
     this.#dispatch("select-tokens", [1, 1], [
-      read("targets", this.#targets()),
+      read("targets", this.workspace.targets()),
       ...this.#classWeight(),
-      write("kept", this.#kept()),
-      write("totals", this.#totals()),
+      write("kept", this.workspace.kept()),
+      write("totals", this.workspace.totals()),
     ], {});
   }
 
@@ -312,13 +207,13 @@ export class ScheduleDraft {
       "forward",
       [grid[1], grid[0]],
       [
-        read("kept", this.#kept()),
-        read("targets", this.#targets()),
-        read("hidden", this.#hiddenRows(block)),
-        read("weight", this.#weightRows(window)),
+        read("kept", this.workspace.kept()),
+        read("targets", this.workspace.targets()),
+        read("hidden", this.workspace.hidden(block)),
+        read("weight", this.workspace.weight(window)),
         ...this.#bias(),
         ...this.#smoothingWeight(),
-        write("partials", this.#partials()),
+        write("partials", this.workspace.partials()),
       ],
       { block, window, first: window.start === 0 },
       work,
@@ -332,41 +227,37 @@ export class ScheduleDraft {
       "project",
       [grid[1], grid[0]],
       [
-        read("kept", this.#kept()),
-        read("hidden", this.#hiddenRows(block)),
-        read("weight", this.#weightRows(window)),
+        read("kept", this.workspace.kept()),
+        read("hidden", this.workspace.hidden(block)),
+        read("weight", this.workspace.weight(window)),
         ...this.#bias(),
-        write("logits", this.#logits(logits, block)),
+        write("logits", this.workspace.logits(logits, block)),
       ],
       { block, window, column: window.start - logits.origin },
       work,
     );
   }
 
-  #logits(logits: LogitMatrix, block: Block): Slice {
-    return this.#rows(logits.matrix, { start: logits.row, count: block.count }, "scratch");
-  }
-
   /** Folds stored logits into the block's partial statistics. */
   rowStatistics(block: Block, logits: LogitMatrix): void {
     this.#dispatch("row-statistics", [block.count, 1], [
-      read("kept", this.#kept()),
-      read("targets", this.#targets()),
-      read("logits", this.#logits(logits, block)),
+      read("kept", this.workspace.kept()),
+      read("targets", this.workspace.targets()),
+      read("logits", this.workspace.logits(logits, block)),
       ...this.#smoothingWeight(),
-      write("partials", this.#partials()),
+      write("partials", this.workspace.partials()),
     ], { block });
   }
 
   /** Turns partial statistics into results per token. */
   merge(block: Block): void {
     this.#dispatch("merge", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
-      read("kept", this.#kept()),
-      read("targets", this.#targets()),
-      read("partials", this.#partials()),
-      read("totals", this.#totals()),
+      read("kept", this.workspace.kept()),
+      read("targets", this.workspace.targets()),
+      read("partials", this.workspace.partials()),
+      read("totals", this.workspace.totals()),
       ...this.#classWeight(),
-      write("tokens", this.#tokenResults()),
+      write("tokens", this.workspace.tokenResults()),
     ], { block });
   }
 
@@ -374,13 +265,15 @@ export class ScheduleDraft {
   coefficients(block: Block): void {
     const upstream = upstreamRows(this.problem).length;
     this.#dispatch("coefficients", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
-      read("kept", this.#kept()),
-      read("targets", this.#targets()),
-      read("totals", this.#totals()),
+      read("kept", this.workspace.kept()),
+      read("targets", this.workspace.targets()),
+      read("totals", this.workspace.totals()),
       ...this.#classWeight(),
-      ...(upstream ? [read("upstream", this.#perToken("upstream", upstream, "input"))] : []),
-      read("tokens", this.#tokenResults()),
-      write("coefficients", this.#coefficients()),
+      ...(upstream
+        ? [read("upstream", this.workspace.perToken("upstream", upstream, "input"))]
+        : []),
+      read("tokens", this.workspace.tokenResults()),
+      write("coefficients", this.workspace.coefficients()),
     ], { block });
   }
 
@@ -388,9 +281,9 @@ export class ScheduleDraft {
   reduce(): void {
     if (!hasReducedLoss(this.problem)) return;
     this.#dispatch("reduce", [1, 1], [
-      read("tokens", this.#tokenResults()),
-      read("totals", this.#totals()),
-      write("loss", this.#whole("loss", 4, "output")),
+      read("tokens", this.workspace.tokenResults()),
+      read("totals", this.workspace.totals()),
+      write("loss", this.workspace.whole("loss", 4, "output")),
     ], {});
   }
 
@@ -401,13 +294,13 @@ export class ScheduleDraft {
       "logit-gradient",
       [grid[1], grid[0]],
       [
-        read("kept", this.#kept()),
-        read("hidden", this.#hiddenRows(block)),
-        read("weight", this.#weightRows(window)),
+        read("kept", this.workspace.kept()),
+        read("hidden", this.workspace.hidden(block)),
+        read("weight", this.workspace.weight(window)),
         ...this.#bias(),
         ...this.#smoothingWeight(),
-        read("coefficients", this.#coefficients()),
-        write("logits", this.#logits(gradient, block)),
+        read("coefficients", this.workspace.coefficients()),
+        write("logits", this.workspace.logits(gradient, block)),
         ...this.#flags(write),
       ],
       { block, window, column: window.start - gradient.origin },
@@ -423,10 +316,10 @@ export class ScheduleDraft {
       "stored-logit-gradient",
       grid,
       [
-        read("kept", this.#kept()),
+        read("kept", this.workspace.kept()),
         ...this.#smoothingWeight(),
-        read("coefficients", this.#coefficients()),
-        write("logits", this.#logits(logits, block)),
+        read("coefficients", this.workspace.coefficients()),
+        write("logits", this.workspace.logits(logits, block)),
         ...this.#flags(write),
       ],
       { block, window, column: window.start - logits.origin },
@@ -439,8 +332,8 @@ export class ScheduleDraft {
     const { hidden } = this.problem;
     const wanted = wantedGradients(this.problem);
     const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
-    const kept = read("kept", this.#kept());
-    const logits = read("logits", this.#logits(gradient, block));
+    const kept = read("kept", this.workspace.kept());
+    const logits = read("logits", this.workspace.logits(gradient, block));
     const flags = this.#flags(read);
     if (wanted.has("weight")) {
       const { grid, work } = this.#fittingProduct(window.count, hidden, block.count);
@@ -449,9 +342,9 @@ export class ScheduleDraft {
         grid,
         [
           kept,
-          read("hidden", this.#hiddenRows(block)),
+          read("hidden", this.workspace.hidden(block)),
           logits,
-          write("grad_weight", this.#rows(this.#gradWeight, window, "output")),
+          write("grad_weight", this.workspace.gradWeight(window)),
           ...flags,
         ],
         at,
@@ -465,9 +358,9 @@ export class ScheduleDraft {
         grid,
         [
           kept,
-          read("weight", this.#weightRows(window)),
+          read("weight", this.workspace.weight(window)),
           logits,
-          write("grad_hidden", this.#rows(this.#gradHidden, block, "output")),
+          write("grad_hidden", this.workspace.gradHidden(block)),
           ...flags,
         ],
         at,
@@ -478,7 +371,7 @@ export class ScheduleDraft {
       this.#dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [
         kept,
         logits,
-        write("grad_bias", this.#whole("grad_bias", 4 * this.problem.vocab, "output")),
+        write("grad_bias", this.workspace.perVocab("grad_bias", "output")),
         ...flags,
       ], at);
     }
@@ -492,16 +385,19 @@ export class ScheduleDraft {
   /** Zeros for the rows that no window reaches: ignored tokens have exactly no gradient. */
   clearHiddenGradient(): void {
     if (!wantedGradients(this.problem).has("hidden")) return;
-    for (const { rows } of this.#gradHidden.segments) {
-      this.#steps.push({ kind: "clear", slice: this.#rows(this.#gradHidden, rows, "output") });
+    for (const slice of this.workspace.gradHiddenBuffers()) {
+      this.#steps.push({ kind: "clear", slice });
     }
   }
 
   /** The finished schedule. */
   finish(): Schedule {
     const { tile, strategy, splits } = this.shape;
-    const paramsStride = roundUp(PARAMS_BYTES, this.#limits.minUniformBufferOffsetAlignment);
-    this.#buffer(PARAMS_BUFFER, this.#params.length * paramsStride, "state");
+    const paramsStride = roundUp(
+      PARAMS_BYTES,
+      this.workspace.limits.minUniformBufferOffsetAlignment,
+    );
+    this.workspace.whole(PARAMS_BUFFER, this.#params.length * paramsStride, "state");
     return {
       strategy,
       problem: this.problem,
@@ -509,8 +405,8 @@ export class ScheduleDraft {
       window: { vocab: this.windows[0]!.count, count: this.windows.length },
       block: { tokens: this.blocks[0]!.count, count: this.blocks.length },
       splits,
-      logitStride: this.#logitStride,
-      buffers: [...this.#buffers.values()],
+      logitStride: this.workspace.logitStride,
+      buffers: this.workspace.buffers,
       params: this.#params,
       paramsStride,
       steps: this.#steps,
@@ -520,28 +416,10 @@ export class ScheduleDraft {
   }
 }
 
-/** Bytes of the params of one dispatch, as the uniform buffer holds them. */
-export const PARAMS_BYTES = 48;
-
 function read(slot: string, slice: Slice): Binding {
   return { slot, slice, access: "read" };
 }
 
 function write(slot: string, slice: Slice): Binding {
   return { slot, slice, access: "read_write" };
-}
-
-/** Row counts that a window must be a multiple of, so that every matrix cut by windows is aligned. */
-export function windowGranule(problem: Problem, limits: DeviceLimits): number {
-  const { hidden, dtype } = problem;
-  return Math.max(
-    rowGranule(hidden * bytesPerElement(dtype), limits),
-    wantedGradients(problem).has("weight") ? rowGranule(4 * hidden, limits) : 1,
-    4,
-  );
-}
-
-/** Row counts that a token block must be a multiple of. */
-export function blockGranule(problem: Problem, limits: DeviceLimits): number {
-  return Math.max(windowGranule(problem, limits), 64);
 }

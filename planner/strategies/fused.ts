@@ -7,7 +7,8 @@
  * @module
  */
 import { roundUp } from "../matrix.ts";
-import { blockGranule, type ScheduleDraft, windowGranule } from "./draft.ts";
+import type { ScheduleDraft } from "./draft.ts";
+import { blockGranule, windowGranule } from "./shape.ts";
 import {
   busyWindow,
   fixedOr,

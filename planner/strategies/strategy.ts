@@ -10,13 +10,8 @@ import { bytesPerElement } from "../dtype.ts";
 import type { Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule.ts";
 import { type Tile, workgroupSize } from "../tile.ts";
-import {
-  blockGranule,
-  Infeasible,
-  type ScheduleDraft,
-  type Shape,
-  windowGranule,
-} from "./draft.ts";
+import type { ScheduleDraft } from "./draft.ts";
+import { blockGranule, Infeasible, type Shape, windowGranule } from "./shape.ts";
 
 /** A way to do the job. */
 export interface Strategy {

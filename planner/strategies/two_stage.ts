@@ -5,8 +5,9 @@
  *
  * @module
  */
-import { blockGranule, Infeasible, type LogitMatrix } from "./draft.ts";
+import { blockGranule, Infeasible } from "./shape.ts";
 import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
+import type { LogitMatrix } from "./workspace.ts";
 
 /** Stores all logits. */
 export const twoStage: Strategy = {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { blockGranule, Infeasible, windowGranule } from "./draft.ts";
+import { blockGranule, Infeasible, windowGranule } from "./shape.ts";
 import { streamForward } from "./fused.ts";
 import {
   fixedOr,

@@ -1,0 +1,171 @@
+/**
+ * The buffers of a schedule in the making: declared on first use, cut to the
+ * device's limits, handed out as the slices that kernels bind.
+ *
+ * @module
+ */
+import type { DeviceLimits } from "../device.ts";
+import { bytesPerElement } from "../dtype.ts";
+import { type Matrix, partition, roundUp, segmentBytes, sliceRows } from "../matrix.ts";
+import type { Problem } from "../problem.ts";
+import type { BufferSpec, Category, Range, Slice } from "../schedule.ts";
+import {
+  COEFFICIENT_ROWS,
+  keptHeader,
+  partialStatistics,
+  tokenResults,
+  tokenStride,
+  TOTALS,
+} from "./layout.ts";
+import { Infeasible, type Shape } from "./shape.ts";
+
+/** Where logits or their gradient are stored: rows are kept tokens of a block. */
+export interface LogitMatrix {
+  readonly matrix: Matrix;
+  /** First row of the block in the matrix. */
+  readonly row: number;
+  /** Column of vocabulary id 0. */
+  readonly origin: number;
+}
+
+/** The buffers of one schedule, by what they hold. */
+export class Workspace {
+  readonly #buffers = new Map<string, BufferSpec>();
+  readonly #hidden: Matrix;
+  readonly #weight: Matrix;
+  readonly #gradHidden: Matrix;
+  readonly #gradWeight: Matrix;
+  #logitStride = 0;
+
+  /** @throws {Infeasible} where no buffer can hold what the shape asks for. */
+  constructor(
+    readonly problem: Problem,
+    readonly shape: Shape,
+    readonly limits: DeviceLimits,
+  ) {
+    const { tokens, vocab, hidden, dtype } = problem;
+    const rowBytes = hidden * bytesPerElement(dtype);
+    this.#hidden = this.#matrix("hidden", tokens, rowBytes, shape.block);
+    this.#weight = this.#matrix("weight", vocab, rowBytes, shape.window);
+    this.#gradHidden = this.#matrix("grad_hidden", tokens, 4 * hidden, shape.block);
+    this.#gradWeight = this.#matrix("grad_weight", vocab, 4 * hidden, shape.window);
+  }
+
+  #matrix(name: string, rows: number, rowBytes: number, unit: number): Matrix {
+    return partition(name, rows, rowBytes, Math.min(unit, rows), this.limits);
+  }
+
+  /** Every buffer declared so far. */
+  get buffers(): readonly BufferSpec[] {
+    return [...this.#buffers.values()];
+  }
+
+  /** Row stride of the logit matrix in elements; 0 where there is none. */
+  get logitStride(): number {
+    return this.#logitStride;
+  }
+
+  #declare(
+    name: string,
+    bytes: number,
+    category: Category,
+    holds = { tensor: name, offset: 0 },
+  ): void {
+    if (this.#buffers.has(name)) return;
+    if (bytes > this.limits.maxBufferSize) {
+      throw new Infeasible(
+        `buffer ${name} takes ${bytes} bytes, the device allows ${this.limits.maxBufferSize} (maxBufferSize)`,
+      );
+    }
+    const external = category === "input" || category === "output";
+    this.#buffers.set(name, { name, bytes, category, ...(external ? { holds } : {}) });
+  }
+
+  /** The whole of a buffer that is bound as one. */
+  whole(name: string, bytes: number, category: Category): Slice {
+    this.#declare(name, bytes, category);
+    return { buffer: name, offset: 0, bytes };
+  }
+
+  /** Some rows of a matrix, whose buffer is declared on first use. */
+  #rows(matrix: Matrix, rows: Range, category: Category): Slice {
+    const slice = sliceRows(matrix, rows);
+    if (!this.#buffers.has(slice.buffer)) {
+      const segment = matrix.segments.find(({ buffer }) => buffer === slice.buffer)!;
+      this.#declare(slice.buffer, segmentBytes(matrix, segment.rows), category, {
+        tensor: matrix.name,
+        offset: segment.rows.start * matrix.rowBytes,
+      });
+    }
+    return slice;
+  }
+
+  hidden(block: Range): Slice {
+    return this.#rows(this.#hidden, block, "input");
+  }
+
+  weight(window: Range): Slice {
+    return this.#rows(this.#weight, window, "input");
+  }
+
+  gradHidden(block: Range): Slice {
+    return this.#rows(this.#gradHidden, block, "output");
+  }
+
+  /** The whole gradient of the hidden states, buffer by buffer. */
+  gradHiddenBuffers(): Slice[] {
+    return this.#gradHidden.segments.map(({ rows }) => this.gradHidden(rows));
+  }
+
+  gradWeight(window: Range): Slice {
+    return this.#rows(this.#gradWeight, window, "output");
+  }
+
+  /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
+  logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
+    this.#logitStride = roundUp(cols, 4);
+    return this.#matrix(name, rows, 4 * this.#logitStride, unit);
+  }
+
+  logits({ matrix, row }: LogitMatrix, block: Range): Slice {
+    return this.#rows(matrix, { start: row, count: block.count }, "scratch");
+  }
+
+  /** A number for each vocabulary id. */
+  perVocab(name: "bias" | "class_weight" | "grad_bias", category: Category): Slice {
+    return this.whole(name, 4 * this.problem.vocab, category);
+  }
+
+  /** Some rows of a number for each token. */
+  perToken(name: string, rows: number, category: Category): Slice {
+    return this.whole(name, 4 * rows * tokenStride(this.problem), category);
+  }
+
+  /** Ids of the tokens that are not ignored, block by block, behind a count for each block. */
+  kept(): Slice {
+    const { tokens } = this.problem;
+    const words = keptHeader(Math.ceil(tokens / this.shape.block)) + tokens;
+    return this.whole("kept", 4 * words, "state");
+  }
+
+  targets(): Slice {
+    return this.whole("targets", 4 * this.problem.tokens, "input");
+  }
+
+  totals(): Slice {
+    return this.whole("totals", 4 * TOTALS.length, "output");
+  }
+
+  tokenResults(): Slice {
+    return this.perToken("tokens", tokenResults(this.problem).length, "output");
+  }
+
+  coefficients(): Slice {
+    return this.perToken("coefficients", COEFFICIENT_ROWS.length, "state");
+  }
+
+  partials(): Slice {
+    const rows = this.shape.splits * partialStatistics(this.problem).length;
+    return this.perToken("partials", rows, "scratch");
+  }
+}
