@@ -126,24 +126,25 @@ function explainIssues(
     const place = issue.path.join(".");
     const name = inFile(setting) ? place : flagName(setting);
     if (merged[setting] === undefined) return `${name} is needed`;
-    if (setting === "device") return `${name}${deviceFault(merged[setting])}`;
+    if (setting === "device") return deviceFault(inFile(setting) ? setting : name, merged[setting]);
     return `${name} ${JSON.stringify(merged[setting])}: ${issue.message}`;
   });
   const fromFile = error.issues.some((issue) => {
     const setting = String(issue.path[0] ?? "");
     return issue.code === "unrecognized_keys" || (inFile(setting) && setting in merged);
   });
-  const text = lines.join("\n");
+  // A profile's faults come once for all, whichever of its issues asks.
+  const text = [...new Set(lines)].join("\n");
   return fromFile && path ? new InputError(`${path}: ${text}`) : new UsageError(text);
 }
 
-/** Why a value is no device, to follow the setting's name. */
-function deviceFault(device: unknown): string {
+/** Why a value is no device. */
+function deviceFault(name: string, device: unknown): string {
   if (typeof device === "string") {
-    return `: ${unknownName("device", device, DEVICE_NAMES, "lce device --list")}`;
+    return `${name}: ${unknownName("device", device, DEVICE_NAMES, "lce device --list")}`;
   }
   const { error } = possibleProfileSchema.safeParse(device);
-  return `.${profileFaults(error?.issues ?? [], device).join("\ndevice.")}`;
+  return profileFaults(error?.issues ?? [], device).map((fault) => `${name}.${fault}`).join("\n");
 }
 
 /** The JSON Schema of a plan file, for editors. */
