@@ -5,10 +5,10 @@
  */
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { DTYPES } from "../planner/dtype.ts";
-import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
-import { STRATEGIES } from "../planner/schedule.ts";
 import { headSettings } from "../planner/models/head.ts";
 import { isModelConfig } from "../planner/models/hf_config.ts";
+import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
+import { STRATEGIES } from "../planner/schedule.ts";
 import { DEVICE_FILE } from "./device_file.ts";
 import { UsageError } from "./exit.ts";
 import { readMap } from "./map_file.ts";
