@@ -5,9 +5,15 @@
  */
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { DTYPES } from "../planner/dtype.ts";
+import { headSettings } from "../planner/models/head.ts";
+import { isModelConfig } from "../planner/models/hf_config.ts";
 import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
-import { checkRequest, readPlanFile } from "./request.ts";
+import { DEVICE_FILE } from "./device_file.ts";
+import { UsageError } from "./exit.ts";
+import { readMap } from "./map_file.ts";
+import { catalogueModel, configModel, type RequestedModel } from "./model.ts";
+import { checkRequest } from "./request.ts";
 
 /** Reads a number strictly: no empty text, no trailing letters, no hexadecimal. */
 export function parseNumber(text: string): number {
@@ -24,17 +30,66 @@ function parseList(text: string): string[] {
 /** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
 export function planningFlags<Args extends unknown[]>(command: Command<Args>) {
   return (choiceFlags(problemFlags(command as unknown as Command)) as unknown as Command<Args>)
-    .option("--device <name>", "default (the specification's limits) or auto (this machine's)")
-    .option("--config <file>", "plan file in YAML or JSON; flags win over it");
+    .option(
+      "--model <name>",
+      "published model: its sizes and logit settings (lce model lists them)",
+    )
+    .option(
+      "--device <name|file>",
+      "a device by name (lce device --list), auto (this machine's), or a profile's file",
+    )
+    .option(
+      "--config <file>",
+      "plan file in YAML or JSON, or a model's config.json; flags win over it",
+    );
 }
 
-/** Checks the flags of a command that plans, with the plan file that they name. */
+/** A request with the model that it names or describes, if any. */
+export type PlanRequest = ReturnType<typeof checkRequest> & {
+  readonly model?: RequestedModel | undefined;
+};
+
+/**
+ * Checks the flags of a command that plans, with what they name: flags win over a
+ * plan file, and a plan file wins over a model.
+ */
 export async function requestOf(
   { config, ...flags }: Record<string, unknown>,
-): Promise<ReturnType<typeof checkRequest>> {
+): Promise<PlanRequest> {
   const path = config as string | undefined;
-  const file = path === undefined ? undefined : { path, settings: await readPlanFile(path) };
-  return checkRequest(flags, file);
+  const file = path === undefined
+    ? {}
+    : await readMap(path, 'of settings, such as "vocab: 256000"');
+  const described = path !== undefined && isModelConfig(file);
+  if (described && flags.model !== undefined) {
+    throw new UsageError(`--model ${flags.model}: ${path} describes a model already; give one`);
+  }
+  const model = described
+    ? configModel(path, file, flags)
+    : flags.model !== undefined
+    ? catalogueModel(flags.model)
+    : file.model !== undefined
+    ? catalogueModel(file.model, path)
+    : undefined;
+  const checked = checkRequest(flags, {
+    path,
+    settings: described ? {} : withDevicePath(file, path),
+    model: model ? headSettings(model) : {},
+  });
+  return { ...checked, model };
+}
+
+/** A device's file is looked for beside the plan file that names it. */
+function withDevicePath(
+  settings: Record<string, unknown>,
+  path: string | undefined,
+): Record<string, unknown> {
+  const { device } = settings;
+  const folder = path?.match(/^.*[/\\]/)?.[0] ?? "";
+  if (typeof device !== "string" || !DEVICE_FILE.test(device) || /^([/\\]|\w:)/.test(device)) {
+    return settings;
+  }
+  return { ...settings, device: folder + device };
 }
 
 /** Adds the flags that describe a problem. */

@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+import type { DeviceProfile } from "../planner/device.ts";
+import { findDevice } from "../planner/devices/profiles.ts";
+import { readDeviceFile } from "./device_file.ts";
 import type { Request } from "./request.ts";
 import { type AcquiredDevice, acquireDevice, type AcquireOptions } from "../kernels/device.ts";
 
@@ -16,10 +18,20 @@ export function openDevice(options: AcquireOptions = {}): Promise<AcquiredDevice
   return acquireDevice(options);
 }
 
-/** The profile that a request plans for: a device is asked for only where it says `auto`. */
-export async function deviceOf({ device }: Request): Promise<DeviceProfile> {
+/**
+ * The profile that a request plans for: a device is asked for only where it says `auto`.
+ *
+ * @throws {InputError} when the request names a file that holds no possible profile.
+ */
+export async function deviceOf({ device }: Pick<Request, "device">): Promise<DeviceProfile> {
   if (typeof device === "object") return device;
-  if (device === "default") return SPECIFICATION_DEFAULTS;
+  const named = findDevice(device);
+  if (named) return named.profile;
+  return device === "auto" ? await thisDevice() : await readDeviceFile(device);
+}
+
+/** This machine's device as plans see it. */
+async function thisDevice(): Promise<DeviceProfile> {
   const acquired = await openDevice();
   acquired.device.destroy();
   return acquired.profile;

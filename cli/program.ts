@@ -8,6 +8,7 @@ import { benchCommand } from "./commands/bench.ts";
 import { deviceCommand } from "./commands/device.ts";
 import { emitCommand } from "./commands/emit.ts";
 import { fixtureCommand } from "./commands/fixture.ts";
+import { modelCommand } from "./commands/model.ts";
 import { planCommand } from "./commands/plan.ts";
 import { runCommand } from "./commands/run.ts";
 import { EXIT, explain } from "./exit.ts";
@@ -29,6 +30,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
     .addCommand(benchCommand(output) as never)
     .addCommand(emitCommand(output) as never)
     .addCommand(deviceCommand(output) as never)
+    .addCommand(modelCommand(output) as never)
     .addCommand(fixtureCommand(output) as never)
     .addHelpText(
       "after",

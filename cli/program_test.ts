@@ -1,21 +1,11 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { lce } from "./testing.ts";
+import { lce, withFile } from "./testing.ts";
 import { planFileJsonSchema } from "./request.ts";
-
-async function withFile(text: string, use: (path: string) => Promise<void>, suffix = ".yaml") {
-  const path = await Deno.makeTempFile({ suffix });
-  try {
-    await Deno.writeTextFile(path, text);
-    await use(path);
-  } finally {
-    await Deno.remove(path);
-  }
-}
 
 Deno.test("help is as it was", async (t) => {
   for (
-    const args of [[], ["plan"], ["run"], ["bench"], ["emit"], ["device"], ["fixture"], [
+    const args of [[], ["plan"], ["run"], ["bench"], ["emit"], ["device"], ["model"], ["fixture"], [
       "fixture",
       "make",
     ]]

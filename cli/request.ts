@@ -4,14 +4,16 @@
  *
  * @module
  */
-import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { InputError } from "../fixtures/errors.ts";
-import { deviceProfileSchema } from "../planner/device.ts";
+import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
+import { MODELS } from "../planner/models/catalogue.ts";
 import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
 import { parseBytes } from "../planner/units.ts";
+import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
 import { UsageError } from "./exit.ts";
+import { unknownName } from "./suggest.ts";
 
 const bytes = z.union([z.int().positive(), z.string()]).transform((value, context) => {
   if (typeof value === "number") return value;
@@ -31,58 +33,56 @@ export const choicesShape = {
   budget: bytes.optional().describe("most GPU memory, such as 2GiB"),
 };
 
+/** What `--device` knows by name. */
+const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
+
 /** Everything a plan file may say. */
 export const planFileSchema = z.strictObject({
   ...problemShape,
   ...choicesShape,
-  device: z.union([z.enum(["default", "auto"]), deviceProfileSchema]).default("default")
-    .describe("specification defaults, this machine's adapter, or a profile"),
+  model: z.enum(MODELS.map(({ name }) => name)).optional()
+    .describe("published model that gives hidden, vocab, softcap, logitScale and bias"),
+  device: z.union([
+    z.enum(DEVICE_NAMES),
+    z.string().regex(DEVICE_FILE).describe("file with a profile, from the plan file's folder"),
+    possibleProfileSchema,
+  ]).default("default")
+    .describe(
+      "a device by name, this machine's adapter (auto), a file with a profile, or a profile",
+    ),
 });
 
 /** A checked request: the problem apart from the planner's choices. */
 export type Request = z.output<typeof planFileSchema>;
 
-/** Reads a plan file in YAML, of which JSON is a part. @throws {InputError} when it cannot be read. */
-export async function readPlanFile(path: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new InputError(`${path} does not exist`);
-    throw new InputError(`Cannot read ${path}: ${(error as Error).message}`);
-  }
-  let value: unknown;
-  try {
-    value = parseYaml(text, { maxAliasCount: 100 });
-  } catch (error) {
-    throw new InputError(`${path} is neither YAML nor JSON: ${(error as Error).message.trim()}`);
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InputError(`${path} must be a map of settings, such as "vocab: 256000"`);
-  }
-  // Lets an editor find the schema.
-  const { $schema: _, ...settings } = value as Record<string, unknown>;
-  return settings;
+/** A model or a plan file beneath the flags, in the order of who wins. */
+export interface Beneath {
+  /** The plan file, or the config that the model is of. */
+  readonly path?: string | undefined;
+  readonly settings: Record<string, unknown>;
+  /** What a model says: the least of all. */
+  readonly model: Record<string, unknown>;
 }
 
 /**
- * Merges a plan file with flags, which win, and checks the result.
+ * Merges a model, a plan file and flags, of which the later win, and checks the result.
  *
  * @throws {UsageError} when a flag, or a needed flag that is missing, is at fault.
  * @throws {InputError} when the file is.
  */
 export function checkRequest(
   flags: Record<string, unknown>,
-  file: { path: string; settings: Record<string, unknown> } | undefined,
+  { path, settings, model }: Beneath,
 ): { problem: z.output<typeof problemSchema>; request: Request } {
   const given = Object.fromEntries(
     Object.entries(flags).filter(([, value]) => value !== undefined),
   );
-  const merged = { ...file?.settings, ...given };
+  const merged: Record<string, unknown> = { ...model, ...settings, ...given };
   const parsed = planFileSchema.safeParse(merged);
-  const failure = (error: z.ZodError) => explainIssues(error, merged, given, file?.path);
+  const failure = (error: z.ZodError) => explainIssues(error, merged, given, path);
   if (!parsed.success) throw failure(parsed.error);
-  const { strategy: _s, window: _w, block: _b, budget: _m, device: _d, ...rest } = parsed.data;
+  const { strategy: _s, window: _w, block: _b, budget: _m, device: _d, model: _n, ...rest } =
+    parsed.data;
   const problem = problemSchema.safeParse(rest);
   if (!problem.success) throw failure(problem.error);
   return { problem: problem.data, request: parsed.data };
@@ -126,14 +126,25 @@ function explainIssues(
     const place = issue.path.join(".");
     const name = inFile(setting) ? place : flagName(setting);
     if (merged[setting] === undefined) return `${name} is needed`;
+    if (setting === "device") return deviceFault(inFile(setting) ? setting : name, merged[setting]);
     return `${name} ${JSON.stringify(merged[setting])}: ${issue.message}`;
   });
   const fromFile = error.issues.some((issue) => {
     const setting = String(issue.path[0] ?? "");
     return issue.code === "unrecognized_keys" || (inFile(setting) && setting in merged);
   });
-  const text = lines.join("\n");
+  // A profile's faults come once for all, whichever of its issues asks.
+  const text = [...new Set(lines)].join("\n");
   return fromFile && path ? new InputError(`${path}: ${text}`) : new UsageError(text);
+}
+
+/** Why a value is no device. */
+function deviceFault(name: string, device: unknown): string {
+  if (typeof device === "string") {
+    return `${name}: ${unknownName("device", device, DEVICE_NAMES, "lce device --list")}`;
+  }
+  const { error } = possibleProfileSchema.safeParse(device);
+  return profileFaults(error?.issues ?? [], device).map((fault) => `${name}.${fault}`).join("\n");
 }
 
 /** The JSON Schema of a plan file, for editors. */

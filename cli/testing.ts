@@ -15,3 +15,18 @@ export async function lce(...args: string[]): Promise<{ code: number; out: strin
   });
   return { code, ...said };
 }
+
+/** Lends a file with some text. */
+export async function withFile(
+  text: string,
+  use: (path: string) => Promise<void>,
+  suffix = ".yaml",
+): Promise<void> {
+  const path = await Deno.makeTempFile({ suffix });
+  try {
+    await Deno.writeTextFile(path, text);
+    await use(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}

@@ -3,8 +3,12 @@
  *
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
+import { Command, Option } from "@commander-js/extra-typings";
 import { LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
+import { formatBytes } from "../../planner/units.ts";
+import { checkSavePath, saveDeviceFile } from "../device_file.ts";
+import { UsageError } from "../exit.ts";
 import { openDevice } from "../gpu.ts";
 import type { Output } from "../output.ts";
 import { table } from "../render/table.ts";
@@ -13,10 +17,33 @@ import { table } from "../render/table.ts";
 export function deviceCommand(output: Output): Command {
   return new Command("device")
     .description("show this machine's WebGPU adapter and the limits that shape plans")
-    .option("--json", "print a device profile as JSON alone, as plan files take it")
-    .action(async ({ json }) => {
+    .addOption(
+      new Option("--list", "list the devices that --device knows by name").conflicts("save"),
+    )
+    .option("--save <file>", "write this machine's adapter as a profile in YAML")
+    .option("--force", "replace the file that --save names")
+    .option("--json", "print JSON alone: a device profile as plan files take it")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ lce device --save laptop.yaml
+  $ lce plan --model gemma-2-2b --device laptop.yaml
+  $ lce device --list`,
+    )
+    .action(async ({ list, save, force = false, json }) => {
+      if (list) {
+        return output.print(json ? JSON.stringify(NAMED_DEVICES, null, 2) : listText());
+      }
+      if (force && save === undefined) throw new UsageError("--force: needs --save");
+      if (save !== undefined) await checkSavePath(save, force);
       const { device, profile, software } = await openDevice();
       device.destroy();
+      if (save !== undefined) {
+        await saveDeviceFile(save, profile, { force, now: new Date() });
+        output.note(`Wrote ${profile.name} to ${save}.`);
+        if (!json) return;
+      }
       if (json) return output.print(JSON.stringify(profile, null, 2));
       const rows = LIMIT_NAMES.map((name) => [
         name,
@@ -28,4 +55,18 @@ export function deviceCommand(output: Output): Command {
         table([["limit", "here", "specification"], ...rows], ["left", "right", "right"]),
       );
     }) as unknown as Command;
+}
+
+function listText(): string {
+  const rows = NAMED_DEVICES.map(({ name, profile: { limits, rates }, source }) => [
+    name,
+    formatBytes(limits.maxStorageBufferBindingSize),
+    formatBytes(limits.maxBufferSize),
+    formatBytes(limits.maxComputeWorkgroupStorageSize),
+    `${limits.maxComputeInvocationsPerWorkgroup}`,
+    rates ? "measured" : "",
+    source,
+  ]);
+  const heads = ["device", "binding", "buffer", "workgroup", "invocations", "speed", "source"];
+  return table([heads, ...rows], ["left", "right", "right", "right", "right"]);
 }

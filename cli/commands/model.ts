@@ -1,0 +1,60 @@
+/**
+ * `lce model`: the models that plans can name.
+ *
+ * @module
+ */
+import { Command } from "@commander-js/extra-typings";
+import { findModel, type Model, MODELS } from "../../planner/models/catalogue.ts";
+import { formatBytes } from "../../planner/units.ts";
+import { UsageError } from "../exit.ts";
+import { modelRow, unknownModel } from "../model.ts";
+import type { Output } from "../output.ts";
+import { table } from "../render/table.ts";
+
+/** The command. */
+export function modelCommand(output: Output): Command {
+  return new Command("model")
+    .description("list the models that --model knows, or show one with its source")
+    .argument("[name]")
+    .option("--json", "print JSON alone")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ lce model
+  $ lce model gemma-2-2b
+  $ lce plan --model gemma-2-2b`,
+    )
+    .action((name, { json }) => {
+      if (name === undefined) {
+        return output.print(json ? JSON.stringify(MODELS, null, 2) : listText());
+      }
+      const model = findModel(name);
+      if (!model) throw new UsageError(unknownModel(name));
+      output.print(json ? JSON.stringify(model, null, 2) : modelText(model));
+    }) as unknown as Command;
+}
+
+function listText(): string {
+  const heads = ["model", "vocab", "hidden", "softcap", "logit scale", "head"];
+  return table([heads, ...MODELS.map(modelRow)], ["left", "right", "right", "right", "right"]);
+}
+
+function modelText(model: Model): string {
+  const { vocab, hidden, softcap, logitScale, bias, tied, tokenizer } = model;
+  const known = (value: unknown) => value === undefined ? "unknown" : `${value}`;
+  return table([
+    ["model", model.name],
+    [
+      "vocab",
+      `${vocab} rows${tokenizer === undefined ? "" : `, ${tokenizer} ids in the tokenizer`}`,
+    ],
+    ["hidden", `${hidden}`],
+    ["softcap", `${softcap ?? "none"}`],
+    ["logit scale", `${logitScale ?? 1}`],
+    ["bias", known(bias)],
+    ["tied head", known(tied)],
+    ["weight", `${formatBytes(2 * vocab * hidden)} in bf16`],
+    ["source", model.source],
+  ]);
+}

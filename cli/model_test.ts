@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { MODELS } from "../planner/models/catalogue.ts";
+import { EXIT } from "./exit.ts";
+import { lce, withFile } from "./testing.ts";
+
+async function planned(...args: string[]) {
+  const { code, out, err } = await lce("plan", "--json", ...args);
+  assert.equal(code, EXIT.ok, err);
+  return JSON.parse(out);
+}
+
+Deno.test("--model fills in what the model says, and the plan names it", async () => {
+  const { model, problem } = await planned("--model", "gemma-2-2b");
+  assert.deepEqual([problem.vocab, problem.hidden, problem.softcap], [256000, 2304, 30]);
+  assert.equal(model.name, "gemma-2-2b");
+  assert.equal(model.tied, true);
+  const command = await planned("--model", "command-r");
+  assert.equal(command.problem.logitScale, 0.0625);
+  const { out } = await lce("plan", "--model", "qwen3-0.6b");
+  assert.match(out, /^qwen3-0.6b; 293 of 151936 rows are padding or reserved\n/);
+  const { out: tied } = await lce("plan", "--model", "gemma-2-2b");
+  assert.match(tied, /^gemma-2-2b; softcap 30; tied head: the weight is the input embedding too/);
+});
+
+Deno.test("a plan without a model says nothing of one", async () => {
+  assert(!("model" in await planned("--vocab", "1000", "--hidden", "64")));
+});
+
+Deno.test("flags win over a plan file, and a plan file over the model", async () => {
+  await withFile("model: gemma-2-2b\nhidden: 512\nvocab: 9000\n", async (path) => {
+    const file = (await planned("--config", path)).problem;
+    assert.deepEqual([file.vocab, file.hidden, file.softcap], [9000, 512, 30]);
+    const flag = (await planned("--config", path, "--vocab", "7000", "--softcap", "5")).problem;
+    assert.deepEqual([flag.vocab, flag.hidden, flag.softcap], [7000, 512, 5]);
+    const other = await planned("--config", path, "--model", "command-r");
+    assert.equal(other.model.name, "command-r");
+    assert.deepEqual([other.problem.hidden, other.problem.logitScale], [512, 0.0625]);
+  });
+});
+
+Deno.test("padding is of the model's rows, and not said of others", async () => {
+  const { out } = await lce("plan", "--model", "qwen3-0.6b", "--vocab", "151643");
+  assert.doesNotMatch(out, /padding/);
+});
+
+Deno.test("a model that is not known is met with suggestions", async () => {
+  const flag = await lce("plan", "--model", "gemma-2-2bb");
+  assert.equal(flag.code, EXIT.usage);
+  assert.match(flag.err, /--model: there is no model "gemma-2-2bb". Did you mean gemma-2-2b/);
+  await withFile("model: lama-3.1-8b\n", async (path) => {
+    const { code, err } = await lce("plan", "--config", path);
+    assert.equal(code, EXIT.input);
+    assert(
+      err.includes(`${path}: model: there is no model "lama-3.1-8b". Did you mean llama-3`),
+      err,
+    );
+  });
+  const shown = await lce("model", "phi4");
+  assert.equal(shown.code, EXIT.usage);
+  assert.match(shown.err, /Did you mean phi-4/);
+});
+
+const CONFIG = {
+  architectures: ["GraniteForCausalLM"],
+  model_type: "granite",
+  vocab_size: 49155,
+  hidden_size: 4096,
+  logits_scaling: 16.0,
+  tie_word_embeddings: true,
+};
+
+Deno.test("--config takes a model's config.json by its content, whatever its name", async () => {
+  for (const suffix of [".json", ".yaml", ""]) {
+    await withFile(JSON.stringify(CONFIG), async (path) => {
+      const { model, problem } = await planned("--config", path, "--tokens", "64");
+      assert.deepEqual(
+        [problem.tokens, problem.vocab, problem.hidden, problem.logitScale],
+        [64, 49155, 4096, 0.0625],
+      );
+      assert.deepEqual([model.name, model.source, model.tied], ["granite", path, true]);
+    }, suffix);
+  }
+});
+
+Deno.test("a config without the needed keys is an input error, unless flags have them", async () => {
+  const { vocab_size: _, hidden_size: _h, ...bare } = CONFIG;
+  await withFile(JSON.stringify(bare), async (path) => {
+    const { code, err } = await lce("plan", "--config", path);
+    assert.equal(code, EXIT.input);
+    assert(err.includes(path), err);
+    assert.match(err, /vocab is needed: one of padded_vocab_size, vocab_size/);
+    assert.match(err, /hidden is needed: one of hidden_size, n_embd, d_model, dim/);
+    const { problem } = await planned("--config", path, "--vocab", "100", "--hidden", "8");
+    assert.deepEqual([problem.vocab, problem.logitScale], [100, 0.0625]);
+  });
+  await withFile(JSON.stringify({ ...CONFIG, vocab_size: -3 }), async (path) => {
+    const { code, err } = await lce("plan", "--config", path);
+    assert.equal(code, EXIT.input);
+    assert(err.includes(`${path}: vocab_size -3: must be a positive whole number`), err);
+  });
+  await withFile(JSON.stringify({ ...CONFIG, vocab_size: 2 ** 40 }), async (path) => {
+    const { code, err } = await lce("plan", "--config", path);
+    assert.equal(code, EXIT.input);
+    assert(err.includes(`${path}: vocab 1099511627776: `), err);
+  });
+});
+
+Deno.test("two models at once are a usage error", async () => {
+  await withFile(JSON.stringify(CONFIG), async (path) => {
+    const { code, err } = await lce("plan", "--config", path, "--model", "gpt2");
+    assert.equal(code, EXIT.usage);
+    assert.match(err, /--model gpt2: .* describes a model already/);
+  });
+});
+
+Deno.test("lce model lists the catalogue and shows a row with its source", async () => {
+  const { code, out } = await lce("model");
+  assert.equal(code, EXIT.ok);
+  assert.equal(out.trim().split("\n").length, MODELS.length + 1);
+  assert.match(out, /^command-r +256000 +8192 +0.0625 +tied$/m);
+  assert.deepEqual(JSON.parse((await lce("model", "--json")).out), MODELS);
+  const { out: row } = await lce("model", "gemma-2-2b");
+  assert.match(row, /softcap +30\n[\s\S]*weight +1.10 GiB in bf16\nsource +google\/gemma_pytorch/);
+  const json = JSON.parse((await lce("model", "gemma-2-2b", "--json")).out);
+  assert.equal(json.hidden, 2304);
+});

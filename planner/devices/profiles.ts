@@ -1,0 +1,194 @@
+/**
+ * Devices by name, for planning without the device at hand.
+ *
+ * A row has what its source reports; where a source is silent about a limit, the
+ * row has what every WebGPU device promises, so that a plan for it fits the real
+ * device. Rates are there only where they were measured.
+ *
+ * @module
+ */
+import { type DeviceLimits, type DeviceProfile, SPECIFICATION_DEFAULTS } from "../device.ts";
+import { measuredRates } from "../measured.ts";
+import { COMPATIBILITY_MINIMUMS } from "./impossible.ts";
+
+/** A device that plans can name. */
+export interface NamedDevice {
+  /** In kebab-case: `h100-deno`. */
+  readonly name: string;
+  readonly profile: DeviceProfile;
+  /** Where the limits come from. */
+  readonly source: string;
+}
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+function row(
+  name: string,
+  adapter: string,
+  limits: Partial<DeviceLimits>,
+  source: string,
+): NamedDevice {
+  const rates = measuredRates(adapter);
+  return {
+    name,
+    profile: {
+      name: adapter,
+      limits: { ...SPECIFICATION_DEFAULTS.limits, ...limits },
+      ...(rates ? { rates } : {}),
+    },
+    source,
+  };
+}
+
+/**
+ * Chrome rounds each limit down to a bucket. These are the buckets of the storage
+ * binding, each with the smallest buffer bucket that holds it and the lowest of
+ * everything else: what a page can count on that knows only the binding.
+ */
+const CHROME_BINDINGS: readonly (readonly [string, binding: number, buffer: number])[] = [
+  ["128mib", 128 * MIB, 256 * MIB],
+  ["256mib", 256 * MIB, 256 * MIB],
+  ["512mib", 512 * MIB, GIB],
+  ["1gib", GIB, GIB],
+  ["2gib", 2 * GIB - 4, 2 * GIB],
+  ["4gib", 4 * GIB - 4, 4 * GIB - 4],
+];
+
+const DAWN_TIERS = "Dawn src/dawn/native/Limits.cpp";
+
+/** Limits of NVIDIA's Vulkan driver under Deno, as bench/h100.md's device reported them. */
+const NVIDIA_DENO: Partial<DeviceLimits> = {
+  maxBufferSize: 4292870144,
+  maxStorageBufferBindingSize: 2 * GIB - 4,
+  maxComputeWorkgroupStorageSize: 49152,
+  maxComputeInvocationsPerWorkgroup: 1024,
+  maxComputeWorkgroupSizeX: 1024,
+};
+
+/** Every device that can be named, the least capable first. */
+export const NAMED_DEVICES: readonly NamedDevice[] = [
+  row(
+    "compatibility",
+    "WebGPU compatibility mode",
+    COMPATIBILITY_MINIMUMS,
+    "WebGPU specification, limits of the compatibility feature level",
+  ),
+  {
+    name: "default",
+    profile: SPECIFICATION_DEFAULTS,
+    source: "WebGPU specification, default limits",
+  },
+  ...CHROME_BINDINGS.map(([size, maxStorageBufferBindingSize, maxBufferSize]) =>
+    row(
+      `chrome-${size}`,
+      `Chrome, ${size.replace(/(\d+)(.)ib/, (_, n, p) => `${n} ${p.toUpperCase()}iB`)} bindings`,
+      { maxStorageBufferBindingSize, maxBufferSize },
+      `${DAWN_TIERS}: bucket of the binding, the lowest buckets of the rest`,
+    )
+  ),
+  row(
+    "android-phone",
+    "Android phone (Adreno or Mali)",
+    { maxComputeWorkgroupStorageSize: 32768 },
+    "mlc-ai/web-llm issue 209 (Galaxy S23, Pixel 7: 128 MiB bindings); gpuweb issue 2832 (32 KiB but for Adreno 610 and 612)",
+  ),
+  row(
+    "intel-laptop-chrome",
+    "Intel laptop, Chrome on Windows (D3D12)",
+    {
+      maxBufferSize: 2 * GIB,
+      maxStorageBufferBindingSize: 2 * GIB - 4,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxComputeWorkgroupSizeX: 1024,
+    },
+    `Dawn src/dawn/native/d3d12/PhysicalDeviceD3D12.cpp, rounded to the buckets of ${DAWN_TIERS}`,
+  ),
+  row(
+    "apple-m-chrome",
+    "Apple M series, Chrome (Metal)",
+    {
+      maxBufferSize: 4 * GIB - 4,
+      maxStorageBufferBindingSize: 4 * GIB - 4,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxComputeWorkgroupSizeX: 1024,
+    },
+    `Dawn src/dawn/native/metal/PhysicalDeviceMTL.mm, rounded to the buckets of ${DAWN_TIERS}`,
+  ),
+  row(
+    "apple-m3-max-deno",
+    "Apple M3 Max, Deno (wgpu, Metal)",
+    {
+      maxBufferSize: 77309411328,
+      maxStorageBufferBindingSize: 4294967295,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxComputeWorkgroupSizeX: 1024,
+    },
+    "gfx-rs/wgpu issue 6221 (sizes); Dawn PhysicalDeviceMTL.mm (Apple's workgroup limits)",
+  ),
+  row(
+    "nvidia-chrome",
+    "NVIDIA card, Chrome (Vulkan)",
+    {
+      maxBufferSize: 2 * GIB,
+      maxStorageBufferBindingSize: 2 * GIB - 4,
+      maxComputeWorkgroupStorageSize: 49152,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxComputeWorkgroupSizeX: 1024,
+    },
+    `Dawn src/dawn/native/vulkan/PhysicalDeviceVk.cpp (binding); the driver's limits, rounded to the buckets of ${DAWN_TIERS}`,
+  ),
+  row(
+    "nvidia-deno",
+    "NVIDIA card, Deno (wgpu, Vulkan)",
+    NVIDIA_DENO,
+    "Deno 2.9.6 on driver 580.159, as an H100 reported them; speed differs by card",
+  ),
+  row(
+    "h100-deno",
+    "NVIDIA H100 80GB HBM3",
+    NVIDIA_DENO,
+    "Deno 2.9.6 on driver 580.159; rates of bench/h100.md",
+  ),
+  row(
+    "swiftshader-deno",
+    "SwiftShader Device (Subzero)",
+    {
+      maxBufferSize: GIB,
+      maxStorageBufferBindingSize: GIB,
+      maxStorageBuffersPerShaderStage: 10,
+      maxComputeWorkgroupStorageSize: 32768,
+    },
+    "Deno 2.9.6 on the SwiftShader of Debian's chromium, as it reports itself",
+  ),
+  row(
+    "lavapipe-deno",
+    "llvmpipe (LLVM 15.0.6, 256 bits)",
+    {
+      maxBufferSize: 2 * GIB - 1,
+      minStorageBufferOffsetAlignment: 32,
+      minUniformBufferOffsetAlignment: 32,
+      maxStorageBuffersPerShaderStage: 32,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 1024,
+      maxComputeWorkgroupSizeX: 1024,
+    },
+    "Deno 2.9.6 on Mesa 22.3.6, as it reports itself",
+  ),
+];
+
+/**
+ * A device by its name, or `undefined`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(findDevice("default")?.profile.limits.maxBufferSize, 2 ** 28);
+ * ```
+ */
+export function findDevice(name: string): NamedDevice | undefined {
+  return NAMED_DEVICES.find((device) => device.name === name);
+}
