@@ -12,7 +12,7 @@ import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
 import { parseBytes } from "../planner/units.ts";
 import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
-import { strategyFault, windowFault } from "./contradictions.ts";
+import { contradictionOf } from "./contradictions.ts";
 import { UsageError } from "./exit.ts";
 import { didYouMean, unknownName } from "./suggest.ts";
 
@@ -86,12 +86,13 @@ export function checkRequest(
     parsed.data;
   const problem = problemSchema.safeParse(rest);
   if (!problem.success) throw failure(problem.error);
-  const contradiction = strategyFault(problem.data, parsed.data.strategy) ??
-    windowFault(problem.data, parsed.data);
-  if (contradiction !== undefined) {
-    throw path !== undefined && given.strategy === undefined
-      ? new InputError(`${path}: strategy ${contradiction}`)
-      : new UsageError(`--strategy ${contradiction}`);
+  const contradiction = contradictionOf(problem.data, parsed.data);
+  if (contradiction) {
+    const { setting, text } = contradiction;
+    const flagged = ["strategy", "pass", "window", "gradients"].some((name) => name in given);
+    throw path === undefined || flagged
+      ? new UsageError(`${flagName(setting)} ${text}`)
+      : new InputError(`${path}: ${setting} ${text}`);
   }
   return { problem: problem.data, request: parsed.data };
 }

@@ -10,6 +10,7 @@ import { DTYPES } from "../../planner/dtype.ts";
 import { DoesNotFitError, makePlan } from "../../planner/plan.ts";
 import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { checkStrategy } from "../contradictions.ts";
 import { UsageError } from "../exit.ts";
 import { parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
@@ -44,7 +45,7 @@ export function benchCommand(output: Output): Command {
         "table" as const,
       ),
     )
-    .option("--json", "short for --format json")
+    .addOption(new Option("--json", "short for --format json").conflicts("format"))
     .option("--kernels", "show the time of each kernel")
     .addHelpText(
       "after",
@@ -56,6 +57,7 @@ Example:
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
       }
+      checkStrategy(strategy, pass);
       const shapes = shape ?? [...(quick ? SHAPES.quick : SHAPES.full)];
       const problems = shapes.flatMap((text) =>
         (pass ? [pass] : PASSES).map((each) =>
