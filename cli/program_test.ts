@@ -5,21 +5,10 @@ import { planFileJsonSchema } from "./request.ts";
 
 Deno.test("help is as it was", async (t) => {
   for (
-    const args of [
-      [],
-      ["plan"],
-      ["run"],
-      ["bench"],
-      ["emit"],
-      ["device"],
-      ["model"],
-      ["completions"],
-      ["fixture"],
-      [
-        "fixture",
-        "make",
-      ],
-    ]
+    const args of [[], ["plan"], ["run"], ["bench"], ["emit"], ["device"], ["model"], ["fixture"], [
+      "fixture",
+      "make",
+    ]]
   ) {
     const { code, out } = await lce(...args, "--help");
     assert.equal(code, EXIT.ok);
