@@ -5,14 +5,14 @@
  * @module
  */
 import type { Peer } from "./peer.ts";
-import { sizes } from "./sizes.ts";
+import { returnedGradients, sizes } from "./sizes.ts";
 
 /** `et_vk.fused_ce` after a linear operator of its own. */
 export const EXECUTORCH_WEBGPU: Peer = {
   method: "executorch-webgpu",
   title: "ExecuTorch WebGPU",
   source:
-    "https://github.com/pytorch/executorch, commit cff6f4dd32, backends/webgpu/runtime/ops/fused_ce/FusedCe.cpp and backends/vulkan/custom_ops_lib.py",
+    "https://github.com/pytorch/executorch, commit cff6f4dd32, backends/webgpu/runtime/ops/fused_ce/FusedCe.cpp and backends/vulkan/custom_ops_lib.py, fused_ce_backward",
   note:
     "binds all logits at once, so their bytes must also fit the device's maxStorageBufferBindingSize",
   limits: { options: ["bias"], dtypes: ["f32"], reductions: ["mean"], maxTokens: 65535 },
@@ -28,15 +28,13 @@ export const EXECUTORCH_WEBGPU: Peer = {
     ];
   },
   backward(problem) {
-    const { logits, hiddenGradient, weightGradient, biasGradient } = sizes(problem);
+    const { logits } = sizes(problem);
     return [{
       step: "gradients",
       live: {
         "logit gradient": logits(),
         "scaled logit gradient": logits(),
-        "hidden gradient": hiddenGradient(),
-        "weight gradient": weightGradient(),
-        "bias gradient": biasGradient(),
+        ...returnedGradients(problem),
       },
     }];
   },

@@ -163,9 +163,10 @@ const CUT_README: readonly Figure[] = [
 ];
 
 /**
- * Liger's benchmark counts all of the device's memory: the weights of both modules
- * that it makes, one weight gradient and the hidden states with their gradient
- * from the step before, and two cuBLAS workspaces of 8.125 MiB.
+ * Liger's benchmark counts all of the device's memory. What is counted besides the
+ * method was inferred from PyTorch's four rows: the weights of both modules and one
+ * gradient, the hidden states and their gradient, and two cuBLAS workspaces of
+ * 8.125 MiB. Liger's own rows check it.
  */
 const LIGER_BESIDE: Beside = { weights: 3, hiddens: 2, targets: 1, workspaceMebibytes: 16.25 };
 
@@ -201,8 +202,9 @@ const LIGER_CSV: readonly Figure[] = [
 ];
 
 /**
- * TRL's benchmark counts the weight and the hidden states, a gradient of each from
- * the step before, and two cuBLAS workspaces of 32 MiB, their size on an H100.
+ * TRL's benchmark, inferred likewise: the weight and the hidden states, a gradient
+ * of each from the step before, and two cuBLAS workspaces of 32 MiB, their size on
+ * an H100.
  */
 const TRL_BESIDE: Beside = { weights: 2, hiddens: 2, targets: 1, workspaceMebibytes: 64 };
 

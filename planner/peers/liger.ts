@@ -6,7 +6,7 @@
  */
 import type { Problem } from "../problem.ts";
 import type { Peer, Phase } from "./peer.ts";
-import { nextPowerOfTwo, sizes } from "./sizes.ts";
+import { nextPowerOfTwo, returnedGradients, sizes } from "./sizes.ts";
 
 const FILE = "src/liger_kernel/ops/fused_linear_cross_entropy.py";
 const SOURCE = `https://github.com/linkedin/Liger-Kernel, commit ead96b61, ${FILE}`;
@@ -17,14 +17,7 @@ export function ligerChunkRows({ tokens, hidden, vocab }: Problem): number {
 }
 
 /** What the forward pass leaves: gradients that the backward pass only scales, in place. */
-function results(problem: Problem) {
-  const { hidden, weightGradient, biasGradient } = sizes(problem);
-  return {
-    "hidden gradient": hidden(),
-    "weight gradient": weightGradient(),
-    "bias gradient": biasGradient(),
-  };
-}
+const results = (problem: Problem) => returnedGradients(problem, "always");
 
 /** The chunk loop with gradients, whose weight gradient is added up in elements of `each` bytes. */
 function gradientLoop(problem: Problem, each: number): Phase[] {

@@ -6,7 +6,7 @@
  */
 import type { Problem } from "../problem.ts";
 import type { Peer, Phase } from "./peer.ts";
-import { type Sizes, sizes } from "./sizes.ts";
+import { returnedGradients, type Sizes, sizes } from "./sizes.ts";
 
 /** How an eager program writes its loss. */
 interface EagerStyle {
@@ -49,7 +49,7 @@ function eagerForward(
 
 function eagerBackward(problem: Problem, { upcast }: EagerStyle): Phase[] {
   const size = sizes(problem);
-  const { logits, stored, hiddenGradient, weightGradient, biasGradient } = size;
+  const { logits, stored } = size;
   const tanh = tanhKept(problem, size);
   const copies = upcast && stored < 4;
   const wide = upcast ? logits(4) : logits();
@@ -79,9 +79,7 @@ function eagerBackward(problem: Problem, { upcast }: EagerStyle): Phase[] {
       step: "gradients",
       live: {
         "logit gradient": logits(),
-        "hidden gradient": hiddenGradient(),
-        "weight gradient": weightGradient(),
-        "bias gradient": biasGradient(),
+        ...returnedGradients(problem),
       },
     },
   ];
@@ -138,14 +136,12 @@ export const COMPILED: Peer = {
     return [{ step: "project and reduce", live }, { step: "return", live: recording ? live : {} }];
   },
   backward(problem) {
-    const { logits, hiddenGradient, weightGradient, biasGradient } = sizes(problem);
+    const { logits } = sizes(problem);
     return [{
       step: "gradients",
       live: {
         "logits, then their gradient": logits(),
-        "hidden gradient": hiddenGradient(),
-        "weight gradient": weightGradient(),
-        "bias gradient": biasGradient(),
+        ...returnedGradients(problem),
       },
     }];
   },

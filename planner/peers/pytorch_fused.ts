@@ -6,7 +6,7 @@
  */
 import type { Problem } from "../problem.ts";
 import type { Peer, Phase } from "./peer.ts";
-import { nextPowerOfTwo, type Size, type Sizes, sizes } from "./sizes.ts";
+import { nextPowerOfTwo, returnedGradients, type Size, type Sizes, sizes } from "./sizes.ts";
 
 const DOCUMENTATION =
   "https://docs.pytorch.org/docs/2.13/generated/torch.nn.LinearCrossEntropyOptions.html";
@@ -28,14 +28,6 @@ function chunked(
   formula: string,
   arrays: (problem: Problem, size: Sizes, rows: number) => Record<string, Size | undefined>,
 ): Peer {
-  const returned = (problem: Problem) => {
-    const { hiddenGradient, weightGradient, biasGradient } = sizes(problem);
-    return {
-      "hidden gradient": hiddenGradient(),
-      "weight gradient": weightGradient(),
-      "bias gradient": biasGradient(),
-    };
-  };
   return {
     method: `pytorch-linear-cross-entropy-${policy}`,
     title,
@@ -52,10 +44,10 @@ function chunked(
       if (!recording) return [{ step: "chunk", live: { "logits": size.logitRows(rows, 4) } }];
       return [
         { step: "chunk and its gradients", live: arrays(problem, size, rows) },
-        { step: "return", live: returned(problem) },
+        { step: "return", live: returnedGradients(problem) },
       ];
     },
-    backward: (problem) => [{ step: "scale in place", live: returned(problem) }],
+    backward: (problem) => [{ step: "scale in place", live: returnedGradients(problem) }],
   };
 }
 

@@ -71,6 +71,22 @@ export function sizes(problem: Problem): Sizes {
   };
 }
 
+/**
+ * Gradients in the storage type, by name, as methods return them. Some compute the
+ * hidden gradient whether or not it is wanted.
+ */
+export function returnedGradients(
+  problem: Problem,
+  hidden: "if wanted" | "always" = "if wanted",
+): Record<string, Size | undefined> {
+  const size = sizes(problem);
+  return {
+    "hidden gradient": hidden === "always" ? size.hidden() : size.hiddenGradient(),
+    "weight gradient": size.weightGradient(),
+    "bias gradient": size.biasGradient(),
+  };
+}
+
 /** Bytes of a size. */
 export function bytesOf({ each, count }: Size): number {
   return each * count;

@@ -7,22 +7,15 @@
 import { bytesPerElement } from "../dtype.ts";
 import type { Problem } from "../problem.ts";
 import type { Peer } from "./peer.ts";
-import { bytesOf, sizes } from "./sizes.ts";
+import { bytesOf, returnedGradients, sizes } from "./sizes.ts";
 
 /** Memory target in bytes: half of what is free, at most this; 8 GiB are taken to be free. */
 const TARGET = 4 * 2 ** 30;
 /** Bytes of a chunk that its planner expects for each logit. */
 const EXPECTED_PER_LOGIT = 16;
 
-/** What the forward pass leaves. The hidden gradient is computed whether or not it is wanted. */
-function results(problem: Problem) {
-  const { hidden, weightGradient, biasGradient } = sizes(problem);
-  return {
-    "hidden gradient": hidden(),
-    "weight gradient": weightGradient(),
-    "bias gradient": biasGradient(),
-  };
-}
+/** What the forward pass leaves. */
+const results = (problem: Problem) => returnedGradients(problem, "always");
 
 /**
  * Rows of a chunk. What no chunking can shrink, the hidden gradient and the head's
