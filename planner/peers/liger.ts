@@ -104,7 +104,7 @@ export const LIGER: Peer = liger((stored) => stored, {
   note: `${ALWAYS_GRADIENTS}; later commits add in place, without the two products`,
 });
 
-/** Adds the weight gradient up in f32. */
+/** Adds the weight gradient up in f32, in place; in f32 storage it is the same as {@linkcode LIGER}. */
 export const LIGER_F32: Peer = liger(() => 4, {
   method: "liger-f32",
   title: "Liger, f32 accumulator",

@@ -6,7 +6,8 @@
  */
 import type { Dtype } from "../dtype.ts";
 import { parseProblem, type Problem } from "../problem.ts";
-import { allowance, type Beside, expectedMebibytes, type Figure, FIGURES } from "./figures.ts";
+import { allowance, expectedMebibytes } from "./agreement.ts";
+import { type Beside, type Figure, FIGURES } from "./figures.ts";
 import { unsuited } from "./limits.ts";
 import { FORMER_PEERS, PEERS } from "./mod.ts";
 import { extraBytes, peakFormula, type Peer, type Span } from "./peer.ts";
