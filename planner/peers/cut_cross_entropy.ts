@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Peer } from "./peer.ts";
+import type { Peer, PeerAbout } from "./peer.ts";
 import { type Size, sizes } from "./sizes.ts";
 
 /** Tokens, ids and hidden columns that one lock guards. */
@@ -23,7 +23,7 @@ const locks = (count: number): Size => ({ each: 4, count, symbol: "L" });
 
 function cutCrossEntropy(
   { filter, wide }: Preset,
-  about: Pick<Peer, "method" | "title" | "source" | "note">,
+  about: PeerAbout,
 ): Peer {
   return {
     ...about,

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Problem } from "../problem.ts";
-import type { Peer, Phase } from "./peer.ts";
+import type { Peer, PeerAbout, Phase } from "./peer.ts";
 import { nextPowerOfTwo, returnedGradients, sizes } from "./sizes.ts";
 
 const FILE = "src/liger_kernel/ops/fused_linear_cross_entropy.py";
@@ -75,7 +75,7 @@ function lossLoop(problem: Problem): Phase[] {
 
 function liger(
   accumulator: (stored: number) => number,
-  about: Pick<Peer, "method" | "title" | "source" | "note">,
+  about: PeerAbout,
 ): Peer {
   const loop = (problem: Problem) => gradientLoop(problem, accumulator(sizes(problem).stored));
   const deferred = ({ reduction }: Problem) => reduction === "none";

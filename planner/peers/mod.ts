@@ -10,7 +10,7 @@ import { CUT, CUT_EXACT, CUT_KAHAN } from "./cut_cross_entropy.ts";
 import { EXECUTORCH_WEBGPU } from "./executorch.ts";
 import { LIGER, LIGER_0_4, LIGER_F32 } from "./liger.ts";
 import { unsuited } from "./limits.ts";
-import { extraBytes, type Peer } from "./peer.ts";
+import { extraBytes, type Peer, type PeerAbout } from "./peer.ts";
 import { COMPILED, NO_UPCAST, TWO_STAGE, TWO_STAGE_NAMED } from "./pytorch.ts";
 import { FUSED_ACCURATE, FUSED_COMPACT } from "./pytorch_fused.ts";
 import { MEGATRON, VERL_FUSED, VERL_SEPARATE, VERL_SPLIT } from "./split_kernels.ts";
@@ -41,7 +41,7 @@ export const PEERS: readonly Peer[] = [
 export const FORMER_PEERS: readonly Peer[] = [LIGER_0_4];
 
 /** What a method needs for a problem, or why it cannot do it. */
-export interface PeerMemory extends Pick<Peer, "method" | "title" | "source" | "note"> {
+export interface PeerMemory extends PeerAbout {
   /** Why the method cannot do the problem; then it has no numbers. */
   readonly unsuited: string | undefined;
   /** Bytes beyond inputs at the peak of a forward pass without gradients. */

@@ -23,8 +23,8 @@ export interface Phase {
   readonly live: Readonly<Record<string, Size | undefined>>;
 }
 
-/** A published method of the output layer. */
-export interface Peer {
+/** What a published method is called, and where its model comes from. */
+export interface PeerAbout {
   /** Name, in kebab-case. */
   readonly method: string;
   /** Name, for people. */
@@ -33,6 +33,10 @@ export interface Peer {
   readonly source: string;
   /** What to know when comparing. */
   readonly note?: string;
+}
+
+/** A published method of the output layer. */
+export interface Peer extends PeerAbout {
   /** Problems that it cannot do, or is not modelled for. */
   readonly limits: PeerLimits;
   /**

@@ -6,7 +6,7 @@ import { FIGURES } from "./figures.ts";
 import { ligerChunkRows } from "./liger.ts";
 import { unsuited } from "./limits.ts";
 import { FORMER_PEERS, PEERS, peersOf } from "./mod.ts";
-import { extraBytes, peakFormula, type Peer, SPANS } from "./peer.ts";
+import { extraBytes, peakFormula, type Peer, type Span, SPANS } from "./peer.ts";
 import { unslothChunkRows } from "./unsloth.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -90,6 +90,61 @@ Deno.test("Gemma 2's head needs 16000 and 24000 MiB in two stages, 1.0 and 1163 
   const [forward, train] = mebibytes("cut-cross-entropy");
   assert.equal(forward!.toFixed(1), "1.0");
   assert.equal(train!.toFixed(0), "1163");
+});
+
+// Worked out by hand from the lists of buffers in each source, before these models were written.
+const CHECKS: readonly [method: string, span: Span, mebibytes: readonly number[]][] = [
+  ["cut-cross-entropy", "train", [1163.3, 1067.3, 1825.0, 267.9]],
+  ["megatron", "forward", [5.3, 2.7, 1.4, 1.6]],
+  ["liger", "train", [4598.5, 4134.7, 7189.1, 1054.9]],
+  ["liger-f32", "train", [3473.5, 3132.7, 5421.6, 795.3]],
+  ["pytorch-linear-cross-entropy-compact", "train", [1349.6, 1257.9, 2019.9, 294.6]],
+];
+
+for (const [method, span, expected] of CHECKS) {
+  Deno.test(`${method}, ${span}, agrees with its buffers added up by hand for four models`, () => {
+    const shapes = [
+      [8192, 256000, 2304],
+      [8192, 128256, 4096],
+      [4096, 129280, 7168],
+      [4096, 151936, 896],
+    ] as const;
+    shapes.forEach(([tokens, vocab, hidden], index) => {
+      const problem = parseProblem({ tokens, hidden, vocab, dtype: "bf16" });
+      const off = extraBytes(peerOf({ method }), problem, span) / MEBIBYTE - expected[index]!;
+      assert(Math.abs(off) <= 0.06, `${tokens} x ${hidden} x ${vocab}: ${off} MiB off`);
+    });
+  });
+}
+
+Deno.test("Backward passes of Megatron and verl hold what their loops name", () => {
+  const [N, D, V] = [8192, 2304, 256000];
+  const last = V % 9504;
+  const kept = 20 * N;
+  const expected = {
+    // Gradient and two products in f32, a split of 3072 ids, two statistics per token.
+    "megatron": 3 * 4 * N * D + 2 * V * D + 2 * 3072 * N + 8 * N,
+    "verl-split": 2 * N * D + 2 * V * D + 2 * N * (9504 + last) + kept,
+    "verl-separate": 2 * N * D + 2 * V * D + 2 * N * V + kept,
+    "verl-fused": 4 * N * D + 4 * V * D + kept,
+  };
+  for (const [method, bytes] of Object.entries(expected)) {
+    assert.equal(extraBytes(peerOf({ method }), GEMMA, "train"), bytes, method);
+  }
+});
+
+Deno.test("ExecuTorch's WebGPU head holds two f32 arrays of logits in either pass", () => {
+  const problem = parseProblem({ tokens: 512, hidden: 256, vocab: 32000 });
+  const [N, D, V] = [512, 256, 32000];
+  const peer = peerOf({ method: "executorch-webgpu" });
+  assert.equal(extraBytes(peer, problem, "forward"), 8 * N * V + 4 * N);
+  assert.equal(extraBytes(peer, problem, "train"), 8 * N * V + 4 * N * D + 4 * V * D);
+});
+
+Deno.test("Unsloth takes Gemma 2's head in twenty chunks", () => {
+  // 16 bytes for each of 8192 x 256000 logits, over 4 GiB less 36 MiB and twice 1125 MiB: 17.7
+  // chunks, and so 20.
+  assert.equal(unslothChunkRows(GEMMA), Math.ceil(8192 / 20));
 });
 
 Deno.test("Liger's products of the weight gradient are the 750 MiB of its pull request 1324", () => {

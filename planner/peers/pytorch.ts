@@ -5,7 +5,7 @@
  * @module
  */
 import type { Problem } from "../problem.ts";
-import type { Peer, Phase } from "./peer.ts";
+import type { Peer, PeerAbout, Phase } from "./peer.ts";
 import { returnedGradients, type Sizes, sizes } from "./sizes.ts";
 
 /** How an eager program writes its loss. */
@@ -87,7 +87,7 @@ function eagerBackward(problem: Problem, { upcast }: EagerStyle): Phase[] {
 
 function eager(
   style: EagerStyle,
-  about: Pick<Peer, "method" | "title" | "source" | "note">,
+  about: PeerAbout,
 ): Peer {
   return {
     ...about,
