@@ -5,7 +5,7 @@
  * @module
  */
 import { productSeconds } from "../cost.ts";
-import type { DeviceProfile, DeviceRates } from "../device.ts";
+import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "../device.ts";
 import { ranges, roundUp } from "../matrix.ts";
 import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
@@ -34,6 +34,15 @@ export const LINEAR_WORKGROUP = 64;
 /** Bytes of the params of one dispatch, as the uniform buffer holds them. */
 export const PARAMS_BYTES = 48;
 
+/** Most parts that the depth of a hidden-gradient product is cut into. */
+const MAX_PARTS = 16;
+
+/** Most that their sums may take, relative to the logits of the same block and window. */
+const PARTS_SHARE = 0.5;
+
+/** Fewer parts that take less than this much longer are preferred: they need less memory. */
+const WORTH_PARTS = 1.02;
+
 /** What a dispatch works on. */
 interface Place {
   readonly block?: Block;
@@ -59,6 +68,7 @@ export class ScheduleDraft {
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
   #backwardStart: number | undefined;
+  #span: number | undefined;
 
   /** @throws {Infeasible} when the shape cannot be cut to the device's limits. */
   constructor(
@@ -181,13 +191,18 @@ export class ScheduleDraft {
     };
   }
 
-  /** The same in whichever tile leaves least of the device idle; logits keep to the shape's. */
-  #fittingProduct(rows: number, cols: number, depth: number) {
-    const products = this.#productTiles.map((tile) => this.#product(rows, cols, depth, tile));
-    const seconds = products.map(({ grid, work }) =>
-      productSeconds(work.tile, grid[0] * grid[1], work.workgroupFlops, this.#rates)
-    );
-    return products[seconds.indexOf(Math.min(...seconds))]!;
+  /**
+   * The same in whichever tile leaves least of the device idle when `parts` such
+   * products run at once; logits keep to the shape's.
+   */
+  #fittingProduct(rows: number, cols: number, depth: number, parts = 1) {
+    const products = this.#productTiles.map((tile) => {
+      const { grid, work } = this.#product(rows, cols, depth, tile);
+      const workgroups = parts * grid[0] * grid[1];
+      const seconds = productSeconds(tile, workgroups, work.workgroupFlops, this.#rates);
+      return { grid, work, seconds };
+    });
+    return products.reduce((best, other) => other.seconds < best.seconds ? other : best);
   }
 
   /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
@@ -351,22 +366,7 @@ export class ScheduleDraft {
         work,
       );
     }
-    if (wanted.has("hidden")) {
-      const { grid, work } = this.#fittingProduct(block.count, hidden, window.count);
-      this.#dispatch(
-        "hidden-gradient",
-        grid,
-        [
-          kept,
-          read("weight", this.workspace.weight(window)),
-          logits,
-          write("grad_hidden", this.workspace.gradHidden(block)),
-          ...flags,
-        ],
-        at,
-        work,
-      );
-    }
+    if (wanted.has("hidden")) this.#hiddenGradient(block, window, [logits, ...flags], at);
     if (wanted.has("bias")) {
       this.#dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [
         kept,
@@ -375,6 +375,78 @@ export class ScheduleDraft {
         ...flags,
       ], at);
     }
+  }
+
+  /**
+   * The gradient of a block's hidden states from one window. The result is small
+   * and the sum long: where its tiles leave the device idle, the window is cut into
+   * parts that are summed at the same time, and added up afterwards.
+   */
+  #hiddenGradient(block: Block, window: Range, operands: Binding[], at: Place): void {
+    const { hidden } = this.problem;
+    const span = this.#span ??= this.#fittingSpan();
+    const parts = Math.ceil(window.count / span);
+    const { grid, work } = this.#fittingProduct(block.count, hidden, Math.min(span, window.count));
+    const bindings = [
+      read("kept", this.workspace.kept()),
+      read("weight", this.workspace.weight(window)),
+      ...operands,
+    ];
+    const gradient = write("grad_hidden", this.workspace.gradHidden(block));
+    if (parts === 1) {
+      this.#dispatch("hidden-gradient", grid, [...bindings, gradient], at, work);
+      return;
+    }
+    const sums = this.workspace.hiddenParts(Math.ceil(this.windows[0]!.count / span));
+    const flops = projectionFlops({ tokens: block.count, vocab: window.count, hidden });
+    this.#dispatch(
+      "hidden-gradient",
+      [grid[0] * parts, grid[1]],
+      [...bindings, write("hidden_parts", sums)],
+      at,
+      { ...work, flops, span },
+    );
+    this.#dispatch(
+      "hidden-sum",
+      [Math.ceil(hidden / LINEAR_WORKGROUP), block.count],
+      [
+        read("kept", this.workspace.kept()),
+        read("hidden_parts", sums),
+        gradient,
+      ],
+      at,
+      { span },
+    );
+  }
+
+  /**
+   * The longest stretch of a window whose parts keep the device about as busy as
+   * it can be. All windows share it: it is a constant of the kernel. Where tiles
+   * are filtered it is made of whole ones.
+   */
+  #fittingSpan(): number {
+    const { hidden } = this.problem;
+    const [block, window] = [this.blocks[0]!.count, this.windows[0]!.count];
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.workspace.limits;
+    const room = Math.min(
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      PARTS_SHARE * 4 * block * window,
+    );
+    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (4 * block * hidden))));
+    const spans = Array.from(
+      { length: most },
+      (_, index) =>
+        Math.min(window, roundUp(Math.ceil(window / (index + 1)), this.shape.tile.cols)),
+    );
+    const seconds = spans.map((span) => {
+      const parts = Math.ceil(window / span);
+      const moved = parts === 1 ? 0 : 8 * parts * block * hidden;
+      return this.#fittingProduct(block, hidden, span, parts).seconds +
+        moved / (this.#rates ?? ASSUMED_RATES).bytesPerSecond;
+    });
+    const fastest = Math.min(...seconds);
+    return spans.find((_, index) => seconds[index]! <= WORTH_PARTS * fastest)!;
   }
 
   /** Marks the end of a complete forward pass: what follows needs the upstream gradient. */

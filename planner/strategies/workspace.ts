@@ -131,6 +131,13 @@ export class Workspace {
     return this.#rows(matrix, { start: row, count: block.count }, "scratch");
   }
 
+  /** Sums over parts of a window, `[parts, tokens of the block, hidden]`, on their way to the gradient. */
+  hiddenParts(parts: number): Slice {
+    const { problem, shape } = this;
+    const rows = parts * Math.min(shape.block, problem.tokens);
+    return this.whole("hidden_parts", 4 * rows * problem.hidden, "scratch");
+  }
+
   /** A number for each vocabulary id. */
   perVocab(name: "bias" | "class_weight" | "grad_bias", category: Category): Slice {
     return this.whole(name, 4 * this.problem.vocab, category);
