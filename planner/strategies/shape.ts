@@ -43,7 +43,7 @@ export function whole(ranges: readonly Range[]): Window[] {
 }
 
 /**
- * The ranges that a sketch needs: the first and last, and those next to a `cut`,
+ * The ranges that a sketch needs: the first two and the last, and those next to a `cut`,
  * where one buffer ends and another begins. Each stands for those like it that
  * follow and are left out. Buffers are first and last used in the same order as
  * in the whole, so memory is exact; costs are counted as often as they occur.
@@ -51,7 +51,8 @@ export function whole(ranges: readonly Range[]): Window[] {
 export function sketch(ranges: readonly Range[], cuts: ReadonlySet<number>): Window[] {
   const kept: Window[] = [];
   ranges.forEach((range, index) => {
-    const atEnd = index === 0 || index === ranges.length - 1;
+    // The first is like no other: what it adds to starts afresh.
+    const atEnd = index <= 1 || index === ranges.length - 1;
     const last = kept.at(-1);
     if (atEnd || cuts.has(range.start) || cuts.has(range.start + range.count)) {
       kept.push({ ...range, stands: 1 });
