@@ -11,6 +11,7 @@ import { fixtureCommand } from "./commands/fixture.ts";
 import { modelCommand } from "./commands/model.ts";
 import { planCommand } from "./commands/plan.ts";
 import { runCommand } from "./commands/run.ts";
+import { tuneCommand } from "./commands/tune.ts";
 import { EXIT, explain } from "./exit.ts";
 import type { Output } from "./output.ts";
 
@@ -28,6 +29,7 @@ export async function main(args: readonly string[], output: Output): Promise<num
     .addCommand(planCommand(output) as never)
     .addCommand(runCommand(output, (failed) => code = failed) as never)
     .addCommand(benchCommand(output) as never)
+    .addCommand(tuneCommand(output) as never)
     .addCommand(emitCommand(output) as never)
     .addCommand(deviceCommand(output) as never)
     .addCommand(modelCommand(output) as never)
