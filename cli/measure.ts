@@ -8,7 +8,7 @@ import type { AcquiredDevice } from "../kernels/device.ts";
 import { withErrorScopes } from "../kernels/execute.ts";
 import { compileKernels } from "../kernels/pipelines.ts";
 import { Stage } from "../kernels/stage.ts";
-import { idleTime, type StepTimes, timeSteps } from "../kernels/timing.ts";
+import { idleTime, type StepTimes, timeKernels, timeSteps } from "../kernels/timing.ts";
 import type { Plan } from "../planner/plan.ts";
 import type { Problem } from "../planner/problem.ts";
 import { type InputKind, writeInputs } from "./inputs.ts";
@@ -26,7 +26,7 @@ export interface Measurement {
   /** Milliseconds spent compiling, before the first repeat. */
   readonly compileMs: number;
   readonly clock: StepTimes["clock"];
-  /** Milliseconds of each kernel in the median repeat. */
+  /** Milliseconds of each kernel in a pass in which each dispatch waits for the one before. */
   readonly byKernel: ReadonlyMap<string, number>;
 }
 
@@ -86,7 +86,7 @@ export async function measure(
         tflops: conventionalFlops(problem) / median.milliseconds / 1e9,
         compileMs,
         clock: median.clock,
-        byKernel: median.byKernel,
+        byKernel: await timeKernels(stage, schedule.steps),
       };
     });
   } finally {

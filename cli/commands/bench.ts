@@ -7,11 +7,12 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { GpuError } from "../../kernels/pipelines.ts";
 import { DTYPES } from "../../planner/dtype.ts";
-import { DoesNotFitError, makePlan } from "../../planner/plan.ts";
+import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
 import { checkStrategy } from "../contradictions.ts";
 import { UsageError } from "../exit.ts";
+import { checkChoices } from "../request.ts";
 import { gradientFilterFlag, parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
 import { measure, type MeasureOptions } from "../measure.ts";
@@ -41,6 +42,8 @@ export function benchCommand(output: Output): Command {
     .addOption(new Option("--pass <pass>", "one pass only").choices(PASSES))
     .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
     .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
+    .option("--window <ids>", "vocabulary ids handled in one step", parseNumber)
+    .option("--block <tokens>", "tokens handled in one step", parseNumber)
     .addOption(gradientFilterFlag())
     .addOption(
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
@@ -63,6 +66,7 @@ Example:
     .action(async (options) => {
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
       const { inputs, gradientFilter = 0 } = options;
+      const fixed = checkChoices({ window: options.window, block: options.block });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
       }
@@ -81,13 +85,13 @@ Example:
             if (strategy && name !== strategy) continue;
             const { tokens, hidden, vocab } = problem;
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const options = {
+            const how = {
               repeats: quick ? Math.min(repeats, 5) : repeats,
               budgetMs: 10_000,
               warmUpMs: quick ? 0 : 300,
               inputs,
             };
-            const row = await measureOne(problem, name, acquired, options);
+            const row = await measureOne(problem, { ...fixed, strategy: name }, acquired, how);
             if (row) rows.push(row);
           }
         }
@@ -101,18 +105,19 @@ Example:
 /** A row for one strategy; one that says why where it cannot run; none where it does not apply. */
 async function measureOne(
   problem: Problem,
-  strategy: StrategyName,
+  choices: PlanOptions & { strategy: StrategyName },
   acquired: Awaited<ReturnType<typeof openDevice>>,
-  options: MeasureOptions,
+  how: MeasureOptions,
 ): Promise<BenchRow | undefined> {
+  const { strategy } = choices;
   const applies = problem.pass === "forward"
     ? ["two-stage", "fused"].includes(strategy)
     : strategy !== "fused";
   if (!applies) return undefined;
   const { profile } = acquired;
   try {
-    const plan = makePlan(problem, profile, { strategy, hostIo: false });
-    return benchRow(problem, strategy, profile.name, await measure(plan, acquired, options));
+    const plan = makePlan(problem, profile, { ...choices, hostIo: false });
+    return benchRow(problem, strategy, profile.name, await measure(plan, acquired, how));
   } catch (error) {
     if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
     return benchRow(problem, strategy, profile.name, error.message);
