@@ -15,7 +15,8 @@ import { parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
 import { measure } from "../measure.ts";
 import type { Output } from "../output.ts";
-import { BENCH_FORMATS, type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+import { type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+import { FORMATS } from "../render/formats.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
 const SHAPES = {
@@ -40,7 +41,7 @@ export function benchCommand(output: Output): Command {
     .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
-      new Option("--format <name>", "of the output").choices(BENCH_FORMATS).default(
+      new Option("--format <name>", "of the output").choices(FORMATS).default(
         "table" as const,
       ),
     )
