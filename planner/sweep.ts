@@ -120,14 +120,11 @@ export function* sweep(
   axes: readonly Axis[],
 ): Generator<SweepPoint> {
   for (const values of grid(axes)) {
-    const { window, block, budget, ...dimensions } = values;
-    const choices = definedOnly({ window, block, budget });
-    yield planPoint(values, { ...problem, ...dimensions }, device, { ...options, ...choices });
+    const { tokens, hidden, vocab } = { ...problem, ...values };
+    const { tokens: _t, hidden: _h, vocab: _v, ...choices } = values;
+    const candidate = { ...problem, tokens, hidden, vocab };
+    yield planPoint(values, candidate, device, { ...options, ...choices });
   }
-}
-
-function definedOnly(choices: Values): Values {
-  return Object.fromEntries(Object.entries(choices).filter(([, value]) => value !== undefined));
 }
 
 function planPoint(
