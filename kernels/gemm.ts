@@ -16,6 +16,12 @@ import { indent, times } from "./wgsl.ts";
 
 export type { Operand };
 
+/** The range of the depth that a workgroup sums: expressions that are uniform. */
+export interface Depth {
+  readonly from: string;
+  readonly to: string;
+}
+
 /** Stretches of the depth that may be left out. */
 export interface Skip {
   /** Length of a stretch, a multiple of the tile's depth. */
@@ -39,10 +45,11 @@ export interface Product {
   /** Names `tx` and `ty`, the invocation's place in the tile. Goes to the top of `main`. */
   readonly place: string;
   /**
-   * Sums the tile into the accumulators, which it declares. Stretches of the
-   * depth that are `idle` are left out; the expression must be uniform.
+   * Sums the tile over a range of the depth into the accumulators, which it
+   * declares. Stretches of it that are `idle` are left out; the expression must be
+   * uniform.
    */
-  readonly sum: (depth: string, skip?: Skip) => string;
+  readonly sum: (depth: Depth, skip?: Skip) => string;
   /** Row and column of the tile that accumulator `(i, j)` belongs to. */
   readonly row: (i: number) => string;
   readonly column: (j: number) => string;
@@ -68,8 +75,8 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
     }
     return `{\n${indent(lines)}\n}`;
   };
-  const chunks = (total: string, skip: Skip | undefined) => [
-    `for (var k = 0u; k < ${total}; k += ${depth}u) {`,
+  const chunks = ({ from, to }: Depth, skip: Skip | undefined) => [
+    `for (var k = ${from}; k < ${to}; k += ${depth}u) {`,
     indent([
       ...(skip
         ? [
@@ -91,13 +98,13 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
     memory: `${left.memory}\n${right.memory}`,
     scratches: [left, right],
     place: `let tx = lane % ${lanesX}u;\nlet ty = lane / ${lanesX}u;`,
-    sum: (total, skip) =>
+    sum: (range, skip) =>
       [
         ...left.prepare,
         ...right.prepare,
         ...times(microRows, (i) =>
           times(microCols, (j) => `var ${accumulator(i, j)} = 0f;`).join(" ")),
-        ...chunks(total, skip),
+        ...chunks(range, skip),
       ].join("\n"),
     row: left.place,
     column: right.place,

@@ -17,7 +17,7 @@ interface GradientProduct {
   readonly title: string;
   /** The stored matrix that the logit gradients are multiplied with. */
   readonly stored: "hidden" | "weight";
-  readonly output: "grad_weight" | "grad_hidden";
+  readonly output: "grad_weight" | "grad_hidden" | "hidden_parts";
   /** Functions that the operands' loads call. */
   readonly helpers: readonly string[];
   readonly left: Operand;
@@ -25,6 +25,8 @@ interface GradientProduct {
   /** Rows of the result and depth of the product, as run-time values. */
   readonly rows: string;
   readonly depth: string;
+  /** Length of the parts that the depth is cut into; workgroups of a part lie side by side in x. */
+  readonly span?: number;
   /** Row of the output for a row of the result. */
   readonly outputRow: (row: string) => string;
   /** Tiles of logit gradients along the depth: how long, and the flag of the one at a depth. */
@@ -38,6 +40,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
   const tile = dispatch.tile!;
   const gemm = product(tile, of.left, of.right);
   const { hidden } = problem;
+  const columnTiles = Math.ceil(hidden / tile.cols);
   const stores = times(tile.microRows, (i) =>
     [
       `if (first_row + ${gemm.row(i)} < rows) {`,
@@ -87,13 +90,20 @@ ${
         `let rows = ${of.rows};`,
         `let adds = ${of.adds};`,
         `let first_row = group.y * ${tile.rows}u;`,
-        `let first_column = group.x * ${tile.cols}u;`,
+        ...(of.span === undefined ? [`let first_column = group.x * ${tile.cols}u;`] : [
+          `let part = group.x / ${columnTiles}u;`,
+          `let first_column = (group.x % ${columnTiles}u) * ${tile.cols}u;`,
+          `let from_depth = part * ${of.span}u;`,
+          `let to_depth = min(from_depth + ${of.span}u, ${of.depth});`,
+        ]),
         `if (first_row >= rows) {`,
         `  return;`,
         `}`,
         gemm.place,
         gemm.sum(
-          of.depth,
+          of.span === undefined
+            ? { from: "0u", to: of.depth }
+            : { from: "from_depth", to: "to_depth" },
           binds(dispatch, "tile_flags")
             ? {
               every: of.stretch.every,
@@ -142,13 +152,13 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
   });
 }
 
-/** `dH += dz W` for a token block, from one window. */
+/** `dH += dz W` for a token block, from one window, or from each part of it by itself. */
 export function hiddenGradient(context: KernelContext): string {
-  const { tile } = context.schedule;
+  const { dispatch, schedule: { tile, block } } = context;
+  const { span } = dispatch;
   return gradientProduct(context, {
     title: "hidden-gradient: gradient of a token block's hidden states from one window.",
     stored: "weight",
-    output: "grad_hidden",
     helpers: [],
     left: {
       layout: "inner",
@@ -162,13 +172,50 @@ export function hiddenGradient(context: KernelContext): string {
     },
     rows: "kept_count",
     depth: "params.vocab",
-    outputRow: (row) => keptRow(context, row),
     stretch: {
       every: tile.cols,
       flag: (depth) => tileFlag(context, `first_row / ${tile.rows}u`, `${depth} / ${tile.cols}u`),
     },
-    adds: "true",
+    ...(span === undefined
+      ? {
+        output: "grad_hidden",
+        outputRow: (row: string) => keptRow(context, row),
+        adds: "true",
+      }
+      : {
+        output: "hidden_parts",
+        outputRow: (row: string) => `part * ${block.tokens}u + ${row}`,
+        adds: "false",
+        span,
+      }),
   });
+}
+
+/** `dH += sum over the parts of a window`, an element for each invocation. */
+export function hiddenSum(context: KernelContext): string {
+  const { dispatch, schedule: { problem: { hidden }, block } } = context;
+  return `// hidden-sum: the sums over parts of a window, added to the gradient of the hidden states.
+
+${declarations(dispatch, { kept: "u32", hidden_parts: "f32", grad_hidden: "f32" })}
+
+@compute @workgroup_size(${LINEAR_WORKGROUP})
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let position = group.y;
+  let column = group.x * ${LINEAR_WORKGROUP}u + lane;
+  if (column >= ${hidden}u || position >= ${KEPT_COUNT}) {
+    return;
+  }
+  let parts = (params.vocab + ${dispatch.span! - 1}u) / ${dispatch.span}u;
+  var sum = 0f;
+  for (var part = 0u; part < parts; part++) {
+    sum += hidden_parts[(part * ${block.tokens}u + position) * ${hidden}u + column];
+  }
+  grad_hidden[${keptRow(context, "position")} * ${hidden}u + column] += sum;
+}
+`;
 }
 
 /** `db = sum of dz over tokens` for a window. */

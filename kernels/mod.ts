@@ -5,7 +5,7 @@
  */
 import type { Dispatch, KernelName, Schedule } from "../planner/schedule.ts";
 import { formatTile } from "../planner/tile.ts";
-import { biasGradient, hiddenGradient, weightGradient } from "./gradients.ts";
+import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
 import { forward, logitGradient, project } from "./project.ts";
 import { rowStatistics, storedLogitGradient } from "./rows.ts";
 import { coefficientsKernel, merge, reduce, selectTokens } from "./tokens.ts";
@@ -23,6 +23,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "stored-logit-gradient": storedLogitGradient,
   "weight-gradient": weightGradient,
   "hidden-gradient": hiddenGradient,
+  "hidden-sum": hiddenSum,
   "bias-gradient": biasGradient,
 };
 
@@ -32,7 +33,7 @@ export function wgslOf(schedule: Schedule, dispatch: Dispatch): string {
 }
 
 /** Tells the kernels of one schedule apart: dispatches with the same key run the same text. */
-export function kernelKey({ kernel, tile, bindings }: Dispatch): string {
+export function kernelKey({ kernel, tile, span, bindings }: Dispatch): string {
   const slots = bindings.map(({ slot }) => slot).join(",");
-  return `${kernel} ${tile ? formatTile(tile) : ""} ${slots}`;
+  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${slots}`;
 }

@@ -107,7 +107,7 @@ export function forward(context: KernelContext): string {
     [
       gemm.place,
       `let first_column = group.y * ${tile.cols}u;`,
-      gemm.sum(`${problem.hidden}u`),
+      gemm.sum({ from: "0u", to: `${problem.hidden}u` }),
       ...columnsOfTile(context, gemm),
       ...rows.map((_, i) => takeRow(context, gemm, online, i)),
       `// Fold the ${lanesX} invocations that share rows; then each row has one of its own.`,
@@ -235,7 +235,7 @@ function tileKernel(
     [
       `let first_column = group.y * ${tile.cols}u;`,
       gemm.place,
-      gemm.sum(`${context.schedule.problem.hidden}u`),
+      gemm.sum({ from: "0u", to: `${context.schedule.problem.hidden}u` }),
       ...epilogue(gemm),
     ],
   );

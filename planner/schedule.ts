@@ -55,6 +55,7 @@ export type KernelName =
   | "stored-logit-gradient"
   | "weight-gradient"
   | "hidden-gradient"
+  | "hidden-sum"
   | "bias-gradient";
 
 /** A slice bound to a kernel's slot. */
@@ -95,6 +96,10 @@ export interface Dispatch {
   readonly kernel: KernelName;
   /** Tile of a matrix kernel; absent for the others. */
   readonly tile?: Tile;
+  /** How many dispatches that cost the same this one stands for, in the sketch of a schedule. */
+  readonly times?: number;
+  /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
+  readonly span?: number;
   /** Workgroups in x and in y. */
   readonly grid: readonly [number, number];
   /** In the order of `@binding`, from 1 on: 0 holds the params. */

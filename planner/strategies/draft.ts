@@ -5,7 +5,7 @@
  * @module
  */
 import { productSeconds } from "../cost.ts";
-import type { DeviceProfile, DeviceRates } from "../device.ts";
+import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "../device.ts";
 import { ranges, roundUp } from "../matrix.ts";
 import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
@@ -15,14 +15,13 @@ import {
   type KernelName,
   type Params,
   PARAMS_BUFFER,
-  type Range,
   type Schedule,
   type Slice,
   type Step,
 } from "../schedule.ts";
 import type { Tile } from "../tile.ts";
 import { hasReducedLoss, upstreamRows } from "./layout.ts";
-import { type Block, Infeasible, type Shape } from "./shape.ts";
+import { type Block, Infeasible, type Shape, sketch, whole, type Window } from "./shape.ts";
 import { type LogitMatrix, Workspace } from "./workspace.ts";
 
 /** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
@@ -34,10 +33,25 @@ export const LINEAR_WORKGROUP = 64;
 /** Bytes of the params of one dispatch, as the uniform buffer holds them. */
 export const PARAMS_BYTES = 48;
 
+/** Most parts that the depth of a hidden-gradient product is cut into. */
+const MAX_PARTS = 16;
+
+/** Most that their sums may take, relative to the logits of the same block and window. */
+const PARTS_SHARE = 0.5;
+
+/** Fewer parts that take less than this much longer are preferred: they need less memory. */
+const WORTH_PARTS = 1.02;
+
+/**
+ * `whole`: every step, to be run. `sketch`: of blocks and windows that are alike,
+ * one for all: the same memory and cost, for the search to compare.
+ */
+export type Detail = "whole" | "sketch";
+
 /** What a dispatch works on. */
 interface Place {
   readonly block?: Block;
-  readonly window?: Range;
+  readonly window?: Window;
   readonly column?: number;
   readonly first?: boolean;
 }
@@ -50,15 +64,18 @@ interface TiledProduct {
 
 /** A schedule in the making: steps so far, and one method per kernel. */
 export class ScheduleDraft {
-  readonly blocks: readonly Block[];
-  readonly windows: readonly Range[];
   readonly workspace: Workspace;
   readonly #rates: DeviceRates | undefined;
   readonly #productTiles: readonly Tile[];
+  readonly #detail: Detail;
+  #blocks: readonly Block[] | undefined;
+  #windows: readonly Window[] | undefined;
   readonly #params: Params[] = [];
+  #paramsCount = 0;
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
   #backwardStart: number | undefined;
+  #span: number | undefined;
 
   /** @throws {Infeasible} when the shape cannot be cut to the device's limits. */
   constructor(
@@ -66,9 +83,9 @@ export class ScheduleDraft {
     device: DeviceProfile,
     readonly shape: Shape,
     tiles: readonly Tile[],
+    detail: Detail = "whole",
   ) {
-    const { tokens, vocab } = problem;
-    const pairs = Math.ceil(tokens / shape.block) * Math.ceil(vocab / shape.window);
+    const pairs = this.#blockCount * this.#windowCount;
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
@@ -76,8 +93,32 @@ export class ScheduleDraft {
     this.#rates = device.rates;
     // Where tiles are filtered, the products' own tiles must lie within them.
     this.#productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
-    this.blocks = ranges(tokens, shape.block).map((range, index) => ({ ...range, index }));
-    this.windows = ranges(vocab, shape.window);
+    this.#detail = detail;
+  }
+
+  #cut(total: number, size: number, of: "tokens" | "vocab"): Window[] {
+    const all = ranges(total, size);
+    return this.#detail === "whole" ? whole(all) : sketch(all, this.workspace.cuts(of));
+  }
+
+  /** The token blocks, in order. */
+  get blocks(): readonly Block[] {
+    const { block } = this.shape;
+    return this.#blocks ??= this.#cut(this.problem.tokens, block, "tokens")
+      .map((range) => ({ ...range, index: Math.floor(range.start / block) }));
+  }
+
+  /** The windows of the vocabulary, in order. */
+  get windows(): readonly Window[] {
+    return this.#windows ??= this.#cut(this.problem.vocab, this.shape.window, "vocab");
+  }
+
+  get #blockCount(): number {
+    return Math.ceil(this.problem.tokens / this.shape.block);
+  }
+
+  get #windowCount(): number {
+    return Math.ceil(this.problem.vocab / this.shape.window);
   }
 
   /** Somewhere to store logits of `rows` tokens and `cols` ids, or their gradient. */
@@ -118,7 +159,8 @@ export class ScheduleDraft {
         throw new Infeasible(`${kernel} binds ${slot} at the unaligned offset ${slice.offset}`);
       }
     }
-    const params = this.#paramsSlot({
+    const times = (at.block?.stands ?? 1) * (at.window?.stands ?? 1);
+    const params = this.#paramsSlot(times, {
       tokenStart: at.block?.start ?? 0,
       tokens: at.block?.count ?? this.problem.tokens,
       block: at.block?.index ?? 0,
@@ -134,16 +176,19 @@ export class ScheduleDraft {
       grid,
       bindings,
       params,
+      ...(times === 1 ? {} : { times }),
       flops: 0,
       workgroupFlops: 0,
       ...work,
     });
   }
 
-  #paramsSlot(params: Params): number {
-    const key = Object.values(params).join();
+  #paramsSlot(times: number, params: Params): number {
+    const { block, vocabStart, vocab, column, first } = params;
+    const key = `${block} ${params.tokens} ${vocabStart} ${vocab} ${column} ${first}`;
     const known = this.#paramsIndex.get(key);
     if (known !== undefined) return known;
+    this.#paramsCount += times;
     this.#paramsIndex.set(key, this.#params.length);
     return this.#params.push(params) - 1;
   }
@@ -160,7 +205,7 @@ export class ScheduleDraft {
     const { tile } = this.shape;
     const last = this.windows.at(-1)!;
     const vocabTiles = this.#vocabTile(last.start) + Math.ceil(last.count / tile.cols);
-    const tokenTiles = this.blocks.length * Math.ceil(this.blocks[0]!.count / tile.rows);
+    const tokenTiles = this.#blockCount * Math.ceil(this.blocks[0]!.count / tile.rows);
     return [
       access(
         "tile_flags",
@@ -181,13 +226,18 @@ export class ScheduleDraft {
     };
   }
 
-  /** The same in whichever tile leaves least of the device idle; logits keep to the shape's. */
-  #fittingProduct(rows: number, cols: number, depth: number) {
-    const products = this.#productTiles.map((tile) => this.#product(rows, cols, depth, tile));
-    const seconds = products.map(({ grid, work }) =>
-      productSeconds(work.tile, grid[0] * grid[1], work.workgroupFlops, this.#rates)
-    );
-    return products[seconds.indexOf(Math.min(...seconds))]!;
+  /**
+   * The same in whichever tile leaves least of the device idle when `parts` such
+   * products run at once; logits keep to the shape's.
+   */
+  #fittingProduct(rows: number, cols: number, depth: number, parts = 1) {
+    const products = this.#productTiles.map((tile) => {
+      const { grid, work } = this.#product(rows, cols, depth, tile);
+      const workgroups = parts * grid[0] * grid[1];
+      const seconds = productSeconds(tile, workgroups, work.workgroupFlops, this.#rates);
+      return { grid, work, seconds };
+    });
+    return products.reduce((best, other) => other.seconds < best.seconds ? other : best);
   }
 
   /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
@@ -201,7 +251,7 @@ export class ScheduleDraft {
   }
 
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
-  forward(block: Block, window: Range): void {
+  forward(block: Block, window: Window): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "forward",
@@ -221,7 +271,7 @@ export class ScheduleDraft {
   }
 
   /** Projects a block onto a window and stores the logits. */
-  project(block: Block, window: Range, logits: LogitMatrix): void {
+  project(block: Block, window: Window, logits: LogitMatrix): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "project",
@@ -288,7 +338,7 @@ export class ScheduleDraft {
   }
 
   /** Recomputes a window's logits and stores the gradient with respect to them. */
-  logitGradient(block: Block, window: Range, gradient: LogitMatrix): void {
+  logitGradient(block: Block, window: Window, gradient: LogitMatrix): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "logit-gradient",
@@ -309,7 +359,7 @@ export class ScheduleDraft {
   }
 
   /** Turns a window of stored logits into the gradient with respect to them, in place. */
-  storedLogitGradient(block: Block, window: Range, logits: LogitMatrix): void {
+  storedLogitGradient(block: Block, window: Window, logits: LogitMatrix): void {
     const { tile } = this.shape;
     const grid = [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)] as const;
     this.#dispatch(
@@ -328,7 +378,7 @@ export class ScheduleDraft {
   }
 
   /** The gradients that follow from a window of logit gradients, those that were asked for. */
-  gradients(block: Block, window: Range, gradient: LogitMatrix): void {
+  gradients(block: Block, window: Window, gradient: LogitMatrix): void {
     const { hidden } = this.problem;
     const wanted = wantedGradients(this.problem);
     const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
@@ -351,22 +401,7 @@ export class ScheduleDraft {
         work,
       );
     }
-    if (wanted.has("hidden")) {
-      const { grid, work } = this.#fittingProduct(block.count, hidden, window.count);
-      this.#dispatch(
-        "hidden-gradient",
-        grid,
-        [
-          kept,
-          read("weight", this.workspace.weight(window)),
-          logits,
-          write("grad_hidden", this.workspace.gradHidden(block)),
-          ...flags,
-        ],
-        at,
-        work,
-      );
-    }
+    if (wanted.has("hidden")) this.#hiddenGradient(block, window, [logits, ...flags], at);
     if (wanted.has("bias")) {
       this.#dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [
         kept,
@@ -375,6 +410,78 @@ export class ScheduleDraft {
         ...flags,
       ], at);
     }
+  }
+
+  /**
+   * The gradient of a block's hidden states from one window. The result is small
+   * and the sum long: where its tiles leave the device idle, the window is cut into
+   * parts that are summed at the same time, and added up afterwards.
+   */
+  #hiddenGradient(block: Block, window: Window, operands: Binding[], at: Place): void {
+    const { hidden } = this.problem;
+    const span = this.#span ??= this.#fittingSpan();
+    const parts = Math.ceil(window.count / span);
+    const { grid, work } = this.#fittingProduct(block.count, hidden, Math.min(span, window.count));
+    const bindings = [
+      read("kept", this.workspace.kept()),
+      read("weight", this.workspace.weight(window)),
+      ...operands,
+    ];
+    const gradient = write("grad_hidden", this.workspace.gradHidden(block));
+    if (parts === 1) {
+      this.#dispatch("hidden-gradient", grid, [...bindings, gradient], at, work);
+      return;
+    }
+    const sums = this.workspace.hiddenParts(Math.ceil(this.windows[0]!.count / span));
+    const flops = projectionFlops({ tokens: block.count, vocab: window.count, hidden });
+    this.#dispatch(
+      "hidden-gradient",
+      [grid[0] * parts, grid[1]],
+      [...bindings, write("hidden_parts", sums)],
+      at,
+      { ...work, flops, span },
+    );
+    this.#dispatch(
+      "hidden-sum",
+      [Math.ceil(hidden / LINEAR_WORKGROUP), block.count],
+      [
+        read("kept", this.workspace.kept()),
+        read("hidden_parts", sums),
+        gradient,
+      ],
+      at,
+      { span },
+    );
+  }
+
+  /**
+   * The longest stretch of a window whose parts keep the device about as busy as
+   * it can be. All windows share it: it is a constant of the kernel. Where tiles
+   * are filtered it is made of whole ones.
+   */
+  #fittingSpan(): number {
+    const { hidden } = this.problem;
+    const [block, window] = [this.blocks[0]!.count, this.windows[0]!.count];
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.workspace.limits;
+    const room = Math.min(
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      PARTS_SHARE * 4 * block * window,
+    );
+    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (4 * block * hidden))));
+    const spans = Array.from(
+      { length: most },
+      (_, index) =>
+        Math.min(window, roundUp(Math.ceil(window / (index + 1)), this.shape.tile.cols)),
+    );
+    const seconds = spans.map((span) => {
+      const parts = Math.ceil(window / span);
+      const moved = parts === 1 ? 0 : 8 * parts * block * hidden;
+      return this.#fittingProduct(block, hidden, span, parts).seconds +
+        moved / (this.#rates ?? ASSUMED_RATES).bytesPerSecond;
+    });
+    const fastest = Math.min(...seconds);
+    return spans.find((_, index) => seconds[index]! <= WORTH_PARTS * fastest)!;
   }
 
   /** Marks the end of a complete forward pass: what follows needs the upstream gradient. */
@@ -397,13 +504,13 @@ export class ScheduleDraft {
       PARAMS_BYTES,
       this.workspace.limits.minUniformBufferOffsetAlignment,
     );
-    this.workspace.whole(PARAMS_BUFFER, this.#params.length * paramsStride, "state");
+    this.workspace.whole(PARAMS_BUFFER, this.#paramsCount * paramsStride, "state");
     return {
       strategy,
       problem: this.problem,
       tile,
-      window: { vocab: this.windows[0]!.count, count: this.windows.length },
-      block: { tokens: this.blocks[0]!.count, count: this.blocks.length },
+      window: { vocab: this.windows[0]!.count, count: this.#windowCount },
+      block: { tokens: this.blocks[0]!.count, count: this.#blockCount },
       splits,
       logitStride: this.workspace.logitStride,
       buffers: this.workspace.buffers,

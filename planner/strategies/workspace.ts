@@ -35,6 +35,7 @@ export class Workspace {
   readonly #weight: Matrix;
   readonly #gradHidden: Matrix;
   readonly #gradWeight: Matrix;
+  #logits: Matrix | undefined;
   #logitStride = 0;
 
   /** @throws {Infeasible} where no buffer can hold what the shape asks for. */
@@ -53,6 +54,14 @@ export class Workspace {
 
   #matrix(name: string, rows: number, rowBytes: number, unit: number): Matrix {
     return partition(name, rows, rowBytes, Math.min(unit, rows), this.limits);
+  }
+
+  /** Rows at which matrices are cut into buffers, of tokens or of the vocabulary. */
+  cuts(of: "tokens" | "vocab"): Set<number> {
+    const matrices = of === "vocab"
+      ? [this.#weight, this.#gradWeight]
+      : [this.#hidden, this.#gradHidden, ...(this.#logits ? [this.#logits] : [])];
+    return new Set(matrices.flatMap(({ segments }) => segments.map(({ rows }) => rows.start)));
   }
 
   /** Every buffer declared so far. */
@@ -124,11 +133,19 @@ export class Workspace {
   /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
   logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
     this.#logitStride = roundUp(cols, 4);
-    return this.#matrix(name, rows, 4 * this.#logitStride, unit);
+    this.#logits = this.#matrix(name, rows, 4 * this.#logitStride, unit);
+    return this.#logits;
   }
 
   logits({ matrix, row }: LogitMatrix, block: Range): Slice {
     return this.#rows(matrix, { start: row, count: block.count }, "scratch");
+  }
+
+  /** Sums over parts of a window, `[parts, tokens of the block, hidden]`, on their way to the gradient. */
+  hiddenParts(parts: number): Slice {
+    const { problem, shape } = this;
+    const rows = parts * Math.min(shape.block, problem.tokens);
+    return this.whole("hidden_parts", 4 * rows * problem.hidden, "scratch");
   }
 
   /** A number for each vocabulary id. */
