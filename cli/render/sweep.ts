@@ -112,12 +112,17 @@ export interface SweepAbout {
   readonly named: Readonly<Record<string, unknown>>;
 }
 
-/** Writes a sweep in a format. */
+/** Writes a sweep in a format, with those of the published methods that are named. */
 export function renderSweep(
   about: SweepAbout,
-  rows: readonly SweepRow[],
+  all: readonly SweepRow[],
   format: Format,
+  methods: readonly string[],
 ): string {
+  const rows = all.map((row) => ({
+    ...row,
+    peers: new Map(methods.map((method) => [method, row.peers.get(method)])),
+  }));
   switch (format) {
     case "json":
       return JSON.stringify(sweepJson(about, rows), null, 2);
@@ -141,12 +146,13 @@ const WORDS = new Set(["strategy", "why not"]);
 
 /** The contract of `lce plan --sweep --json`. Sizes are bytes, times milliseconds. */
 export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
-  const swept = about.axes.map(({ name, values }) => [name, values]);
+  const swept = Object.fromEntries(about.axes.map(({ name, values }) => [name, values]));
   return {
     ...about.named,
-    problem: about.problem,
+    // What the points share.
+    problem: Object.fromEntries(Object.entries(about.problem).filter(([name]) => !(name in swept))),
     device: about.device,
-    sweep: Object.fromEntries(swept),
+    sweep: swept,
     points: rows.map((row) => flatRow(about, row)),
   };
 }
