@@ -6,6 +6,7 @@
  */
 import type { DeviceProfile } from "./device.ts";
 import type { MemoryPrediction } from "./memory.ts";
+import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { type Problem, problemSchema } from "./problem.ts";
 import { STRATEGIES, type StrategyName } from "./schedule.ts";
@@ -177,4 +178,20 @@ export function beyondInputs(
   { extraPeakBytes, byCategory }: Pick<MemoryPrediction, "extraPeakBytes" | "byCategory">,
 ): number {
   return extraPeakBytes + byCategory.output;
+}
+
+/**
+ * Bytes of the inputs that every method is given: hidden states, weight, targets,
+ * bias and class weights. Padding and upstream gradients are not among them.
+ */
+export function inputBytes(problem: Problem): number {
+  const { hidden, weight, tokens, vocab } = sizes(problem);
+  const given: Size[] = [
+    hidden(),
+    weight(),
+    tokens(4),
+    ...(problem.bias ? [vocab(4)] : []),
+    ...(problem.classWeight ? [vocab(4)] : []),
+  ];
+  return given.reduce((sum, size) => sum + bytesOf(size), 0);
 }

@@ -61,7 +61,7 @@ const LEADER = 30;
 /** A line with more points than this has no dots: they would run together. */
 const MOST_DOTS = 40;
 
-/** Draws a chart. Series without a point are left out. */
+/** Draws a chart of at least one series. Series without any value are left out. */
 export function drawChart(chart: Chart): string {
   const drawn = chart.series.filter((series) => present(series).length > 0);
   const longest = Math.max(0, ...drawn.map(({ name }) => name.length));
@@ -90,8 +90,9 @@ export function drawChart(chart: Chart): string {
     text(plot.left, 28, "title", chart.title),
     text(plot.left, 48, "small muted", chart.subtitle),
     element("g", { class: "axes" }, ...axes(chart, x, y, plot, [...new Set(xs)])),
-    element("g", { class: "levels" }, ...levels(chart.levels, y, plot)),
+    element("g", { class: "levels" }, ...levelLines(chart.levels, y, plot)),
     ...drawn.map((series) => seriesLine(series, x, y)),
+    element("g", { class: "level-labels" }, ...levelLabels(chart.levels, y, plot)),
     element("g", { class: "labels" }, ...endLabels(drawn, x, y, plot)),
   );
 }
@@ -134,20 +135,22 @@ function axes(
   ];
 }
 
-function levels(levels: readonly Level[], y: LogScale, { left, right, top, bottom }: Plot) {
-  const labelled = spread(levels.map(({ bytes }) => y.at(bytes) - 4), LABEL_GAP, [
+function levelLines(levels: readonly Level[], y: LogScale, { left, right }: Plot): Markup[] {
+  return levels.map(({ bytes, alert }) =>
+    line(left, y.at(bytes), right, y.at(bytes), alert ? "level s-alert" : "level")
+  );
+}
+
+/** On top of the lines of series, each on a halo that keeps it legible. */
+function levelLabels(levels: readonly Level[], y: LogScale, { left, top, bottom }: Plot) {
+  const heights = spread(levels.map(({ bytes }) => y.at(bytes) - 4), LABEL_GAP, [
     top + 10,
     bottom - 4,
   ]);
-  return levels.flatMap(({ label, bytes, alert }, index) => [
-    line(left, y.at(bytes), right, y.at(bytes), alert ? "level alert" : "level"),
-    text(
-      left + 6,
-      labelled[index]!,
-      alert ? "small halo strong alert-text" : "small halo muted",
-      label,
-    ),
-  ]);
+  return levels.map(({ label, alert }, index) => {
+    const classes = alert ? "small halo strong f-alert" : "small halo muted";
+    return text(left + 6, heights[index]!, classes, label);
+  });
 }
 
 /** The line of a series, broken where values are missing, with a tooltip. */

@@ -21,16 +21,16 @@ const DATA: Readonly<Record<string, Shades>> = {
   e: ["#7a6200", "#d8b93c"],
   f: ["#00708a", "#58c4dc"],
   g: ["#4b4f57", "#b4bac4"],
+  h: ["#5b4bb0", "#a99ff2"],
+  i: ["#a8324f", "#f28ba0"],
 };
 
 const PAPER: Shades = ["#ffffff", "#14171c"];
 const INK: Shades = ["#1c2026", "#e8eaee"];
 const MUTED: Shades = ["#5a616c", "#a2aab6"];
 const GRID: Shades = ["#e3e6ea", "#2a2f37"];
+/** What must be noticed. */
 const ALERT: Shades = ["#b3261e", "#ff8a80"];
-
-/** Names of the colours of data, in the order in which they are dealt out. */
-export const COLOURS = Object.keys(DATA);
 
 const SHAPES = `
 text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
@@ -40,7 +40,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .end { text-anchor: end; }
 .middle { text-anchor: middle; }
 .line { fill: none; stroke-width: 1.75; stroke-linejoin: round; stroke-linecap: round; }
-.main { stroke-width: 4; }
+.main { stroke-width: 7; opacity: 0.45; }
 .dashed { stroke-dasharray: 7 5; }
 .dotted { stroke-dasharray: 1.5 5; }
 .leader { fill: none; stroke-width: 0.75; opacity: 0.6; }
@@ -55,11 +55,9 @@ function colours(shade: 0 | 1): string {
     `.muted { fill: ${MUTED[shade]}; }`,
     `.rule { stroke: ${GRID[shade]}; }`,
     `.level { stroke: ${MUTED[shade]}; }`,
-    `.alert { stroke: ${ALERT[shade]}; }`,
-    `.alert-text { fill: ${ALERT[shade]}; }`,
-    `.halo { stroke: ${PAPER[shade]}; stroke-width: 4; paint-order: stroke; }`,
+    `.halo { stroke: ${PAPER[shade]}; stroke-width: 3; paint-order: stroke; }`,
     `.outline { stroke: ${INK[shade]}; }`,
-    ...Object.entries(DATA).flatMap(([name, shades]) => [
+    ...Object.entries({ ...DATA, alert: ALERT }).flatMap(([name, shades]) => [
       `.s-${name} { stroke: ${shades[shade]}; }`,
       `.f-${name} { fill: ${shades[shade]}; }`,
     ]),

@@ -4,12 +4,11 @@
  * @module
  */
 import type { StrategyName } from "../../planner/schedule.ts";
-import type { Swept } from "../../planner/sweep.ts";
+import { inputBytes, type Swept } from "../../planner/sweep.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { type RowMemory, type SweepAbout, sweepLine, type SweepRow } from "../render/sweep.ts";
 import { type Chart, drawChart, type Level, type Series } from "./chart.ts";
 import { shortBytes, shortCount } from "./scale.ts";
-import { COLOURS } from "./style.ts";
 
 /** A row, and what each strategy would need there. */
 export interface ChartRow extends SweepRow {
@@ -22,6 +21,9 @@ const STRATEGY_COLOURS: readonly (readonly [StrategyName, string])[] = [
   ["windowed", "b"],
   ["chunked", "d"],
 ];
+
+/** Colours of published methods, none of which is a colour of ours. */
+const PEER_COLOURS = ["f", "e", "h", "i"];
 
 const X_LABELS: Readonly<Record<Swept, string>> = {
   tokens: "tokens",
@@ -83,17 +85,16 @@ export function chartOf(about: SweepAbout, rows: readonly ChartRow[]): Chart {
       ...methods.map((method, index) =>
         series((row) => {
           const beyond = row.peers.get(method);
-          if (!budgeted || beyond === undefined) return beyond;
-          return row.chosen && row.chosen.inputBytes + beyond;
+          const inputs = budgeted && row.problem ? inputBytes(row.problem) : 0;
+          return beyond === undefined ? undefined : inputs + beyond;
         }, {
           name: method,
-          // From the far end of the colours: the near one is ours.
-          colour: COLOURS[(2 * COLOURS.length - 2 - index % COLOURS.length) % COLOURS.length]!,
+          colour: PEER_COLOURS[index % PEER_COLOURS.length]!,
           classes: "dotted",
         })
       ),
       ...(name === "budget"
-        ? [series(({ budget }) => budget, { name: "budget", colour: "e", classes: "dashed" })]
+        ? [series(({ budget }) => budget, { name: "budget", colour: "alert", classes: "dashed" })]
         : []),
     ],
     levels: levelsOf(about, name === "budget" ? undefined : rows[0]?.budget),
@@ -103,17 +104,17 @@ export function chartOf(about: SweepAbout, rows: readonly ChartRow[]): Chart {
 function levelsOf({ device }: SweepAbout, budget: number | undefined): Level[] {
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
   const limits = maxBufferSize === maxStorageBufferBindingSize
-    ? [{ name: "one buffer or binding", bytes: maxBufferSize }]
+    ? [{ name: "maxBufferSize and maxStorageBufferBindingSize", bytes: maxBufferSize }]
     : [
-      { name: "one buffer (maxBufferSize)", bytes: maxBufferSize },
-      { name: "one binding (maxStorageBufferBindingSize)", bytes: maxStorageBufferBindingSize },
+      { name: "maxBufferSize", bytes: maxBufferSize },
+      { name: "maxStorageBufferBindingSize", bytes: maxStorageBufferBindingSize },
     ];
   return [
     ...(budget === undefined
       ? []
       : [{ label: `budget, ${formatBytes(budget)}`, bytes: budget, alert: true }]),
     ...limits.map(({ name, bytes }) => ({
-      label: `the device's most for ${name}, ${formatBytes(bytes)}`,
+      label: `${name}, ${formatBytes(bytes)}`,
       bytes,
     })),
   ];

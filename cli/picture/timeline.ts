@@ -31,7 +31,7 @@ const HEADING: Readonly<Record<Category, string>> = {
 
 const WIDTH = 980;
 const LEFT = 132;
-const RIGHT = 972 - 168;
+const RIGHT = WIDTH - 206;
 const AREA = { top: 96, bottom: 296 };
 const STRIP = { top: 304, height: 7 };
 const ROWS_TOP = 350;
@@ -146,7 +146,7 @@ function strip({ schedule }: Plan, x: At): Markup[] {
       }, element("title", {}, `${kind}, steps ${first} to ${end - 1}`))
     ),
     ...kinds.map((kind, index) =>
-      text(RIGHT + 10 + index * 56, STRIP.top + 8, `small f-${RUN_COLOUR[kind]}`, kind)
+      text(RIGHT + 10 + index * 64, STRIP.top + 8, `small f-${RUN_COLOUR[kind]}`, kind)
     ),
   ];
 }
@@ -210,14 +210,14 @@ function bar(track: Track, x: At, top: number, steps: number): Markup {
       })]
       : []),
     text(LEFT - 8, top + 12, "small end", name),
-    text(RIGHT + 10, top + 12, "small", buffers === 1 ? size : `${size} in ${buffers}`),
+    text(RIGHT + 10, top + 12, "small", buffers === 1 ? size : `${size}, ${buffers} buffers`),
   );
 }
 
 function stepAxis(steps: number, x: At, bottom: number): Markup[] {
   return [
     ...roundTicks(steps, 8).map((step) =>
-      text(x(step), bottom + 14, `small muted ${step === 0 ? "" : "middle"}`.trim(), `${step}`)
+      text(x(step), bottom + 14, "small muted middle", `${step}`)
     ),
     text((LEFT + RIGHT) / 2, bottom + 34, "middle", "steps"),
   ];
@@ -230,11 +230,11 @@ function peakMark(at: number, { memory }: Plan, bottom: number): Markup[] {
   } (${memory.peakBytes} bytes) at step ${memory.peakStep}`;
   const rightwards = at < (LEFT + RIGHT) / 2;
   return [
-    line(at, AREA.top - 14, at, bottom, "level alert"),
+    line(at, AREA.top - 14, at, bottom, "level s-alert"),
     text(
       rightwards ? at + 5 : at - 5,
       AREA.top - 8,
-      `small strong alert-text halo ${rightwards ? "" : "end"}`.trim(),
+      `small strong f-alert halo ${rightwards ? "" : "end"}`.trim(),
       words,
     ),
   ];

@@ -36,8 +36,6 @@ export interface SweepRow {
     /** Estimate, from measured rates only. */
     readonly ms: number | undefined;
     readonly memory: RowMemory;
-    /** Bytes of inputs. */
-    readonly inputBytes: number;
   } | undefined;
   /** The baseline on a device without size limits. */
   readonly twoStage: RowMemory | undefined;
@@ -81,7 +79,6 @@ export function sweepRow(
       block: schedule.block.tokens,
       ms: cost.measuredRates ? 1000 * cost.seconds : undefined,
       memory: rowMemory(memory),
-      inputBytes: memory.byCategory.input,
     },
     twoStage: rowMemory(twoStage),
     reason: undefined,
@@ -201,7 +198,8 @@ function span(values: readonly number[]): string {
 
 /** Cells for people; columns that would be empty throughout are left out. */
 function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
-  const methods = [...rows[0]?.peers.keys() ?? []];
+  const methods = [...rows[0]?.peers.keys() ?? []]
+    .filter((method) => rows.some(({ peers }) => peers.get(method) !== undefined));
   const timed = rows.some(({ chosen }) => chosen?.ms !== undefined);
   const failing = rows.some(({ reason }) => reason !== undefined);
   const size = (bytes: number | undefined) => bytes === undefined ? "-" : formatBytes(bytes);
@@ -223,7 +221,9 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
       chosen?.strategy ?? "does not fit",
       size(chosen?.memory.extraPeakBytes),
       size(twoStage?.extraPeakBytes),
-      ...(methods.length ? [chosen?.memory.beyondInputsBytes, ...peers.values()].map(size) : []),
+      ...(methods.length
+        ? [chosen?.memory.beyondInputsBytes, ...methods.map((name) => peers.get(name))].map(size)
+        : []),
       ...(timed ? [chosen?.ms === undefined ? "-" : formatMs(chosen.ms)] : []),
       ...(failing ? [reason ?? ""] : []),
     ]),
