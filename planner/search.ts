@@ -79,7 +79,7 @@ function promisingTiles(problem: Problem, device: DeviceProfile, tiles: readonly
 
 /** Every strategy's candidates; none where the device can run no tile. */
 export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
-  const tiles = options.tile ? [options.tile] : feasibleTiles(device.limits);
+  const tiles = options.tile ? [options.tile] : feasibleTiles(device);
   return ALL_STRATEGIES
     .filter(({ name }) => options.strategy === undefined || name === options.strategy)
     .map((strategy) => offer(strategy, problem, device, tiles, options));
@@ -155,6 +155,6 @@ export function writeOut(
   device: DeviceProfile,
   options: PlanOptions,
 ): Schedule {
-  const tiles = options.tile ? [options.tile] : feasibleTiles(device.limits);
+  const tiles = options.tile ? [options.tile] : feasibleTiles(device);
   return emit(shape, problem, device, tiles, options, "whole");
 }

@@ -10,13 +10,16 @@ import { DTYPES } from "../../planner/dtype.ts";
 import { DoesNotFitError, makePlan } from "../../planner/plan.ts";
 import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { checkStrategy } from "../contradictions.ts";
 import { UsageError } from "../exit.ts";
-import { parseNumber } from "../flags.ts";
+import { gradientFilterFlag, parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
-import { measure } from "../measure.ts";
+import { measure, type MeasureOptions } from "../measure.ts";
+import { INPUT_KINDS } from "../inputs.ts";
 import type { Output } from "../output.ts";
 import { type BenchRow, benchRow, renderBench } from "../render/bench.ts";
 import { FORMATS } from "../render/formats.ts";
+import { parseShape } from "../shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
 const SHAPES = {
@@ -39,13 +42,18 @@ export function benchCommand(output: Output): Command {
     .addOption(new Option("--pass <pass>", "one pass only").choices(PASSES))
     .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
     .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
+    .addOption(gradientFilterFlag())
+    .addOption(
+      new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
+        .choices(INPUT_KINDS).default("flat" as const),
+    )
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
       new Option("--format <name>", "of the output").choices(FORMATS).default(
         "table" as const,
       ),
     )
-    .option("--json", "short for --format json")
+    .addOption(new Option("--json", "short for --format json").conflicts("format"))
     .option("--kernels", "show the time of each kernel")
     .addHelpText(
       "after",
@@ -53,14 +61,17 @@ export function benchCommand(output: Output): Command {
 Example:
   $ lce bench --shape 4096x4096x128256 --pass train --dtype bf16`,
     )
-    .action(async ({ shape, quick, pass, dtype, strategy, repeats, format, json, kernels }) => {
+    .action(async (options) => {
+      const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
+      const { inputs, gradientFilter = 0 } = options;
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
       }
+      checkStrategy(strategy, pass);
       const shapes = shape ?? [...(quick ? SHAPES.quick : SHAPES.full)];
       const problems = shapes.flatMap((text) =>
         (pass ? [pass] : PASSES).map((each) =>
-          parseProblem({ ...parseShape(text), dtype, pass: each })
+          parseProblem({ ...parseShape(text), dtype, pass: each, gradientFilter })
         )
       );
       const acquired = await openDevice();
@@ -71,7 +82,12 @@ Example:
             if (strategy && name !== strategy) continue;
             const { tokens, hidden, vocab } = problem;
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const options = { repeats: quick ? Math.min(repeats, 5) : repeats, budgetMs: 10_000 };
+            const options = {
+              repeats: quick ? Math.min(repeats, 5) : repeats,
+              budgetMs: 10_000,
+              warmUpMs: quick ? 0 : 300,
+              inputs,
+            };
             const row = await measureOne(problem, name, acquired, options);
             if (row) rows.push(row);
           }
@@ -88,7 +104,7 @@ async function measureOne(
   problem: Problem,
   strategy: StrategyName,
   acquired: Awaited<ReturnType<typeof openDevice>>,
-  options: { repeats: number; budgetMs: number },
+  options: MeasureOptions,
 ): Promise<BenchRow | undefined> {
   const applies = problem.pass === "forward"
     ? ["two-stage", "fused"].includes(strategy)
@@ -106,13 +122,4 @@ async function measureOne(
 
 function splitShapes(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), ...text.split(",")];
-}
-
-function parseShape(text: string): { tokens: number; hidden: number; vocab: number } {
-  const match = /^(\d+)x(\d+)x(\d+)$/.exec(text);
-  const [tokens, hidden, vocab] = match ? match.slice(1).map(Number) : [];
-  if (!tokens || !hidden || !vocab) {
-    throw new UsageError(`--shape ${text}: write tokens x hidden x vocab, such as 1024x768x50257`);
-  }
-  return { tokens, hidden, vocab };
 }

@@ -9,6 +9,7 @@ import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule.ts";
+import { checkStrategy } from "../contradictions.ts";
 import { EXIT } from "../exit.ts";
 import { choiceFlags, gradientFilterFlag } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
@@ -48,6 +49,7 @@ Examples:
     )
     .action(async (paths, { pass, limits, json, gradientFilter, ...choices }) => {
       const options = checkChoices(choices);
+      checkStrategy(options.strategy, pass);
       const fixtures = await openAll(paths, output);
       const acquired = await openDevice({ limits });
       const entries: unknown[] = [];
