@@ -8,8 +8,8 @@ import { InputError } from "../fixtures/errors.ts";
 import { writeWhole } from "../fixtures/safetensors.ts";
 import { type DeviceProfile, deviceProfileSchema } from "../planner/device.ts";
 import { impossibleLimits } from "../planner/devices/impossible.ts";
-import { UsageError } from "./exit.ts";
 import { readMap } from "./map_file.ts";
+import { checkNewFile } from "./new_file.ts";
 
 /** A profile whose limits a device can have. */
 export const possibleProfileSchema = deviceProfileSchema.superRefine(({ limits }, context) => {
@@ -79,11 +79,9 @@ export async function saveDeviceFile(
  * @throws {UsageError}
  */
 export async function checkSavePath(path: string, force: boolean): Promise<void> {
-  if (!/\.ya?ml$/i.test(path)) {
-    throw new UsageError(`--save ${path}: the file holds YAML, so its name must end in .yaml`);
-  }
-  const there = await Deno.lstat(path).then(() => true, () => false);
-  if (there && !force) {
-    throw new UsageError(`--save ${path}: exists already; --force replaces it`);
-  }
+  await checkNewFile("--save", path, {
+    force,
+    ending: /\.ya?ml$/i,
+    holds: "the file holds YAML, so its name must end in .yaml",
+  });
 }

@@ -18,7 +18,8 @@ import { openDevice } from "../gpu.ts";
 import { measure, type MeasureOptions } from "../measure.ts";
 import { INPUT_KINDS } from "../inputs.ts";
 import type { Output } from "../output.ts";
-import { BENCH_FORMATS, type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+import { type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+import { FORMATS } from "../render/formats.ts";
 import { parseShape } from "../shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
@@ -51,7 +52,7 @@ export function benchCommand(output: Output): Command {
     )
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
-      new Option("--format <name>", "of the output").choices(BENCH_FORMATS).default(
+      new Option("--format <name>", "of the output").choices(FORMATS).default(
         "table" as const,
       ),
     )

@@ -8,10 +8,8 @@ import type { StrategyName } from "../../planner/schedule.ts";
 import { formatTile } from "../../planner/tile.ts";
 import { formatBytes } from "../../planner/units.ts";
 import type { Measurement } from "../measure.ts";
+import { csv, type Format, markdown } from "./formats.ts";
 import { table } from "./table.ts";
-
-/** Ways to write measurements. */
-export const BENCH_FORMATS = ["table", "markdown", "csv", "json"] as const;
 
 /** One measurement, flat, as files keep it. Times are milliseconds, sizes bytes. */
 export interface BenchRow {
@@ -79,7 +77,7 @@ export function benchRow(
 /** Writes rows in a format. */
 export function renderBench(
   rows: readonly BenchRow[],
-  format: typeof BENCH_FORMATS[number],
+  format: Format,
   options: { kernels: boolean },
 ): string {
   switch (format) {
@@ -147,25 +145,4 @@ function ratio(row: BenchRow, rows: readonly BenchRow[]): string {
     other.tokens === row.tokens && other.hidden === row.hidden && other.vocab === row.vocab
   );
   return row.ms === null || !baseline?.ms ? "" : `${(row.ms / baseline.ms).toFixed(2)} x`;
-}
-
-function markdown([header, ...rows]: string[][]): string {
-  const line = (row: string[]) => `| ${row.join(" | ")} |`;
-  return [line(header!), line(header!.map(() => "---")), ...rows.map(line)].join("\n");
-}
-
-function csv(rows: readonly BenchRow[]): string {
-  const names = Object.keys(rows[0] ?? {}) as (keyof BenchRow)[];
-  const quote = (value: unknown) => {
-    const text = value === null
-      ? ""
-      : typeof value === "object"
-      ? JSON.stringify(value)
-      : String(value);
-    return /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return [
-    names.join(","),
-    ...rows.map((row) => names.map((name) => quote(row[name])).join(",")),
-  ].join("\n");
 }

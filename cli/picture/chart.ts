@@ -1,0 +1,226 @@
+/**
+ * A chart of bytes against something swept, on logarithmic axes: a line for each
+ * named series, labelled where it ends, and levels across.
+ *
+ * @module
+ */
+import { spread } from "./labels.ts";
+import {
+  type LogScale,
+  logScale,
+  powerBounds,
+  powerTicks,
+  shortBytes,
+  valueBounds,
+} from "./scale.ts";
+import { STYLE } from "./style.ts";
+import { coordinate, element, line, type Markup, svgDocument, text } from "./svg.ts";
+
+/** One line of a chart. */
+export interface Series {
+  readonly name: string;
+  /** One of the style's colours. */
+  readonly colour: string;
+  /** Further classes of its line: `main`, `dashed`, `dotted`. */
+  readonly classes?: string;
+  /** By rising `x`; without `y` where there is no value, which breaks the line. */
+  readonly points: readonly { readonly x: number; readonly y: number | undefined }[];
+}
+
+/** A line across at some bytes. */
+export interface Level {
+  readonly label: string;
+  readonly bytes: number;
+  /** Drawn to be noticed. */
+  readonly alert?: boolean;
+}
+
+/** All that a chart shows. */
+export interface Chart {
+  readonly title: string;
+  readonly subtitle: string;
+  readonly xLabel: string;
+  readonly yLabel: string;
+  /** How a value of `x` reads. */
+  formatX(value: number): string;
+  readonly series: readonly Series[];
+  readonly levels: readonly Level[];
+}
+
+const WIDTH = 980;
+const LEFT = 84;
+const TOP = 74;
+const BELOW = 62;
+const LABEL_GAP = 15;
+/** Least height of the plot. */
+const LEAST_PLOT = 400;
+/** Pixels that a letter of a label takes at most, on average. */
+const LETTER = 6.6;
+/** Room between the plot and the labels of its lines. */
+const LEADER = 30;
+/** A line with more points than this has no dots: they would run together. */
+const MOST_DOTS = 40;
+
+/** Draws a chart of at least one series. Series without any value are left out. */
+export function drawChart(chart: Chart): string {
+  const drawn = chart.series.filter((series) => present(series).length > 0);
+  const longest = Math.max(0, ...drawn.map(({ name }) => name.length));
+  const plot = {
+    left: LEFT,
+    right: WIDTH - LEADER - 12 - Math.ceil(longest * LETTER),
+    top: TOP,
+    bottom: TOP + Math.max(LEAST_PLOT, drawn.length * LABEL_GAP),
+  };
+  const xs = chart.series.flatMap(({ points }) => points.map(({ x }) => x));
+  const ys = [
+    ...drawn.flatMap((series) => present(series).map(({ y }) => y)),
+    ...chart.levels.map(({ bytes }) => bytes),
+  ];
+  const x = logScale(valueBounds(xs), [plot.left, plot.right]);
+  const y = logScale(powerBounds(ys.length ? ys : [1], 4), [plot.bottom, plot.top]);
+  const height = plot.bottom + BELOW;
+  return svgDocument(
+    {
+      width: WIDTH,
+      height,
+      title: chart.title,
+      description: describe(chart, drawn),
+      style: STYLE,
+    },
+    text(plot.left, 28, "title", chart.title),
+    text(plot.left, 48, "small muted", chart.subtitle),
+    element("g", { class: "axes" }, ...axes(chart, x, y, plot, [...new Set(xs)])),
+    element("g", { class: "levels" }, ...levelLines(chart.levels, y, plot)),
+    ...drawn.map((series) => seriesLine(series, x, y)),
+    element("g", { class: "level-labels" }, ...levelLabels(chart.levels, y, plot)),
+    element("g", { class: "labels" }, ...endLabels(drawn, x, y, plot)),
+  );
+}
+
+interface Plot {
+  readonly left: number;
+  readonly right: number;
+  readonly top: number;
+  readonly bottom: number;
+}
+
+function axes(
+  { xLabel, yLabel, formatX }: Chart,
+  x: LogScale,
+  y: LogScale,
+  { left, right, top, bottom }: Plot,
+  values: readonly number[],
+): Markup[] {
+  const middle = (top + bottom) / 2;
+  return [
+    ...powerTicks([y.least, y.most], 12, { step: 2 }).flatMap((bytes) => [
+      line(left, y.at(bytes), right, y.at(bytes), "rule"),
+      text(left - 8, y.at(bytes) + 4, "small muted end", shortBytes(bytes)),
+    ]),
+    ...powerTicks([x.least, x.most], 11, { values }).flatMap((value) => [
+      line(x.at(value), top, x.at(value), bottom, "rule"),
+      text(x.at(value), bottom + 18, "small muted middle", formatX(value)),
+    ]),
+    text((left + right) / 2, bottom + 42, "middle", xLabel),
+    element(
+      "text",
+      {
+        x: 18,
+        y: middle,
+        class: "middle",
+        transform: `rotate(-90 18 ${coordinate(middle)})`,
+      },
+      yLabel,
+    ),
+  ];
+}
+
+function levelLines(levels: readonly Level[], y: LogScale, { left, right }: Plot): Markup[] {
+  return levels.map(({ bytes, alert }) =>
+    line(left, y.at(bytes), right, y.at(bytes), alert ? "level s-alert" : "level")
+  );
+}
+
+/** On top of the lines of series, each on a halo that keeps it legible. */
+function levelLabels(levels: readonly Level[], y: LogScale, { left, top, bottom }: Plot) {
+  const heights = spread(levels.map(({ bytes }) => y.at(bytes) - 4), LABEL_GAP, [
+    top + 10,
+    bottom - 4,
+  ]);
+  return levels.map(({ label, alert }, index) => {
+    const classes = alert ? "small halo strong f-alert" : "small halo muted";
+    return text(left + 6, heights[index]!, classes, label);
+  });
+}
+
+/** The line of a series, broken where values are missing, with a tooltip. */
+function seriesLine(series: Series, x: LogScale, y: LogScale): Markup {
+  const { name, colour, classes = "", points } = series;
+  let path = "";
+  const dots: Markup[] = [];
+  points.forEach((point, index) => {
+    if (point.y === undefined) return;
+    const [px, py] = [x.at(point.x), y.at(point.y)];
+    const begins = points[index - 1]?.y === undefined;
+    path += `${begins ? "M" : "L"}${coordinate(px)} ${coordinate(py)}`;
+    // A point alone is a line of no length, which its round ends make a dot.
+    if (begins && points[index + 1]?.y === undefined) path += "h0";
+    if (points.length <= MOST_DOTS) {
+      dots.push(element("circle", { cx: px, cy: py, r: 2.4, class: `f-${colour}` }));
+    }
+  });
+  return element(
+    "g",
+    { class: "series", "data-name": name },
+    element("title", {}, name),
+    element("path", { d: path, class: `line s-${colour} ${classes}`.trim() }),
+    ...dots,
+  );
+}
+
+/** A name beside the end of each line, led to where there is no room right beside it. */
+function endLabels(drawn: readonly Series[], x: LogScale, y: LogScale, plot: Plot): Markup[] {
+  const ends = drawn.map((series) => present(series).at(-1)!);
+  const heights = spread(ends.map((end) => y.at(end.y)), LABEL_GAP, [plot.top, plot.bottom]);
+  return drawn.flatMap(({ name, colour, classes }, index) => {
+    const end = ends[index]!;
+    const height = heights[index]!;
+    const [px, py, edge] = [x.at(end.x), y.at(end.y), plot.right + LEADER - 4];
+    // Level until past the plot, then aslant: leaders cross as little as labels do.
+    const bend = Math.max(px, plot.right + 4);
+    return [
+      element("path", {
+        d: `M${coordinate(px)} ${coordinate(py)}H${coordinate(bend)}L${coordinate(edge)} ${
+          coordinate(height)
+        }`,
+        class: `leader s-${colour}`,
+      }),
+      text(
+        plot.right + LEADER,
+        height + 4,
+        `f-${colour}${classes?.includes("main") ? " strong" : ""}`,
+        name,
+      ),
+    ];
+  });
+}
+
+/** The points that have a value. */
+function present({ points }: Series): { x: number; y: number }[] {
+  return points.flatMap(({ x, y }) => y === undefined ? [] : [{ x, y }]);
+}
+
+/** The chart in words: where each line begins and ends. */
+function describe({ xLabel, yLabel, formatX, levels }: Chart, drawn: readonly Series[]): string {
+  const at = ({ x, y }: { x: number; y: number }) => `${shortBytes(y)} at ${formatX(x)}`;
+  const sentences = drawn.map((series) => {
+    const [first, ...others] = present(series);
+    const last = others.at(-1);
+    return `${series.name}: ${at(first!)}${last ? ` to ${at(last)}` : ""}.`;
+  });
+  return [
+    `${yLabel} against ${xLabel}, on logarithmic axes.`,
+    ...sentences,
+    ...levels.map(({ label }) => `Level: ${label}.`),
+  ].join(" ");
+}

@@ -1,0 +1,165 @@
+/**
+ * What `lce plan --sweep` does: plans every point, and draws them.
+ *
+ * @module
+ */
+import { writeWhole } from "../fixtures/safetensors.ts";
+import { PEERS } from "../planner/peers/mod.ts";
+import { DoesNotFitError, type PlanOptions } from "../planner/plan.ts";
+import { type Axis, memoryByStrategy, sweep } from "../planner/sweep.ts";
+import { UsageError } from "./exit.ts";
+import { checkNewFile } from "./new_file.ts";
+import type { Output } from "./output.ts";
+import { type ChartRow, sweepChart } from "./picture/sweep_chart.ts";
+import type { Format } from "./render/formats.ts";
+import { renderSweep, rowMemory, type SweepAbout, sweepRow } from "./render/sweep.ts";
+import { suggestions } from "./suggest.ts";
+import { parseSweeps } from "./sweep_flag.ts";
+
+/**
+ * Published methods to compare with unless told otherwise, one of each kind. Tables
+ * for people have no room for them.
+ */
+const USUAL_PEERS = ["pytorch-two-stage", "pytorch-compile", "liger", "cut-cross-entropy"];
+
+/**
+ * Names of the published methods to compare with: those of a list, `all` or `none`;
+ * `undefined` where nothing was said.
+ *
+ * @throws {UsageError} naming the methods that there are.
+ */
+function peersWanted(text: string | undefined): readonly string[] | undefined {
+  const known = PEERS.map(({ method }) => method);
+  if (text === undefined) return undefined;
+  if (text === "none") return [];
+  if (text === "all") return known;
+  const wanted = [...new Set(text.split(",").map((name) => name.trim()))];
+  for (const name of wanted) {
+    if (known.includes(name)) continue;
+    const near = suggestions(name, known);
+    const hint = near.length ? ` Did you mean ${near.join(" or ")}?` : "";
+    throw new UsageError(
+      `--peers: there is no method "${name}".${hint} Methods: ${known.join(", ")}, all, none.`,
+    );
+  }
+  return wanted;
+}
+
+/** Flags that only a sweep or a picture knows. */
+export interface PictureFlags {
+  readonly sweep?: readonly string[] | undefined;
+  readonly format?: Format | undefined;
+  readonly peers?: string | undefined;
+  readonly svg?: string | undefined;
+  readonly timeline?: string | undefined;
+  readonly force?: boolean | undefined;
+}
+
+/** The parts of those flags that have been checked, before anything is planned. */
+export interface PictureRequest {
+  readonly axes: readonly Axis[];
+  readonly methods: readonly string[] | undefined;
+}
+
+/**
+ * Checks sweep and pictures against each other, the other flags and the disk.
+ *
+ * @throws {UsageError}
+ */
+export async function checkPictures(
+  { sweep = [], format, peers, svg, timeline, force = false }: PictureFlags,
+  flags: Record<string, unknown>,
+): Promise<PictureRequest> {
+  const axes = parseSweeps(sweep, flags);
+  const needsSweep = Object.entries({ format, peers, svg }).find(([, value]) =>
+    value !== undefined
+  );
+  if (axes.length === 0 && needsSweep) {
+    throw new UsageError(
+      `--${needsSweep[0]} ${needsSweep[1]}: needs --sweep, such as tokens=1k..64k`,
+    );
+  }
+  if (axes.length > 0 && timeline !== undefined) {
+    throw new UsageError(`--timeline ${timeline}: draws one plan, not a sweep; leave --sweep out`);
+  }
+  if (axes.length > 1 && svg !== undefined) {
+    throw new UsageError(
+      `--svg ${svg}: draws a sweep over one dimension, not over ${
+        axes.map(({ name }) => name).join(" and ")
+      }; --format csv has them all`,
+    );
+  }
+  if (force && svg === undefined && timeline === undefined) {
+    throw new UsageError("--force: needs --svg or --timeline");
+  }
+  await checkPicture("--svg", svg, force);
+  await checkPicture("--timeline", timeline, force);
+  return { axes, methods: peersWanted(peers) };
+}
+
+async function checkPicture(flag: string, path: string | undefined, force: boolean) {
+  if (path === undefined) return;
+  await checkNewFile(flag, path, {
+    force,
+    ending: /\.svg$/i,
+    holds: "the file holds SVG, so its name must end in .svg",
+  });
+}
+
+/** Writes a picture whole or not at all, and says so. */
+export async function savePicture(
+  flag: "--svg" | "--timeline",
+  path: string,
+  svg: string,
+  { force, output }: { force: boolean; output: Output },
+): Promise<void> {
+  await checkPicture(flag, path, force);
+  await writeWhole(path, new TextEncoder().encode(svg));
+  output.note(`Wrote ${path}.`);
+}
+
+/**
+ * Plans a sweep, prints it, and draws it where asked to.
+ *
+ * @throws {DoesNotFitError} after printing, where no point fits.
+ */
+export async function runSweep(
+  about: SweepAbout,
+  options: PlanOptions,
+  methods: readonly string[] | undefined,
+  { format = "table", svg, force = false }: PictureFlags,
+  output: Output,
+): Promise<void> {
+  const forFiles = methods ?? USUAL_PEERS;
+  const rows = sweepRows(about, options, { methods: forFiles, draw: svg !== undefined, output });
+  const forPeople = format === "table" || format === "markdown";
+  output.print(renderSweep(about, rows, format, methods ?? (forPeople ? [] : USUAL_PEERS)));
+  if (svg !== undefined) {
+    await savePicture("--svg", svg, sweepChart(about, rows), { force, output });
+  }
+  if (rows.every(({ chosen }) => chosen === undefined)) {
+    throw new DoesNotFitError(`None of the sweep's ${rows.length} points fits: ${rows[0]!.reason}`);
+  }
+}
+
+/** Plans every point and keeps its numbers; `draw` asks for each strategy's too. */
+function sweepRows(
+  { problem, device, axes }: SweepAbout,
+  options: PlanOptions,
+  { methods, draw, output }: { methods: readonly string[]; draw: boolean; output: Output },
+): ChartRow[] {
+  const rows: ChartRow[] = [];
+  for (const point of sweep(problem, device, options, axes)) {
+    const { plan, values } = point;
+    output.progress(Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", "));
+    const { window, block, budget } = { ...options, ...values };
+    const strategies = plan && draw
+      ? memoryByStrategy(plan, { ...options, window, block, budget })
+      : new Map();
+    rows.push({
+      ...sweepRow(point, options.budget, methods),
+      strategies: new Map([...strategies].map(([name, memory]) => [name, rowMemory(memory)])),
+    });
+  }
+  return rows;
+}
