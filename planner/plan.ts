@@ -9,7 +9,7 @@ import { type DeviceProfile, unlimited } from "./device.ts";
 import { withHostIo } from "./host_io.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
 import type { Problem } from "./problem.ts";
-import type { Schedule, StrategyName } from "./schedule.ts";
+import type { Schedule, Share, StrategyName } from "./schedule.ts";
 import { ScheduleDraft } from "./strategies/draft.ts";
 import { ALL_STRATEGIES } from "./strategies/mod.ts";
 import { Infeasible, type Shape } from "./strategies/shape.ts";
@@ -31,6 +31,8 @@ export interface PlanOptions extends FixedSizes {
    * off, the schedule works on the caller's buffers and keeps its own in between.
    */
   readonly hostIo?: boolean | undefined;
+  /** The part of a larger job that the problem is: `planParallel()` says which. */
+  readonly share?: Share | undefined;
 }
 
 /** A schedule with what it needs and costs. */
@@ -126,7 +128,7 @@ export function makePlan(
   device: DeviceProfile,
   options: PlanOptions = {},
 ): Plan {
-  const tiles = options.tile ? [options.tile] : feasibleTiles(device.limits);
+  const tiles = tilesOf(device, options);
   const tile = chooseTile(problem, device, tiles);
   const strategies = ALL_STRATEGIES.filter(({ name }) =>
     options.strategy === undefined || name === options.strategy
@@ -148,9 +150,14 @@ export function makePlan(
     problem,
     device,
     reason: reasonFor(chosen, options),
-    twoStage: twoStageMemory(problem, device),
+    twoStage: twoStageMemory(problem, device, options.share),
     alternatives,
   };
+}
+
+/** The tiles that a schedule's products choose from. */
+export function tilesOf({ limits }: DeviceProfile, { tile }: PlanOptions): readonly Tile[] {
+  return tile ? [tile] : feasibleTiles(limits);
 }
 
 /** The tile that wastes least on this problem, by the estimate for one pass over all logits. */
@@ -172,15 +179,20 @@ function chooseTile(problem: Problem, device: DeviceProfile, tiles: readonly Til
   return tiles[seconds.indexOf(Math.min(...seconds))]!;
 }
 
-function emit(
+/**
+ * The schedule of one shape, whatever it costs.
+ *
+ * @throws {Infeasible} when the shape cannot be cut to the device's limits.
+ */
+export function emit(
   strategy: Strategy,
   problem: Problem,
   device: DeviceProfile,
   shape: Shape,
   tiles: readonly Tile[],
-  hostIo: boolean,
+  { hostIo = true, share }: Pick<PlanOptions, "hostIo" | "share">,
 ): Schedule {
-  const draft = new ScheduleDraft(problem, device, shape, tiles);
+  const draft = new ScheduleDraft(problem, device, shape, tiles, share);
   strategy.emit(draft);
   const schedule = draft.finish();
   return hostIo ? withHostIo(schedule) : { ...schedule, retained: true };
@@ -200,7 +212,7 @@ function offer(
   try {
     for (const shape of strategy.shapes(problem, device, tile, options)) {
       try {
-        const schedule = emit(strategy, problem, device, shape, tiles, options.hostIo ?? true);
+        const schedule = emit(strategy, problem, device, shape, tiles, options);
         candidates.push({
           schedule,
           memory: predictMemory(schedule),
@@ -279,11 +291,15 @@ function compare(offer: Offer, chosen: Candidate, budget: number | undefined): A
 }
 
 /** Memory of two stages in one block and one window, whether or not the device could hold it. */
-function twoStageMemory(problem: Problem, device: DeviceProfile): MemoryPrediction {
+function twoStageMemory(
+  problem: Problem,
+  device: DeviceProfile,
+  share: Share | undefined,
+): MemoryPrediction {
   const { tokens, vocab } = problem;
   const shape = { strategy: "two-stage", block: tokens, window: vocab, splits: 1 } as const;
   const tile = TILES[0]!;
   return predictMemory(
-    emit(twoStage, problem, unlimited(device), { ...shape, tile }, [tile], true),
+    emit(twoStage, problem, unlimited(device), { ...shape, tile }, [tile], { share }),
   );
 }
