@@ -81,6 +81,7 @@ export {
   DoesNotFitError,
   type Plan,
   type PlanOptions,
+  type Prediction,
 } from "./planner/plan.ts";
 export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
 export {

@@ -29,10 +29,11 @@ export function predictCost(schedule: Schedule, device: DeviceProfile): Cost {
   let seconds = 0;
   for (const step of schedule.steps) {
     if (step.kind !== "dispatch") continue;
-    dispatches++;
-    flops += step.flops;
-    bytesMoved += dispatchBytes(step);
-    seconds += dispatchSeconds(step, device);
+    const { times = 1 } = step;
+    dispatches += times;
+    flops += times * step.flops;
+    bytesMoved += times * dispatchBytes(step);
+    seconds += times * dispatchSeconds(step, device);
   }
   return { flops, bytesMoved, dispatches, seconds, measuredRates: device.rates !== undefined };
 }
@@ -61,6 +62,13 @@ function wavesOf(workgroups: number, parallel: number): number {
   return waves + UNFILLED * (whole - waves) + DRAIN * (1 - 1 / whole);
 }
 
+/**
+ * What a workgroup does before and after its sum, first loads and last stores,
+ * in terms of the depth: other workgroups hide it, except where a dispatch begins
+ * and ends. Fitted to dispatches of one wave.
+ */
+const ENDS_DEPTH = 440;
+
 /** Seconds of a matrix product's arithmetic. */
 export function productSeconds(
   tile: Tile,
@@ -69,8 +77,9 @@ export function productSeconds(
   rates: DeviceRates = ASSUMED_RATES,
 ): number {
   const parallel = Math.max(1, Math.floor(rates.parallelInvocations / workgroupSize(tile)));
-  const flops = wavesOf(workgroups, parallel) * parallel * workgroupFlops;
-  return flops / (rates.flopsPerSecond * relativeRate(tile));
+  const flops = wavesOf(workgroups, parallel) * workgroupFlops +
+    2 * tile.rows * tile.cols * ENDS_DEPTH;
+  return (flops * parallel) / (rates.flopsPerSecond * relativeRate(tile));
 }
 
 /** The roofline of one dispatch. */

@@ -12,10 +12,11 @@
  */
 import type { DeviceProfile } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
-import { emit, makePlan, type Plan, type PlanOptions, tilesOf } from "./plan.ts";
+import { makePlan, type Plan } from "./plan.ts";
 import type { Problem } from "./problem.ts";
 import type { Collective, Range, Schedule, Share } from "./schedule.ts";
-import { ALL_STRATEGIES } from "./strategies/mod.ts";
+import { emit, type PlanOptions, tilesOf } from "./search.ts";
+import type { Detail } from "./strategies/draft.ts";
 import { splitsOf } from "./strategies/strategy.ts";
 
 /** How a job is split over devices. */
@@ -96,20 +97,11 @@ export function planParallel(
     device,
     { ...options, share: shareOf(problem, parallelism, vocabs[0]!) },
   );
-  const memories = new Map<string, MemoryPrediction>();
-  const memoryOf = (part: Pick<Rank, "tokens" | "vocab">) => {
-    const size = `${part.tokens.count} x ${part.vocab.count}`;
-    let memory = memories.get(size);
-    if (!memory) {
-      memory = predictMemory(partSchedule({ problem, parallelism, largest, options }, part));
-      memories.set(size, memory);
-    }
-    return memory;
-  };
   const ranks = Array.from({ length: tensor * data }, (_, rank): Rank => {
     const [tensorRank, dataRank] = [rank % tensor, Math.floor(rank / tensor)];
     const part = { tokens: tokens[dataRank]!, vocab: vocabs[tensorRank]! };
-    return { rank, tensorRank, dataRank, ...part, memory: memoryOf(part) };
+    const sketch = partSchedule({ problem, parallelism, largest, options }, part, "sketch");
+    return { rank, tensorRank, dataRank, ...part, memory: predictMemory(sketch) };
   });
   return {
     problem,
@@ -140,33 +132,32 @@ export function sentBytes({ op, group, bytes }: Collective, parallelism: Paralle
 
 /** The schedule of one rank of a plan. */
 export function rankSchedule(plan: ParallelPlan, rank: Rank): Schedule {
-  return partSchedule(plan, rank);
+  return partSchedule(plan, rank, "whole");
 }
 
-/** The schedule of a part, in the shapes of the largest one as far as it has room for them. */
+/** The schedule of a part, in the shape of the largest one as far as it has room for it. */
 function partSchedule(
   { problem, parallelism, largest, options }: Pick<
     ParallelPlan,
     "problem" | "parallelism" | "largest" | "options"
   >,
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
+  detail: Detail,
 ): Schedule {
-  const { device, schedule } = largest;
-  const { strategy, tile } = schedule;
-  const window = Math.min(schedule.window.vocab, vocab.count);
+  const { device, chosen: { shape } } = largest;
+  const window = Math.min(shape.window, vocab.count);
   return emit(
-    ALL_STRATEGIES.find(({ name }) => name === strategy)!,
+    {
+      ...shape,
+      window,
+      block: Math.min(shape.block, tokens.count),
+      splits: Math.min(shape.splits, splitsOf(window, shape.tile)),
+    },
     { ...problem, tokens: tokens.count, vocab: vocab.count },
     device,
-    {
-      strategy,
-      tile,
-      window,
-      block: Math.min(schedule.block.tokens, tokens.count),
-      splits: Math.min(schedule.splits, splitsOf(window, tile)),
-    },
     tilesOf(device, options),
-    { hostIo: options.hostIo, share: shareOf(problem, parallelism, vocab) },
+    { ...options, share: shareOf(problem, parallelism, vocab) },
+    detail,
   );
 }
 

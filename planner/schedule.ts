@@ -99,6 +99,8 @@ export interface Dispatch {
   readonly kernel: KernelName;
   /** Tile of a matrix kernel; absent for the others. */
   readonly tile?: Tile;
+  /** How many dispatches that cost the same this one stands for, in the sketch of a schedule. */
+  readonly times?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
   readonly span?: number;
   /** Workgroups in x and in y. */

@@ -15,7 +15,6 @@ import {
   type KernelName,
   type Params,
   PARAMS_BUFFER,
-  type Range,
   type Schedule,
   type Share,
   type Slice,
@@ -25,7 +24,7 @@ import {
 import type { Tile } from "../tile.ts";
 import { gatherHidden, meetStatistics, sumGradients, sumLoss, sumTotals } from "./collectives.ts";
 import { hasReducedLoss, upstreamRows } from "./layout.ts";
-import { type Block, Infeasible, type Shape } from "./shape.ts";
+import { type Block, Infeasible, type Shape, sketch, whole, type Window } from "./shape.ts";
 import { type LogitMatrix, Workspace } from "./workspace.ts";
 
 /** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
@@ -46,10 +45,16 @@ const PARTS_SHARE = 0.5;
 /** Fewer parts that take less than this much longer are preferred: they need less memory. */
 const WORTH_PARTS = 1.02;
 
+/**
+ * `whole`: every step, to be run. `sketch`: of blocks and windows that are alike,
+ * one for all: the same memory and cost, for the search to compare.
+ */
+export type Detail = "whole" | "sketch";
+
 /** What a dispatch works on. */
 interface Place {
   readonly block?: Block;
-  readonly window?: Range;
+  readonly window?: Window;
   readonly column?: number;
   readonly first?: boolean;
 }
@@ -62,12 +67,14 @@ interface TiledProduct {
 
 /** A schedule in the making: steps so far, and one method per kernel. */
 export class ScheduleDraft {
-  readonly blocks: readonly Block[];
-  readonly windows: readonly Range[];
   readonly workspace: Workspace;
   readonly #rates: DeviceRates | undefined;
   readonly #productTiles: readonly Tile[];
+  readonly #detail: Detail;
+  #blocks: readonly Block[] | undefined;
+  #windows: readonly Window[] | undefined;
   readonly #params: Params[] = [];
+  #paramsCount = 0;
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
   /** Blocks whose statistics wait for those of other ranks. */
@@ -81,10 +88,10 @@ export class ScheduleDraft {
     device: DeviceProfile,
     readonly shape: Shape,
     tiles: readonly Tile[],
+    detail: Detail = "whole",
     readonly share?: Share,
   ) {
-    const { tokens, vocab } = problem;
-    const pairs = Math.ceil(tokens / shape.block) * Math.ceil(vocab / shape.window);
+    const pairs = this.#blockCount * this.#windowCount;
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
@@ -92,9 +99,33 @@ export class ScheduleDraft {
     this.#rates = device.rates;
     // Where tiles are filtered, the products' own tiles must lie within them.
     this.#productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
-    this.blocks = ranges(tokens, shape.block).map((range, index) => ({ ...range, index }));
-    this.windows = ranges(vocab, shape.window);
+    this.#detail = detail;
     this.#steps.push(...gatherHidden(this.workspace));
+  }
+
+  #cut(total: number, size: number, of: "tokens" | "vocab"): Window[] {
+    const all = ranges(total, size);
+    return this.#detail === "whole" ? whole(all) : sketch(all, this.workspace.cuts(of));
+  }
+
+  /** The token blocks, in order. */
+  get blocks(): readonly Block[] {
+    const { block } = this.shape;
+    return this.#blocks ??= this.#cut(this.problem.tokens, block, "tokens")
+      .map((range) => ({ ...range, index: Math.floor(range.start / block) }));
+  }
+
+  /** The windows of the vocabulary, in order. */
+  get windows(): readonly Window[] {
+    return this.#windows ??= this.#cut(this.problem.vocab, this.shape.window, "vocab");
+  }
+
+  get #blockCount(): number {
+    return Math.ceil(this.problem.tokens / this.shape.block);
+  }
+
+  get #windowCount(): number {
+    return Math.ceil(this.problem.vocab / this.shape.window);
   }
 
   /** Somewhere to store logits of `rows` tokens and `cols` ids, or their gradient. */
@@ -133,7 +164,8 @@ export class ScheduleDraft {
         throw new Infeasible(`${kernel} binds ${slot} at the unaligned offset ${slice.offset}`);
       }
     }
-    const params = this.#paramsSlot({
+    const times = (at.block?.stands ?? 1) * (at.window?.stands ?? 1);
+    const params = this.#paramsSlot(times, {
       tokenStart: at.block?.start ?? 0,
       tokens: at.block?.count ?? this.problem.tokens,
       block: at.block?.index ?? 0,
@@ -149,16 +181,19 @@ export class ScheduleDraft {
       grid,
       bindings,
       params,
+      ...(times === 1 ? {} : { times }),
       flops: 0,
       workgroupFlops: 0,
       ...work,
     });
   }
 
-  #paramsSlot(params: Params): number {
-    const key = Object.values(params).join();
+  #paramsSlot(times: number, params: Params): number {
+    const { block, vocabStart, vocab, column, first } = params;
+    const key = `${block} ${params.tokens} ${vocabStart} ${vocab} ${column} ${first}`;
     const known = this.#paramsIndex.get(key);
     if (known !== undefined) return known;
+    this.#paramsCount += times;
     this.#paramsIndex.set(key, this.#params.length);
     return this.#params.push(params) - 1;
   }
@@ -175,7 +210,7 @@ export class ScheduleDraft {
     const { tile } = this.shape;
     const last = this.windows.at(-1)!;
     const vocabTiles = this.#vocabTile(last.start) + Math.ceil(last.count / tile.cols);
-    const tokenTiles = this.blocks.length * Math.ceil(this.blocks[0]!.count / tile.rows);
+    const tokenTiles = this.#blockCount * Math.ceil(this.blocks[0]!.count / tile.rows);
     return [
       access(
         "tile_flags",
@@ -222,7 +257,7 @@ export class ScheduleDraft {
   }
 
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
-  forward(block: Block, window: Range): void {
+  forward(block: Block, window: Window): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "forward",
@@ -242,7 +277,7 @@ export class ScheduleDraft {
   }
 
   /** Projects a block onto a window and stores the logits. */
-  project(block: Block, window: Range, logits: LogitMatrix): void {
+  project(block: Block, window: Window, logits: LogitMatrix): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "project",
@@ -342,7 +377,7 @@ export class ScheduleDraft {
   }
 
   /** Recomputes a window's logits and stores the gradient with respect to them. */
-  logitGradient(block: Block, window: Range, gradient: LogitMatrix): void {
+  logitGradient(block: Block, window: Window, gradient: LogitMatrix): void {
     const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
     this.#dispatch(
       "logit-gradient",
@@ -363,7 +398,7 @@ export class ScheduleDraft {
   }
 
   /** Turns a window of stored logits into the gradient with respect to them, in place. */
-  storedLogitGradient(block: Block, window: Range, logits: LogitMatrix): void {
+  storedLogitGradient(block: Block, window: Window, logits: LogitMatrix): void {
     const { tile } = this.shape;
     const grid = [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)] as const;
     this.#dispatch(
@@ -382,7 +417,7 @@ export class ScheduleDraft {
   }
 
   /** The gradients that follow from a window of logit gradients, those that were asked for. */
-  gradients(block: Block, window: Range, gradient: LogitMatrix): void {
+  gradients(block: Block, window: Window, gradient: LogitMatrix): void {
     const { hidden } = this.problem;
     const wanted = wantedGradients(this.problem);
     const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
@@ -421,7 +456,7 @@ export class ScheduleDraft {
    * and the sum long: where its tiles leave the device idle, the window is cut into
    * parts that are summed at the same time, and added up afterwards.
    */
-  #hiddenGradient(block: Block, window: Range, operands: Binding[], at: Place): void {
+  #hiddenGradient(block: Block, window: Window, operands: Binding[], at: Place): void {
     const { hidden } = this.problem;
     const span = this.#span ??= this.#fittingSpan();
     const parts = Math.ceil(window.count / span);
@@ -509,13 +544,13 @@ export class ScheduleDraft {
       PARAMS_BYTES,
       this.workspace.limits.minUniformBufferOffsetAlignment,
     );
-    this.workspace.whole(PARAMS_BUFFER, this.#params.length * paramsStride, "state");
+    this.workspace.whole(PARAMS_BUFFER, this.#paramsCount * paramsStride, "state");
     return {
       strategy,
       problem: this.problem,
       tile,
-      window: { vocab: this.windows[0]!.count, count: this.windows.length },
-      block: { tokens: this.blocks[0]!.count, count: this.blocks.length },
+      window: { vocab: this.windows[0]!.count, count: this.#windowCount },
+      block: { tokens: this.blocks[0]!.count, count: this.#blockCount },
       splits,
       logitStride: this.workspace.logitStride,
       buffers: this.workspace.buffers,

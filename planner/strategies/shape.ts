@@ -26,9 +26,39 @@ export interface Shape {
   readonly splits: number;
 }
 
+/** A window of the vocabulary. */
+export interface Window extends Range {
+  /** How many windows of this size it stands for: 1 except in a sketch. */
+  readonly stands: number;
+}
+
 /** A token block and its place among the others. */
-export interface Block extends Range {
+export interface Block extends Window {
   readonly index: number;
+}
+
+/** Every range by itself. */
+export function whole(ranges: readonly Range[]): Window[] {
+  return ranges.map((range) => ({ ...range, stands: 1 }));
+}
+
+/**
+ * The ranges that a sketch needs: the first two and the last, and those next to a `cut`,
+ * where one buffer ends and another begins. Each stands for those like it that
+ * follow and are left out. Buffers are first and last used in the same order as
+ * in the whole, so memory is exact; costs are counted as often as they occur.
+ */
+export function sketch(ranges: readonly Range[], cuts: ReadonlySet<number>): Window[] {
+  const kept: Window[] = [];
+  ranges.forEach((range, index) => {
+    // The first is like no other: what it adds to starts afresh.
+    const atEnd = index <= 1 || index === ranges.length - 1;
+    const last = kept.at(-1);
+    if (atEnd || cuts.has(range.start) || cuts.has(range.start + range.count)) {
+      kept.push({ ...range, stands: 1 });
+    } else kept[kept.length - 1] = { ...last!, stands: last!.stands + 1 };
+  });
+  return kept;
 }
 
 /** Row counts that a window must be a multiple of, so that every matrix cut by windows is aligned. */

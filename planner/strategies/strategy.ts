@@ -80,8 +80,8 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
   );
 }
 
-/** Waves of workgroups that a dispatch should be made of, so that the last, partial one matters little. */
-const WAVES = 8;
+/** Waves of workgroups past which a longer dispatch is no faster: its end costs most of one (`cost.ts`). */
+const WAVES = 40;
 
 /** The window whose vocabulary tiles, times the block's token tiles, keep the device busy. */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {

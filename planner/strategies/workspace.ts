@@ -38,6 +38,7 @@ export class Workspace {
   /** The rank's own rows of hidden states and their gradient, where tokens are split too. */
   readonly #ownHidden: Matrix;
   readonly #ownGradHidden: Matrix;
+  #logits: Matrix | undefined;
   #logitStride = 0;
 
   /** @throws {Infeasible} where no buffer can hold what the shape asks for. */
@@ -65,6 +66,14 @@ export class Workspace {
 
   #matrix(name: string, rows: number, rowBytes: number, unit: number): Matrix {
     return partition(name, rows, rowBytes, Math.min(unit, rows), this.limits);
+  }
+
+  /** Rows at which matrices are cut into buffers, of tokens or of the vocabulary. */
+  cuts(of: "tokens" | "vocab"): Set<number> {
+    const matrices = of === "vocab"
+      ? [this.#weight, this.#gradWeight]
+      : [this.#hidden, this.#gradHidden, ...(this.#logits ? [this.#logits] : [])];
+    return new Set(matrices.flatMap(({ segments }) => segments.map(({ rows }) => rows.start)));
   }
 
   /** Every buffer declared so far. */
@@ -157,7 +166,8 @@ export class Workspace {
   /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
   logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
     this.#logitStride = roundUp(cols, 4);
-    return this.#matrix(name, rows, 4 * this.#logitStride, unit);
+    this.#logits = this.#matrix(name, rows, 4 * this.#logitStride, unit);
+    return this.#logits;
   }
 
   logits({ matrix, row }: LogitMatrix, block: Range): Slice {

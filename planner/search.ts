@@ -1,0 +1,167 @@
+/**
+ * The search: every shape that every strategy may take on a device, with what
+ * its schedule would need and cost. Shapes are compared by sketches of their
+ * schedules; only the chosen one is written out.
+ *
+ * @module
+ */
+import { type Cost, predictCost, productSeconds } from "./cost.ts";
+import type { DeviceProfile } from "./device.ts";
+import { withHostIo } from "./host_io.ts";
+import { type MemoryPrediction, predictMemory } from "./memory.ts";
+import type { Problem } from "./problem.ts";
+import type { Schedule, Share, StrategyName } from "./schedule.ts";
+import { type Detail, ScheduleDraft } from "./strategies/draft.ts";
+import { ALL_STRATEGIES } from "./strategies/mod.ts";
+import { Infeasible, type Shape } from "./strategies/shape.ts";
+import type { FixedSizes, Strategy } from "./strategies/strategy.ts";
+import { feasibleTiles, type Tile } from "./tile.ts";
+
+/** What the caller decides; everything left out is the planner's choice. */
+export interface PlanOptions extends FixedSizes {
+  /** The only strategy to consider. */
+  readonly strategy?: StrategyName | undefined;
+  /** Tile of the matrix kernels, instead of those that waste least. */
+  readonly tile?: Tile | undefined;
+  /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
+  readonly budget?: number | undefined;
+  /**
+   * Whether inputs come from the host and results go back to it. On by default;
+   * off, the schedule works on the caller's buffers and keeps its own in between.
+   */
+  readonly hostIo?: boolean | undefined;
+  /** The part of a larger job that the problem is: `planParallel()` says which. */
+  readonly share?: Share | undefined;
+}
+
+/** What a schedule needs and costs. */
+export interface Prediction {
+  /** Bytes of GPU buffers that the schedule keeps alive. */
+  readonly memory: MemoryPrediction;
+  /** FLOPs, traffic and estimated seconds of one run. */
+  readonly cost: Cost;
+}
+
+/** A shape that a strategy may take, with what its schedule would need and cost. */
+export interface Candidate extends Prediction {
+  /** Strategy, tile, block, window. */
+  readonly shape: Shape;
+}
+
+/** What one strategy has to offer: candidates, or the reason for having none. */
+export interface Offer {
+  /** Whose candidates they are. */
+  readonly strategy: Strategy;
+  /** Every shape that fits the device's limits. */
+  readonly candidates: readonly Candidate[];
+  /** Why some shape, or every one, cannot be. */
+  readonly reason: string;
+}
+
+/** Tiles slower than the fastest by more than this are not tried. */
+const WORTH_TRYING = 1.1;
+
+/** Tiles to try on a problem, by the estimate for one pass over all logits, the fastest first. */
+function promisingTiles(problem: Problem, device: DeviceProfile, tiles: readonly Tile[]): Tile[] {
+  const { tokens, hidden, vocab } = problem;
+  const seconds = new Map(tiles.map((tile) => [
+    tile,
+    productSeconds(
+      tile,
+      Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols),
+      2 * tile.rows * tile.cols * hidden,
+      device.rates,
+    ),
+  ]));
+  const fastest = Math.min(...seconds.values());
+  return tiles
+    .filter((tile) => seconds.get(tile)! <= WORTH_TRYING * fastest)
+    .sort((a, b) => seconds.get(a)! - seconds.get(b)!);
+}
+
+/** The tiles that a schedule may use. */
+export function tilesOf({ limits }: DeviceProfile, { tile }: PlanOptions): readonly Tile[] {
+  return tile ? [tile] : feasibleTiles(limits);
+}
+
+/** Every strategy's candidates; none where the device can run no tile. */
+export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
+  const tiles = tilesOf(device, options);
+  return ALL_STRATEGIES
+    .filter(({ name }) => options.strategy === undefined || name === options.strategy)
+    .map((strategy) => offer(strategy, problem, device, tiles, options));
+}
+
+function offer(
+  strategy: Strategy,
+  problem: Problem,
+  device: DeviceProfile,
+  tiles: readonly Tile[],
+  options: PlanOptions,
+): Offer {
+  const unsuited = strategy.unsuited(problem);
+  if (unsuited) return { strategy, candidates: [], reason: unsuited };
+  if (tiles.length === 0) {
+    const reason =
+      `finds no tile: the smallest needs more workgroup memory or invocations than ${device.name} has`;
+    return { strategy, candidates: [], reason };
+  }
+  const candidates: Candidate[] = [];
+  let reason = "";
+  /** Goes on to the next shape, or tile, where one cannot be. */
+  const attempt = (what: () => void) => {
+    try {
+      what();
+    } catch (error) {
+      if (!(error instanceof Infeasible)) throw error;
+      reason ||= error.message;
+    }
+  };
+  for (const tile of promisingTiles(problem, device, tiles)) {
+    attempt(() => {
+      for (const shape of strategy.shapes(problem, device, tile, options)) {
+        attempt(() => {
+          const schedule = emit(shape, problem, device, tiles, options, "sketch");
+          candidates.push({ shape, ...predict(schedule, device) });
+        });
+      }
+    });
+  }
+  return { strategy, candidates, reason };
+}
+
+/** What a schedule, or a sketch of one, needs and costs. */
+export function predict(schedule: Schedule, device: DeviceProfile): Prediction {
+  return { memory: predictMemory(schedule), cost: predictCost(schedule, device) };
+}
+
+/**
+ * The schedule of a shape.
+ *
+ * @param tiles to choose from for products whose tile the shape leaves open.
+ * @throws {Infeasible} when the shape cannot be cut to the device's limits.
+ */
+export function emit(
+  shape: Shape,
+  problem: Problem,
+  device: DeviceProfile,
+  tiles: readonly Tile[],
+  { hostIo = true, share }: PlanOptions,
+  detail: Detail,
+): Schedule {
+  const draft = new ScheduleDraft(problem, device, shape, tiles, detail, share);
+  ALL_STRATEGIES.find(({ name }) => name === shape.strategy)!.emit(draft);
+  const schedule = draft.finish();
+  return hostIo ? withHostIo(schedule) : { ...schedule, retained: true };
+}
+
+/** The schedule of a candidate, every step of it. */
+export function writeOut(
+  { shape }: Candidate,
+  problem: Problem,
+  device: DeviceProfile,
+  options: PlanOptions,
+): Schedule {
+  const tiles = tilesOf(device, options);
+  return emit(shape, problem, device, tiles, options, "whole");
+}
