@@ -140,7 +140,7 @@ export function parallelFlags<Args extends unknown[], Options extends Record<str
   return command
     .option("--tensor-parallel <ranks>", "split the vocabulary over ranks", parseNumber)
     .option("--data-parallel <replicas>", "split the tokens over replicas of them", parseNumber)
-    .option("--sequence-parallel", "split hidden states by tokens over the ranks, too");
+    .option("--sequence-parallel", "split hidden states by tokens as well");
 }
 
 /** Adds the flags that take choices out of the planner's hands. */

@@ -3,11 +3,13 @@
  * reference and PyTorch, with each rank's memory and traffic measured against its plan.
  */
 import assert from "node:assert/strict";
-import type { Fixture } from "../fixtures/fixture.ts";
+import { type Fixture, uploads } from "../fixtures/fixture.ts";
 import { openCase } from "../fixtures/oracle.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import type { AcquiredDevice } from "../kernels/device.ts";
-import type { Parallelism } from "../planner/parallel.ts";
+import { execute } from "../kernels/execute.ts";
+import { LinearCrossEntropy } from "../kernels/linear_cross_entropy.ts";
+import { type Parallelism, planParallel } from "../planner/parallel.ts";
 import type { PlanOptions } from "../planner/plan.ts";
 import { parseProblem, type ProblemInput } from "../planner/problem.ts";
 import { openDevice } from "./gpu.ts";
@@ -68,7 +70,9 @@ const VARIANTS: readonly ProblemInput[] = [
   { ...ODD, dtype: "bf16", hidden: 23, statistics: ["predicted"] },
 ];
 
-Deno.test("a vocabulary split unevenly gives the results of the whole, in every strategy", async (t) => {
+Deno.test("a vocabulary split unevenly gives the results of the whole, in every strategy", {
+  ignore: Deno.env.has("LCE_SLOW_DEVICE"),
+}, async (t) => {
   await withDevice(async (acquired) => {
     for (const variant of VARIANTS) {
       await t.step(JSON.stringify(variant), async () => {
@@ -199,5 +203,21 @@ Deno.test("PyTorch's answers hold for ranks as well", async () => {
       assert(agreement.checks.every(({ against }) => against === "oracle"));
       assert(agreement.checks.some(({ name }) => name === "gradWeight"));
     }
+  });
+});
+
+Deno.test("one rank's schedule does not run without the others", async () => {
+  await withDevice(async ({ device, profile }) => {
+    const fixture = makeSynthetic(parseProblem(ODD), 5);
+    const split = { ...ALONE, tensor: 2 };
+    const { largest, ranks } = planParallel(fixture.problem, profile, split);
+    const weight = fixture.tensors.weight.subarray(0, 4 * ODD.hidden * ranks[0]!.vocab.count);
+    const inputs = { ...uploads(fixture), weight };
+    await assert.rejects(
+      execute(largest.schedule, device, { inputs }),
+      /one rank alone: all-reduce-max of max needs the others/,
+    );
+    const kept = planParallel(fixture.problem, profile, split, { hostIo: false });
+    await assert.rejects(LinearCrossEntropy.create(device, kept.largest), /one rank's plan alone/);
   });
 });

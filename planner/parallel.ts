@@ -16,7 +16,6 @@ import { makePlan, type Plan } from "./plan.ts";
 import type { Problem } from "./problem.ts";
 import type { Collective, Range, Schedule, Share } from "./schedule.ts";
 import { emit, type PlanOptions, tilesOf } from "./search.ts";
-import type { Detail } from "./strategies/draft.ts";
 import { splitsOf } from "./strategies/strategy.ts";
 
 /** How a job is split over devices. */
@@ -37,14 +36,17 @@ export class ParallelismError extends RangeError {
 
 /** One rank's part, and the memory that it takes. Tensor ranks are numbered first. */
 export interface Rank {
+  /** Its number among all, from 0. */
   readonly rank: number;
-  /** Place in its tensor-parallel group, and which group that is. */
+  /** Its place in its tensor-parallel group. */
   readonly tensorRank: number;
+  /** Its replica: which group that is. */
   readonly dataRank: number;
   /** Tokens of its replica; all of them pass through the rank. */
   readonly tokens: Range;
   /** Rows of the weight that it holds. */
   readonly vocab: Range;
+  /** Bytes of GPU buffers that its schedule keeps alive. */
   readonly memory: MemoryPrediction;
 }
 
@@ -52,6 +54,7 @@ export interface Rank {
 export interface ParallelPlan {
   /** The whole job. */
   readonly problem: Problem;
+  /** How it is split. */
   readonly parallelism: Parallelism;
   /** The plan of rank 0, whose part is the largest. */
   readonly largest: Plan;
@@ -97,11 +100,20 @@ export function planParallel(
     device,
     { ...options, share: shareOf(problem, parallelism, vocabs[0]!) },
   );
+  const memories = new Map<string, MemoryPrediction>();
+  const memoryOf = (part: Pick<Rank, "tokens" | "vocab">) => {
+    // Ids do not matter to memory: parts as large take as much.
+    const size = `${part.tokens.count} x ${part.vocab.count}`;
+    const known = memories.get(size);
+    if (known) return known;
+    const memory = predictMemory(rankSchedule({ problem, parallelism, largest, options }, part));
+    memories.set(size, memory);
+    return memory;
+  };
   const ranks = Array.from({ length: tensor * data }, (_, rank): Rank => {
     const [tensorRank, dataRank] = [rank % tensor, Math.floor(rank / tensor)];
     const part = { tokens: tokens[dataRank]!, vocab: vocabs[tensorRank]! };
-    const sketch = partSchedule({ problem, parallelism, largest, options }, part, "sketch");
-    return { rank, tensorRank, dataRank, ...part, memory: predictMemory(sketch) };
+    return { rank, tensorRank, dataRank, ...part, memory: memoryOf(part) };
   });
   return {
     problem,
@@ -130,19 +142,10 @@ export function sentBytes({ op, group, bytes }: Collective, parallelism: Paralle
   return (passes * bytes * (ranks - 1)) / ranks;
 }
 
-/** The schedule of one rank of a plan. */
-export function rankSchedule(plan: ParallelPlan, rank: Rank): Schedule {
-  return partSchedule(plan, rank, "whole");
-}
-
-/** The schedule of a part, in the shape of the largest one as far as it has room for it. */
-function partSchedule(
-  { problem, parallelism, largest, options }: Pick<
-    ParallelPlan,
-    "problem" | "parallelism" | "largest" | "options"
-  >,
+/** The schedule of one rank of a plan, in the shape of the largest as far as it has room for it. */
+export function rankSchedule(
+  { problem, parallelism, largest, options }: Omit<ParallelPlan, "ranks" | "collectives">,
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
-  detail: Detail,
 ): Schedule {
   const { device, chosen: { shape } } = largest;
   const window = Math.min(shape.window, vocab.count);
@@ -157,7 +160,7 @@ function partSchedule(
     device,
     tilesOf(device, options),
     { ...options, share: shareOf(problem, parallelism, vocab) },
-    detail,
+    "whole",
   );
 }
 
@@ -176,6 +179,9 @@ function evenShares(total: number, parts: number): Range[] {
   }));
 }
 
+/** More ranks than anyone has, or can read a plan of. */
+const MAX_RANKS = 1 << 16;
+
 function checkParallelism({ tokens, vocab }: Problem, { tensor, data, sequence }: Parallelism) {
   if (tensor > vocab) {
     throw new ParallelismError(
@@ -185,6 +191,11 @@ function checkParallelism({ tokens, vocab }: Problem, { tensor, data, sequence }
   if (data > tokens) {
     throw new ParallelismError(
       `Cannot split ${tokens} tokens over ${data} data-parallel replicas: each needs one, so use ${tokens} at most`,
+    );
+  }
+  if (tensor * data > MAX_RANKS) {
+    throw new ParallelismError(
+      `Cannot plan ${tensor} x ${data} ranks: ${MAX_RANKS} are the most that a plan may have`,
     );
   }
   if (!sequence) return;
@@ -197,7 +208,7 @@ function checkParallelism({ tokens, vocab }: Problem, { tensor, data, sequence }
   if (tokens % parts !== 0) {
     const padded = Math.ceil(tokens / parts) * parts;
     throw new ParallelismError(
-      `Sequence parallelism gives all ${parts} ranks the same number of tokens, and ${tokens} do not divide: pad them to ${padded} with ignored targets, which change no result`,
+      `Sequence parallelism gives all ${parts} ranks the same number of tokens, and ${tokens} do not divide: pad them to ${padded} with ignored targets, which change no other result`,
     );
   }
 }

@@ -39,7 +39,9 @@ export interface Slice {
 
 /** A range of rows: of tokens, or of the vocabulary. */
 export interface Range {
+  /** The first. */
   readonly start: number;
+  /** How many. */
   readonly count: number;
 }
 
@@ -165,9 +167,11 @@ export type CollectiveOp =
 export interface Collective {
   /** Tells a collective from the other steps. */
   readonly kind: "collective";
+  /** What becomes of the ranks' numbers. */
   readonly op: CollectiveOp;
   /** With whom: the ranks that split the vocabulary, or those that split the tokens. */
   readonly group: "tensor" | "data";
+  /** Whether loss or gradients wait for it. */
   readonly pass: "forward" | "backward";
   /** Name of the tensor, for people. */
   readonly what: string;
