@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { stringify } from "yaml";
 import type { z } from "zod";
 import { InputError } from "../fixtures/errors.ts";
 import { writeWhole } from "../fixtures/safetensors.ts";
@@ -65,6 +64,7 @@ export async function saveDeviceFile(
   { force, now }: { force: boolean; now: Date },
 ): Promise<void> {
   await checkSavePath(path, force);
+  const { stringify } = await import("yaml");
   const header = [
     `# Written by "lce device --save" on ${now.toISOString()}, Deno ${Deno.version.deno} on ${Deno.build.os}.`,
     `# Plan for this device elsewhere: lce plan --device ${path.split("/").at(-1)}`,

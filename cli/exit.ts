@@ -27,6 +27,16 @@ export const EXIT = {
   internal: 70,
 } as const;
 
+/** Exit codes that a user can do something about, as help and pages say them. */
+export const EXIT_CODES: readonly { readonly code: number; readonly meaning: string }[] = [
+  { code: EXIT.ok, meaning: "good" },
+  { code: EXIT.verification, meaning: "verification failed" },
+  { code: EXIT.usage, meaning: "usage" },
+  { code: EXIT.device, meaning: "no device" },
+  { code: EXIT.input, meaning: "bad input file" },
+  { code: EXIT.doesNotFit, meaning: "does not fit" },
+];
+
 /** A wrong flag or value: what was wrong, and what would be right. */
 export class UsageError extends Error {
   override name = "UsageError";

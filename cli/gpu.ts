@@ -7,15 +7,20 @@ import type { DeviceProfile } from "../planner/device.ts";
 import { findDevice } from "../planner/devices/profiles.ts";
 import { readDeviceFile } from "./device_file.ts";
 import type { Request } from "./request.ts";
+import { withTunedRates } from "./tuned.ts";
 import { type AcquiredDevice, acquireDevice, type AcquireOptions } from "../kernels/device.ts";
 
-/** Asks for a device, and keeps drivers from printing about things that do not matter. */
-export function openDevice(options: AcquireOptions = {}): Promise<AcquiredDevice> {
+/**
+ * Asks for a device, with the rates tuned on it where there are some, and keeps
+ * drivers from printing about things that do not matter.
+ */
+export async function openDevice(options: AcquireOptions = {}): Promise<AcquiredDevice> {
   // Without it the EGL probe of the GL backend prints an error that means nothing.
   if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
     Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
   }
-  return acquireDevice(options);
+  const acquired = await acquireDevice(options);
+  return { ...acquired, profile: await withTunedRates(acquired.profile) };
 }
 
 /**

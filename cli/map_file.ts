@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { parse as parseYaml } from "yaml";
 import { InputError } from "../fixtures/errors.ts";
 
 /**
@@ -19,6 +18,8 @@ export async function readMap(path: string, what: string): Promise<Record<string
     if (error instanceof Deno.errors.NotFound) throw new InputError(`${path} does not exist`);
     throw new InputError(`Cannot read ${path}: ${(error as Error).message}`);
   }
+  // Most commands read no such file, and need not wait for the parser.
+  const { parse: parseYaml } = await import("yaml");
   let value: unknown;
   try {
     value = parseYaml(text, { maxAliasCount: 100 });

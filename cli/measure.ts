@@ -4,16 +4,14 @@
  *
  * @module
  */
-import { encodeElements } from "../fixtures/elements.ts";
-import { Random } from "../fixtures/random.ts";
 import type { AcquiredDevice } from "../kernels/device.ts";
 import { withErrorScopes } from "../kernels/execute.ts";
 import { compileKernels } from "../kernels/pipelines.ts";
 import { Stage } from "../kernels/stage.ts";
-import { idleTime, type StepTimes, timeSteps } from "../kernels/timing.ts";
+import { idleTime, type StepTimes, timeKernels, timeSteps } from "../kernels/timing.ts";
 import type { Plan } from "../planner/plan.ts";
 import type { Problem } from "../planner/problem.ts";
-import type { BufferSpec } from "../planner/schedule.ts";
+import { type InputKind, writeInputs } from "./inputs.ts";
 
 /** What was measured of one plan. */
 export interface Measurement {
@@ -28,7 +26,7 @@ export interface Measurement {
   /** Milliseconds spent compiling, before the first repeat. */
   readonly compileMs: number;
   readonly clock: StepTimes["clock"];
-  /** Milliseconds of each kernel in the median repeat. */
+  /** Milliseconds of each kernel in a pass in which each dispatch waits for the one before. */
   readonly byKernel: ReadonlyMap<string, number>;
 }
 
@@ -37,7 +35,17 @@ export interface MeasureOptions {
   readonly repeats: number;
   /** No further repeats once they took this many milliseconds together. */
   readonly budgetMs: number;
+  /** Least milliseconds of work before the first repeat: a GPU raises its clock under load. */
+  readonly warmUpMs: number;
+  /** What is computed on; `flat` unless told. */
+  readonly inputs?: InputKind;
 }
+
+/** Two passes that differ by less than this share are as fast as each other. */
+const SETTLED = 0.02;
+
+/** How much longer than asked a warm-up may last when passes keep getting faster. */
+const PATIENCE = 5;
 
 /**
  * Times a plan that works on the caller's buffers.
@@ -47,7 +55,7 @@ export interface MeasureOptions {
 export async function measure(
   plan: Plan,
   { device }: AcquiredDevice,
-  { repeats, budgetMs }: MeasureOptions,
+  { repeats, budgetMs, warmUpMs, inputs = "flat" }: MeasureOptions,
 ): Promise<Measurement> {
   const { schedule, problem } = plan;
   const begun = performance.now();
@@ -56,12 +64,10 @@ export async function measure(
   const stage = new Stage(schedule, device, kernels);
   try {
     return await withErrorScopes(device, async () => {
-      for (const spec of schedule.buffers) {
-        stage.create(spec);
-        if (spec.category === "input") fill(device, stage.buffer(spec.name), spec, problem);
-      }
+      for (const spec of schedule.buffers) stage.create(spec);
+      writeInputs(stage, plan, inputs);
       const idle = await idleTime(device);
-      await timeSteps(stage, schedule.steps, idle);
+      await warmUp(() => timeSteps(stage, schedule.steps, idle), warmUpMs);
       const runs: StepTimes[] = [];
       let spent = 0;
       while (runs.length < repeats && (runs.length === 0 || spent < budgetMs)) {
@@ -80,7 +86,7 @@ export async function measure(
         tflops: conventionalFlops(problem) / median.milliseconds / 1e9,
         compileMs,
         clock: median.clock,
-        byKernel: median.byKernel,
+        byKernel: await timeKernels(stage, schedule.steps),
       };
     });
   } finally {
@@ -88,28 +94,19 @@ export async function measure(
   }
 }
 
+/** Runs passes until two in a row take the same time, for at least the time given. */
+async function warmUp(pass: () => Promise<StepTimes>, leastMs: number): Promise<void> {
+  const begun = performance.now();
+  for (let before = Infinity;;) {
+    const { milliseconds } = await pass();
+    const spent = performance.now() - begun;
+    const settled = Math.abs(milliseconds - before) <= SETTLED * milliseconds;
+    if ((settled && spent >= leastMs) || spent >= PATIENCE * leastMs) return;
+    before = milliseconds;
+  }
+}
+
 /** FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was recomputed. */
 export function conventionalFlops({ tokens, hidden, vocab, pass }: Problem): number {
   return (pass === "train" ? 6 : 2) * tokens * hidden * vocab;
-}
-
-/** Elements of the random pattern that inputs are filled with, again and again. */
-const PATTERN = 1 << 20;
-
-/** Fills an input: small normal numbers, or ids within the vocabulary. */
-function fill(device: GPUDevice, buffer: GPUBuffer, spec: BufferSpec, problem: Problem): void {
-  const random = new Random(1);
-  const bytes = spec.holds!.tensor === "targets"
-    ? new Uint8Array(
-      Int32Array.from({ length: problem.tokens }, () => random.below(problem.vocab)).buffer,
-    )
-    : encodeElements(
-      ["hidden", "weight"].includes(spec.holds!.tensor) ? problem.dtype : "f32",
-      Float32Array.from({ length: PATTERN }, () => random.normal() * problem.hidden ** -0.25),
-    );
-  for (let at = 0; at < buffer.size; at += bytes.length) {
-    const size = Math.min(bytes.length, buffer.size - at);
-    device.queue.writeBuffer(buffer, at, bytes as BufferSource, 0, size);
-    if ((at / bytes.length) % 16 === 15) device.queue.submit([]);
-  }
 }

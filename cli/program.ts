@@ -4,15 +4,47 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
-import { benchCommand } from "./commands/bench.ts";
-import { deviceCommand } from "./commands/device.ts";
-import { emitCommand } from "./commands/emit.ts";
-import { fixtureCommand } from "./commands/fixture.ts";
-import { modelCommand } from "./commands/model.ts";
-import { planCommand } from "./commands/plan.ts";
-import { runCommand } from "./commands/run.ts";
-import { EXIT, explain } from "./exit.ts";
+import { EXIT, EXIT_CODES, explain } from "./exit.ts";
 import type { Output } from "./output.ts";
+import { suggestChoices } from "./suggest_choices.ts";
+
+/** Makes a command; `exit` takes the exit code of one that ran, but found something wrong. */
+type Load = (output: Output, exit: (code: number) => void) => Promise<Command>;
+
+/**
+ * The commands, in the order of help. Each is a module that is loaded when it is
+ * asked for, so that none waits for what another needs.
+ */
+const COMMANDS: Readonly<Record<string, Load>> = {
+  plan: async (output) => (await import("./commands/plan.ts")).planCommand(output),
+  run: async (output, exit) => (await import("./commands/run.ts")).runCommand(output, exit),
+  bench: async (output) => (await import("./commands/bench.ts")).benchCommand(output),
+  tune: async (output) => (await import("./commands/tune.ts")).tuneCommand(output),
+  emit: async (output) => (await import("./commands/emit.ts")).emitCommand(output),
+  device: async (output) => (await import("./commands/device.ts")).deviceCommand(output),
+  model: async (output) => (await import("./commands/model.ts")).modelCommand(output),
+  fixture: async (output) => (await import("./commands/fixture.ts")).fixtureCommand(output),
+  completions: async (output) =>
+    (await import("./commands/completions.ts"))
+      .completionsCommand(output, () => loadProgram(output)),
+};
+
+/** The program with some of its commands; with all of them, unless said otherwise. */
+export async function loadProgram(
+  output: Output,
+  exit: (code: number) => void = () => {},
+  names: readonly string[] = Object.keys(COMMANDS),
+): Promise<Command> {
+  const program = new Command("lce")
+    .description(
+      "linear cross-entropy: plan, run and verify a language model's output layer without its logits",
+    );
+  for (const name of names) program.addCommand(await COMMANDS[name]!(output, exit) as never);
+  const codes = EXIT_CODES.map(({ code, meaning }) => `${code} ${meaning}`).join(", ");
+  program.addHelpText("after", `\nExit codes: ${codes}.`);
+  configure(program as unknown as Command, output);
+  return program as unknown as Command;
+}
 
 /**
  * Runs `lce` with some arguments.
@@ -21,24 +53,11 @@ import type { Output } from "./output.ts";
  */
 export async function main(args: readonly string[], output: Output): Promise<number> {
   let code: number = EXIT.ok;
-  const program = new Command("lce")
-    .description(
-      "linear cross-entropy: plan, run and verify a language model's output layer without its logits",
-    )
-    .addCommand(planCommand(output) as never)
-    .addCommand(runCommand(output, (failed) => code = failed) as never)
-    .addCommand(benchCommand(output) as never)
-    .addCommand(emitCommand(output) as never)
-    .addCommand(deviceCommand(output) as never)
-    .addCommand(modelCommand(output) as never)
-    .addCommand(fixtureCommand(output) as never)
-    .addHelpText(
-      "after",
-      `
-Exit codes: 0 good, 1 verification failed, 2 usage, 3 no device, 4 bad input file, 5 does not fit.`,
-    );
-  configure(program as unknown as Command, output);
   try {
+    const [name = ""] = args;
+    // Help and mistakes need every command; a command needs itself.
+    const wanted = Object.hasOwn(COMMANDS, name) ? [name] : undefined;
+    const program = await loadProgram(output, (failed) => code = failed, wanted);
     await program.parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {
@@ -61,5 +80,6 @@ function configure(command: Command, output: Output): void {
       getErrHasColors: () => false,
     })
     .showHelpAfterError('(see "lce --help", or --help after a command)');
+  suggestChoices(command);
   for (const child of command.commands) configure(child as unknown as Command, output);
 }

@@ -13,8 +13,9 @@ import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
 import { parseBytes } from "../planner/units.ts";
 import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
+import { contradictionOf } from "./contradictions.ts";
 import { UsageError } from "./exit.ts";
-import { unknownName } from "./suggest.ts";
+import { didYouMean, unknownName } from "./suggest.ts";
 
 const bytes = z.union([z.int().positive(), z.string()]).transform((value, context) => {
   if (typeof value === "number") return value;
@@ -59,7 +60,7 @@ export function parallelismOf(
 }
 
 /** What `--device` knows by name. */
-const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
+export const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
 
 /** Everything a plan file may say. */
 export const planFileSchema = z.strictObject({
@@ -110,6 +111,14 @@ export function checkRequest(
   const fields = Object.entries(parsed.data).filter(([name]) => name in problemShape);
   const problem = problemSchema.safeParse(Object.fromEntries(fields));
   if (!problem.success) throw failure(problem.error);
+  const contradiction = contradictionOf(problem.data, parsed.data);
+  if (contradiction) {
+    const { setting, text } = contradiction;
+    const flagged = ["strategy", "pass", "window", "gradients"].some((name) => name in given);
+    throw path === undefined || flagged
+      ? new UsageError(`${flagName(setting)} ${text}`)
+      : new InputError(`${path}: ${setting} ${text}`);
+  }
   return { problem: problem.data, request: parsed.data };
 }
 
@@ -147,12 +156,17 @@ function explainIssues(
   const inFile = (setting: string) => path !== undefined && !(setting in flags);
   const lines = error.issues.map((issue) => {
     const setting = String(issue.path[0] ?? "");
-    if (issue.code === "unrecognized_keys") return `unknown setting ${issue.keys.join(", ")}`;
+    if (issue.code === "unrecognized_keys") {
+      const known = Object.keys(planFileSchema.shape);
+      return issue.keys.map((key) => `unknown setting ${key}.${didYouMean(key, known)}`).join("\n");
+    }
     const place = issue.path.join(".");
     const name = inFile(setting) ? place : flagName(setting);
     if (merged[setting] === undefined) return `${name} is needed`;
     if (setting === "device") return deviceFault(inFile(setting) ? setting : name, merged[setting]);
-    return `${name} ${JSON.stringify(merged[setting])}: ${issue.message}`;
+    return `${name} ${JSON.stringify(merged[setting])}: ${issue.message}${
+      choiceHint(issue, merged)
+    }`;
   });
   const fromFile = error.issues.some((issue) => {
     const setting = String(issue.path[0] ?? "");
@@ -161,6 +175,17 @@ function explainIssues(
   // A profile's faults come once for all, whichever of its issues asks.
   const text = [...new Set(lines)].join("\n");
   return fromFile && path ? new InputError(`${path}: ${text}`) : new UsageError(text);
+}
+
+/** What a value that is none of the choices may have meant. */
+function choiceHint(issue: z.core.$ZodIssue, merged: Record<string, unknown>): string {
+  if (issue.code !== "invalid_value") return "";
+  const value = issue.path.reduce<unknown>(
+    (inner, key) => (inner as Record<PropertyKey, unknown> | undefined)?.[key],
+    merged,
+  );
+  const hint = didYouMean(String(value), issue.values.map(String));
+  return hint === "" ? "" : `.${hint}`;
 }
 
 /** Why a value is no device. */

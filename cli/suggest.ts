@@ -51,6 +51,12 @@ export function suggestions(name: string, known: readonly string[]): string[] {
   return found.slice(0, MOST);
 }
 
+/** A sentence with the names that may have been meant, after a blank; nothing where there are none. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const found = suggestions(name, known);
+  return found.length ? ` Did you mean ${found.join(" or ")}?` : "";
+}
+
 /** Says that a name is not known, and what may have been meant. */
 export function unknownName(
   what: string,
@@ -58,7 +64,5 @@ export function unknownName(
   known: readonly string[],
   list: string,
 ): string {
-  const found = suggestions(name, known);
-  const hint = found.length ? ` Did you mean ${found.join(" or ")}?` : "";
-  return `there is no ${what} "${name}".${hint} "${list}" lists them.`;
+  return `there is no ${what} "${name}".${didYouMean(name, known)} "${list}" lists them.`;
 }

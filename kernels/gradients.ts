@@ -25,7 +25,7 @@ interface GradientProduct {
   /** Rows of the result and depth of the product, as run-time values. */
   readonly rows: string;
   readonly depth: string;
-  /** Length of the parts that the depth is cut into; workgroups of a part lie side by side in x. */
+  /** Length of the parts that the depth is cut into; the workgroups of one part come before those of the next. */
   readonly span?: number;
   /** Row of the output for a row of the result. */
   readonly outputRow: (row: string) => string;
@@ -40,7 +40,6 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
   const tile = dispatch.tile!;
   const gemm = product(tile, of.left, of.right);
   const { hidden } = problem;
-  const columnTiles = Math.ceil(hidden / tile.cols);
   const stores = times(tile.microRows, (i) =>
     [
       `if (first_row + ${gemm.row(i)} < rows) {`,
@@ -89,10 +88,11 @@ ${
         `let kept_count = ${KEPT_COUNT};`,
         `let rows = ${of.rows};`,
         `let adds = ${of.adds};`,
-        `let first_row = group.y * ${tile.rows}u;`,
-        ...(of.span === undefined ? [`let first_column = group.x * ${tile.cols}u;`] : [
-          `let part = group.x / ${columnTiles}u;`,
-          `let first_column = (group.x % ${columnTiles}u) * ${tile.cols}u;`,
+        `let first_column = group.x * ${tile.cols}u;`,
+        ...(of.span === undefined ? [`let first_row = group.y * ${tile.rows}u;`] : [
+          `let row_tiles = (params.tokens + ${tile.rows - 1}u) / ${tile.rows}u;`,
+          `let part = group.y / row_tiles;`,
+          `let first_row = (group.y % row_tiles) * ${tile.rows}u;`,
           `let from_depth = part * ${of.span}u;`,
           `let to_depth = min(from_depth + ${of.span}u, ${of.depth});`,
         ]),

@@ -40,6 +40,32 @@ function projection(context: KernelContext): Product {
   });
 }
 
+/**
+ * Token tiles of a band. Workgroups that run at the same time should share as
+ * many operands as they can: a band as high as it is wide, rather than all token
+ * tiles at a few vocabulary tiles, whose hidden states no cache would hold.
+ */
+const BAND = 16;
+
+/** Names the first row and column of a workgroup's tile. */
+function placeOfTile({ dispatch, schedule }: KernelContext): string[] {
+  const { rows, cols } = dispatch.tile!;
+  if (schedule.block.tokens <= BAND * rows) {
+    return [`let first_row = group.x * ${rows}u;`, `let first_column = group.y * ${cols}u;`];
+  }
+  return [
+    `// Tiles in bands of ${BAND} token tiles, each from the first vocabulary tile to the last.`,
+    `let row_tiles = (params.tokens + ${rows - 1}u) / ${rows}u;`,
+    `let column_tiles = (params.vocab + ${cols - 1}u) / ${cols}u;`,
+    `let number = group.y * row_tiles + group.x;`,
+    `let first_of_band = number / (${BAND}u * column_tiles) * ${BAND}u;`,
+    `let height = min(${BAND}u, row_tiles - first_of_band);`,
+    `let place = number - first_of_band * column_tiles;`,
+    `let first_row = (first_of_band + place % height) * ${rows}u;`,
+    `let first_column = place / height * ${cols}u;`,
+  ];
+}
+
 /** Everything up to `main`, whose body is given. */
 function shader(
   context: KernelContext,
@@ -71,7 +97,7 @@ fn main(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let kept_count = ${KEPT_COUNT};
-  let first_row = group.x * ${dispatch.tile!.rows}u;
+${indent(placeOfTile(context))}
   if (first_row >= kept_count) {
     return;
   }
@@ -98,6 +124,7 @@ export function forward(context: KernelContext): string {
   const lanesY = tile.rows / tile.microRows;
   const gathered = online.gatherable({ lanes: lanesX, lanesY }, rows.length, gemm.scratches);
   const token = "params.token_start + position";
+  const columnTile = `first_column / ${tile.cols}u`;
   return shader(
     context,
     "forward: logits of a token tile and a vocabulary tile, folded into online statistics.",
@@ -106,7 +133,6 @@ export function forward(context: KernelContext): string {
     gemm.memory,
     [
       gemm.place,
-      `let first_column = group.y * ${tile.cols}u;`,
       gemm.sum({ from: "0u", to: `${problem.hidden}u` }),
       ...columnsOfTile(context, gemm),
       ...rows.map((_, i) => takeRow(context, gemm, online, i)),
@@ -117,9 +143,9 @@ export function forward(context: KernelContext): string {
       `if (lane < ${tile.rows}u && position < kept_count) {`,
       indent([
         `if (params.first == 0u) {`,
-        indent([online.read("_before", "group.y", token), online.fold("_row", "_before")]),
+        indent([online.read("_before", columnTile, token), online.fold("_row", "_before")]),
         `}`,
-        online.write("_row", "group.y", token),
+        online.write("_row", columnTile, token),
       ]),
       `}`,
     ],
@@ -233,7 +259,6 @@ function tileKernel(
     functions,
     gemm.memory,
     [
-      `let first_column = group.y * ${tile.cols}u;`,
       gemm.place,
       gemm.sum({ from: "0u", to: `${context.schedule.problem.hidden}u` }),
       ...epilogue(gemm),
@@ -285,7 +310,13 @@ export function logitGradient(context: KernelContext): string {
             `busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`,
             `${gemm.accumulator(i, j)} = ${gradient};`,
           ]),
-          ...agreeOnTile(tileFlag(context, "group.x", "group.y")),
+          ...agreeOnTile(
+            tileFlag(
+              context,
+              `first_row / ${context.dispatch.tile!.rows}u`,
+              `first_column / ${context.dispatch.tile!.cols}u`,
+            ),
+          ),
           `if (worth_storing) {`,
           indent(forEachElement(context, gemm, [], (i, j) => [
             `${stored(context)} = ${gemm.accumulator(i, j)};`,

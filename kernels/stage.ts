@@ -29,8 +29,8 @@ const DISPATCHES_PER_SUBMIT = 16;
 export class Stage {
   /** Submissions so far. */
   submissions = 0;
-  /** Where each dispatch writes its timestamps, while time is taken. */
-  timestamps: (() => GPUComputePassTimestampWrites) | undefined;
+  /** Where each dispatch writes its timestamps, if it does, while time is taken. */
+  timestamps: (() => GPUComputePassTimestampWrites | undefined) | undefined;
   readonly #own = new Map<string, GPUBuffer>();
   #lent: NamedBuffers = {};
   #encoder: GPUCommandEncoder | undefined;
@@ -91,9 +91,10 @@ export class Stage {
       return;
     }
     const { pipeline } = this.kernels.get(kernelKey(step))!;
+    const timestampWrites = this.timestamps?.();
     const pass = this.encoder().beginComputePass({
       label: step.kernel,
-      ...(this.timestamps ? { timestampWrites: this.timestamps() } : {}),
+      ...(timestampWrites ? { timestampWrites } : {}),
     });
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, this.#bind(step), [step.params * this.schedule.paramsStride]);

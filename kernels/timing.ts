@@ -1,6 +1,6 @@
 /**
- * Time on the device: timestamp queries around every dispatch where the device
- * offers them, the wall clock where it does not.
+ * Time on the device: timestamp queries where the device offers them, the wall
+ * clock where it does not.
  *
  * @module
  */
@@ -11,8 +11,6 @@ import type { Stage } from "./stage.ts";
 export interface StepTimes {
   /** From the beginning of the first dispatch to the end of the last. */
   readonly milliseconds: number;
-  /** Time within the dispatches of each kernel; empty where only the wall clock was read. */
-  readonly byKernel: ReadonlyMap<KernelName, number>;
   readonly clock: "timestamps" | "wall";
 }
 
@@ -23,20 +21,73 @@ const MAX_QUERIES = 4096;
 const TIMESTAMP_BYTES = 8;
 
 /**
- * Plays steps and waits for their end. Deno polls for it every 10 ms, so that
- * the wall clock is no use below some hundred: `idleMilliseconds` measures what
- * waiting for nothing takes, to be taken off.
+ * Plays steps and waits for their end. Two timestamps, so that dispatches that do
+ * not depend on each other may overlap, as they do outside of measurements.
+ *
+ * Deno polls for the end of work every 10 ms, so that the wall clock is no use
+ * below some hundred: `idleMilliseconds` measures what waiting for nothing takes,
+ * to be taken off.
  */
 export async function timeSteps(
   stage: Stage,
   steps: readonly Step[],
   idleMilliseconds = 0,
 ): Promise<StepTimes> {
-  const dispatches = steps.filter((step): step is Dispatch => step.kind === "dispatch");
-  const queries = 2 * dispatches.length;
-  if (!stage.device.features.has("timestamp-query") || queries > MAX_QUERIES) {
+  const last = dispatchesOf(steps).length - 1;
+  if (!stage.device.features.has("timestamp-query")) {
     return await byWallClock(stage, steps, idleMilliseconds);
   }
+  const at = (dispatch: number) =>
+    dispatch === 0 && dispatch === last
+      ? { beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 }
+      : dispatch === 0
+      ? { beginningOfPassWriteIndex: 0 }
+      : dispatch === last
+      ? { endOfPassWriteIndex: 1 }
+      : undefined;
+  const [begun, ended] = await playTimed(stage, steps, 2, at);
+  return { milliseconds: milliseconds(begun!, ended!), clock: "timestamps" };
+}
+
+/**
+ * Milliseconds within the dispatches of each kernel, every dispatch by itself;
+ * nothing where the device has no timestamps, or the steps are too many.
+ */
+export async function timeKernels(
+  stage: Stage,
+  steps: readonly Step[],
+): Promise<ReadonlyMap<KernelName, number>> {
+  const dispatches = dispatchesOf(steps);
+  const queries = 2 * dispatches.length;
+  const byKernel = new Map<KernelName, number>();
+  if (!stage.device.features.has("timestamp-query") || queries > MAX_QUERIES) return byKernel;
+  const ticks = await playTimed(stage, steps, queries, (dispatch) => ({
+    beginningOfPassWriteIndex: 2 * dispatch,
+    endOfPassWriteIndex: 2 * dispatch + 1,
+  }));
+  dispatches.forEach(({ kernel }, index) => {
+    const time = milliseconds(ticks[2 * index]!, ticks[2 * index + 1]!);
+    byKernel.set(kernel, (byKernel.get(kernel) ?? 0) + time);
+  });
+  return byKernel;
+}
+
+function dispatchesOf(steps: readonly Step[]): Dispatch[] {
+  return steps.filter((step): step is Dispatch => step.kind === "dispatch");
+}
+
+/** WebGPU timestamps are nanoseconds. */
+function milliseconds(from: bigint, to: bigint): number {
+  return Number(to - from) / 1e6;
+}
+
+/** Plays steps with timestamps where each dispatch is told to write them. */
+async function playTimed(
+  stage: Stage,
+  steps: readonly Step[],
+  queries: number,
+  writesOf: (dispatch: number) => Omit<GPUComputePassTimestampWrites, "querySet"> | undefined,
+): Promise<BigUint64Array> {
   const { device } = stage;
   const set = device.createQuerySet({ type: "timestamp", count: queries });
   const size = queries * TIMESTAMP_BYTES;
@@ -52,25 +103,16 @@ export async function timeSteps(
   });
   try {
     let next = 0;
-    stage.timestamps = () => ({
-      querySet: set,
-      beginningOfPassWriteIndex: next++,
-      endOfPassWriteIndex: next++,
-    });
+    stage.timestamps = () => {
+      const writes = writesOf(next++);
+      return writes ? { querySet: set, ...writes } : undefined;
+    };
     playAll(stage, steps);
     stage.encoder().resolveQuerySet(set, 0, queries, resolved, 0);
     stage.encoder().copyBufferToBuffer(resolved, 0, staging, 0, size);
     stage.submit();
     await staging.mapAsync(GPUMapMode.READ);
-    const ticks = new BigUint64Array(staging.getMappedRange().slice(0));
-    // WebGPU timestamps are nanoseconds.
-    const between = (from: number, to: number) => Number(ticks[to]! - ticks[from]!) / 1e6;
-    const byKernel = new Map<KernelName, number>();
-    dispatches.forEach(({ kernel }, index) => {
-      const time = between(2 * index, 2 * index + 1);
-      byKernel.set(kernel, (byKernel.get(kernel) ?? 0) + time);
-    });
-    return { milliseconds: between(0, queries - 1), byKernel, clock: "timestamps" };
+    return new BigUint64Array(staging.getMappedRange().slice(0));
   } finally {
     stage.timestamps = undefined;
     resolved.destroy();
@@ -90,8 +132,8 @@ async function byWallClock(
   playAll(stage, steps);
   stage.submit();
   await queue.onSubmittedWorkDone();
-  const milliseconds = Math.max(0, performance.now() - begun - idleMilliseconds);
-  return { milliseconds, byKernel: new Map(), clock: "wall" };
+  const spent = Math.max(0, performance.now() - begun - idleMilliseconds);
+  return { milliseconds: spent, clock: "wall" };
 }
 
 /** Milliseconds that waiting for an idle queue takes: the median of some. */

@@ -79,7 +79,7 @@ export function productSeconds(
   const parallel = Math.max(1, Math.floor(rates.parallelInvocations / workgroupSize(tile)));
   const flops = wavesOf(workgroups, parallel) * workgroupFlops +
     2 * tile.rows * tile.cols * ENDS_DEPTH;
-  return (flops * parallel) / (rates.flopsPerSecond * relativeRate(tile));
+  return (flops * parallel) / (rates.flopsPerSecond * relativeRate(tile, rates.tiles));
 }
 
 /** The roofline of one dispatch. */

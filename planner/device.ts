@@ -35,6 +35,15 @@ interface Parsed {
 /** The WebGPU limits that shape a schedule. Bytes for sizes, counts otherwise. */
 export type DeviceLimits = Parsed["limits"];
 
+const ratedTileSchema = z.strictObject({
+  rows: z.int().positive(),
+  cols: z.int().positive(),
+  depth: z.int().positive(),
+  microRows: z.int().positive(),
+  microCols: z.int().positive(),
+  rate: z.number().positive().describe("arithmetic rate, relative to the fastest tile"),
+});
+
 /** Measured speed of a device; absent where nothing was measured. */
 export const ratesSchema = z.strictObject({
   flopsPerSecond: z.number().positive().describe("f32 multiply-add rate of the matrix kernels"),
@@ -42,6 +51,9 @@ export const ratesSchema = z.strictObject({
   secondsPerDispatch: z.number().nonnegative(),
   parallelInvocations: z.int().positive()
     .describe("invocations of matrix kernels that run at the same time"),
+  tiles: z.array(ratedTileSchema).min(1).optional()
+    .describe("tiles of the matrix kernels, the fastest first; the shipped ones by default"),
+  source: z.string().optional().describe("where the figures come from"),
 });
 
 /** Measured speed of a device. */

@@ -80,8 +80,8 @@ function promisingTiles(problem: Problem, device: DeviceProfile, tiles: readonly
 }
 
 /** The tiles that a schedule may use. */
-export function tilesOf({ limits }: DeviceProfile, { tile }: PlanOptions): readonly Tile[] {
-  return tile ? [tile] : feasibleTiles(limits);
+export function tilesOf(device: DeviceProfile, { tile }: PlanOptions): readonly Tile[] {
+  return tile ? [tile] : feasibleTiles(device);
 }
 
 /** Every strategy's candidates; none where the device can run no tile. */

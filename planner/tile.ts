@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { DeviceLimits } from "./device.ts";
+import type { DeviceLimits, DeviceProfile } from "./device.ts";
 
 /**
  * Shape of a tile: `rows x cols` results, summed in steps of `depth`. Each
@@ -23,26 +23,39 @@ export interface Tile {
   readonly microCols: number;
 }
 
+/** A tile with its arithmetic rate, relative to the fastest one of the device. */
+export interface RatedTile extends Tile {
+  readonly rate: number;
+}
+
 /**
  * Shapes to choose from, with their arithmetic rate relative to the first, as
  * measured on an H100 under Deno (`bench/h100.md`). The second is the largest
  * that the specification's default limits allow. The rates of the last two, for
- * small problems and weaker devices, are estimates.
+ * small problems and weaker devices, are estimates. `lce tune` measures them all.
  */
-const RATES: ReadonlyMap<Tile, number> = new Map<Tile, number>([
-  [{ rows: 128, cols: 128, depth: 16, microRows: 8, microCols: 8 }, 1],
-  [{ rows: 64, cols: 128, depth: 16, microRows: 8, microCols: 8 }, 0.9],
-  [{ rows: 64, cols: 64, depth: 16, microRows: 8, microCols: 8 }, 0.82],
-  [{ rows: 32, cols: 64, depth: 16, microRows: 4, microCols: 8 }, 0.6],
-  [{ rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4 }, 0.45],
-]);
+const RATED: readonly RatedTile[] = [
+  { rows: 128, cols: 128, depth: 16, microRows: 8, microCols: 8, rate: 1 },
+  { rows: 64, cols: 128, depth: 16, microRows: 8, microCols: 8, rate: 0.9 },
+  { rows: 64, cols: 64, depth: 16, microRows: 8, microCols: 8, rate: 0.82 },
+  { rows: 32, cols: 64, depth: 16, microRows: 4, microCols: 8, rate: 0.6 },
+  { rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4, rate: 0.45 },
+];
 
-/** Tile shapes to choose from, the preferred first. */
-export const TILES: readonly Tile[] = [...RATES.keys()];
+/** Tile shapes to choose from where a device has none of its own, the preferred first. */
+export const TILES: readonly Tile[] = RATED.map(({ rate: _, ...tile }) => tile);
 
-/** Arithmetic rate of a tile of {@linkcode TILES} relative to the preferred one. */
-export function relativeRate(tile: Tile): number {
-  return RATES.get(tile) ?? 0.5;
+/** Rate of a tile that nobody measured. */
+const UNKNOWN_RATE = 0.4;
+
+/** Arithmetic rate of a tile relative to the fastest: as rated on the device, or as shipped. */
+export function relativeRate(tile: Tile, rated: readonly RatedTile[] = RATED): number {
+  return rated.find((other) => sameTile(tile, other))?.rate ?? UNKNOWN_RATE;
+}
+
+function sameTile(a: Tile, b: Tile): boolean {
+  return a.rows === b.rows && a.cols === b.cols && a.depth === b.depth &&
+    a.microRows === b.microRows && a.microCols === b.microCols;
 }
 
 /** Invocations of one workgroup. */
@@ -70,8 +83,26 @@ export function workgroupBytes({ rows, cols, depth }: Tile): number {
   return (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth * 16;
 }
 
+/**
+ * Whether kernels can be written for a tile: all of it is made of vec4s, and its
+ * invocations share out the copying of both operands evenly.
+ */
+function isWellFormed(tile: Tile): boolean {
+  const { rows, cols, depth, microRows, microCols } = tile;
+  const invocations = workgroupSize(tile);
+  const divides = (small: number, large: number) => large % small === 0;
+  return [rows, cols, depth, microRows, microCols].every((extent) => divides(4, extent)) &&
+    divides(microRows, rows) && divides(microCols, cols) && divides(depth / 4, invocations) &&
+    [rows, cols].every((extent) =>
+      divides(extent / 4, invocations) && divides(invocations, (extent / 4) * depth) &&
+      (divides(invocations, (extent / 4) * (depth / 4)) ||
+        divides((extent / 4) * (depth / 4), invocations))
+    );
+}
+
 /** Why a tile cannot run under the limits, or `undefined` when it can. */
 export function tileProblem(tile: Tile, limits: DeviceLimits): string | undefined {
+  if (!isWellFormed(tile)) return "does not divide evenly among its invocations";
   const invocations = workgroupSize(tile);
   const allowed = Math.min(
     limits.maxComputeInvocationsPerWorkgroup,
@@ -86,9 +117,29 @@ export function tileProblem(tile: Tile, limits: DeviceLimits): string | undefine
   }
 }
 
-/** Tiles that run under the limits, the preferred first. */
-export function feasibleTiles(limits: DeviceLimits): Tile[] {
-  return TILES.filter((tile) => tileProblem(tile, limits) === undefined);
+/** Tiles that run on a device, the preferred first: those rated on it, or the shipped ones. */
+export function feasibleTiles({ limits, rates }: Pick<DeviceProfile, "limits" | "rates">): Tile[] {
+  const tiles = rates?.tiles?.map(({ rate: _, ...tile }) => tile) ?? TILES;
+  return tiles.filter((tile) => tileProblem(tile, limits) === undefined);
+}
+
+/** Every shape worth measuring on a device: powers of two that it has room for. */
+export function tunableTiles(limits: DeviceLimits): Tile[] {
+  const tiles: Tile[] = [];
+  for (const rows of [128, 64, 32]) {
+    for (const cols of [128, 64, 32]) {
+      for (const depth of [16, 8, 32]) {
+        for (const [microRows, microCols] of [[8, 8], [4, 8], [8, 4], [4, 4]] as const) {
+          const tile = { rows, cols, depth, microRows, microCols };
+          const invocations = workgroupSize(tile);
+          // Smaller ones leave most of a subgroup idle; larger ones are short of registers.
+          if (invocations < 32 || invocations > 256) continue;
+          if (tileProblem(tile, limits) === undefined) tiles.push(tile);
+        }
+      }
+    }
+  }
+  return tiles;
 }
 
 /** A tile as people write it: `64x128x16, 8x8`. */

@@ -7,15 +7,19 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { GpuError } from "../../kernels/pipelines.ts";
 import { DTYPES } from "../../planner/dtype.ts";
-import { DoesNotFitError, makePlan } from "../../planner/plan.ts";
+import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { checkStrategy } from "../contradictions.ts";
 import { UsageError } from "../exit.ts";
-import { parseNumber } from "../flags.ts";
+import { checkChoices } from "../request.ts";
+import { gradientFilterFlag, parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
-import { measure } from "../measure.ts";
+import { measure, type MeasureOptions } from "../measure.ts";
+import { INPUT_KINDS } from "../inputs.ts";
 import type { Output } from "../output.ts";
 import { BENCH_FORMATS, type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+import { parseShape } from "../shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
 const SHAPES = {
@@ -38,13 +42,20 @@ export function benchCommand(output: Output): Command {
     .addOption(new Option("--pass <pass>", "one pass only").choices(PASSES))
     .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
     .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
+    .option("--window <ids>", "vocabulary ids handled in one step", parseNumber)
+    .option("--block <tokens>", "tokens handled in one step", parseNumber)
+    .addOption(gradientFilterFlag())
+    .addOption(
+      new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
+        .choices(INPUT_KINDS).default("flat" as const),
+    )
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
       new Option("--format <name>", "of the output").choices(BENCH_FORMATS).default(
         "table" as const,
       ),
     )
-    .option("--json", "short for --format json")
+    .addOption(new Option("--json", "short for --format json").conflicts("format"))
     .option("--kernels", "show the time of each kernel")
     .addHelpText(
       "after",
@@ -52,14 +63,18 @@ export function benchCommand(output: Output): Command {
 Example:
   $ lce bench --shape 4096x4096x128256 --pass train --dtype bf16`,
     )
-    .action(async ({ shape, quick, pass, dtype, strategy, repeats, format, json, kernels }) => {
+    .action(async (options) => {
+      const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
+      const { inputs, gradientFilter = 0 } = options;
+      const fixed = checkChoices({ window: options.window, block: options.block });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
       }
+      checkStrategy(strategy, pass);
       const shapes = shape ?? [...(quick ? SHAPES.quick : SHAPES.full)];
       const problems = shapes.flatMap((text) =>
         (pass ? [pass] : PASSES).map((each) =>
-          parseProblem({ ...parseShape(text), dtype, pass: each })
+          parseProblem({ ...parseShape(text), dtype, pass: each, gradientFilter })
         )
       );
       const acquired = await openDevice();
@@ -70,8 +85,13 @@ Example:
             if (strategy && name !== strategy) continue;
             const { tokens, hidden, vocab } = problem;
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const options = { repeats: quick ? Math.min(repeats, 5) : repeats, budgetMs: 10_000 };
-            const row = await measureOne(problem, name, acquired, options);
+            const how = {
+              repeats: quick ? Math.min(repeats, 5) : repeats,
+              budgetMs: 10_000,
+              warmUpMs: quick ? 0 : 300,
+              inputs,
+            };
+            const row = await measureOne(problem, { ...fixed, strategy: name }, acquired, how);
             if (row) rows.push(row);
           }
         }
@@ -85,18 +105,19 @@ Example:
 /** A row for one strategy; one that says why where it cannot run; none where it does not apply. */
 async function measureOne(
   problem: Problem,
-  strategy: StrategyName,
+  choices: PlanOptions & { strategy: StrategyName },
   acquired: Awaited<ReturnType<typeof openDevice>>,
-  options: { repeats: number; budgetMs: number },
+  how: MeasureOptions,
 ): Promise<BenchRow | undefined> {
+  const { strategy } = choices;
   const applies = problem.pass === "forward"
     ? ["two-stage", "fused"].includes(strategy)
     : strategy !== "fused";
   if (!applies) return undefined;
   const { profile } = acquired;
   try {
-    const plan = makePlan(problem, profile, { strategy, hostIo: false });
-    return benchRow(problem, strategy, profile.name, await measure(plan, acquired, options));
+    const plan = makePlan(problem, profile, { ...choices, hostIo: false });
+    return benchRow(problem, strategy, profile.name, await measure(plan, acquired, how));
   } catch (error) {
     if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
     return benchRow(problem, strategy, profile.name, error.message);
@@ -105,13 +126,4 @@ async function measureOne(
 
 function splitShapes(text: string, before: string[] | undefined): string[] {
   return [...(before ?? []), ...text.split(",")];
-}
-
-function parseShape(text: string): { tokens: number; hidden: number; vocab: number } {
-  const match = /^(\d+)x(\d+)x(\d+)$/.exec(text);
-  const [tokens, hidden, vocab] = match ? match.slice(1).map(Number) : [];
-  if (!tokens || !hidden || !vocab) {
-    throw new UsageError(`--shape ${text}: write tokens x hidden x vocab, such as 1024x768x50257`);
-  }
-  return { tokens, hidden, vocab };
 }

@@ -22,7 +22,13 @@ export function fixtureCommand(output: Output): Command {
     .description("list, inspect and make inputs for lce run")
     .addCommand(list(output) as never)
     .addCommand(inspect(output) as never)
-    .addCommand(make(output) as never) as unknown as Command;
+    .addCommand(make(output) as never)
+    .addHelpText(
+      "after",
+      `
+Example:
+  $ lce fixture list`,
+    ) as unknown as Command;
 }
 
 function list(output: Output) {
@@ -30,6 +36,13 @@ function list(output: Output) {
     .description("fixtures in a folder; without one, those that come with lce")
     .argument("[folder]")
     .option("--json", "print JSON alone")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ lce fixture list
+  $ lce fixture list checkpoints --json`,
+    )
     .action(async (folder, { json }) => {
       const places = folder
         ? [folder]
@@ -47,6 +60,12 @@ function inspect(output: Output) {
     .description("tensors and metadata of a safetensors file")
     .argument("<file>")
     .option("--json", "print JSON alone")
+    .addHelpText(
+      "after",
+      `
+Example:
+  $ lce fixture inspect checkpoints/small/model.safetensors`,
+    )
     .action(async (path, { json }) => {
       const { header: { tensors, metadata } } = await SafetensorsFile.open(path);
       const rows = [...tensors].map(([name, { dtype, shape, start, end }]) => ({
@@ -81,6 +100,13 @@ function make(output: Output) {
     )
     .option("--softcap <cap>", "logits become cap * tanh(z / cap)", parseNumber)
     .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ lce fixture make checkpoints/small
+  $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30`,
+    )
     .action(async (folder, { seed, ...flags }) => {
       const problem = checkWith(problemSchema, flags);
       await writeCheckpoint(folder, makeSynthetic(problem, seed));

@@ -10,6 +10,7 @@ import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule.ts";
+import { checkStrategy } from "../contradictions.ts";
 import { EXIT } from "../exit.ts";
 import { choiceFlags, gradientFilterFlag, parallelFlags } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
@@ -56,6 +57,7 @@ Examples:
       const split = { tensorParallel, dataParallel, sequenceParallel };
       const options = checkChoices(choices);
       const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
+      checkStrategy(options.strategy, pass);
       const fixtures = await openAll(paths, output);
       const acquired = await openDevice({ limits });
       const entries: unknown[] = [];

@@ -25,6 +25,8 @@ export interface BenchRow {
   readonly ms: number | null;
   readonly fastest: number | null;
   readonly slowest: number | null;
+  /** What the planner expected, where the device's rates were measured. */
+  readonly estimatedMs: number | null;
   readonly tflops: number | null;
   readonly extraPeakBytes: number | null;
   readonly tile: string | null;
@@ -59,6 +61,7 @@ export function benchRow(
     ms: measured?.ms ?? null,
     fastest: measured?.fastest ?? null,
     slowest: measured?.slowest ?? null,
+    estimatedMs: measured?.plan.cost.measuredRates ? measured.plan.cost.seconds * 1000 : null,
     tflops: measured?.tflops ?? null,
     extraPeakBytes: measured?.plan.memory.extraPeakBytes ?? null,
     tile: schedule ? formatTile(schedule.tile) : null,
@@ -88,7 +91,15 @@ export function renderBench(
       return markdown(cells(rows, options.kernels));
     case "table":
       return `${rows[0]?.device ?? "nothing measured"}\n\n${
-        table(cells(rows, options.kernels), ["left", "left", "left", "right", "left", "right"])
+        table(cells(rows, options.kernels), [
+          "left",
+          "left",
+          "left",
+          "right",
+          "left",
+          "right",
+          "right",
+        ])
       }`;
   }
 }
@@ -100,6 +111,7 @@ function cells(rows: readonly BenchRow[], kernels: boolean): string[][] {
     "strategy",
     "ms",
     "from to",
+    "expected",
     "TFLOP/s",
     "to two-stage",
     "extra",
@@ -115,6 +127,7 @@ function cells(rows: readonly BenchRow[], kernels: boolean): string[][] {
       row.strategy,
       row.ms?.toFixed(2) ?? "-",
       row.ms === null ? "" : `${row.fastest!.toFixed(2)} ${row.slowest!.toFixed(2)}`,
+      row.estimatedMs?.toFixed(2) ?? "",
       row.tflops?.toPrecision(3) ?? "-",
       ratio(row, rows),
       row.extraPeakBytes === null ? "" : formatBytes(row.extraPeakBytes),

@@ -37,7 +37,14 @@ export const LINEAR_WORKGROUP = 64;
 export const PARAMS_BYTES = 48;
 
 /** Most parts that the depth of a hidden-gradient product is cut into. */
-const MAX_PARTS = 16;
+const MAX_PARTS = 32;
+
+/**
+ * Longest stretch of the depth, where parts are possible: workgroups drift apart
+ * over a longer one, and no longer find in the caches what others have loaded
+ * (16 % slower over 116,000 ids than the waves alone explain, `bench/h100.md`).
+ */
+const MAX_SPAN = 32768;
 
 /** Most that their sums may take, relative to the logits of the same block and window. */
 const PARTS_SHARE = 0.5;
@@ -475,7 +482,7 @@ export class ScheduleDraft {
     const flops = projectionFlops({ tokens: block.count, vocab: window.count, hidden });
     this.#dispatch(
       "hidden-gradient",
-      [grid[0] * parts, grid[1]],
+      [grid[0], grid[1] * parts],
       [...bindings, write("hidden_parts", sums)],
       at,
       { ...work, flops, span },
@@ -519,8 +526,10 @@ export class ScheduleDraft {
       return this.#fittingProduct(block, hidden, span, parts).seconds +
         moved / (this.#rates ?? ASSUMED_RATES).bytesPerSecond;
     });
-    const fastest = Math.min(...seconds);
-    return spans.find((_, index) => seconds[index]! <= WORTH_PARTS * fastest)!;
+    const close = spans.map((span) => span <= MAX_SPAN);
+    const worth = spans.map((_, index) => close[index] || !close.includes(true));
+    const fastest = Math.min(...seconds.filter((_, index) => worth[index]));
+    return spans.find((_, index) => worth[index] && seconds[index]! <= WORTH_PARTS * fastest)!;
   }
 
   /** Marks the end of a complete forward pass: what follows needs the upstream gradient. */

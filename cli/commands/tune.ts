@@ -1,0 +1,84 @@
+/**
+ * `lce tune`: measures this machine's device once, for every later plan on it.
+ *
+ * @module
+ */
+import { Command, Option } from "@commander-js/extra-typings";
+import { measurePeaks } from "../../kernels/calibration.ts";
+import { DTYPES } from "../../planner/dtype.ts";
+import { parseProblem } from "../../planner/problem.ts";
+import { feasibleTiles, tunableTiles } from "../../planner/tile.ts";
+import { openDevice } from "../gpu.ts";
+import type { Output } from "../output.ts";
+import { tuneJson, tuneText } from "../render/tune.ts";
+import { parseShape } from "../shape_flag.ts";
+import { keepTunedRates } from "../tuned.ts";
+import { tune, tuningProblem } from "../tune.ts";
+
+/** How long things may take, in ms and s. */
+const EFFORT = {
+  quick: { repeats: 2, budgetMs: 500, warmUpMs: 0, peaks: 0.05, pass: 0.1 },
+  full: { repeats: 3, budgetMs: 1500, warmUpMs: 50, peaks: 0.3, pass: 0.15 },
+} as const;
+
+/** The command. */
+export function tuneCommand(output: Output): Command {
+  return new Command("tune")
+    .description("measure this machine's device, so that plans for it are chosen by its own speed")
+    .option("--quick", "the shipped tiles only, few repeats")
+    .option(
+      "--shape <NxDxV>",
+      "tune on this problem, tokens x hidden x vocab, instead of one that fits the device",
+    )
+    .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
+    .option("--dry-run", "measure, but keep what was kept before")
+    .option("--json", "print JSON alone")
+    .addHelpText(
+      "after",
+      `
+What is measured is kept for this device, Deno and version of the kernels, and used
+wherever plans are made on this machine: "plan --device auto", "run" and "bench" say so.
+
+Examples:
+  $ lce tune --quick
+  $ lce tune --shape 4096x4096x128256 --dtype bf16`,
+    )
+    .action(async ({ quick, shape, dtype, dryRun, json }) => {
+      const effort = EFFORT[quick ? "quick" : "full"];
+      const acquired = await openDevice();
+      const { device } = acquired;
+      try {
+        const { limits } = acquired.profile;
+        // Rates kept from before would only lead the search astray.
+        const profile = { name: acquired.profile.name, limits };
+        output.progress("measuring the device's peaks");
+        const peaks = await measurePeaks(device, {
+          bytes: Math.min(limits.maxStorageBufferBindingSize, 2 ** 30),
+          seconds: effort.peaks,
+        });
+        const problem = shape
+          ? parseProblem({ ...parseShape(shape), dtype, pass: "train" })
+          : { ...tuningProblem(peaks, effort.pass), dtype };
+        const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
+        const tuning = await tune(problem, { ...acquired, profile }, peaks, {
+          ...effort,
+          tiles,
+          onProgress: output.progress,
+        });
+        const now = new Date().toISOString().slice(0, 10);
+        const rates = { ...tuning.rates, source: `tuned on this machine, ${now}` };
+        const kept = dryRun ? undefined : await keepTunedRates(profile, rates);
+        const report = {
+          device: profile.name,
+          problem,
+          peaks,
+          rates,
+          results: tuning.results,
+          kept,
+        };
+        output.print(json ? JSON.stringify(tuneJson(report), null, 2) : tuneText(report));
+      } finally {
+        device.destroy();
+      }
+    }) as unknown as Command;
+}

@@ -1,0 +1,10 @@
+/**
+ * Text as shells read it.
+ *
+ * @module
+ */
+
+/** A text in single quotes, for bash and zsh. */
+export function quote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

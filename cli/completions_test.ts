@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
+import { DTYPES } from "../planner/dtype.ts";
+import { MODELS } from "../planner/models/catalogue.ts";
+import { SHELLS } from "./completions/mod.ts";
+import { describeCommand, everyCommand, NAMES } from "./describe.ts";
+import { EXIT } from "./exit.ts";
+import { loadProgram } from "./program.ts";
+import { lce } from "./testing.ts";
+
+const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
+const program = describeCommand(
+  await loadProgram({ print: () => {}, note: () => {}, progress: () => {} }),
+);
+
+/** Runs a shell's commands after its own script was loaded; nothing where there is no such shell. */
+async function inShell(shell: string, commands: string, ...args: string[]) {
+  const script = (await lce("completions", shell)).out;
+  try {
+    const options = shell === "bash" ? ["--noprofile", "--norc"] : [];
+    const { success, stdout, stderr } = await new Deno.Command(shell, {
+      args: [...options, "-c", `${script}\n${commands}`, ...args],
+      cwd: ROOT,
+    }).output();
+    const decoder = new TextDecoder();
+    assert(success, decoder.decode(stderr));
+    assert.equal(decoder.decode(stderr), "");
+    return decoder.decode(stdout).split("\n").filter((line) => line !== "");
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+Deno.test("every shell's script has every command, flag, choice and name", async () => {
+  for (const shell of SHELLS) {
+    const { code, out } = await lce("completions", shell);
+    assert.equal(code, EXIT.ok);
+    for (const { path, options, arguments: taken } of everyCommand(program)) {
+      assert(out.includes(path.at(-1)!), `${shell}: ${path}`);
+      for (const { names } of options) {
+        for (const name of names) {
+          const written = shell === "fish"
+            ? name.replace(/^-(-?)/, (_, long) => long ? "-l " : "-s ")
+            : name;
+          assert(out.includes(written), `${shell}: ${path} ${name}`);
+        }
+      }
+      for (const value of [...taken, ...options.flatMap(({ value }) => value ?? [])]) {
+        for (const word of value.words) assert(out.includes(word), `${shell}: ${path} ${word}`);
+      }
+    }
+  }
+});
+
+Deno.test("each script is sound to its shell, where the shell is here", async () => {
+  for (const shell of SHELLS) {
+    const script = (await lce("completions", shell)).out;
+    const path = await Deno.makeTempFile();
+    try {
+      await Deno.writeTextFile(path, script);
+      const { success, stderr } = await new Deno.Command(shell, { args: ["-n", path] }).output();
+      assert(success, `${shell}: ${new TextDecoder().decode(stderr)}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    } finally {
+      await Deno.remove(path);
+    }
+  }
+});
+
+const COMMANDS = "plan run bench emit device model fixture completions".split(" ");
+const MODEL_NAMES = MODELS.map(({ name }) => name);
+const DEVICES = NAMED_DEVICES.map(({ name }) => name);
+
+/** Words of a line as bash splits them, the last of which is being typed, and what completes it. */
+const LINES: readonly [string[], readonly string[]][] = [
+  [["lce", "pl"], ["plan"]],
+  [["lce", "fixture", ""], ["list", "inspect", "make"]],
+  [["lce", "fixture", "make", "--dt"], ["--dtype"]],
+  [["lce", "plan", "--dtype", ""], DTYPES],
+  [["lce", "plan", "--dtype", "="], DTYPES],
+  [["lce", "plan", "--dtype", "=", "b"], ["bf16"]],
+  [["lce", "plan", "--dtype", "bf16", "--pass", ""], ["forward", "train"]],
+  [["lce", "plan", "--model", ""], MODEL_NAMES],
+  [["lce", "model", "phi"], MODEL_NAMES.filter((name) => name.startsWith("phi"))],
+  [["lce", "emit", "--device", "chrome"], DEVICES.filter((name) => name.startsWith("chrome"))],
+  [["lce", "plan", "--config", "deno.js"], ["deno.json"]],
+  [["lce", "run", "fixtures/open.t"], ["fixtures/open.ts"]],
+  [["lce", "completions", ""], SHELLS],
+  // A value that is called as a command is: the command stays the same.
+  [["lce", "plan", "--config", "run", "--vo"], ["--vocab"]],
+  [["lce", "plan", "--tokens", ""], []],
+];
+for (const [words, expected] of LINES) {
+  Deno.test(`bash completes ${words.join(" ")}`, async () => {
+    const run = 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _lce; printf "%s\\n" "${COMPREPLY[@]}"';
+    const found = await inShell("bash", run, "bash", ...words);
+    if (found) assert.deepEqual(found, expected);
+  });
+}
+
+Deno.test("bash offers every command first", async () => {
+  const run = 'COMP_WORDS=(lce ""); COMP_CWORD=1; _lce; printf "%s\\n" "${COMPREPLY[@]}"';
+  const found = await inShell("bash", run);
+  for (const name of found ? COMMANDS : []) assert(found!.includes(name), name);
+});
+
+Deno.test("fish completes what bash does, where it is here", async () => {
+  // Words that bash has split at "=" are one to fish.
+  for (const [words, expected] of LINES.filter(([words]) => !words.includes("="))) {
+    const found = await inShell("fish", `complete -C '${words.join(" ")}'`);
+    if (!found) return;
+    const offered = found.map((line) => line.split("\t")[0]!);
+    for (const word of expected) assert(offered.includes(word), `${words.join(" ")}: ${offered}`);
+  }
+});
+
+Deno.test("names to complete are those of flags and arguments that exist", () => {
+  const commands = everyCommand(program);
+  const known = commands.flatMap(({ path, options, arguments: taken }) => [
+    ...options.flatMap(({ names }) => names),
+    ...taken.map(({ name }) => `${path.join(" ")} ${name}`),
+  ]);
+  for (const key of Object.keys(NAMES)) assert(known.includes(key), key);
+});

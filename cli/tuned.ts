@@ -1,0 +1,57 @@
+/**
+ * Rates that `lce tune` measured on this machine, kept between runs: one entry
+ * for each device, driver and text of the kernels.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { z } from "zod";
+import { writeWhole } from "../fixtures/safetensors.ts";
+import { kernelVersion } from "../kernels/version.ts";
+import { type DeviceProfile, type DeviceRates, ratesSchema } from "../planner/device.ts";
+
+const cacheSchema = z.record(z.string(), ratesSchema);
+
+/** The file that tuned rates are kept in. */
+export function tunedPath(): string {
+  const own = Deno.env.get("LCE_CACHE");
+  if (own) return join(own, "tuned.json");
+  const home = Deno.env.get("XDG_CACHE_HOME") ?? Deno.env.get("LOCALAPPDATA") ??
+    join(Deno.env.get("HOME") ?? ".", ".cache");
+  return join(home, "lce", "tuned.json");
+}
+
+/**
+ * What tuned rates hold for. WebGPU does not tell the driver's version; Deno's
+ * own stands for that of the WebGPU implementation within it.
+ */
+export function tunedKey({ name, limits }: DeviceProfile): string {
+  const limitsText = Object.values(limits).join(" ");
+  return `${name} | ${Deno.build.os} Deno ${Deno.version.deno} | ${limitsText} | ${kernelVersion()}`;
+}
+
+/** Reads what is kept; a file that is missing or damaged counts as empty, for it can be made again. */
+async function readAll(path: string): Promise<Record<string, DeviceRates>> {
+  try {
+    const parsed = cacheSchema.safeParse(JSON.parse(await Deno.readTextFile(path)));
+    return parsed.success ? parsed.data : {};
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return {};
+    throw error;
+  }
+}
+
+/** A profile with the rates tuned on this machine, where there are some. */
+export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProfile> {
+  const rates = (await readAll(tunedPath()))[tunedKey(profile)];
+  return rates ? { ...profile, rates } : profile;
+}
+
+/** Keeps rates for a device, in place of what was kept for it before. */
+export async function keepTunedRates(profile: DeviceProfile, rates: DeviceRates): Promise<string> {
+  const path = tunedPath();
+  const all = { ...await readAll(path), [tunedKey(profile)]: rates };
+  await Deno.mkdir(join(path, ".."), { recursive: true });
+  await writeWhole(path, new TextEncoder().encode(JSON.stringify(all, null, 2) + "\n"));
+  return path;
+}
