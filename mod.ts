@@ -83,6 +83,16 @@ export {
   type PlanOptions,
   type Prediction,
 } from "./planner/plan.ts";
+export {
+  collectivesOf,
+  type Parallelism,
+  ParallelismError,
+  type ParallelPlan,
+  planParallel,
+  type Rank,
+  rankSchedule,
+  sentBytes,
+} from "./planner/parallel.ts";
 export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
 export {
   type Binding,
@@ -90,11 +100,15 @@ export {
   CATEGORIES,
   type Category,
   type Clear,
+  type Collective,
+  type CollectiveOp,
   type Dispatch,
   type KernelName,
   type Params,
+  type Range,
   type Readback,
   type Schedule,
+  type Share,
   type Slice,
   type Step,
   STRATEGIES,

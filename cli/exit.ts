@@ -7,6 +7,7 @@ import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
 import { NoDeviceError } from "../kernels/device.ts";
 import { GpuError } from "../kernels/pipelines.ts";
+import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError } from "../planner/plan.ts";
 
 /** What the process reports to whoever started it. */
@@ -51,7 +52,9 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof CommanderError) {
     return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage, text: undefined };
   }
-  if (error instanceof UsageError) return { code: EXIT.usage, text: error.message };
+  if (error instanceof UsageError || error instanceof ParallelismError) {
+    return { code: EXIT.usage, text: error.message };
+  }
   if (error instanceof InputError) return { code: EXIT.input, text: error.message };
   if (error instanceof DoesNotFitError) return { code: EXIT.doesNotFit, text: error.message };
   if (error instanceof NoDeviceError) {

@@ -133,6 +133,16 @@ export function gradientFilterFlag() {
   ).argParser((text): number | "auto" => text === "auto" ? text : parseNumber(text));
 }
 
+/** Adds the flags that split a job over devices. */
+export function parallelFlags<Args extends unknown[], Options extends Record<string, unknown>>(
+  command: Command<Args, Options>,
+) {
+  return command
+    .option("--tensor-parallel <ranks>", "split the vocabulary over ranks", parseNumber)
+    .option("--data-parallel <replicas>", "split the tokens over replicas of them", parseNumber)
+    .option("--sequence-parallel", "split hidden states by tokens as well");
+}
+
 /** Adds the flags that take choices out of the planner's hands. */
 export function choiceFlags(command: Command): Command {
   return command

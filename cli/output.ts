@@ -43,3 +43,19 @@ export function processOutput(): Output {
     },
   };
 }
+
+/** Something that can be said in JSON and to people; neither is made before it is asked for. */
+export interface Rendered<T> {
+  readonly of: T;
+  json(): object;
+  text(): string;
+}
+
+/** Something with its two renderings. */
+export function rendered<T>(
+  of: T,
+  json: (of: T) => object,
+  text: (of: T) => string,
+): Rendered<T> {
+  return { of, json: () => json(of), text: () => text(of) };
+}

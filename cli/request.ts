@@ -7,6 +7,7 @@
 import { z } from "zod";
 import { InputError } from "../fixtures/errors.ts";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
+import type { Parallelism } from "../planner/parallel.ts";
 import { MODELS } from "../planner/models/catalogue.ts";
 import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
@@ -34,6 +35,30 @@ export const choicesShape = {
   budget: bytes.optional().describe("most GPU memory, such as 2GiB"),
 };
 
+/** How a job is split over devices. */
+export const parallelShape = {
+  tensorParallel: z.int().positive().optional().describe("ranks that split the vocabulary"),
+  dataParallel: z.int().positive().optional()
+    .describe("replicas of the tensor-parallel group, which split the tokens"),
+  sequenceParallel: z.boolean().optional()
+    .describe("hidden states are split by tokens over the tensor-parallel ranks"),
+};
+
+/** The settings of {@linkcode parallelShape}, checked. */
+export type ParallelSettings = z.output<z.ZodObject<typeof parallelShape>>;
+
+/** How settings split a job; `undefined` where they say nothing of it. */
+export function parallelismOf(
+  { tensorParallel, dataParallel, sequenceParallel }: ParallelSettings,
+): Parallelism | undefined {
+  if (tensorParallel === undefined && dataParallel === undefined && !sequenceParallel) return;
+  return {
+    tensor: tensorParallel ?? 1,
+    data: dataParallel ?? 1,
+    sequence: sequenceParallel ?? false,
+  };
+}
+
 /** What `--device` knows by name. */
 export const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
 
@@ -41,6 +66,7 @@ export const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
 export const planFileSchema = z.strictObject({
   ...problemShape,
   ...choicesShape,
+  ...parallelShape,
   model: z.enum(MODELS.map(({ name }) => name)).optional()
     .describe("published model that gives hidden, vocab, softcap, logitScale and bias"),
   device: z.union([
@@ -82,9 +108,8 @@ export function checkRequest(
   const parsed = planFileSchema.safeParse(merged);
   const failure = (error: z.ZodError) => explainIssues(error, merged, given, path);
   if (!parsed.success) throw failure(parsed.error);
-  const { strategy: _s, window: _w, block: _b, budget: _m, device: _d, model: _n, ...rest } =
-    parsed.data;
-  const problem = problemSchema.safeParse(rest);
+  const fields = Object.entries(parsed.data).filter(([name]) => name in problemShape);
+  const problem = problemSchema.safeParse(Object.fromEntries(fields));
   if (!problem.success) throw failure(problem.error);
   const contradiction = contradictionOf(problem.data, parsed.data);
   if (contradiction) {

@@ -68,3 +68,28 @@ Deno.test("without an adapter lce run exits with 3 and says how to get one", asy
   assert.equal(code, EXIT.device);
   assert.match(new TextDecoder().decode(stderr), /No WebGPU adapter[\s\S]*scripts\/setup.sh/);
 });
+
+Deno.test("lce run --tensor-parallel runs every rank, and verifies memory and traffic", async () => {
+  const split = ["--tensor-parallel", "3", "--pass", "train", "--strategy", "windowed"];
+  const { code, out, err } = await lce("run", ...split, "--json");
+  assert.equal(code, EXIT.ok, err);
+  const [{ parallel, agreement, perRank, collectives, ok }] = JSON.parse(out);
+  assert.deepEqual(parallel, { tensor: 3, data: 1, sequence: false });
+  assert(ok && agreement.ok);
+  assert.equal(perRank.length, 3);
+  for (const rank of perRank) {
+    assert.equal(rank.measuredPeakBytes, rank.peakBytes);
+    // Three floats per token and a gradient of 128, given and got.
+    assert.equal(rank.measuredTrafficBytes, 2 * 4 * (3 * 96 + 96 * 128));
+    assert(rank.ok && rank.sameResults);
+  }
+  assert.equal(collectives.length, 4);
+});
+
+Deno.test("lce run on ranks says the same for people", async () => {
+  const { code, out } = await lce("run", "--tensor-parallel", "2", "--data-parallel", "2");
+  assert.equal(code, EXIT.ok);
+  assert.match(out, /^tiny-lm: ok\n/);
+  assert.match(out, /4 ranks: the vocabulary split over 2, tokens split over 2 replicas/);
+  assert.match(out, /ok +rank 3 +ids 2502 to 5002 +peak \d+ bytes, as planned/);
+});

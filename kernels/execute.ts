@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { lifetimes, type Readback, type Schedule, type Upload } from "../planner/schedule.ts";
+import {
+  type Collective,
+  lifetimes,
+  type Readback,
+  type Schedule,
+  type Upload,
+} from "../planner/schedule.ts";
 import { compileKernels, GpuError } from "./pipelines.ts";
 import { Stage } from "./stage.ts";
 
@@ -39,7 +45,8 @@ const UPLOAD_BYTES = 64 * 2 ** 20;
  * Runs a schedule. The device stays the caller's; every buffer created here is
  * destroyed here, also when something fails.
  *
- * @throws {GpuError} when a kernel does not compile, memory runs out or the device is lost.
+ * @throws {GpuError} when a kernel does not compile, memory runs out or the device is lost, or
+ *   when the schedule is that of one rank of several.
  */
 export async function execute(
   schedule: Schedule,
@@ -51,7 +58,11 @@ export async function execute(
   const compileMilliseconds = performance.now() - begun;
   return await withErrorScopes(device, async () => {
     try {
-      return { ...await walk(stage, options), compileMilliseconds };
+      const { done, value } = await walk(stage, options).next();
+      if (done) return { ...value, compileMilliseconds };
+      throw new GpuError(
+        `Cannot run one rank alone: ${value.op} of ${value.what} needs the others`,
+      );
     } finally {
       stage.destroyAll();
     }
@@ -71,10 +82,15 @@ export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T
   return outcome.value;
 }
 
-async function walk(
+/**
+ * Walks over a schedule's steps. It stops at each collective, with all work
+ * before it submitted and its buffers alive: whoever asks for the next one has
+ * seen to it.
+ */
+export async function* walk(
   stage: Stage,
   { inputs = {}, onProgress }: ExecuteOptions,
-): Promise<Pick<Execution, "outputs" | "milliseconds">> {
+): AsyncGenerator<Collective, Pick<Execution, "outputs" | "milliseconds">> {
   const { schedule, device } = stage;
   const { steps, buffers } = schedule;
   const lives = lifetimes(schedule);
@@ -91,6 +107,9 @@ async function walk(
       await clock.stop();
       const target = outputs[step.tensor] ??= new Uint8Array(tensorBytes(schedule, step.tensor));
       await readBack(stage, step, target);
+    } else if (step.kind === "collective") {
+      stage.submit();
+      yield step;
     } else {
       await clock.start();
       stage.play(step);

@@ -6,7 +6,7 @@
  * @module
  */
 import { type Operand, product } from "./gemm.ts";
-import { KEPT_COUNT, keptRow, TILE, tileFlag } from "./logit.ts";
+import { KEPT_COUNT, keptRow, ownRow, TILE, tileFlag } from "./logit.ts";
 import { loadQuad, storedType } from "./storage.ts";
 import { binds, declarations, indent, type KernelContext, times } from "./wgsl.ts";
 import { workgroupSize } from "../planner/tile.ts";
@@ -241,7 +241,7 @@ ${
       : ""
   }    sum += logits[position * ${logitStride}u + params.column + column];
   }
-  let id = params.vocab_start + column;
+  let id = ${ownRow(context, "params.vocab_start + column")};
   grad_bias[id] = select(grad_bias[id] + sum, sum, params.first == 1u);
 }
 `;

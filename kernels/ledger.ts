@@ -24,10 +24,19 @@ export class Ledger {
   readonly live: Record<Category, number> = emptyCategories();
   #peakBytes = 0;
   #extraPeakBytes = 0;
-  readonly #detach: () => void;
+  readonly #device: GPUDevice;
+  #detach: () => void = () => {};
 
   /** Begins to watch a device. Buffers that exist already are not counted. */
   constructor(device: GPUDevice) {
+    this.#device = device;
+    this.attach();
+  }
+
+  /** Watches for new buffers again, after `detach()`. */
+  attach(): void {
+    this.#detach();
+    const device = this.#device;
     const create = device.createBuffer;
     device.createBuffer = (descriptor) => {
       const buffer = create.call(device, descriptor);
@@ -36,6 +45,7 @@ export class Ledger {
     };
     this.#detach = () => {
       device.createBuffer = create;
+      this.#detach = () => {};
     };
   }
 

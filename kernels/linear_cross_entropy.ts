@@ -76,13 +76,16 @@ export class LinearCrossEntropy {
    * Compiles a plan's kernels and allocates its memory.
    *
    * @param plan from `plan()`, whose schedule works on the caller's buffers.
-   * @throws {TypeError} when the plan was made for inputs from the host.
+   * @throws {TypeError} when the plan was made for inputs from the host, or for one rank of several.
    * @throws {GpuError} when a kernel does not compile or memory runs out.
    */
   static async create(device: GPUDevice, plan: Plan): Promise<LinearCrossEntropy> {
     const { schedule } = plan;
     if (!schedule.retained) {
       throw new TypeError("Cannot use a plan with host transfers: make it with plan() of mod.ts");
+    }
+    if (schedule.share) {
+      throw new TypeError("Cannot run one rank's plan alone: it has steps that other ranks share");
     }
     const stage = new Stage(schedule, device, await compileKernels(device, schedule));
     await withErrorScopes(device, () => {

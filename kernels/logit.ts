@@ -13,9 +13,14 @@ import {
 import type { Problem } from "../planner/problem.ts";
 import { binds, type KernelContext, literal, LOG2E } from "./wgsl.ts";
 
+/** Row of the rank's own that a vocabulary id has: ids are compared globally, rows are held locally. */
+export function ownRow({ schedule: { share } }: KernelContext, id: string): string {
+  return share?.vocabStart ? `${id} - ${share.vocabStart}u` : id;
+}
+
 /** Bias of a vocabulary id, or nothing to add. */
 export function biasOf(context: KernelContext, id: string): string {
-  return binds(context.dispatch, "bias") ? `bias[${id}]` : "0f";
+  return binds(context.dispatch, "bias") ? `bias[${ownRow(context, id)}]` : "0f";
 }
 
 /** Weight of a vocabulary id in the smoothing term. */

@@ -7,6 +7,7 @@ import type { Dispatch, KernelName, Schedule } from "../planner/schedule.ts";
 import { formatTile } from "../planner/tile.ts";
 import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
 import { forward, logitGradient, project } from "./project.ts";
+import { foldPartials, localMax } from "./meeting.ts";
 import { rowStatistics, storedLogitGradient } from "./rows.ts";
 import { coefficientsKernel, merge, reduce, selectTokens } from "./tokens.ts";
 import type { KernelContext } from "./wgsl.ts";
@@ -16,6 +17,8 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   forward,
   project,
   "row-statistics": rowStatistics,
+  "local-max": localMax,
+  "fold-partials": foldPartials,
   merge,
   reduce,
   coefficients: coefficientsKernel,

@@ -119,26 +119,26 @@ export class OnlineStatistics {
     return lines.join("\n");
   }
 
-  /** Where a statistic of a split lies in `partials`. */
-  #slot(name: PartialStatistic, split: string, token: string): string {
+  /** Where a statistic of a split lies in a buffer of sets. */
+  slot(name: PartialStatistic, split: string, token: string, buffer = "partials"): string {
     const row = this.names.indexOf(name);
     const first = `${split} * ${this.names.length * this.#stride}u`;
-    return `partials[${first} + ${row * this.#stride}u + ${token}]`;
+    return `${buffer}[${first} + ${row * this.#stride}u + ${token}]`;
   }
 
   /** Declares a set and reads it from `partials`. */
   read(set: string, split: string, token: string): string {
     return this.names.map((name) => {
-      const slot = this.#slot(name, split, token);
+      const slot = this.slot(name, split, token);
       return `let ${name}${set} = ${name === "argmax" ? slot : `bitcast<f32>(${slot})`};`;
     }).join("\n");
   }
 
-  /** Writes a set to `partials`. */
-  write(set: string, split: string, token: string): string {
+  /** Writes a set to `partials`, or to another buffer of sets. */
+  write(set: string, split: string, token: string, buffer?: string): string {
     return this.names.map((name) => {
       const value = name === "argmax" ? `argmax${set}` : `bitcast<u32>(${name}${set})`;
-      return `${this.#slot(name, split, token)} = ${value};`;
+      return `${this.slot(name, split, token, buffer)} = ${value};`;
     }).join("\n");
   }
 

@@ -50,19 +50,21 @@ ${indent(body)}
 
 /** Online statistics of each stored row. */
 export function rowStatistics(context: KernelContext): string {
-  const { schedule: { problem, logitStride } } = context;
+  const { schedule: { problem, logitStride, share } } = context;
   const online = new OnlineStatistics(problem);
+  // Columns are counted from the rank's first id.
+  const idOf = (column: string) => share?.vocabStart ? `params.vocab_start + ${column}` : column;
   const entries = times(4, (i) => {
     const [id, last] = [`first + ${i}u`, `${problem.vocab - 1}u`];
     const exists = `${id} <= ${last}`;
-    const weight = smoothingWeightOf(context, `min(${id}, ${last})`);
+    const weight = smoothingWeightOf(context, idOf(`min(${id}, ${last})`));
     return {
       logit: `z${i}`,
       id: `id${i}`,
       weight: `select(0f, ${weight}, ${exists})`,
       known: [
         `let z${i} = select(${LOWEST}, quad_of_row.${"xyzw"[i]}, ${exists});`,
-        `let id${i} = select(${NO_ID}, ${id}, ${exists});`,
+        `let id${i} = select(${NO_ID}, ${idOf(id)}, ${exists});`,
       ],
     };
   });

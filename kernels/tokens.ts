@@ -23,6 +23,7 @@ import {
   wantsEntropy,
 } from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
+import { splitsVocabulary, wholeVocab } from "../planner/schedule.ts";
 import { KEPT_COUNT, keptRow } from "./logit.ts";
 import { OnlineStatistics } from "./online.ts";
 import { binds, declarations, indent, type KernelContext, WGSL } from "./wgsl.ts";
@@ -57,6 +58,7 @@ function halves(count: number): number[] {
 export function selectTokens(context: KernelContext): string {
   const { dispatch, schedule } = context;
   const { problem, block } = schedule;
+  const vocab = wholeVocab(schedule);
   const weighted = binds(dispatch, "class_weight");
   const perChunk = LANES * TOKENS_PER_LANE;
   const total = (name: typeof TOTALS[number]) => `totals[${TOTALS.indexOf(name)}u]`;
@@ -72,7 +74,7 @@ fn is_kept(token: u32) -> bool {
   let target_id = targets[token];
   return target_id != ${
     wgslInt(problem.ignoreIndex)
-  } && target_id >= 0 && u32(target_id) < ${problem.vocab}u;
+  } && target_id >= 0 && u32(target_id) < ${vocab}u;
 }
 
 @compute @workgroup_size(${LANES})
@@ -143,14 +145,14 @@ ${indent(sumLanes("weight"))}
   }
   // The sum of all class weights, which label smoothing needs.
   var vocab_weight = 0f;
-  for (var id = lane; id < ${weighted ? problem.vocab : 0}u; id += ${LANES}u) {
+  for (var id = lane; id < ${weighted ? vocab : 0}u; id += ${LANES}u) {
     vocab_weight += ${weighted ? "class_weight[id]" : "0f"};
   }
   workgroupBarrier();
 ${indent(sumLanes("weight").replaceAll(" = weight;", " = vocab_weight;"))}
   if (lane == 0u) {
     ${total("totalWeight")} = ${
-    weighted ? "bitcast<u32>(shared_weight[0])" : `bitcast<u32>(${WGSL.literal(problem.vocab)})`
+    weighted ? "bitcast<u32>(shared_weight[0])" : `bitcast<u32>(${WGSL.literal(vocab)})`
   };
   }
 }
@@ -170,7 +172,8 @@ function reductionScales(problem: Problem): { nllScale: string; zScale: string }
 
 /** The objective of a token as text, in terms of variables named as its statistics. */
 function crossEntropyText(context: KernelContext, upstream: string): TokenLoss<string> {
-  const { dispatch, schedule: { problem } } = context;
+  const { dispatch, schedule } = context;
+  const { problem } = schedule;
   return crossEntropy(
     WGSL,
     {
@@ -181,7 +184,7 @@ function crossEntropyText(context: KernelContext, upstream: string): TokenLoss<s
       targetWeight: binds(dispatch, "class_weight") ? "class_weight[id_of_target]" : "1f",
     },
     { ...reductionScales(problem), upstream },
-    problem,
+    { ...problem, vocab: wholeVocab(schedule) },
   );
 }
 
@@ -190,8 +193,11 @@ function crossEntropyText(context: KernelContext, upstream: string): TokenLoss<s
  * log-probability, loss. Ignored tokens get zeros.
  */
 export function merge(context: KernelContext): string {
-  const { dispatch, schedule: { problem, splits } } = context;
+  const { dispatch, schedule } = context;
+  const { problem } = schedule;
   const online = new OnlineStatistics(problem);
+  // Where ranks hold different rows, their splits have been folded to one set already.
+  const splits = splitsVocabulary(schedule.share) ? 1 : schedule.splits;
   const rows = tokenResults(problem);
   const at = "params.token_start + position";
   const { loss, share } = crossEntropyText(context, "1f");

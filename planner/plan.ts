@@ -8,7 +8,7 @@ import { AS_FAST, best, paretoFront, withinBudget } from "./choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
 import type { Problem } from "./problem.ts";
-import type { Schedule, StrategyName } from "./schedule.ts";
+import type { Schedule, Share, StrategyName } from "./schedule.ts";
 import {
   type Candidate,
   emit,
@@ -50,6 +50,8 @@ export interface Plan extends Prediction {
   readonly twoStage: MemoryPrediction;
   /** The other strategies considered: none where the caller fixed one. */
   readonly alternatives: readonly Alternative[];
+  /** Most bytes that the plan may take, where the caller said. */
+  readonly budget: number | undefined;
   /** The candidate that the schedule writes out. */
   readonly chosen: Candidate;
   /** Every candidate that fits the device, whatever the budget. */
@@ -110,10 +112,11 @@ export function makePlan(
     problem,
     device,
     reason: reasonFor(chosen, options),
-    twoStage: twoStageMemory(problem, device),
+    twoStage: twoStageMemory(problem, device, options.share),
     alternatives: offers
       .filter(({ strategy }) => strategy.name !== schedule.strategy)
       .map((offer) => compare(offer, chosen, options.budget)),
+    budget: options.budget,
     chosen,
     candidates,
     front: paretoFront(candidates),
@@ -165,9 +168,13 @@ function compare(
 }
 
 /** Memory of two stages in one block and one window, whether or not the device could hold it. */
-function twoStageMemory(problem: Problem, device: DeviceProfile): MemoryPrediction {
+function twoStageMemory(
+  problem: Problem,
+  device: DeviceProfile,
+  share: Share | undefined,
+): MemoryPrediction {
   const { tokens, vocab } = problem;
   const tile = TILES[0]!;
   const shape = { strategy: "two-stage", tile, block: tokens, window: vocab, splits: 1 } as const;
-  return predictMemory(emit(shape, problem, unlimited(device), [tile], {}, "sketch"));
+  return predictMemory(emit(shape, problem, unlimited(device), [tile], { share }, "sketch"));
 }

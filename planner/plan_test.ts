@@ -4,7 +4,13 @@ import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { predictMemory } from "./memory.ts";
 import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
 import { parseProblem, type Problem } from "./problem.ts";
-import type { Dispatch, Schedule, Step, StrategyName } from "./schedule.ts";
+import {
+  type Dispatch,
+  type Schedule,
+  type Step,
+  type StrategyName,
+  visitBuffers,
+} from "./schedule.ts";
 import { devices, problems, SEED } from "./testing.ts";
 import { workgroupBytes, workgroupSize } from "./tile.ts";
 
@@ -97,10 +103,9 @@ Deno.test("a peak lies between the largest step and the sum of all buffers", () 
       const sizes = new Map(schedule.buffers.map(({ name, bytes }) => [name, bytes]));
       const total = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
       const largest = Math.max(...schedule.steps.map((step) => {
-        const slices = step.kind === "dispatch"
-          ? step.bindings.map(({ slice }) => slice.buffer)
-          : [step.slice.buffer];
-        return [...new Set(slices)].reduce((sum, name) => sum + sizes.get(name)!, 0);
+        const names = new Set<string>();
+        visitBuffers(step, (name) => names.add(name));
+        return [...names].reduce((sum, name) => sum + sizes.get(name)!, 0);
       }));
       assert(memory.peakBytes >= largest && memory.peakBytes <= total);
       assert.deepEqual(predictMemory(schedule), memory);

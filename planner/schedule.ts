@@ -5,6 +5,7 @@
  *
  * @module
  */
+import type { Dtype } from "./dtype.ts";
 import type { Problem } from "./problem.ts";
 import type { Tile } from "./tile.ts";
 
@@ -38,7 +39,9 @@ export interface Slice {
 
 /** A range of rows: of tokens, or of the vocabulary. */
 export interface Range {
+  /** The first. */
   readonly start: number;
+  /** How many. */
   readonly count: number;
 }
 
@@ -48,6 +51,8 @@ export type KernelName =
   | "forward"
   | "project"
   | "row-statistics"
+  | "local-max"
+  | "fold-partials"
   | "merge"
   | "reduce"
   | "coefficients"
@@ -76,7 +81,7 @@ export interface Params {
   readonly tokens: number;
   /** Index of the token block, from 0. */
   readonly block: number;
-  /** First vocabulary id of the window. */
+  /** First vocabulary id of the window, counted from the first of the whole vocabulary. */
   readonly vocabStart: number;
   /** Vocabulary ids in the window. */
   readonly vocab: number;
@@ -146,8 +151,61 @@ export interface Clear {
   readonly slice: Slice;
 }
 
+/** What ranks do with each other's numbers; a scatter leaves each rank its own rows of the sum. */
+export type CollectiveOp =
+  | "all-reduce-max"
+  | "all-reduce-min"
+  | "all-reduce-sum"
+  | "reduce-scatter-sum"
+  | "all-gather";
+
+/**
+ * Ranks of a group work on one tensor together. Only the schedule of a rank among
+ * others has any ({@linkcode Share}), and every rank of a group comes to the same
+ * ones in the same order.
+ */
+export interface Collective {
+  /** Tells a collective from the other steps. */
+  readonly kind: "collective";
+  /** What becomes of the ranks' numbers. */
+  readonly op: CollectiveOp;
+  /** With whom: the ranks that split the vocabulary, or those that split the tokens. */
+  readonly group: "tensor" | "data";
+  /** Whether loss or gradients wait for it. */
+  readonly pass: "forward" | "backward";
+  /** Name of the tensor, for people. */
+  readonly what: string;
+  /** What its elements are reduced as. */
+  readonly type: Dtype | "u32";
+  /** Elements of the whole tensor: before a scatter, after a gather. */
+  readonly elements: number;
+  /** Bytes of the whole tensor. */
+  readonly bytes: number;
+  /** What the rank contributes, in order; the last slice may be padded to a whole word. */
+  readonly source: readonly Slice[];
+  /** Where the outcome goes: the same slices, where the rank gets the whole of what it gave. */
+  readonly target: readonly Slice[];
+}
+
 /** One step of a schedule. */
-export type Step = Dispatch | Upload | Readback | Clear;
+export type Step = Dispatch | Upload | Readback | Clear | Collective;
+
+/**
+ * A rank's part of a job that several devices do together. The problem of its
+ * schedule is the rank's own: its rows of the weight, its replica's tokens.
+ */
+export interface Share {
+  /** Ranks that split the vocabulary. */
+  readonly tensor: number;
+  /** Replicas of such a group, which split the tokens. */
+  readonly data: number;
+  /** Whether hidden states and their gradient are split by tokens over the tensor ranks. */
+  readonly sequence: boolean;
+  /** Vocabulary id of the rank's first row of the weight. */
+  readonly vocabStart: number;
+  /** Rows of the weight on all ranks of a group together. */
+  readonly wholeVocab: number;
+}
 
 /** Names of the strategies, in the order they are tried and listed. */
 export const STRATEGIES = ["two-stage", "fused", "windowed", "chunked"] as const;
@@ -187,6 +245,18 @@ export interface Schedule {
   readonly backwardStart: number | undefined;
   /** Whether buffers that are neither input nor output live as long as the schedule is in use. */
   readonly retained: boolean;
+  /** The part that a rank has in the whole, where there are several. */
+  readonly share?: Share;
+}
+
+/** Whether other ranks hold rows of the weight too, so that statistics must meet. */
+export function splitsVocabulary(share: Share | undefined): share is Share {
+  return share !== undefined && share.tensor > 1;
+}
+
+/** Rows of the weight on all ranks together: what targets and class weights go by. */
+export function wholeVocab({ share, problem }: Pick<Schedule, "share" | "problem">): number {
+  return share?.wholeVocab ?? problem.vocab;
 }
 
 /** Name of the uniform buffer that holds every dispatch's {@linkcode Params}. */
@@ -197,6 +267,8 @@ export function visitBuffers(step: Step, visit: (name: string) => void): void {
   if (step.kind === "dispatch") {
     visit(PARAMS_BUFFER);
     for (const { slice } of step.bindings) visit(slice.buffer);
+  } else if (step.kind === "collective") {
+    for (const { buffer } of [...step.source, ...step.target]) visit(buffer);
   } else {
     visit(step.slice.buffer);
     if (step.kind === "readback") visit(step.staging.buffer);

@@ -10,7 +10,7 @@ import type { DeviceProfile } from "./device.ts";
 import { withHostIo } from "./host_io.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
 import type { Problem } from "./problem.ts";
-import type { Schedule, StrategyName } from "./schedule.ts";
+import type { Schedule, Share, StrategyName } from "./schedule.ts";
 import { type Detail, ScheduleDraft } from "./strategies/draft.ts";
 import { ALL_STRATEGIES } from "./strategies/mod.ts";
 import { Infeasible, type Shape } from "./strategies/shape.ts";
@@ -30,6 +30,8 @@ export interface PlanOptions extends FixedSizes {
    * off, the schedule works on the caller's buffers and keeps its own in between.
    */
   readonly hostIo?: boolean | undefined;
+  /** The part of a larger job that the problem is: `planParallel()` says which. */
+  readonly share?: Share | undefined;
 }
 
 /** What a schedule needs and costs. */
@@ -77,9 +79,14 @@ function promisingTiles(problem: Problem, device: DeviceProfile, tiles: readonly
     .sort((a, b) => seconds.get(a)! - seconds.get(b)!);
 }
 
+/** The tiles that a schedule may use. */
+export function tilesOf(device: DeviceProfile, { tile }: PlanOptions): readonly Tile[] {
+  return tile ? [tile] : feasibleTiles(device);
+}
+
 /** Every strategy's candidates; none where the device can run no tile. */
 export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
-  const tiles = options.tile ? [options.tile] : feasibleTiles(device);
+  const tiles = tilesOf(device, options);
   return ALL_STRATEGIES
     .filter(({ name }) => options.strategy === undefined || name === options.strategy)
     .map((strategy) => offer(strategy, problem, device, tiles, options));
@@ -139,10 +146,10 @@ export function emit(
   problem: Problem,
   device: DeviceProfile,
   tiles: readonly Tile[],
-  { hostIo = true }: PlanOptions,
+  { hostIo = true, share }: PlanOptions,
   detail: Detail,
 ): Schedule {
-  const draft = new ScheduleDraft(problem, device, shape, tiles, detail);
+  const draft = new ScheduleDraft(problem, device, shape, tiles, detail, share);
   ALL_STRATEGIES.find(({ name }) => name === shape.strategy)!.emit(draft);
   const schedule = draft.finish();
   return hostIo ? withHostIo(schedule) : { ...schedule, retained: true };
@@ -155,6 +162,6 @@ export function writeOut(
   device: DeviceProfile,
   options: PlanOptions,
 ): Schedule {
-  const tiles = options.tile ? [options.tile] : feasibleTiles(device);
+  const tiles = tilesOf(device, options);
   return emit(shape, problem, device, tiles, options, "whole");
 }

@@ -9,8 +9,10 @@ import { writeWhole } from "../../fixtures/safetensors.ts";
 import { emitSchedule } from "../../kernels/manifest.ts";
 import { makePlan } from "../../planner/plan.ts";
 import hostExample from "../emit/host.js" with { type: "text" };
+import { UsageError } from "../exit.ts";
 import { planningFlags, requestOf } from "../flags.ts";
 import type { Output } from "../output.ts";
+import { parallelismOf } from "../request.ts";
 import { deviceOf } from "../gpu.ts";
 
 /** The command. */
@@ -27,6 +29,11 @@ Example:
     )
     .action(async (folder, flags) => {
       const { problem, request } = await requestOf(flags);
+      if (parallelismOf(request)) {
+        throw new UsageError(
+          "lce emit writes what one device runs: leave out tensorParallel, dataParallel and sequenceParallel",
+        );
+      }
       const plan = makePlan(problem, await deviceOf(request), { ...request, hostIo: false });
       const { manifest, kernels } = emitSchedule(plan.schedule);
       const files = new Map([

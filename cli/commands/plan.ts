@@ -4,21 +4,33 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
+import { planLargest } from "../../planner/largest.ts";
+import { planParallel } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { planningFlags, requestOf } from "../flags.ts";
+import { parallelFlags, planningFlags, requestOf } from "../flags.ts";
 import { deviceOf } from "../gpu.ts";
+import { checkTogether, LARGEST, withLeast } from "../largest_flag.ts";
 import { modelJson, modelLine } from "../model.ts";
-import type { Output } from "../output.ts";
+import { type Output, rendered } from "../output.ts";
 import { timeline as drawTimeline } from "../picture/timeline.ts";
 import { FORMATS } from "../render/formats.ts";
+import { largestJson, largestText } from "../render/largest.ts";
+import { parallelPlanJson, parallelPlanText } from "../render/parallel.ts";
 import { planJson, planText } from "../render/plan.ts";
+import { parallelismOf } from "../request.ts";
 import { checkPictures, runSweep, savePicture } from "../sweep.ts";
 
 /** The command. */
 export function planCommand(output: Output): Command {
   const command = new Command("plan")
     .description("plan a linear cross-entropy: strategy, sizes, memory and cost, to the byte");
-  return planningFlags(command)
+  return parallelFlags(planningFlags(command))
+    .option("--compare", "set published methods' memory beside the plan's")
+    .option("--explain", "list every candidate, and why it lost")
+    .addOption(
+      new Option("--largest <dimension>", "the largest that fits the device and the budget")
+        .choices(LARGEST),
+    )
     .option(
       "--sweep <NAME=FROM..TO>",
       "plan a range, by doubling; NAME=FROM..TO:COUNT and NAME=a,b,c too; repeat for a grid",
@@ -36,17 +48,22 @@ export function planCommand(output: Output): Command {
 Examples:
   $ lce plan --vocab 256000 --hidden 4096
   $ lce plan --vocab 128256 --hidden 4096 --tokens 4096 --pass train --dtype bf16
-  $ lce plan --model gemma-2-2b --device h100-deno --pass train
+  $ lce plan --model gemma-2-2b --tokens 8192 --dtype bf16 --compare
+  $ lce plan --model llama-3.1-8b --largest tokens --budget 8GiB --pass train
+  $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --config plan.yaml --budget 8GiB --json
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg`,
     )
-    .action(async ({ json, sweep, format, peers, svg, timeline, force = false, ...flags }) => {
+    .action(async (options) => {
+      const { json, sweep, format, peers, svg, timeline, force = false, ...others } = options;
+      const { compare = false, explain = false, largest, ...flags } = others;
       const pictures = { sweep, format, peers, svg, timeline, force };
       const { axes, methods } = await checkPictures(pictures, flags);
+      checkTogether({ sweep, largest, timeline, compare, explain }, flags);
       // The smallest point stands for the sweep: where it is no problem, none is.
       const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
       const { problem, request, model } = await requestOf({
-        ...flags,
+        ...withLeast(largest, flags),
         ...Object.fromEntries(least),
       });
       const device = await deviceOf(request);
@@ -58,10 +75,20 @@ Examples:
         const shown = json ? { ...pictures, format: "json" as const } : pictures;
         return await runSweep(about, request, methods, shown, output);
       }
-      const plan = makePlan(problem, device, request);
-      output.print(
-        json ? JSON.stringify({ ...named, ...planJson(plan) }, null, 2) : planText(plan),
-      );
+      const print = ({ json: asJson, text }: { json: () => object; text: () => string }) =>
+        output.print(json ? JSON.stringify({ ...named, ...asJson() }, null, 2) : text());
+      const parallelism = parallelismOf(request);
+      if (parallelism) {
+        const plan = planParallel(problem, device, parallelism, request);
+        return print(rendered(plan, parallelPlanJson, parallelPlanText));
+      }
+      const found = largest && planLargest(largest, problem, device, request);
+      const plan = found ? found.plan : makePlan(problem, device, request);
+      const extras = { compare, explain };
+      print({
+        json: () => ({ ...(found ? largestJson(found) : {}), ...planJson(plan, extras) }),
+        text: () => (found ? `${largestText(found)}\n\n` : "") + planText(plan, extras),
+      });
       if (timeline !== undefined) {
         await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
       }

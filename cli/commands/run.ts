@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
+import { z } from "zod";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
@@ -11,12 +12,14 @@ import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule.ts";
 import { checkStrategy } from "../contradictions.ts";
 import { EXIT } from "../exit.ts";
-import { choiceFlags, gradientFilterFlag } from "../flags.ts";
+import { choiceFlags, gradientFilterFlag, parallelFlags } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
-import type { Output } from "../output.ts";
+import { type Output, rendered } from "../output.ts";
+import { ranksJson, ranksText } from "../render/ranks.ts";
 import { runJson, runText } from "../render/run.ts";
-import { checkChoices, checkWith } from "../request.ts";
+import { checkChoices, checkWith, parallelismOf, parallelShape } from "../request.ts";
 import { verify } from "../verify.ts";
+import { verifyRanks } from "../verify_ranks.ts";
 
 /** The command. `exit` takes the exit code of a run that disagrees. */
 export function runCommand(output: Output, exit: (code: number) => void): Command {
@@ -24,7 +27,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .description("run fixtures on this machine's device; verify numbers and memory")
     .argument("[fixture...]", "safetensors files, checkpoint folders, or folders of either");
   choiceFlags(command as unknown as Command);
-  return command
+  return parallelFlags(command)
     .addOption(
       new Option(
         "--pass <pass>",
@@ -40,15 +43,20 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .addHelpText(
       "after",
       `
-Without a fixture, a small checkpoint that comes with lce is run.
+Without a fixture, a small checkpoint that comes with lce is run. With a split, all
+ranks run in turns on this device, and exchange what a cluster's would.
 
 Examples:
   $ lce run
   $ lce run fixtures/oracle --json
+  $ lce run --tensor-parallel 3 --pass train
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
-    .action(async (paths, { pass, limits, json, gradientFilter, ...choices }) => {
+    .action(async (paths, { pass, limits, json, gradientFilter, ...rest }) => {
+      const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
+      const split = { tensorParallel, dataParallel, sequenceParallel };
       const options = checkChoices(choices);
+      const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
       checkStrategy(options.strategy, pass);
       const fixtures = await openAll(paths, output);
       const acquired = await openDevice({ limits });
@@ -62,20 +70,22 @@ Examples:
             ...(gradientFilter === undefined ? {} : { gradientFilter }),
           };
           const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
-          const verification = await verify(
-            prepared,
-            acquired,
-            options,
-            (what, done, total) =>
-              output.progress(
-                `${fixture.name} (${index + 1} of ${fixtures.length}): ${what}, ${
-                  Math.floor((100 * done) / total)
-                } %`,
-              ),
-          );
-          ok &&= verification.ok;
-          if (json) entries.push(runJson(verification));
-          else output.print(runText(verification) + "\n");
+          const progress = (what: string, done: number, total: number) =>
+            output.progress(
+              `${fixture.name} (${index + 1} of ${fixtures.length}): ${what}, ${
+                Math.floor((100 * done) / total)
+              } %`,
+            );
+          const found = parallelism
+            ? rendered(
+              await verifyRanks(prepared, acquired, parallelism, options, progress),
+              ranksJson,
+              ranksText,
+            )
+            : rendered(await verify(prepared, acquired, options, progress), runJson, runText);
+          ok &&= found.of.ok;
+          if (json) entries.push(found.json());
+          else output.print(found.text() + "\n");
         }
       } finally {
         acquired.device.destroy();

@@ -9,10 +9,20 @@ import type { Schedule } from "../../planner/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { workgroupBytes, workgroupSize } from "../../planner/tile.ts";
 import { formatBytes } from "../../planner/units.ts";
+import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
+import { peersJson, peersText } from "./peers.ts";
 import { formatCount, indented, table } from "./table.ts";
 
+/** What is said about a plan beyond itself. */
+export interface PlanExtras {
+  /** Published methods' memory beside the plan's. */
+  readonly compare?: boolean;
+  /** Every candidate, and why it lost. */
+  readonly explain?: boolean;
+}
+
 /** The contract of `lce plan --json`. Sizes are bytes. */
-export function planJson(plan: Plan) {
+export function planJson(plan: Plan, { compare = false, explain = false }: PlanExtras = {}) {
   const { problem, device, schedule, memory, cost, twoStage, alternatives } = plan;
   const { tile } = schedule;
   const savedBytes = twoStage.peakBytes - memory.peakBytes;
@@ -45,11 +55,23 @@ export function planJson(plan: Plan) {
       peakByCategory: memory.byCategory,
       buffers: schedule.buffers.map(({ name, bytes, category }) => ({ name, bytes, category })),
     },
-    cost: { flops: cost.flops, bytesMoved: cost.bytesMoved, dispatches: cost.dispatches },
+    cost: {
+      flops: cost.flops,
+      bytesMoved: cost.bytesMoved,
+      dispatches: cost.dispatches,
+      // An estimate only where the device's speed was measured.
+      estimatedMs: cost.measuredRates ? cost.seconds * 1000 : null,
+      rates: device.rates?.source ?? null,
+    },
     alternatives: alternatives.map((alternative) => ({
       ...alternative,
       extraPeakBytes: alternative.extraPeakBytes ?? null,
     })),
+    front: plan.front.map((candidate) => candidateJson(candidate, plan)),
+    ...(explain
+      ? { candidates: plan.candidates.map((candidate) => explainedJson(candidate, plan)) }
+      : {}),
+    ...(compare ? { peers: peersJson(plan) } : {}),
   };
 }
 
@@ -81,7 +103,10 @@ function many(count: number, what: string): string {
 }
 
 /** The plan for people. */
-export function planText(plan: Plan): string {
+export function planText(
+  plan: Plan,
+  { compare = false, explain = false }: PlanExtras = {},
+): string {
   const { memory, twoStage, cost, schedule, alternatives, problem } = plan;
   const { byCategory } = memory;
   const saved = twoStage.peakBytes - memory.peakBytes;
@@ -117,7 +142,7 @@ export function planText(plan: Plan): string {
     indented(
       `${formatCount(cost.flops, "FLOP")}, ${
         formatCount(cost.bytesMoved, "B")
-      } moved, ${cost.dispatches} dispatches`,
+      } moved, ${cost.dispatches} dispatches${timeText(plan)}`,
     ),
     "",
     "buffers",
@@ -132,7 +157,18 @@ export function planText(plan: Plan): string {
       ]),
       ["left", "right"],
     )),
+    ...(explain ? ["", candidatesText(plan)] : []),
+    ...(compare ? ["", peersText(plan)] : []),
   ].join("\n");
+}
+
+/** The estimated time and where the device's rates come from; nothing where none were measured. */
+function timeText({ cost, device }: Plan): string {
+  if (!cost.measuredRates) return "";
+  const ms = cost.seconds * 1000;
+  return `, about ${ms.toFixed(ms < 10 ? 1 : 0)} ms (rates: ${
+    device.rates?.source ?? "of the device's profile"
+  })`;
 }
 
 /** A line for each buffer, or for all the buffers that hold one matrix. */

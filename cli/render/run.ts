@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Agreement } from "../../fixtures/agreement.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { conventionalFlops } from "../measure.ts";
 import type { Verification } from "../verify.ts";
@@ -44,28 +45,18 @@ export function runJson(verification: Verification) {
 /** A verification for people. */
 export function runText(verification: Verification): string {
   const { fixture, plan, agreement, memory, time, results, ok } = verification;
-  const checks = agreement.checks.map(({ name, against, maxAbs, normRel, tolerance, ok }) => [
-    ok ? "ok" : "DISAGREES",
-    name,
-    `${normRel.toExponential(1)} of ${tolerance.toExponential(1)} allowed`,
-    `largest error ${maxAbs.toExponential(1)}`,
-    `against the ${against}`,
-  ]);
   const { predictedPeakBytes, measuredPeakBytes } = memory;
   const verdict = measuredPeakBytes === predictedPeakBytes
     ? "to the byte as predicted"
     : memory.ok
     ? `predicted ${predictedPeakBytes}`
     : `MORE than the predicted ${predictedPeakBytes}`;
-  const loss = results.loss === undefined
-    ? []
-    : [["loss", `${results.loss}${noteOnLoss(verification)}`]];
   return [
     `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
     indented(problemLine(plan)),
     indented(table([
       ...choiceLines(plan),
-      ...loss,
+      ...lossRows(verification),
       ...(results.skippedTiles === undefined
         ? []
         : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
@@ -83,11 +74,28 @@ export function runText(verification: Verification): string {
       ],
     ])),
     indented("agreement"),
-    indented(table(checks), 4),
+    indented(table(checkRows(agreement)), 4),
   ].join("\n");
 }
 
-function noteOnLoss({ results, fixture }: Verification): string {
+/** A line for each comparison. */
+export function checkRows({ checks }: Agreement): string[][] {
+  return checks.map(({ name, against, maxAbs, normRel, tolerance, ok }) => [
+    ok ? "ok" : "DISAGREES",
+    name,
+    `${normRel.toExponential(1)} of ${tolerance.toExponential(1)} allowed`,
+    `largest error ${maxAbs.toExponential(1)}`,
+    `against the ${against}`,
+  ]);
+}
+
+/** The loss, where there is one. */
+export function lossRows(of: Pick<Verification, "results" | "fixture">): string[][] {
+  const { loss } = of.results;
+  return loss === undefined ? [] : [["loss", `${loss}${noteOnLoss(of)}`]];
+}
+
+function noteOnLoss({ results, fixture }: Pick<Verification, "results" | "fixture">): string {
   if (results.kept > 0) return ` over ${results.kept} tokens`;
   return fixture.problem.reduction === "mean"
     ? ": every token is ignored, and a mean over none is not a number, as in PyTorch"

@@ -16,10 +16,13 @@ import {
   type Params,
   PARAMS_BUFFER,
   type Schedule,
+  type Share,
   type Slice,
+  splitsVocabulary,
   type Step,
 } from "../schedule.ts";
 import type { Tile } from "../tile.ts";
+import { gatherHidden, meetStatistics, sumGradients, sumLoss, sumTotals } from "./collectives.ts";
 import { hasReducedLoss, upstreamRows } from "./layout.ts";
 import { type Block, Infeasible, type Shape, sketch, whole, type Window } from "./shape.ts";
 import { type LogitMatrix, Workspace } from "./workspace.ts";
@@ -81,6 +84,8 @@ export class ScheduleDraft {
   #paramsCount = 0;
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
+  /** Blocks whose statistics wait for those of other ranks. */
+  readonly #unmerged: Block[] = [];
   #backwardStart: number | undefined;
   #span: number | undefined;
 
@@ -91,16 +96,18 @@ export class ScheduleDraft {
     readonly shape: Shape,
     tiles: readonly Tile[],
     detail: Detail = "whole",
+    readonly share?: Share,
   ) {
     const pairs = this.#blockCount * this.#windowCount;
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
-    this.workspace = new Workspace(problem, shape, device.limits);
+    this.workspace = new Workspace(problem, shape, device.limits, share);
     this.#rates = device.rates;
     // Where tiles are filtered, the products' own tiles must lie within them.
     this.#productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
     this.#detail = detail;
+    this.#steps.push(...gatherHidden(this.workspace));
   }
 
   #cut(total: number, size: number, of: "tokens" | "vocab"): Window[] {
@@ -135,9 +142,7 @@ export class ScheduleDraft {
 
   #bias = () => this.problem.bias ? [read("bias", this.workspace.perVocab("bias", "input"))] : [];
   #classWeight = () =>
-    this.problem.classWeight
-      ? [read("class_weight", this.workspace.perVocab("class_weight", "input"))]
-      : [];
+    this.problem.classWeight ? [read("class_weight", this.workspace.classWeight())] : [];
   /** Class weights where they also weigh the smoothing term. */
   #smoothingWeight = () => this.problem.labelSmoothing > 0 ? this.#classWeight() : [];
 
@@ -171,7 +176,7 @@ export class ScheduleDraft {
       tokenStart: at.block?.start ?? 0,
       tokens: at.block?.count ?? this.problem.tokens,
       block: at.block?.index ?? 0,
-      vocabStart: at.window?.start ?? 0,
+      vocabStart: (this.share?.vocabStart ?? 0) + (at.window?.start ?? 0),
       vocab: at.window?.count ?? this.problem.vocab,
       column: at.column ?? 0,
       vocabTile: this.#vocabTile(at.window?.start ?? 0),
@@ -255,6 +260,7 @@ export class ScheduleDraft {
       write("kept", this.workspace.kept()),
       write("totals", this.workspace.totals()),
     ], {});
+    this.#steps.push(...sumTotals(this.workspace));
   }
 
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
@@ -306,12 +312,42 @@ export class ScheduleDraft {
     ], { block });
   }
 
-  /** Turns partial statistics into results per token. */
+  /**
+   * Turns partial statistics into results per token. Where other ranks hold rows
+   * of the weight too, blocks wait for one another until results are needed, so
+   * that a pass has as few collectives as it can.
+   */
   merge(block: Block): void {
+    if (splitsVocabulary(this.share)) this.#unmerged.push(block);
+    else this.#merge(block, this.workspace.partials());
+  }
+
+  /** Makes one set of statistics per token out of those of all ranks, and merges it. */
+  #meet(): void {
+    const blocks = this.#unmerged.splice(0);
+    if (blocks.length === 0) return;
+    const fold = (kernel: "local-max" | "fold-partials") => {
+      for (const block of blocks) {
+        this.#dispatch(kernel, [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
+          read("kept", this.workspace.kept()),
+          read("partials", this.workspace.partials()),
+          write("statistics", this.workspace.statistics()),
+        ], { block });
+      }
+    };
+    const { max, others } = meetStatistics(this.workspace, blocks);
+    fold("local-max");
+    this.#steps.push(max);
+    fold("fold-partials");
+    this.#steps.push(...others);
+    for (const block of blocks) this.#merge(block, this.workspace.statistics());
+  }
+
+  #merge(block: Block, partials: Slice): void {
     this.#dispatch("merge", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.workspace.kept()),
       read("targets", this.workspace.targets()),
-      read("partials", this.workspace.partials()),
+      read("partials", partials),
       read("totals", this.workspace.totals()),
       ...this.#classWeight(),
       write("tokens", this.workspace.tokenResults()),
@@ -320,6 +356,7 @@ export class ScheduleDraft {
 
   /** Turns results per token and the upstream gradient into the coefficients of the gradient. */
   coefficients(block: Block): void {
+    this.#meet();
     const upstream = upstreamRows(this.problem).length;
     this.#dispatch("coefficients", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.workspace.kept()),
@@ -336,12 +373,14 @@ export class ScheduleDraft {
 
   /** Adds the tokens' shares up to the loss, where there is one. */
   reduce(): void {
+    this.#meet();
     if (!hasReducedLoss(this.problem)) return;
     this.#dispatch("reduce", [1, 1], [
       read("tokens", this.workspace.tokenResults()),
       read("totals", this.workspace.totals()),
-      write("loss", this.workspace.whole("loss", 4, "output")),
+      write("loss", this.workspace.loss()),
     ], {});
+    this.#steps.push(...sumLoss(this.workspace));
   }
 
   /** Recomputes a window's logits and stores the gradient with respect to them. */
@@ -508,6 +547,7 @@ export class ScheduleDraft {
 
   /** The finished schedule. */
   finish(): Schedule {
+    this.#steps.push(...sumGradients(this.workspace));
     const { tile, strategy, splits } = this.shape;
     const paramsStride = roundUp(
       PARAMS_BYTES,
@@ -528,6 +568,7 @@ export class ScheduleDraft {
       steps: this.#steps,
       backwardStart: this.#backwardStart,
       retained: false,
+      ...(this.share ? { share: this.share } : {}),
     };
   }
 }

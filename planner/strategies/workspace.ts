@@ -8,7 +8,7 @@ import type { DeviceLimits } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { type Matrix, partition, roundUp, segmentBytes, sliceRows } from "../matrix.ts";
 import type { Problem } from "../problem.ts";
-import type { BufferSpec, Category, Range, Slice } from "../schedule.ts";
+import type { BufferSpec, Category, Range, Share, Slice } from "../schedule.ts";
 import {
   COEFFICIENT_ROWS,
   keptHeader,
@@ -35,6 +35,9 @@ export class Workspace {
   readonly #weight: Matrix;
   readonly #gradHidden: Matrix;
   readonly #gradWeight: Matrix;
+  /** The rank's own rows of hidden states and their gradient, where tokens are split too. */
+  readonly #ownHidden: Matrix;
+  readonly #ownGradHidden: Matrix;
   #logits: Matrix | undefined;
   #logitStride = 0;
 
@@ -43,12 +46,21 @@ export class Workspace {
     readonly problem: Problem,
     readonly shape: Shape,
     readonly limits: DeviceLimits,
+    readonly share?: Share,
   ) {
     const { tokens, vocab, hidden, dtype } = problem;
     const rowBytes = hidden * bytesPerElement(dtype);
-    this.#hidden = this.#matrix("hidden", tokens, rowBytes, shape.block);
+    const { block } = shape;
+    const own = share?.sequence ? tokens / share.tensor : tokens;
+    this.#ownHidden = this.#matrix("hidden", own, rowBytes, block);
+    this.#ownGradHidden = this.#matrix("grad_hidden", own, 4 * hidden, block);
+    this.#hidden = share?.sequence
+      ? this.#matrix("gathered_hidden", tokens, rowBytes, block)
+      : this.#ownHidden;
+    this.#gradHidden = share?.sequence
+      ? this.#matrix("partial_grad_hidden", tokens, 4 * hidden, block)
+      : this.#ownGradHidden;
     this.#weight = this.#matrix("weight", vocab, rowBytes, shape.window);
-    this.#gradHidden = this.#matrix("grad_hidden", tokens, 4 * hidden, shape.block);
     this.#gradWeight = this.#matrix("grad_weight", vocab, 4 * hidden, shape.window);
   }
 
@@ -110,7 +122,17 @@ export class Workspace {
   }
 
   hidden(block: Range): Slice {
-    return this.#rows(this.#hidden, block, "input");
+    return this.#rows(this.#hidden, block, this.share?.sequence ? "scratch" : "input");
+  }
+
+  /** All hidden states that the kernels read, buffer by buffer. */
+  hiddenBuffers(): Slice[] {
+    return this.#hidden.segments.map(({ rows }) => this.hidden(rows));
+  }
+
+  /** Those that the rank holds from the start. */
+  ownHiddenBuffers(): Slice[] {
+    return this.#ownHidden.segments.map(({ rows }) => this.#rows(this.#ownHidden, rows, "input"));
   }
 
   weight(window: Range): Slice {
@@ -118,7 +140,13 @@ export class Workspace {
   }
 
   gradHidden(block: Range): Slice {
-    return this.#rows(this.#gradHidden, block, "output");
+    return this.#rows(this.#gradHidden, block, this.share?.sequence ? "scratch" : "output");
+  }
+
+  /** The rank's own rows of it, buffer by buffer. */
+  ownGradHiddenBuffers(): Slice[] {
+    const matrix = this.#ownGradHidden;
+    return matrix.segments.map(({ rows }) => this.#rows(matrix, rows, "output"));
   }
 
   /** The whole gradient of the hidden states, buffer by buffer. */
@@ -128,6 +156,11 @@ export class Workspace {
 
   gradWeight(window: Range): Slice {
     return this.#rows(this.#gradWeight, window, "output");
+  }
+
+  /** The whole gradient of the weight, buffer by buffer. */
+  gradWeightBuffers(): Slice[] {
+    return this.#gradWeight.segments.map(({ rows }) => this.gradWeight(rows));
   }
 
   /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
@@ -148,9 +181,15 @@ export class Workspace {
     return this.whole("hidden_parts", 4 * rows * problem.hidden, "scratch");
   }
 
-  /** A number for each vocabulary id. */
-  perVocab(name: "bias" | "class_weight" | "grad_bias", category: Category): Slice {
+  /** A number for each vocabulary id that the rank holds. */
+  perVocab(name: "bias" | "grad_bias", category: Category): Slice {
     return this.whole(name, 4 * this.problem.vocab, category);
+  }
+
+  /** Class weights are all on every rank: a target's is needed wherever its row of the weight is. */
+  classWeight(): Slice {
+    const vocab = this.share?.wholeVocab ?? this.problem.vocab;
+    return this.whole("class_weight", 4 * vocab, "input");
   }
 
   /** Some rows of a number for each token. */
@@ -173,6 +212,10 @@ export class Workspace {
     return this.whole("totals", 4 * TOTALS.length, "output");
   }
 
+  loss(): Slice {
+    return this.whole("loss", 4, "output");
+  }
+
   tokenResults(): Slice {
     return this.perToken("tokens", tokenResults(this.problem).length, "output");
   }
@@ -184,5 +227,10 @@ export class Workspace {
   partials(): Slice {
     const rows = this.shape.splits * partialStatistics(this.problem).length;
     return this.perToken("partials", rows, "scratch");
+  }
+
+  /** One set of statistics per token, over the vocabulary of all ranks: a set of `partials`. */
+  statistics(): Slice {
+    return this.perToken("statistics", partialStatistics(this.problem).length, "scratch");
   }
 }

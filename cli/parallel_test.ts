@@ -1,0 +1,101 @@
+import assert from "node:assert/strict";
+import { EXIT } from "./exit.ts";
+import { lce, withFile } from "./testing.ts";
+
+/** The parts of the contract that these tests look at. */
+interface Split {
+  readonly problem: { vocab: number };
+  readonly parallel: unknown;
+  readonly memory: { peakBytes: number };
+  readonly perRank: {
+    rank: number;
+    vocab: { start: number; count: number };
+    peakBytes: number;
+    peakByCategory: Record<string, number>;
+  }[];
+  readonly collectives: {
+    op: string;
+    what: string;
+    pass: string;
+    elements: number;
+    bytes: number;
+  }[];
+  readonly totals: { peakBytes: number; largestPeakBytes: number; collectiveBytes: number };
+}
+
+async function plan(...args: string[]): Promise<Split> {
+  const { code, out, err } = await lce("plan", ...args, "--json");
+  assert.equal(code, EXIT.ok, err);
+  return JSON.parse(out);
+}
+
+Deno.test("lce plan --tensor-parallel --json says what each rank takes and tells the others", async () => {
+  const split = await plan("--vocab", "256000", "--hidden", "4096", "--tensor-parallel", "8");
+  assert.equal(split.problem.vocab, 256000);
+  assert.deepEqual(split.parallel, { tensor: 8, data: 1, sequence: false });
+  assert.equal(split.perRank.length, 8);
+  for (const [rank, { vocab, peakBytes, peakByCategory, ...named }] of split.perRank.entries()) {
+    assert.equal(named.rank, rank);
+    assert.deepEqual(vocab, { start: 32000 * rank, count: 32000 });
+    assert.equal(peakByCategory.input, 4 * (8192 * 4096 + 32000 * 4096 + 8192));
+    assert(peakBytes > peakByCategory.input!);
+  }
+  assert.deepEqual(split.collectives.map(({ op, elements, bytes }) => [op, elements, bytes]), [
+    ["all-reduce-max", 8192, 32768],
+    ["all-reduce-sum", 8192, 32768],
+    ["all-reduce-sum", 8192, 32768],
+  ]);
+  assert.equal(split.memory.peakBytes, split.perRank[0]!.peakBytes);
+  assert.equal(split.totals.largestPeakBytes, split.perRank[0]!.peakBytes);
+  assert.equal(split.totals.collectiveBytes, 3 * 32768);
+});
+
+Deno.test("a plan file can split a job, and flags win over it", async () => {
+  const settings = "vocab: 1501\nhidden: 64\ntokens: 96\npass: train\ntensorParallel: 3\n";
+  await withFile(`${settings}sequenceParallel: true\ndataParallel: 2\n`, async (path) => {
+    const split = await plan("--config", path);
+    assert.deepEqual(split.parallel, { tensor: 3, data: 2, sequence: true });
+    assert.equal(split.collectives[0]!.op, "all-gather");
+    const four = await plan("--config", path, "--tensor-parallel", "4");
+    assert.deepEqual(four.perRank.slice(0, 4).map(({ vocab }) => vocab.count), [
+      376,
+      375,
+      375,
+      375,
+    ]);
+    const { code, err } = await lce("emit", "nowhere", "--config", path);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, /what one device runs: leave out tensorParallel/);
+  });
+});
+
+Deno.test("lce plan for people tables ranks and collectives", async () => {
+  const { code, out } = await lce(
+    ..."plan --vocab 1501 --hidden 64 --tokens 4096 --pass train --strategy chunked --block 1024"
+      .split(" "),
+    ..."--tensor-parallel 4 --data-parallel 2".split(" "),
+  );
+  assert.equal(code, EXIT.ok);
+  assert.match(out, /^4096 tokens x 64 hidden x 1501 vocab/);
+  assert.match(out, /8 ranks: the vocabulary split over 4, tokens split over 2 replicas/);
+  assert.match(out, /0, 4 +376 ids +2048/);
+  assert.match(out, /1-3, 5-7 +375 ids +2048/);
+  assert.match(out, /forward +all-reduce-max +max +over 4 ranks +2048 f32 +8.00 KiB +in 2 steps/);
+  assert.match(out, /backward +all-reduce-sum +grad_hidden +over 4 ranks +131072 f32/);
+  assert.match(out, /backward +all-reduce-sum +grad_weight +over 2 replicas +24064 f32/);
+});
+
+Deno.test("a split that cannot be exits with 2 and says what would do", async () => {
+  const fails = async (flags: string, message: RegExp) => {
+    const { code, err } = await lce("plan", "--vocab", "50", "--hidden", "8", ...flags.split(" "));
+    assert.equal(code, EXIT.usage, flags);
+    assert.match(err, message);
+  };
+  await fails("--tensor-parallel 51", /so use 50 at most/);
+  await fails("--tensor-parallel 0", /--tensor-parallel 0/);
+  await fails("--data-parallel 1.5", /--data-parallel 1.5/);
+  await fails("--sequence-parallel", /ask for 2 or more/);
+  await fails("--tensor-parallel 1 --sequence-parallel", /ask for 2 or more/);
+  await fails("--tokens 100 --tensor-parallel 8 --sequence-parallel", /pad them to 104/);
+  await fails("--tokens 3 --data-parallel 4", /3 tokens over 4 data-parallel replicas/);
+});

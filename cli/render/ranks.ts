@@ -1,0 +1,80 @@
+/**
+ * Verifications of several ranks as text and as JSON.
+ *
+ * @module
+ */
+import { formatBytes } from "../../planner/units.ts";
+import type { ParallelVerification, RankVerification } from "../verify_ranks.ts";
+import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
+import { choiceLines, problemLine } from "./plan.ts";
+import { checkRows, lossRows } from "./run.ts";
+import { indented, table } from "./table.ts";
+
+/** One entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times milliseconds. */
+export function ranksJson(
+  { fixture, plan, results, agreement, ranks, ...rest }: ParallelVerification,
+) {
+  const { largest, parallelism, collectives } = plan;
+  const { schedule } = largest;
+  return {
+    fixture: fixture.name,
+    pass: fixture.problem.pass,
+    strategy: schedule.strategy,
+    device: largest.device.name,
+    problem: fixture.problem,
+    parallel: parallelism,
+    window: schedule.window,
+    block: schedule.block,
+    // JSON has no NaN, which a mean over no tokens is.
+    loss: Number.isFinite(results.loss) ? results.loss : null,
+    keptTokens: results.kept,
+    agreement,
+    perRank: ranks.map((rank) => ({
+      ...rankJson(rank),
+      measuredPeakBytes: rank.measuredPeakBytes,
+      measuredExtraPeakBytes: rank.measuredExtraPeakBytes,
+      leakedBytes: rank.leakedBytes,
+      plannedTrafficBytes: rank.plannedTraffic,
+      measuredTrafficBytes: rank.measuredTraffic,
+      sameResults: rank.sameResults,
+      ok: rank.ok,
+    })),
+    collectives: collectives.map((step) => collectiveJson(step, parallelism)),
+    time: { ms: rest.milliseconds, clock: "wall" },
+    ok: rest.ok,
+  };
+}
+
+/** A verification for people. */
+export function ranksText(verification: ParallelVerification): string {
+  const { fixture, plan, agreement, ranks, milliseconds, ok } = verification;
+  const { largest, problem } = plan;
+  return [
+    `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
+    indented(problemLine({ problem, device: largest.device })),
+    indented(table([
+      ["split", splitLine(plan)],
+      ...choiceLines(largest),
+      ...lossRows(verification),
+      ["time", `${milliseconds.toFixed(1)} ms, ranks in turns, compiling included`],
+    ])),
+    indented("ranks"),
+    indented(table(ranks.map(rankRow)), 4),
+    indented("agreement"),
+    indented(table(checkRows(agreement)), 4),
+  ].join("\n");
+}
+
+function rankRow(rank: RankVerification): string[] {
+  const { vocab, memory, measuredPeakBytes, measuredTraffic, plannedTraffic } = rank;
+  const against = (measured: number, planned: number) =>
+    measured === planned ? "as planned" : `planned ${planned}`;
+  return [
+    rank.ok ? "ok" : "FAILED",
+    `rank ${rank.rank}`,
+    `ids ${vocab.start} to ${vocab.start + vocab.count - 1}`,
+    `peak ${measuredPeakBytes} bytes, ${against(measuredPeakBytes, memory.peakBytes)}`,
+    `gave and got ${formatBytes(measuredTraffic)}, ${against(measuredTraffic, plannedTraffic)}`,
+    rank.sameResults ? "" : "RESULTS DIFFER from those of its replica's first rank",
+  ];
+}

@@ -1,0 +1,214 @@
+/**
+ * Plans of a job that several devices do together. Tensor parallelism splits the
+ * weight by vocabulary rows, data parallelism the tokens, over replicas of the
+ * tensor-parallel group; sequence parallelism moreover keeps hidden states split
+ * by tokens outside of the layer.
+ *
+ * A rank's job is an ordinary schedule over its own rows, with collectives among
+ * its steps. The largest rank's shapes are planned and the others take them over,
+ * so that ranks run in lockstep: same token blocks, same collectives.
+ *
+ * @module
+ */
+import type { DeviceProfile } from "./device.ts";
+import { type MemoryPrediction, predictMemory } from "./memory.ts";
+import { makePlan, type Plan } from "./plan.ts";
+import type { Problem } from "./problem.ts";
+import type { Collective, Range, Schedule, Share } from "./schedule.ts";
+import { emit, type PlanOptions, tilesOf } from "./search.ts";
+import { splitsOf } from "./strategies/strategy.ts";
+
+/** How a job is split over devices. */
+export interface Parallelism {
+  /** Ranks that split the vocabulary. */
+  readonly tensor: number;
+  /** Replicas of such a group, which split the tokens. */
+  readonly data: number;
+  /** Whether hidden states and their gradient are split by tokens over the tensor ranks. */
+  readonly sequence: boolean;
+}
+
+/** A split that cannot be: too many ranks, or parts that must be equal and are not. */
+export class ParallelismError extends RangeError {
+  /** Tells this error from others without `instanceof`. */
+  override name = "ParallelismError";
+}
+
+/** One rank's part, and the memory that it takes. Tensor ranks are numbered first. */
+export interface Rank {
+  /** Its number among all, from 0. */
+  readonly rank: number;
+  /** Its place in its tensor-parallel group. */
+  readonly tensorRank: number;
+  /** Its replica: which group that is. */
+  readonly dataRank: number;
+  /** Tokens of its replica; all of them pass through the rank. */
+  readonly tokens: Range;
+  /** Rows of the weight that it holds. */
+  readonly vocab: Range;
+  /** Bytes of GPU buffers that its schedule keeps alive. */
+  readonly memory: MemoryPrediction;
+}
+
+/** What a job that several devices do together takes. */
+export interface ParallelPlan {
+  /** The whole job. */
+  readonly problem: Problem;
+  /** How it is split. */
+  readonly parallelism: Parallelism;
+  /** The plan of rank 0, whose part is the largest. */
+  readonly largest: Plan;
+  /** Every rank, in order. */
+  readonly ranks: readonly Rank[];
+  /** What rank 0 takes part in, in order. */
+  readonly collectives: readonly Collective[];
+  /** What `planParallel()` was told. */
+  readonly options: PlanOptions;
+}
+
+/**
+ * Plans a job over `tensor * data` devices of a kind.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ hidden: 4096, vocab: 256000 });
+ * const split = { tensor: 8, data: 1, sequence: false };
+ * const plan = planParallel(problem, SPECIFICATION_DEFAULTS, split);
+ * assert.deepEqual(plan.ranks[7]!.vocab, { start: 224000, count: 32000 });
+ * assert.deepEqual(plan.collectives.map(({ what }) => what), ["max", "sum", "target"]);
+ * ```
+ *
+ * @throws {ParallelismError} when the job cannot be split that way.
+ * @throws {DoesNotFitError} when no schedule fits the device or the budget, which is each device's.
+ */
+export function planParallel(
+  problem: Problem,
+  device: DeviceProfile,
+  parallelism: Parallelism,
+  options: PlanOptions = {},
+): ParallelPlan {
+  checkParallelism(problem, parallelism);
+  const { tensor, data } = parallelism;
+  const vocabs = evenShares(problem.vocab, tensor);
+  const tokens = evenShares(problem.tokens, data);
+  const largest = makePlan(
+    { ...problem, tokens: tokens[0]!.count, vocab: vocabs[0]!.count },
+    device,
+    { ...options, share: shareOf(problem, parallelism, vocabs[0]!) },
+  );
+  const memories = new Map<string, MemoryPrediction>();
+  const memoryOf = (part: Pick<Rank, "tokens" | "vocab">) => {
+    // Ids do not matter to memory: parts as large take as much.
+    const size = `${part.tokens.count} x ${part.vocab.count}`;
+    const known = memories.get(size);
+    if (known) return known;
+    const memory = predictMemory(rankSchedule({ problem, parallelism, largest, options }, part));
+    memories.set(size, memory);
+    return memory;
+  };
+  const ranks = Array.from({ length: tensor * data }, (_, rank): Rank => {
+    const [tensorRank, dataRank] = [rank % tensor, Math.floor(rank / tensor)];
+    const part = { tokens: tokens[dataRank]!, vocab: vocabs[tensorRank]! };
+    return { rank, tensorRank, dataRank, ...part, memory: memoryOf(part) };
+  });
+  return {
+    problem,
+    parallelism,
+    largest,
+    ranks,
+    collectives: collectivesOf(largest.schedule),
+    options,
+  };
+}
+
+/** The steps of a schedule that it shares with other ranks. */
+export function collectivesOf({ steps }: Schedule): Collective[] {
+  return steps.filter((step): step is Collective => step.kind === "collective");
+}
+
+/**
+ * Bytes that each rank of a group sends in one collective, on average, by the ring
+ * algorithm, which is optimal for large tensors: twice the tensor less a rank's
+ * part for an all-reduce, once for a gather or a scatter (Patarasu and Yuan,
+ * Journal of Parallel and Distributed Computing 69, 2009).
+ */
+export function sentBytes({ op, group, bytes }: Collective, parallelism: Parallelism): number {
+  const ranks = parallelism[group];
+  const passes = op.startsWith("all-reduce") ? 2 : 1;
+  return (passes * bytes * (ranks - 1)) / ranks;
+}
+
+/** The schedule of one rank of a plan, in the shape of the largest as far as it has room for it. */
+export function rankSchedule(
+  { problem, parallelism, largest, options }: Omit<ParallelPlan, "ranks" | "collectives">,
+  { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
+): Schedule {
+  const { device, chosen: { shape } } = largest;
+  const window = Math.min(shape.window, vocab.count);
+  return emit(
+    {
+      ...shape,
+      window,
+      block: Math.min(shape.block, tokens.count),
+      splits: Math.min(shape.splits, splitsOf(window, shape.tile)),
+    },
+    { ...problem, tokens: tokens.count, vocab: vocab.count },
+    device,
+    tilesOf(device, options),
+    { ...options, share: shareOf(problem, parallelism, vocab) },
+    "whole",
+  );
+}
+
+/** A rank's part in a schedule's terms; none for a rank that is alone. */
+function shareOf(problem: Problem, parallelism: Parallelism, vocab: Range): Share | undefined {
+  if (parallelism.tensor * parallelism.data === 1) return undefined;
+  return { ...parallelism, vocabStart: vocab.start, wholeVocab: problem.vocab };
+}
+
+/** Cuts `[0, total)` into ranges that differ by one at most, the larger ones first. */
+function evenShares(total: number, parts: number): Range[] {
+  const [least, larger] = [Math.floor(total / parts), total % parts];
+  return Array.from({ length: parts }, (_, index) => ({
+    start: index * least + Math.min(index, larger),
+    count: least + (index < larger ? 1 : 0),
+  }));
+}
+
+/** More ranks than anyone has, or can read a plan of. */
+const MAX_RANKS = 1 << 16;
+
+function checkParallelism({ tokens, vocab }: Problem, { tensor, data, sequence }: Parallelism) {
+  if (tensor > vocab) {
+    throw new ParallelismError(
+      `Cannot split ${vocab} vocabulary rows over ${tensor} tensor-parallel ranks: each needs a row, so use ${vocab} at most`,
+    );
+  }
+  if (data > tokens) {
+    throw new ParallelismError(
+      `Cannot split ${tokens} tokens over ${data} data-parallel replicas: each needs one, so use ${tokens} at most`,
+    );
+  }
+  if (tensor * data > MAX_RANKS) {
+    throw new ParallelismError(
+      `Cannot plan ${tensor} x ${data} ranks: ${MAX_RANKS} are the most that a plan may have`,
+    );
+  }
+  if (!sequence) return;
+  if (tensor === 1) {
+    throw new ParallelismError(
+      "Sequence parallelism splits hidden states over the tensor-parallel ranks, and there is only one: ask for 2 or more of those as well",
+    );
+  }
+  const parts = tensor * data;
+  if (tokens % parts !== 0) {
+    const padded = Math.ceil(tokens / parts) * parts;
+    throw new ParallelismError(
+      `Sequence parallelism gives all ${parts} ranks the same number of tokens, and ${tokens} do not divide: pad them to ${padded} with ignored targets, which change no other result`,
+    );
+  }
+}
