@@ -9,6 +9,7 @@ import { headSettings } from "../planner/models/head.ts";
 import { isModelConfig } from "../planner/models/hf_config.ts";
 import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
+import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
 import { DEVICE_FILE } from "./device_file.ts";
 import { UsageError } from "./exit.ts";
 import { readMap } from "./map_file.ts";
@@ -149,5 +150,9 @@ export function choiceFlags(command: Command): Command {
     .addOption(new Option("--strategy <name>", "way to do the job").choices(STRATEGIES))
     .option("--window <ids>", "vocabulary ids handled in one step", parseNumber)
     .option("--block <tokens>", "tokens handled in one step", parseNumber)
-    .option("--budget <size>", "most GPU memory, such as 2GiB") as unknown as Command;
+    .option("--budget <size>", "most GPU memory, such as 2GiB")
+    .addOption(
+      new Option("--weights <place>", "keep the weight on the device, or stream it from the host")
+        .choices(WEIGHT_PLACEMENTS),
+    ) as unknown as Command;
 }

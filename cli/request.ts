@@ -11,6 +11,7 @@ import type { Parallelism } from "../planner/parallel.ts";
 import { MODELS } from "../planner/models/catalogue.ts";
 import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
+import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
 import { parseBytes } from "../planner/units.ts";
 import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
 import { contradictionOf } from "./contradictions.ts";
@@ -33,6 +34,8 @@ export const choicesShape = {
   window: z.int().positive().optional().describe("vocabulary ids handled in one step"),
   block: z.int().positive().optional().describe("tokens handled in one step"),
   budget: bytes.optional().describe("most GPU memory, such as 2GiB"),
+  weights: z.enum(WEIGHT_PLACEMENTS).optional()
+    .describe("keep the weight on the device, or stream it from the host window by window"),
 };
 
 /** How a job is split over devices. */

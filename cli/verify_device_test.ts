@@ -204,6 +204,27 @@ Deno.test("windows that end within a tile do not count the next one's ids", asyn
   });
 });
 
+Deno.test("a streamed weight gives the same results, a window of it at a time on the device", async () => {
+  await withDevice("adapter", async (acquired) => {
+    for (const pass of ["forward", "train"] as const) {
+      const problem = parseProblem({ tokens: 203, hidden: 61, vocab: 1501, pass, softcap: 20 });
+      const options = { window: 256, block: 128 };
+      const resident = await assertVerifies(makeSynthetic(problem, 5), acquired, options);
+      const streamed = await assertVerifies(makeSynthetic(problem, 5), acquired, {
+        ...options,
+        weights: "streamed",
+      });
+      assert(streamed.plan.schedule.streamed && !resident.plan.schedule.streamed);
+      // One window of the weight, and one of its gradient, in place of the whole.
+      const windowBytes = 4 * 256 * 61;
+      const { input, output } = streamed.plan.memory.byCategory;
+      const { byCategory: whole } = resident.plan.memory;
+      assert.equal(whole.input - input, 4 * 1501 * 61 - windowBytes);
+      if (pass === "train") assert.equal(whole.output - output, 4 * 1501 * 61 - windowBytes);
+    }
+  });
+});
+
 Deno.test("only the gradients asked for are computed, and paid for", async () => {
   await withDevice("adapter", async (acquired) => {
     const all = { tokens: 40, hidden: 24, vocab: 300, bias: true, pass: "train" } as const;

@@ -65,7 +65,9 @@ export function paretoFront(candidates: readonly Candidate[]): Candidate[] {
 
 /** A candidate as people tell it from others: `chunked, block 512`. */
 export function nameOf({ shape }: Candidate): string {
-  return `${shape.strategy}, block ${shape.block}, window ${shape.window}`;
+  return `${shape.strategy}, block ${shape.block}, window ${shape.window}${
+    shape.streamed ? ", streamed" : ""
+  }`;
 }
 
 /** Why a candidate was not chosen. */

@@ -15,6 +15,8 @@ export interface Cost {
   readonly bytesMoved: number;
   /** Dispatches in the schedule. */
   readonly dispatches: number;
+  /** Bytes between host and device. */
+  readonly transferred: number;
   /** Estimated seconds. Only for ranking unless `measuredRates`. */
   readonly seconds: number;
   /** Whether the estimate rests on rates measured on the device. */
@@ -27,7 +29,11 @@ export function predictCost(schedule: Schedule, device: DeviceProfile): Cost {
   let bytesMoved = 0;
   let dispatches = 0;
   let seconds = 0;
+  let transferred = 0;
   for (const step of schedule.steps) {
+    if (step.kind === "upload" || step.kind === "readback") {
+      transferred += (step.times ?? 1) * step.slice.bytes;
+    }
     if (step.kind !== "dispatch") continue;
     const { times = 1 } = step;
     dispatches += times;
@@ -35,8 +41,20 @@ export function predictCost(schedule: Schedule, device: DeviceProfile): Cost {
     bytesMoved += times * dispatchBytes(step);
     seconds += times * dispatchSeconds(step, device);
   }
-  return { flops, bytesMoved, dispatches, seconds, measuredRates: device.rates !== undefined };
+  // What stays on the device is moved once for many passes; what is streamed, in each of them.
+  if (schedule.streamed) seconds += transferred / HOST_BYTES_PER_SECOND;
+  return {
+    flops,
+    bytesMoved,
+    dispatches,
+    transferred,
+    seconds,
+    measuredRates: device.rates !== undefined && !schedule.streamed,
+  };
 }
+
+/** Between host and device, where nobody measured it: decides between plans only. */
+const HOST_BYTES_PER_SECOND = 8e9;
 
 /** Bytes a dispatch reads and writes: each bound range once, twice where it is read and written. */
 function dispatchBytes(step: Dispatch): number {

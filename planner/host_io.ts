@@ -7,6 +7,7 @@
  */
 import { predictMemory } from "./memory.ts";
 import type { BufferSpec, Readback, Schedule, Step } from "./schedule.ts";
+import { isStreamed, streamWindows } from "./streaming.ts";
 
 /**
  * Bounds of the buffer that results leave through, piece by piece. Between them
@@ -15,29 +16,37 @@ import type { BufferSpec, Readback, Schedule, Step } from "./schedule.ts";
  */
 const STAGING_BYTES = { least: 64 * 2 ** 10, most: 64 * 2 ** 20 };
 
-/** The same schedule with every input uploaded first and every output read back last. */
+/**
+ * The same schedule with every input uploaded first and every output read back
+ * last; the windows of a streamed weight when their turn comes.
+ */
 export function withHostIo(schedule: Schedule): Schedule {
   const uploads: Step[] = [];
   const outputs: BufferSpec[] = [];
   for (const spec of schedule.buffers) {
     const { name, bytes, category, holds } = spec;
+    if (isStreamed(schedule, spec)) continue;
     if (category === "output") outputs.push(spec);
     if (category !== "input" || !holds) continue;
     const slice = { buffer: name, offset: 0, bytes };
     uploads.push({ kind: "upload", tensor: holds.tensor, sourceOffset: holds.offset, slice });
   }
   const freed = Math.floor(predictMemory(schedule).byCategory.scratch / 256) * 256;
+  const results = schedule.buffers.filter(({ category }) => category === "output");
   const stagingBytes = Math.min(
-    Math.max(...outputs.map(({ bytes }) => bytes)),
+    Math.max(...results.map(({ bytes }) => bytes)),
     Math.min(Math.max(freed, STAGING_BYTES.least), STAGING_BYTES.most),
   );
   const staging: BufferSpec = { name: "staging", bytes: stagingBytes, category: "staging" };
+  const { buffers, steps } = schedule.streamed
+    ? streamWindows(schedule, (finished) => readbacks(finished, stagingBytes))
+    : schedule;
   return {
     ...schedule,
-    buffers: [...schedule.buffers, staging],
+    buffers: [...buffers, staging],
     steps: [
       ...uploads,
-      ...schedule.steps,
+      ...steps,
       ...outputs.flatMap((output) => readbacks(output, stagingBytes)),
     ],
     backwardStart: undefined,

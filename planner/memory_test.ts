@@ -24,6 +24,7 @@ function scheduleOf(buffers: BufferSpec[], touched: string[]): Schedule {
     steps,
     backwardStart: undefined,
     retained: false,
+    streamed: false,
   };
 }
 

@@ -135,7 +135,10 @@ function choose(candidates: readonly Candidate[], budget: number | undefined): C
       smallest,
     );
   }
-  return best(fitting, budget === undefined ? AS_FAST : 1);
+  if (budget !== undefined) return best(fitting, 1);
+  // Where nothing asks for it, a weight that a device can hold stays there.
+  const resident = fitting.filter(({ shape }) => !shape.streamed);
+  return best(resident.length ? resident : fitting, AS_FAST);
 }
 
 /** Why a candidate was chosen, in a sentence. */
@@ -155,7 +158,7 @@ function compare(
   const none = { strategy: strategy.name, extraPeakBytes: undefined, feasible: false, reason };
   if (candidates.length === 0) return none;
   const fitting = withinBudget(candidates, budget);
-  const { memory, cost } = best(fitting.length ? fitting : candidates, AS_FAST);
+  const { memory, cost } = choose(fitting.length ? fitting : candidates, undefined);
   const { extraPeakBytes, peakBytes } = memory;
   const why = fitting.length === 0
     ? `needs ${formatBytes(peakBytes)}, over the budget`

@@ -103,6 +103,8 @@ export interface Dispatch {
   readonly tile?: Tile;
   /** How many dispatches that cost the same this one stands for, in the sketch of a schedule. */
   readonly times?: number;
+  /** How many windows it stands for, of those. */
+  readonly windows?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
   readonly span?: number;
   /** Workgroups in x and in y. */
@@ -127,6 +129,8 @@ export interface Upload {
   readonly sourceOffset: number;
   /** Where the bytes go, and how many. */
   readonly slice: Slice;
+  /** How many uploads like it this one stands for, in the sketch of a schedule. */
+  readonly times?: number;
 }
 
 /** Copies a buffer to a host tensor, by way of a staging buffer that the host can map. */
@@ -141,6 +145,8 @@ export interface Readback {
   readonly slice: Slice;
   /** Where they pass through: as long as `slice`, in the staging buffer. */
   readonly staging: Slice;
+  /** How many readbacks like it this one stands for, in the sketch of a schedule. */
+  readonly times?: number;
 }
 
 /** Fills a slice with zeros. */
@@ -243,6 +249,8 @@ export interface Schedule {
    * or there is only one.
    */
   readonly backwardStart: number | undefined;
+  /** Whether the host keeps the weight, and the device one window of it at a time. */
+  readonly streamed: boolean;
   /** Whether buffers that are neither input nor output live as long as the schedule is in use. */
   readonly retained: boolean;
   /** The part that a rank has in the whole, where there are several. */

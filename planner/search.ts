@@ -16,6 +16,13 @@ import { ALL_STRATEGIES } from "./strategies/mod.ts";
 import { Infeasible, type Shape } from "./strategies/shape.ts";
 import type { FixedSizes, Strategy } from "./strategies/strategy.ts";
 import { feasibleTiles, type Tile } from "./tile.ts";
+import { formatBytes } from "./units.ts";
+
+/** Where a weight can be kept while a schedule runs. */
+export const WEIGHT_PLACEMENTS = ["resident", "streamed"] as const;
+
+/** Where a weight is kept. */
+export type WeightPlacement = typeof WEIGHT_PLACEMENTS[number];
 
 /** What the caller decides; everything left out is the planner's choice. */
 export interface PlanOptions extends FixedSizes {
@@ -25,6 +32,8 @@ export interface PlanOptions extends FixedSizes {
   readonly tile?: Tile | undefined;
   /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
   readonly budget?: number | undefined;
+  /** Where the weight is kept: on the device, or on the host and sent window by window. */
+  readonly weights?: WeightPlacement | undefined;
   /**
    * Whether inputs come from the host and results go back to it. On by default;
    * off, the schedule works on the caller's buffers and keeps its own in between.
@@ -106,8 +115,15 @@ function offer(
       `finds no tile: the smallest needs more workgroup memory or invocations than ${device.name} has`;
     return { strategy, candidates: [], reason };
   }
+  const least = strategy.least?.(problem) ?? 0;
+  if (options.strategy === undefined && least > (options.budget ?? Infinity)) {
+    const reason = `takes ${formatBytes(least)} at the least, over the budget`;
+    return { strategy, candidates: [], reason };
+  }
   const candidates: Candidate[] = [];
-  let reason = "";
+  let reason = options.weights === "streamed" && !strategy.streams
+    ? "needs the whole weight at hand"
+    : "";
   /** Goes on to the next shape, or tile, where one cannot be. */
   const attempt = (what: () => void) => {
     try {
@@ -119,15 +135,30 @@ function offer(
   };
   for (const tile of promisingTiles(problem, device, tiles)) {
     attempt(() => {
-      for (const shape of strategy.shapes(problem, device, tile, options)) {
-        attempt(() => {
-          const schedule = emit(shape, problem, device, tiles, options, "sketch");
-          candidates.push({ shape, ...predict(schedule, device) });
-        });
+      for (const resident of strategy.shapes(problem, device, tile, options)) {
+        for (const shape of placements(resident, strategy, options)) {
+          attempt(() => {
+            const schedule = emit(shape, problem, device, tiles, options, "sketch");
+            candidates.push({ shape, ...predict(schedule, device) });
+          });
+        }
       }
     });
   }
   return { strategy, candidates, reason };
+}
+
+/** A shape with the weight resident, streamed, or as either, as far as the caller leaves it open. */
+function placements(
+  shape: Shape,
+  { streams }: Strategy,
+  { weights, hostIo = true, share }: PlanOptions,
+): Shape[] {
+  const streamable = streams && hostIo && !share;
+  return [
+    ...(weights === "streamed" ? [] : [shape]),
+    ...(weights === "resident" || !streamable ? [] : [{ ...shape, streamed: true }]),
+  ];
 }
 
 /** What a schedule, or a sketch of one, needs and costs. */

@@ -15,6 +15,7 @@ export function candidateJson({ shape, memory, cost }: Candidate, { chosen }: Pl
   const { strategy, block, window, splits, tile } = shape;
   return {
     strategy,
+    weights: shape.streamed ? "streamed" : "resident",
     block,
     window,
     splits,
@@ -44,7 +45,7 @@ export function candidatesText(plan: Plan): string {
       const { shape, memory, cost } = candidate;
       return [
         front.includes(candidate) ? "*" : "",
-        shape.strategy,
+        shape.streamed ? `${shape.strategy}, streamed` : shape.strategy,
         `${shape.block}`,
         `${shape.window}`,
         formatTile(shape.tile),

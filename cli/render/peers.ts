@@ -5,7 +5,7 @@
  */
 import { peersOf } from "../../planner/peers/mod.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { parseProblem, type Problem } from "../../planner/problem.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
 import { indented, table } from "./table.ts";
 
@@ -18,28 +18,50 @@ interface Row {
   readonly unsuited: string | null;
   readonly forwardExtraBytes: number | null;
   readonly trainExtraBytes: number | null;
+  /** The same with the problem's softcap, bias and so on, where the method does them. */
+  readonly asAsked: Pick<Row, "forwardExtraBytes" | "trainExtraBytes">;
 }
 
-/** Every published method, then ours: the plan, and what would be planned for the other pass. */
+/**
+ * Every published method, then ours: the plan, and what would be planned for the
+ * other pass. Figures are of the plain cross-entropy of this size, as methods are
+ * measured and published, and as most of them know no other; what the problem's
+ * own options make of them stands beside them.
+ */
 export function peersJson(plan: Plan): Row[] {
   const { problem, schedule } = plan;
-  const rows = peersOf(problem).map(({ method, title, source, note, unsuited, ...memory }) => ({
-    method,
-    title,
-    source,
-    note: note ?? null,
-    unsuited: unsuited ?? null,
-    forwardExtraBytes: memory.forwardExtraBytes ?? null,
-    trainExtraBytes: memory.trainExtraBytes ?? null,
-  }));
+  const { tokens, hidden, vocab, dtype, pass } = problem;
+  const plain = new Map(
+    peersOf(parseProblem({ tokens, hidden, vocab, dtype, pass })).map((
+      peer,
+    ) => [peer.method, peer]),
+  );
+  const bytes = (value: number | undefined) => value ?? null;
+  const rows = peersOf(problem).map((asAsked) => {
+    const { method, title, source, note, ...as } = plain.get(asAsked.method)!;
+    return {
+      method,
+      title,
+      source,
+      note: note ?? null,
+      unsuited: asAsked.unsuited ?? as.unsuited ?? null,
+      forwardExtraBytes: bytes(as.forwardExtraBytes),
+      trainExtraBytes: bytes(as.trainExtraBytes),
+      asAsked: {
+        forwardExtraBytes: bytes(asAsked.forwardExtraBytes),
+        trainExtraBytes: bytes(asAsked.trainExtraBytes),
+      },
+    };
+  });
+  const own = { forwardExtraBytes: ours(plan, "forward"), trainExtraBytes: ours(plan, "train") };
   return [...rows, {
     method: "lce",
     title: `this plan, ${schedule.strategy}`,
     source: "planned, and checked by lce run",
     note: null,
     unsuited: null,
-    forwardExtraBytes: ours(plan, "forward"),
-    trainExtraBytes: ours(plan, "train"),
+    ...own,
+    asAsked: own,
   }];
 }
 
@@ -64,11 +86,21 @@ export function peersText(plan: Plan): string {
     row.method,
     mebibytes(row.forwardExtraBytes),
     mebibytes(row.trainExtraBytes),
-    row.unsuited ?? row.title,
+    remark(row, mebibytes),
   ]);
-  return `methods: memory beyond inputs, in training with the gradients that are returned\n${
+  return `methods: memory beyond inputs of a plain cross-entropy; in training with the gradients\n${
     indented(
       table([["method", "forward", "train", ""], ...rows], ["left", "right", "right"]),
     )
   }`;
+}
+
+/** Which method it is, and what the problem's options change or rule out. */
+function remark(row: Row, mebibytes: (bytes: number | null) => string): string {
+  const { asAsked, title, unsuited } = row;
+  if (unsuited) return `${title}; ${unsuited}`;
+  const same = asAsked.forwardExtraBytes === row.forwardExtraBytes &&
+    asAsked.trainExtraBytes === row.trainExtraBytes;
+  const both = `${mebibytes(asAsked.forwardExtraBytes)} and ${mebibytes(asAsked.trainExtraBytes)}`;
+  return same ? title : `${title}; ${both} with this problem's options`;
 }

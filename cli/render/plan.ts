@@ -30,6 +30,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
     problem,
     device,
     strategy: schedule.strategy,
+    weights: schedule.streamed ? "streamed" : "resident",
     reason: plan.reason,
     window: schedule.window,
     block: schedule.block,
@@ -62,6 +63,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       // An estimate only where the device's speed was measured.
       estimatedMs: cost.measuredRates ? cost.seconds * 1000 : null,
       rates: device.rates?.source ?? null,
+      transferredBytes: cost.transferred,
     },
     alternatives: alternatives.map((alternative) => ({
       ...alternative,
@@ -88,6 +90,9 @@ export function choiceLines({ schedule }: Pick<Plan, "schedule">): string[][] {
   return [
     ["strategy", `${strategy}: ${summary}`],
     ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "tiles each")}`],
+    ...(schedule.streamed
+      ? [["weights", "streamed: the host keeps them, the device holds one window at a time"]]
+      : []),
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     [
       "tile",

@@ -14,6 +14,7 @@ import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./
 export const chunked: Strategy = {
   name: "chunked",
   summary: "stores one token block's logits at a time, no recompute",
+  streams: false,
   unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
   *shapes(problem, device, tile, fixed) {
     if (fixed.window !== undefined && fixed.window < problem.vocab) {

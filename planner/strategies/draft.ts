@@ -188,7 +188,7 @@ export class ScheduleDraft {
       grid,
       bindings,
       params,
-      ...(times === 1 ? {} : { times }),
+      ...(times === 1 ? {} : { times, windows: at.window?.stands ?? 1 }),
       flops: 0,
       workgroupFlops: 0,
       ...work,
@@ -567,6 +567,7 @@ export class ScheduleDraft {
       paramsStride,
       steps: this.#steps,
       backwardStart: this.#backwardStart,
+      streamed: this.shape.streamed ?? false,
       retained: false,
       ...(this.share ? { share: this.share } : {}),
     };

@@ -24,6 +24,7 @@ import {
 export const fused: Strategy = {
   name: "fused",
   summary: "keeps logits in registers and streams over the vocabulary",
+  streams: true,
   unsuited: ({ pass }) => pass === "train" ? "has no backward pass of its own" : undefined,
   *shapes(problem, device, tile, fixed) {
     const { tokens, vocab } = problem;
@@ -50,8 +51,9 @@ export const fused: Strategy = {
 
 /** The fused forward pass over every block and window, as other strategies use it too. */
 export function streamForward(draft: ScheduleDraft): void {
-  for (const block of draft.blocks) {
-    for (const window of draft.windows) draft.forward(block, window);
+  // A window at a time: where the weight is streamed, it comes once.
+  for (const window of draft.windows) {
+    for (const block of draft.blocks) draft.forward(block, window);
   }
   for (const block of draft.blocks) draft.merge(block);
 }

@@ -24,6 +24,8 @@ export interface Shape {
   readonly window: number;
   /** Sets of partial statistics per token. */
   readonly splits: number;
+  /** Whether each window of the weight, and of its gradient, is a buffer of its own. */
+  readonly streamed?: boolean;
 }
 
 /** A window of the vocabulary. */

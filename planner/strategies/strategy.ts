@@ -22,6 +22,10 @@ export interface Strategy {
   unsuited(problem: Problem): string | undefined;
   /** Shapes worth trying, given a tile and what the caller fixed. */
   shapes(problem: Problem, device: DeviceProfile, tile: Tile, fixed: FixedSizes): Iterable<Shape>;
+  /** Whether it takes one window after the other, so that the weight can be streamed. */
+  readonly streams: boolean;
+  /** Bytes that it takes at the least, where they are plain to see: more than a budget, it is not tried. */
+  least?(problem: Problem): number;
   /** Calls the draft's kernels in order. */
   emit(draft: ScheduleDraft): void;
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { logitsBytes } from "../problem.ts";
 import { blockGranule, Infeasible } from "./shape.ts";
 import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
 import type { LogitMatrix } from "./workspace.ts";
@@ -13,6 +14,8 @@ import type { LogitMatrix } from "./workspace.ts";
 export const twoStage: Strategy = {
   name: "two-stage",
   summary: "stores all logits, then applies softmax and cross-entropy",
+  streams: false,
+  least: logitsBytes,
   unsuited: () => undefined,
   *shapes(problem, device, tile, fixed) {
     if (fixed.window !== undefined && fixed.window < problem.vocab) {

@@ -23,6 +23,7 @@ import {
 export const windowed: Strategy = {
   name: "windowed",
   summary: "recomputes logits window by window and stores one window's gradient",
+  streams: true,
   unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
   *shapes(problem, device, tile, fixed) {
     const { tokens, vocab } = problem;

@@ -60,8 +60,17 @@ export class Workspace {
     this.#gradHidden = share?.sequence
       ? this.#matrix("partial_grad_hidden", tokens, 4 * hidden, block)
       : this.#ownGradHidden;
-    this.#weight = this.#matrix("weight", vocab, rowBytes, shape.window);
-    this.#gradWeight = this.#matrix("grad_weight", vocab, 4 * hidden, shape.window);
+    this.#weight = this.#windowed("weight", vocab, rowBytes);
+    this.#gradWeight = this.#windowed("grad_weight", vocab, 4 * hidden);
+  }
+
+  /** A matrix that windows are cut from: in as few buffers as the device allows, or in one for each. */
+  #windowed(name: string, rows: number, rowBytes: number): Matrix {
+    const { shape, limits } = this;
+    const unit = Math.min(shape.window, rows);
+    const most = shape.streamed ? unit * rowBytes : Infinity;
+    const maxBufferSize = Math.min(limits.maxBufferSize, most);
+    return partition(name, rows, rowBytes, unit, { ...limits, maxBufferSize });
   }
 
   #matrix(name: string, rows: number, rowBytes: number, unit: number): Matrix {
@@ -71,7 +80,7 @@ export class Workspace {
   /** Rows at which matrices are cut into buffers, of tokens or of the vocabulary. */
   cuts(of: "tokens" | "vocab"): Set<number> {
     const matrices = of === "vocab"
-      ? [this.#weight, this.#gradWeight]
+      ? this.shape.streamed ? [] : [this.#weight, this.#gradWeight]
       : [this.#hidden, this.#gradHidden, ...(this.#logits ? [this.#logits] : [])];
     return new Set(matrices.flatMap(({ segments }) => segments.map(({ rows }) => rows.start)));
   }
