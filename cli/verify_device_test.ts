@@ -12,6 +12,7 @@ import type { AcquiredDevice } from "../kernels/device.ts";
 import type { PlanOptions } from "../planner/plan.ts";
 import { parseProblem, type Problem, type ProblemInput } from "../planner/problem.ts";
 import type { StrategyName } from "../planner/schedule.ts";
+import { formatTile, tileProblem, TILES } from "../planner/tile.ts";
 import { openDevice } from "./gpu.ts";
 import { verify } from "./verify.ts";
 
@@ -202,6 +203,33 @@ Deno.test("windows that end within a tile do not count the next one's ids", asyn
       }
     }
   });
+});
+
+Deno.test({
+  name: "every shipped tile gives right results, whatever its edges cut",
+  ignore: Deno.env.has("LCE_SLOW_DEVICE"),
+  fn: async (t) => {
+    await withDevice("adapter", async (acquired) => {
+      const tiles = TILES.filter((tile) => !tileProblem(tile, acquired.profile.limits));
+      assert(tiles.length >= 3);
+      for (const [index, tile] of tiles.entries()) {
+        await t.step(formatTile(tile), async () => {
+          // One row and one column more than tiles hold, and a depth that is no multiple of theirs.
+          const problem = parseProblem({
+            tokens: tile.rows + 1,
+            hidden: 37 + 4 * index,
+            vocab: 3 * tile.cols + 1,
+            pass: "train",
+            labelSmoothing: index % 2 === 0 ? 0 : 0.1,
+            statistics: ["entropy", "predicted"],
+          });
+          for (const strategy of ["windowed", "chunked"] as const) {
+            await assertVerifies(makeSynthetic(problem, 31 + index), acquired, { strategy, tile });
+          }
+        });
+      }
+    });
+  },
 });
 
 Deno.test("a streamed weight gives the same results, a window of it at a time on the device", async () => {

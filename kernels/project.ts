@@ -257,7 +257,6 @@ function tileKernel(
   functions: string[],
   epilogue: (gemm: Product) => string[],
 ): string {
-  const tile = context.dispatch.tile!;
   const gemm = projection(context);
   return shader(
     context,

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type BufferSpec, type Dispatch, type Schedule, type Step } from "./schedule.ts";
+import type { BufferSpec, Dispatch, Schedule, Step } from "./schedule.ts";
 
 /** Whether a tensor is moved window by window rather than as a whole. */
 export function isStreamed({ streamed }: Schedule, { holds }: BufferSpec): boolean {
@@ -28,7 +28,7 @@ export function streamWindows(
   const windowOf = (step: Step, tensor: string) =>
     step.kind === "dispatch"
       ? step.bindings.map(({ slice }) => specs.get(slice.buffer))
-        .find((spec) => spec?.holds!.tensor === tensor)
+        .find((spec) => spec?.holds?.tensor === tensor)
       : undefined;
   const finishedAt = new Map<number, BufferSpec>();
   const lastUse = new Map<BufferSpec, number>();

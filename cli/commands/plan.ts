@@ -7,13 +7,14 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { planLargest } from "../../planner/largest.ts";
 import { planParallel } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parallelFlags, planningFlags, requestOf } from "../flags.ts";
+import { parallelFlags, parseNumber, planningFlags, requestOf } from "../flags.ts";
 import { deviceOf } from "../gpu.ts";
-import { checkTogether, LARGEST, withLeast } from "../largest_flag.ts";
+import { checkCodes, checkTogether, LARGEST, withLeast } from "../plan_modes.ts";
 import { modelJson, modelLine } from "../model.ts";
 import { type Output, rendered } from "../output.ts";
 import { timeline as drawTimeline } from "../picture/timeline.ts";
 import { FORMATS } from "../render/formats.ts";
+import { codebookJson, codebookText } from "../render/codebook.ts";
 import { largestJson, largestText } from "../render/largest.ts";
 import { parallelPlanJson, parallelPlanText } from "../render/parallel.ts";
 import { planJson, planText } from "../render/plan.ts";
@@ -25,6 +26,11 @@ export function planCommand(output: Output): Command {
   const command = new Command("plan")
     .description("plan a linear cross-entropy: strategy, sizes, memory and cost, to the byte");
   return parallelFlags(planningFlags(command))
+    .option(
+      "--codes <count>",
+      "a codebook head: so many codes stand for the vocabulary",
+      parseNumber,
+    )
     .option("--compare", "set published methods' memory beside the plan's")
     .option("--explain", "list every candidate, and why it lost")
     .addOption(
@@ -50,26 +56,29 @@ Examples:
   $ lce plan --vocab 128256 --hidden 4096 --tokens 4096 --pass train --dtype bf16
   $ lce plan --model gemma-2-2b --tokens 8192 --dtype bf16 --compare
   $ lce plan --model llama-3.1-8b --largest tokens --budget 8GiB --pass train
+  $ lce plan --vocab 256000 --hidden 4096 --codes 4096
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --config plan.yaml --budget 8GiB --json
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg`,
     )
     .action(async (options) => {
       const { json, sweep, format, peers, svg, timeline, force = false, ...others } = options;
-      const { compare = false, explain = false, largest, ...flags } = others;
+      const { compare = false, explain = false, largest, codes, ...flags } = others;
       const pictures = { sweep, format, peers, svg, timeline, force };
       const { axes, methods } = await checkPictures(pictures, flags);
-      checkTogether({ sweep, largest, timeline, compare, explain }, flags);
+      checkTogether({ sweep, largest, timeline, compare, explain, codes }, flags);
       // The smallest point stands for the sweep: where it is no problem, none is.
       const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
-      const { problem, request, model } = await requestOf({
+      const { problem: asked, request, model } = await requestOf({
         ...withLeast(largest, flags),
         ...Object.fromEntries(least),
       });
+      const head = codes === undefined ? undefined : checkCodes(asked, codes);
+      const problem = head?.problem ?? asked;
       const device = await deviceOf(request);
       const named = model ? { model: modelJson(model) } : {};
       const forPeople = !json && (format ?? "table") === "table";
-      if (model && forPeople) output.print(modelLine(model, problem));
+      if (model && forPeople) output.print(modelLine(model, asked));
       if (axes.length > 0) {
         const about = { problem, device, axes, named };
         const shown = json ? { ...pictures, format: "json" as const } : pictures;
@@ -86,8 +95,17 @@ Examples:
       const plan = found ? found.plan : makePlan(problem, device, request);
       const extras = { compare, explain };
       print({
-        json: () => ({ ...(found ? largestJson(found) : {}), ...planJson(plan, extras) }),
-        text: () => (found ? `${largestText(found)}\n\n` : "") + planText(plan, extras),
+        json: () => ({
+          ...(found ? largestJson(found) : {}),
+          ...(head ? codebookJson(head) : {}),
+          ...planJson(plan, extras),
+        }),
+        text: () =>
+          [
+            ...(found ? [largestText(found)] : []),
+            ...(head ? [codebookText(head)] : []),
+            planText(plan, extras),
+          ].join("\n\n"),
       });
       if (timeline !== undefined) {
         await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });

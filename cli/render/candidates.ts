@@ -49,13 +49,14 @@ export function candidatesText(plan: Plan): string {
         `${shape.block}`,
         `${shape.window}`,
         formatTile(shape.tile),
+        formatBytes(memory.peakBytes),
         formatBytes(memory.extraPeakBytes),
         `${(cost.seconds / chosen.cost.seconds).toFixed(2)} x`,
         verdict(candidate, chosen, front, budget),
       ];
     });
-  const heads = ["", "strategy", "block", "window", "tile", "extra", "time", "verdict"];
-  const align = ["left", "left", "right", "right", "left", "right", "right"] as const;
+  const heads = ["", "strategy", "block", "window", "tile", "peak", "extra", "time", "verdict"];
+  const align = ["left", "left", "right", "right", "left", "right", "right", "right"] as const;
   return `candidates (* none needs less and is as fast)\n${
     indented(table([heads, ...rows], align))
   }`;

@@ -1,10 +1,12 @@
 /**
- * The flag that asks for the largest problem that fits, and flags that cannot be
- * given together with others of `lce plan`.
+ * The flags that change what `lce plan` is asked, and which of them contradict
+ * each other.
  *
  * @module
  */
 import { LARGEST_DIMENSIONS, type LargestDimension } from "../planner/largest.ts";
+import { type CodebookHead, codebookHead } from "../planner/heads/codebook.ts";
+import type { Problem } from "../planner/problem.ts";
 import { UsageError } from "./exit.ts";
 import { flagName } from "./request.ts";
 
@@ -26,6 +28,17 @@ export interface PlanModes {
   readonly timeline: string | undefined;
   readonly compare: boolean;
   readonly explain: boolean;
+  readonly codes: number | undefined;
+}
+
+/** The codebook head that is asked for. @throws {UsageError} when so many codes cannot be. */
+export function checkCodes(problem: Problem, codes: number): CodebookHead {
+  try {
+    return codebookHead(problem, codes);
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`--codes ${codes}: ${error.message}`);
+    throw error;
+  }
 }
 
 /** Checks that flags do not contradict each other. @throws {UsageError} naming two that do. */
@@ -36,6 +49,11 @@ export function checkTogether(modes: PlanModes, flags: Record<string, unknown>):
       `--largest ${largest} looks for the largest ${largest}, and ${
         flagName(largest)
       } fixes it: leave one of them out`,
+    );
+  }
+  if (largest === "vocab" && modes.codes !== undefined) {
+    throw new UsageError(
+      "--largest vocab and --codes cannot be given together: the vocabulary does not matter where codes stand for it",
     );
   }
   const ranks = ["tensorParallel", "dataParallel", "sequenceParallel"]
