@@ -150,8 +150,14 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
   row(
     "h100-deno",
     "NVIDIA H100 80GB HBM3",
-    NVIDIA_DENO,
-    "Deno 2.9.6 on driver 580.159; rates of bench/h100.md",
+    {
+      ...NVIDIA_DENO,
+      maxBufferSize: 4292870144,
+      minStorageBufferOffsetAlignment: 32,
+      minUniformBufferOffsetAlignment: 64,
+      maxStorageBuffersPerShaderStage: 524288,
+    },
+    "Deno 2.9.6 on driver 580.159.04, as it reports itself; rates of bench/h100.md",
   ),
   row(
     "swiftshader-deno",
