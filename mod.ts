@@ -116,5 +116,7 @@ export {
   type Upload,
 } from "./planner/schedule.ts";
 export { packUpstream } from "./planner/strategies/layout.ts";
+export type { WeightPlacement } from "./planner/search.ts";
+export type { Shape } from "./planner/strategies/shape.ts";
 export type { FixedSizes } from "./planner/strategies/strategy.ts";
 export type { Tile } from "./planner/tile.ts";

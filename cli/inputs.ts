@@ -38,7 +38,7 @@ const PEAK = 12;
 export function writeInputs(stage: Stage, { schedule, problem }: Plan, kind: InputKind): void {
   const random = new Random(1);
   const scale = problem.hidden ** -0.25;
-  const pattern = Float32Array.from({ length: PATTERN }, () => random.normal() * scale);
+  const pattern = normals().map((value) => value * scale);
   const { targets, states } = kind === "peaked"
     ? peaked(problem, pattern, random)
     : { targets: flatTargets(problem, random), states: pattern };
@@ -52,6 +52,17 @@ export function writeInputs(stage: Stage, { schedule, problem }: Plan, kind: Inp
       : encodeElements(tensor === "weight" ? problem.dtype : "f32", pattern);
     repeat(stage, spec, bytes);
   }
+}
+
+let drawn: Float32Array | undefined;
+
+/** Normal numbers, drawn once for all measurements of a process. */
+function normals(): Float32Array {
+  if (!drawn) {
+    const random = new Random(2);
+    drawn = Float32Array.from({ length: PATTERN }, () => random.normal());
+  }
+  return drawn;
 }
 
 function flatTargets({ tokens, vocab }: Problem, random: Random): Int32Array<ArrayBuffer> {

@@ -38,6 +38,8 @@ export interface MeasureOptions {
   readonly budgetMs: number;
   /** Least milliseconds of work before the first repeat: a GPU raises its clock under load. */
   readonly warmUpMs: number;
+  /** Whether each kernel is timed too, once; so it is unless told. */
+  readonly kernels?: boolean;
   /** What is computed on; `flat` unless told. */
   readonly inputs?: InputKind;
 }
@@ -66,13 +68,13 @@ const PATIENCE = 5;
 export async function measure(
   plan: Plan,
   { device }: AcquiredDevice,
-  { repeats, budgetMs, warmUpMs, inputs = "flat" }: MeasureOptions,
+  { repeats, budgetMs, warmUpMs, kernels = true, inputs = "flat" }: MeasureOptions,
 ): Promise<Measurement> {
   const { schedule, problem } = plan;
   const begun = performance.now();
-  const kernels = await compileKernels(device, schedule);
+  const compiled = await compileKernels(device, schedule);
   const compileMs = performance.now() - begun;
-  const stage = new Stage(schedule, device, kernels);
+  const stage = new Stage(schedule, device, compiled);
   try {
     return await withErrorScopes(device, async () => {
       for (const spec of schedule.buffers) stage.create(spec);
@@ -104,7 +106,7 @@ export async function measure(
         tflops: conventionalFlops(problem) / median.milliseconds / 1e9,
         compileMs,
         clock: median.clock,
-        byKernel: await timeKernels(stage, schedule.steps),
+        byKernel: kernels ? await timeKernels(stage, schedule.steps) : new Map(),
       };
     });
   } finally {

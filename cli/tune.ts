@@ -83,7 +83,7 @@ async function timeTile(
   const device = { ...acquired.profile, rates };
   try {
     const plan = makePlan(problem, device, { strategy: "windowed", tile, hostIo: false });
-    const { ms } = await measure(plan, acquired, options);
+    const { ms } = await measure(plan, acquired, { ...options, kernels: false });
     return { tile, flopsPerSecond: rateFor(plan, device, rates, ms / 1000), missing: undefined };
   } catch (error) {
     if (!(error instanceof GpuError || error instanceof DoesNotFitError)) throw error;

@@ -19,10 +19,10 @@ import { feasibleTiles, type Tile } from "./tile.ts";
 import { formatBytes } from "./units.ts";
 
 /** Where a weight can be kept while a schedule runs. */
-export const WEIGHT_PLACEMENTS = ["resident", "streamed"] as const;
+export const WEIGHT_PLACEMENTS = ["resident", "streamed"] as const satisfies WeightPlacement[];
 
 /** Where a weight is kept. */
-export type WeightPlacement = typeof WEIGHT_PLACEMENTS[number];
+export type WeightPlacement = "resident" | "streamed";
 
 /** What the caller decides; everything left out is the planner's choice. */
 export interface PlanOptions extends FixedSizes {

@@ -134,6 +134,8 @@ export function tunableTiles(limits: DeviceLimits): Tile[] {
           const invocations = workgroupSize(tile);
           // Smaller ones leave most of a subgroup idle; larger ones are short of registers.
           if (invocations < 32 || invocations > 256) continue;
+          // Other depths were never faster with small micro-tiles: the rest is not worth the time.
+          if (depth !== 16 && microRows * microCols < 64) continue;
           if (tileProblem(tile, limits) === undefined) tiles.push(tile);
         }
       }

@@ -17,10 +17,13 @@ export class Infeasible extends Error {
 
 /** The free choices of a schedule. */
 export interface Shape {
+  /** Which strategy it is a shape of. */
   readonly strategy: StrategyName;
+  /** Tile of the kernels around the logits. */
   readonly tile: Tile;
-  /** Tokens of a block, vocabulary ids of a window. */
+  /** Tokens of a block. */
   readonly block: number;
+  /** Vocabulary ids of a window. */
   readonly window: number;
   /** Sets of partial statistics per token. */
   readonly splits: number;
