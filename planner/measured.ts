@@ -8,13 +8,12 @@ import type { DeviceRates } from "./device.ts";
 
 const MEASURED: readonly { readonly name: RegExp; readonly rates: DeviceRates }[] = [
   {
-    // Matrix kernels at 46.5 TFLOP/s in long dispatches, two workgroups of 256 on each of
-    // 132 multiprocessors, row kernels at 2.4 TB/s.
+    // As lce tune found them; two workgroups of 256 run on each of 132 multiprocessors.
     name: /\bH100\b/,
     rates: {
-      flopsPerSecond: 46.5e12,
-      bytesPerSecond: 2.4e12,
-      secondsPerDispatch: 5e-6,
+      flopsPerSecond: 44.7e12,
+      bytesPerSecond: 3.08e12,
+      secondsPerDispatch: 3.4e-6,
       parallelInvocations: 132 * 512,
       source: "shipped, measured on an H100 80GB HBM3 under Deno (bench/h100.md)",
     },
