@@ -94,10 +94,11 @@ export function verdict(now: Times, earlier: Times): string {
 
 const KEYS = ["strategy", "pass", "tokens", "hidden", "vocab", "dtype"] as const;
 
-/** The earlier row of the same work: one of the same device before others, the first of several. */
+/** The earlier row of the same work: one with a time, of the same device, before others. */
 function partnerOf(row: BenchRow, earlier: readonly EarlierRow[]): EarlierRow | undefined {
   const same = earlier.filter((other) => KEYS.every((key) => other[key] === row[key]));
-  return same.find(({ device }) => device === row.device) ?? same[0];
+  const timed = same.filter(({ ms }) => ms !== null);
+  return timed.find(({ device }) => device === row.device) ?? timed[0] ?? same[0];
 }
 
 /** Sets beside each row what an earlier run says of the same work; nulls where it says nothing. */
@@ -114,6 +115,7 @@ export function compareRows(
       ...row,
       againstDevice: partner?.device ?? null,
       againstMs: partner?.ms ?? null,
+      againstSpread: partner?.ms ? relativeSpread({ ...partner, ms: partner.ms }) : null,
       againstRatio: both ? both[0].ms / both[1].ms : null,
       against: both ? verdict(...both) : null,
     };
@@ -134,6 +136,16 @@ export function noteComparison(
   if (others.size > 0) {
     output.note(
       `--against ${path}: measured on ${[...others].join(" and ")}, not on ${rows[0]!.device}`,
+    );
+  }
+  const once =
+    rows.filter(({ against, againstSpread, fastest, slowest }) =>
+      against !== null && (againstSpread === 0 || fastest === slowest)
+    ).length;
+  if (once > 0) {
+    output.note(
+      `--against ${path}: ${once} of ${rows.length} rows rest on a single repeat in one of the runs, ` +
+        "so noise may pass for a difference",
     );
   }
   if (rows.length > 0 && rows.every(({ againstMs }) => againstMs === null)) {

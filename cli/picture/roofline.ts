@@ -13,7 +13,6 @@ import {
   logScale,
   powerBounds,
   powerTicks,
-  shortCount,
   shortIntensity,
   shortRate,
 } from "./scale.ts";
@@ -101,9 +100,9 @@ export function drawRoofline(
   );
 }
 
-/** What was timed, short: `fused forward 4kx4kx128256`. */
+/** What was timed, with the shape as `--shape` takes it. */
 function nameOf({ strategy, pass, tokens, hidden, vocab }: BenchRow): string {
-  return `${strategy} ${pass} ${[tokens, hidden, vocab].map(shortCount).join("x")}`;
+  return `${strategy} ${pass} ${tokens}x${hidden}x${vocab}`;
 }
 
 function axes(x: LogScale, y: LogScale, { left, right, top, bottom }: Plot): Markup[] {

@@ -44,6 +44,8 @@ export interface BenchRow {
 export interface Against {
   readonly againstDevice: string | null;
   readonly againstMs: number | null;
+  /** From the fastest to the slowest of the earlier repeats, as a share of their median. */
+  readonly againstSpread: number | null;
   /** This run's median to the earlier one. */
   readonly againstRatio: number | null;
   /** `12 % faster`, `8 % slower` or `noise`; null where either has no time. */
