@@ -4,6 +4,7 @@
  * @module
  */
 import { InputError } from "../fixtures/errors.ts";
+import { readText } from "./read_file.ts";
 
 /**
  * Reads a map from a file. `what` ends the sentence "must be a map ...".
@@ -11,13 +12,7 @@ import { InputError } from "../fixtures/errors.ts";
  * @throws {InputError} when the file cannot be read, or holds no map.
  */
 export async function readMap(path: string, what: string): Promise<Record<string, unknown>> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new InputError(`${path} does not exist`);
-    throw new InputError(`Cannot read ${path}: ${(error as Error).message}`);
-  }
+  const text = await readText(path);
   // Most commands read no such file, and need not wait for the parser.
   const { parse: parseYaml } = await import("yaml");
   let value: unknown;

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { writeWhole } from "../fixtures/safetensors.ts";
 import { UsageError } from "./exit.ts";
+import type { Output } from "./output.ts";
 
 /**
  * Refuses a path that exists, unless it may be replaced, and one whose name does
@@ -19,4 +21,33 @@ export async function checkNewFile(
   if (!ending.test(path)) throw new UsageError(`${flag} ${path}: ${holds}`);
   const there = await Deno.lstat(path).then(() => true, () => false);
   if (there && !force) throw new UsageError(`${flag} ${path}: exists already; --force replaces it`);
+}
+
+/** Flags that name a picture. */
+type PictureFlag = "--svg" | "--timeline" | "--roofline";
+
+/** Refuses what cannot become a picture, where one is asked for. @throws {UsageError} */
+export async function checkPicture(
+  flag: PictureFlag,
+  path: string | undefined,
+  force: boolean,
+): Promise<void> {
+  if (path === undefined) return;
+  await checkNewFile(flag, path, {
+    force,
+    ending: /\.svg$/i,
+    holds: "the file holds SVG, so its name must end in .svg",
+  });
+}
+
+/** Writes a picture whole or not at all, and says so. */
+export async function savePicture(
+  flag: PictureFlag,
+  path: string,
+  svg: string,
+  { force, output }: { force: boolean; output: Output },
+): Promise<void> {
+  await checkPicture(flag, path, force);
+  await writeWhole(path, new TextEncoder().encode(svg));
+  output.note(`Wrote ${path}.`);
 }

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { writeWhole } from "../fixtures/safetensors.ts";
 import { PEERS } from "../planner/peers/mod.ts";
 import { DoesNotFitError, type PlanOptions } from "../planner/plan.ts";
 import { type Axis, memoryByStrategy, sweep } from "../planner/sweep.ts";
 import { UsageError } from "./exit.ts";
-import { checkNewFile } from "./new_file.ts";
+import { checkPicture, savePicture } from "./new_file.ts";
 import type { Output } from "./output.ts";
 import { type ChartRow, sweepChart } from "./picture/sweep_chart.ts";
 import type { Format } from "./render/formats.ts";
@@ -95,27 +94,6 @@ export async function checkPictures(
   await checkPicture("--svg", svg, force);
   await checkPicture("--timeline", timeline, force);
   return { axes, methods: peersWanted(peers) };
-}
-
-async function checkPicture(flag: string, path: string | undefined, force: boolean) {
-  if (path === undefined) return;
-  await checkNewFile(flag, path, {
-    force,
-    ending: /\.svg$/i,
-    holds: "the file holds SVG, so its name must end in .svg",
-  });
-}
-
-/** Writes a picture whole or not at all, and says so. */
-export async function savePicture(
-  flag: "--svg" | "--timeline",
-  path: string,
-  svg: string,
-  { force, output }: { force: boolean; output: Output },
-): Promise<void> {
-  await checkPicture(flag, path, force);
-  await writeWhole(path, new TextEncoder().encode(svg));
-  output.note(`Wrote ${path}.`);
 }
 
 /**

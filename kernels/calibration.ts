@@ -25,6 +25,9 @@ const CHAINS = 8;
 /** Multiply-adds of each chain between two turns of the loop. */
 const UNROLLED = 16;
 
+/** Bytes read at a time, where the device allows it: more than any cache holds. */
+const MOST_READ = 2 ** 30;
+
 /** The loop's length comes from memory, so that no compiler can foresee it. */
 const ARITHMETIC = `@group(0) @binding(0) var<storage, read_write> data: array<vec4<f32>>;
 @compute @workgroup_size(${WORKGROUP})
@@ -70,14 +73,13 @@ fn main() {
 
 /**
  * Measures a device's peaks, in about `seconds` for each.
- *
- * @param bytes read at a time; more than any cache holds, within the device's limits.
  */
 export async function measurePeaks(
   device: GPUDevice,
-  { bytes, seconds }: { bytes: number; seconds: number },
+  { seconds }: { seconds: number },
 ): Promise<Peaks> {
   const idle = await idleTime(device);
+  const bytes = Math.min(device.limits.maxStorageBufferBindingSize, MOST_READ);
   const data = device.createBuffer({
     label: "scratch/calibration",
     size: Math.floor(bytes / 16) * 16,

@@ -5,11 +5,13 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
+import { measurePeaks, type Peaks } from "../../kernels/calibration.ts";
 import { GpuError } from "../../kernels/pipelines.ts";
 import { DTYPES } from "../../planner/dtype.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { parseProblem, PASSES, type Problem } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { compareRows, noteComparison, readEarlier } from "../against.ts";
 import { checkStrategy } from "../contradictions.ts";
 import { UsageError } from "../exit.ts";
 import { checkChoices } from "../request.ts";
@@ -17,8 +19,11 @@ import { gradientFilterFlag, parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
 import { measure, type MeasureOptions } from "../measure.ts";
 import { INPUT_KINDS } from "../inputs.ts";
+import { checkPicture, savePicture } from "../new_file.ts";
 import type { Output } from "../output.ts";
-import { type BenchRow, benchRow, renderBench } from "../render/bench.ts";
+import { drawRoofline } from "../picture/roofline.ts";
+import { renderBench } from "../render/bench.ts";
+import { type BenchRow, benchRow } from "../render/bench_row.ts";
 import { FORMATS } from "../render/formats.ts";
 import { parseShape } from "../shape_flag.ts";
 
@@ -58,15 +63,21 @@ export function benchCommand(output: Output): Command {
     )
     .addOption(new Option("--json", "short for --format json").conflicts("format"))
     .option("--kernels", "show the time of each kernel")
+    .option("--against <file>", "compare with an earlier run, as --json printed it")
+    .option("--roofline <file>", "draw the rows under the device's measured peaks, as SVG")
+    .option("--force", "replace the file that --roofline names")
     .addHelpText(
       "after",
       `
-Example:
-  $ lce bench --shape 4096x4096x128256 --pass train --dtype bf16`,
+Examples:
+  $ lce bench --shape 4096x4096x128256 --pass train --dtype bf16
+  $ lce bench --quick --json > before.json
+  $ lce bench --quick --against before.json
+  $ lce bench --quick --roofline roofline.svg`,
     )
     .action(async (options) => {
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
-      const { inputs, gradientFilter = 0 } = options;
+      const { inputs, gradientFilter = 0, against, roofline, force = false } = options;
       const fixed = checkChoices({ window: options.window, block: options.block });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
@@ -78,20 +89,28 @@ Example:
           parseProblem({ ...parseShape(text), dtype, pass: each, gradientFilter })
         )
       );
+      if (force && roofline === undefined) throw new UsageError("--force: needs --roofline");
+      await checkPicture("--roofline", roofline, force);
+      const earlier = against === undefined ? undefined : await readEarlier(against);
+      const how = {
+        repeats: quick ? Math.min(repeats, 5) : repeats,
+        budgetMs: 10_000,
+        warmUpMs: quick ? 0 : 300,
+        inputs,
+      };
       const acquired = await openDevice();
       const rows: BenchRow[] = [];
+      let peaks: Peaks | undefined;
       try {
+        if (roofline !== undefined) {
+          output.progress("measuring the device's peaks");
+          peaks = await measurePeaks(acquired.device, { seconds: quick ? 0.1 : 0.3 });
+        }
         for (const problem of problems) {
           for (const name of STRATEGIES) {
             if (strategy && name !== strategy) continue;
             const { tokens, hidden, vocab } = problem;
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const how = {
-              repeats: quick ? Math.min(repeats, 5) : repeats,
-              budgetMs: 10_000,
-              warmUpMs: quick ? 0 : 300,
-              inputs,
-            };
             const row = await measureOne(problem, { ...fixed, strategy: name }, acquired, how);
             if (row) rows.push(row);
           }
@@ -99,7 +118,17 @@ Example:
       } finally {
         acquired.device.destroy();
       }
-      output.print(renderBench(rows, json ? "json" : format, { kernels: kernels ?? false }));
+      const compared = earlier && compareRows(rows, earlier);
+      output.print(renderBench(compared ?? rows, json ? "json" : format, {
+        kernels: kernels ?? false,
+        against: compared !== undefined,
+        peaks,
+      }));
+      if (compared) noteComparison(against!, compared, output);
+      if (roofline !== undefined) {
+        const svg = drawRoofline(acquired.profile.name, peaks!, rows);
+        await savePicture("--roofline", roofline, svg, { force, output });
+      }
     }) as unknown as Command;
 }
 

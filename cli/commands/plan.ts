@@ -11,6 +11,7 @@ import { parallelFlags, parseNumber, planningFlags, requestOf } from "../flags.t
 import { deviceOf } from "../gpu.ts";
 import { checkCodes, checkTogether, LARGEST, withLeast } from "../plan_modes.ts";
 import { modelJson, modelLine } from "../model.ts";
+import { savePicture } from "../new_file.ts";
 import { type Output, rendered } from "../output.ts";
 import { timeline as drawTimeline } from "../picture/timeline.ts";
 import { FORMATS } from "../render/formats.ts";
@@ -19,7 +20,7 @@ import { largestJson, largestText } from "../render/largest.ts";
 import { parallelPlanJson, parallelPlanText } from "../render/parallel.ts";
 import { planJson, planText } from "../render/plan.ts";
 import { parallelismOf } from "../request.ts";
-import { checkPictures, runSweep, savePicture } from "../sweep.ts";
+import { checkPictures, runSweep } from "../sweep.ts";
 
 /** The command. */
 export function planCommand(output: Output): Command {

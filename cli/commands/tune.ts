@@ -52,10 +52,7 @@ Examples:
         // Rates kept from before would only lead the search astray.
         const profile = { name: acquired.profile.name, limits };
         output.progress("measuring the device's peaks");
-        const peaks = await measurePeaks(device, {
-          bytes: Math.min(limits.maxStorageBufferBindingSize, 2 ** 30),
-          seconds: effort.peaks,
-        });
+        const peaks = await measurePeaks(device, { seconds: effort.peaks });
         const problem = shape
           ? parseProblem({ ...parseShape(shape), dtype, pass: "train" })
           : { ...tuningProblem(peaks, effort.pass), dtype };

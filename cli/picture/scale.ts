@@ -72,6 +72,19 @@ export function roundTicks(most: number, count: number, base = 10): number[] {
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step);
 }
 
+/** Round numbers (1, 2 or 5 times a power of ten) within bounds; powers alone where there are more than `most`. */
+export function decimalTicks(
+  [least, greatest]: readonly [number, number],
+  most: number,
+): number[] {
+  const first = Math.floor(Math.log10(least));
+  const last = Math.ceil(Math.log10(greatest));
+  const powers = Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index));
+  const within = (value: number) => value >= least && value <= greatest;
+  const all = powers.flatMap((power) => [power, 2 * power, 5 * power]).filter(within);
+  return all.length <= most ? all : powers.filter(within);
+}
+
 /** A count as an axis shows it: `64k` for 65536, digits where nothing divides. */
 export function shortCount(value: number): string {
   if (value >= 2 ** 20 && value % 2 ** 20 === 0) return `${value / 2 ** 20}m`;
@@ -84,6 +97,18 @@ export function shortBytes(bytes: number): string {
   let [value, unit] = [bytes, 0];
   while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1];
   return `${Number(value.toPrecision(3))} ${units[unit]}`;
+}
+
+/** A rate with a decimal prefix, to three digits: `20 TFLOP/s`. */
+export function shortRate(value: number, unit: string): string {
+  const prefixes = ["", "k", "M", "G", "T", "P", "E"];
+  const index = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(value) / 3)));
+  return `${Number((value / 1000 ** index).toPrecision(3))} ${prefixes[index]}${unit}`;
+}
+
+/** A FLOP per byte as an axis shows it: a power of two below one as a fraction. */
+export function shortIntensity(value: number): string {
+  return value < 1 && Number.isInteger(1 / value) ? `1/${1 / value}` : `${value}`;
 }
 
 function minimum(values: readonly number[]): number {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { StrategyName } from "../../planner/schedule.ts";
 
 /** A colour on white and on near-black. */
 type Shades = readonly [light: string, dark: string];
@@ -23,6 +24,14 @@ const DATA: Readonly<Record<string, Shades>> = {
   g: ["#4b4f57", "#b4bac4"],
   h: ["#5b4bb0", "#a99ff2"],
   i: ["#a8324f", "#f28ba0"],
+};
+
+/** The colour of each strategy, in every picture. */
+export const STRATEGY_COLOUR: Readonly<Record<StrategyName, keyof typeof DATA>> = {
+  "two-stage": "g",
+  fused: "c",
+  windowed: "b",
+  chunked: "d",
 };
 
 const PAPER: Shades = ["#ffffff", "#14171c"];

@@ -9,6 +9,7 @@ import { formatBytes } from "../../planner/units.ts";
 import { type RowMemory, type SweepAbout, sweepLine, type SweepRow } from "../render/sweep.ts";
 import { type Chart, drawChart, type Level, type Series } from "./chart.ts";
 import { shortBytes, shortCount } from "./scale.ts";
+import { STRATEGY_COLOUR } from "./style.ts";
 
 /** A row, and what each strategy would need there. */
 export interface ChartRow extends SweepRow {
@@ -16,11 +17,7 @@ export interface ChartRow extends SweepRow {
 }
 
 /** Strategies that get a line of their own: two stages have one as the baseline. */
-const STRATEGY_COLOURS: readonly (readonly [StrategyName, string])[] = [
-  ["fused", "c"],
-  ["windowed", "b"],
-  ["chunked", "d"],
-];
+const DRAWN: readonly StrategyName[] = ["fused", "windowed", "chunked"];
 
 /** Colours of published methods, none of which is a colour of ours. */
 const PEER_COLOURS = ["f", "e", "h", "i"];
@@ -71,15 +68,15 @@ export function chartOf(about: SweepAbout, rows: readonly ChartRow[]): Chart {
         colour: "a",
         classes: "main",
       }),
-      ...STRATEGY_COLOURS.map(([strategy, colour]) =>
+      ...DRAWN.map((strategy) =>
         series(({ strategies }) => bytesOf(strategies.get(strategy)), {
           name: `lce ${strategy}`,
-          colour,
+          colour: STRATEGY_COLOUR[strategy],
         })
       ),
       series(({ twoStage }) => bytesOf(twoStage), {
         name: "two-stage",
-        colour: "g",
+        colour: STRATEGY_COLOUR["two-stage"],
         classes: "dashed",
       }),
       ...methods.map((method, index) =>

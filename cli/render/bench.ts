@@ -3,93 +3,42 @@
  *
  * @module
  */
-import type { Problem } from "../../planner/problem.ts";
-import type { StrategyName } from "../../planner/schedule.ts";
-import { formatTile } from "../../planner/tile.ts";
+import type { Peaks } from "../../kernels/calibration.ts";
 import { formatBytes } from "../../planner/units.ts";
-import type { Measurement } from "../measure.ts";
+import type { Against, BenchRow } from "./bench_row.ts";
 import { csv, type Format, markdown } from "./formats.ts";
+import { roofText } from "./roof.ts";
 import { table } from "./table.ts";
 
-/** One measurement, flat, as files keep it. Times are milliseconds, sizes bytes. */
-export interface BenchRow {
-  readonly device: string;
-  readonly strategy: StrategyName;
-  readonly pass: Problem["pass"];
-  readonly tokens: number;
-  readonly hidden: number;
-  readonly vocab: number;
-  readonly dtype: string;
-  readonly ms: number | null;
-  readonly fastest: number | null;
-  readonly slowest: number | null;
-  /** What the planner expected, where the device's rates were measured. */
-  readonly estimatedMs: number | null;
-  readonly tflops: number | null;
-  readonly extraPeakBytes: number | null;
-  readonly tile: string | null;
-  readonly window: number | null;
-  readonly block: number | null;
-  readonly splits: number | null;
-  readonly compileMs: number | null;
-  readonly clock: string | null;
-  readonly kernels: Readonly<Record<string, number>>;
-  /** Why there is no measurement. */
-  readonly missing: string | null;
-  readonly date: string;
-}
+/** A row, compared with an earlier run or not. */
+type ShownRow = BenchRow & Partial<Against>;
 
-/** A row from a measurement, or from the reason for having none. */
-export function benchRow(
-  { tokens, hidden, vocab, dtype, pass }: Problem,
-  strategy: StrategyName,
-  device: string,
-  outcome: Measurement | string,
-): BenchRow {
-  const measured = typeof outcome === "string" ? undefined : outcome;
-  const schedule = measured?.plan.schedule;
-  return {
-    device,
-    strategy,
-    pass,
-    tokens,
-    hidden,
-    vocab,
-    dtype,
-    ms: measured?.ms ?? null,
-    fastest: measured?.fastest ?? null,
-    slowest: measured?.slowest ?? null,
-    estimatedMs: measured?.plan.cost.measuredRates ? measured.plan.cost.seconds * 1000 : null,
-    tflops: measured?.tflops ?? null,
-    extraPeakBytes: measured?.plan.memory.extraPeakBytes ?? null,
-    tile: schedule ? formatTile(schedule.tile) : null,
-    window: schedule?.window.vocab ?? null,
-    block: schedule?.block.tokens ?? null,
-    splits: schedule?.splits ?? null,
-    compileMs: measured?.compileMs ?? null,
-    clock: measured?.clock ?? null,
-    kernels: Object.fromEntries(measured?.byKernel ?? []),
-    missing: measured ? null : String(outcome),
-    date: new Date().toISOString().slice(0, 10),
-  };
+/** What is shown besides the usual columns. */
+export interface BenchOptions {
+  readonly kernels: boolean;
+  /** Rows are {@linkcode Against} an earlier run. */
+  readonly against?: boolean;
+  /** The roof over all rows, said below them. */
+  readonly peaks?: Peaks | undefined;
 }
 
 /** Writes rows in a format. */
 export function renderBench(
-  rows: readonly BenchRow[],
+  rows: readonly ShownRow[],
   format: Format,
-  options: { kernels: boolean },
+  options: BenchOptions,
 ): string {
+  const below = options.peaks ? `\n\n${roofText(rows, options.peaks)}` : "";
   switch (format) {
     case "json":
       return JSON.stringify(rows, null, 2);
     case "csv":
       return csv(rows);
     case "markdown":
-      return markdown(cells(rows, options.kernels));
+      return markdown(cells(rows, options)) + below;
     case "table":
       return `${rows[0]?.device ?? "nothing measured"}\n\n${
-        table(cells(rows, options.kernels), [
+        table(cells(rows, options), [
           "left",
           "left",
           "left",
@@ -98,11 +47,11 @@ export function renderBench(
           "right",
           "right",
         ])
-      }`;
+      }${below}`;
   }
 }
 
-function cells(rows: readonly BenchRow[], kernels: boolean): string[][] {
+function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): string[][] {
   const header = [
     "shape",
     "pass",
@@ -112,6 +61,7 @@ function cells(rows: readonly BenchRow[], kernels: boolean): string[][] {
     "expected",
     "TFLOP/s",
     "to two-stage",
+    ...(against ? ["against"] : []),
     "extra",
     "tile",
     "window, block, splits",
@@ -128,6 +78,7 @@ function cells(rows: readonly BenchRow[], kernels: boolean): string[][] {
       row.estimatedMs?.toFixed(2) ?? "",
       row.tflops?.toPrecision(3) ?? "-",
       ratio(row, rows),
+      ...(against ? [row.against ?? "-"] : []),
       row.extraPeakBytes === null ? "" : formatBytes(row.extraPeakBytes),
       row.tile ?? row.missing!,
       row.tile === null ? "" : `${row.window} ${row.block} ${row.splits}`,
