@@ -16,6 +16,7 @@ function row(changed: Partial<BenchRow> = {}): BenchRow {
     hidden: 64,
     vocab: 256,
     dtype: "f32",
+    products: "f32",
     ms: 10,
     fastest: 9.9,
     slowest: 10.1,

@@ -11,7 +11,7 @@
  * @module
  */
 import type { Tile } from "../planner/tile.ts";
-import { type Operand, stage } from "./staging.ts";
+import { type Multiplied, type Operand, stage } from "./staging.ts";
 import { indent, times } from "./wgsl.ts";
 
 export type { Operand };
@@ -56,12 +56,36 @@ export interface Product {
   readonly accumulator: (i: number, j: number) => string;
 }
 
-/** Writes the product of two operands over a tile. */
-export function product(tile: Tile, a: Operand, b: Operand): Product {
+/**
+ * Writes the product of two operands over a tile.
+ *
+ * @param multiplied in: with `f16`, operands are staged and multiplied in f16, and the sums over a
+ *   chunk of the depth are added up in f32. Two f16 multiply-adds go into one instruction.
+ */
+export function product(
+  tile: Tile,
+  a: Operand,
+  b: Operand,
+  multiplied: Multiplied = "f32",
+): Product {
   const { microRows, microCols, depth } = tile;
   const lanesX = tile.cols / microCols;
-  const left = stage(a, { name: "a", extent: tile.rows, micro: microRows, lane: "ty", tile });
-  const right = stage(b, { name: "b", extent: tile.cols, micro: microCols, lane: "tx", tile });
+  const left = stage(a, {
+    name: "a",
+    extent: tile.rows,
+    micro: microRows,
+    lane: "ty",
+    tile,
+    multiplied,
+  });
+  const right = stage(b, {
+    name: "b",
+    extent: tile.cols,
+    micro: microCols,
+    lane: "tx",
+    tile,
+    multiplied,
+  });
   const loads = [...left.loads, ...right.loads];
   const stores = [...left.stores, ...right.stores];
   const accumulator = (i: number, j: number) => `c${i}_${j}`;
@@ -80,6 +104,28 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
     }
     return `{\n${indent(lines)}\n}`;
   };
+  const groups = times(microCols / 4, (group) => group);
+  /** A chunk's own sums, four columns at a time. */
+  const halfStep = (k: number) =>
+    `{\n${
+      indent([
+        ...left.fetch(k),
+        ...right.fetch(k),
+        ...times(microRows, (i) =>
+          groups.map((g) => `h${i}_${g} = fma(vec4<f16>(${left.scalar(i)}), b${g}, h${i}_${g});`)
+            .join("\n")),
+      ])
+    }\n}`;
+  const multiply = multiplied === "f32" ? times(depth, step) : [
+    ...times(microRows, (i) => groups.map((g) => `var h${i}_${g} = vec4<f16>();`).join(" ")),
+    ...times(depth, halfStep),
+    ...times(
+      microRows,
+      (i) =>
+        times(microCols, (j) => `${accumulator(i, j)} += f32(h${i}_${j >> 2}.${"xyzw"[j & 3]});`)
+          .join(" "),
+    ),
+  ];
   const chunks = ({ from, to }: Depth, skip: Skip | undefined) => [
     `for (var k = ${from}; k < ${to}; k += ${depth}u) {`,
     indent([
@@ -94,14 +140,20 @@ export function product(tile: Tile, a: Operand, b: Operand): Product {
       ...loads.map(({ name, value }) => `let ${name} = ${value("k")};`),
       ...stores,
       "workgroupBarrier();",
-      ...times(depth, step),
+      ...multiply,
       "workgroupBarrier();",
     ]),
     "}",
   ];
+  // Statistics are f32: they cannot meet where operands in f16 were.
+  const quads = Math.floor((left.quads + right.quads) / 2);
+  const parked = multiplied === "f32" ? { memory: "" } : {
+    memory: `\nvar<workgroup> parked: array<vec4<f32>, ${quads}>;`,
+    scratches: [{ quads, quad: (index: string) => `parked[${index}]` }],
+  };
   return {
-    memory: `${left.memory}\n${right.memory}`,
-    scratches: [left, right],
+    memory: `${left.memory}\n${right.memory}${parked.memory}`,
+    scratches: parked.scratches ?? [left, right],
     place: `let tx = lane % ${lanesX}u;\nlet ty = lane / ${lanesX}u;`,
     sum: (range, skip) =>
       [

@@ -38,7 +38,7 @@ function projection(context: KernelContext): Product {
     layout: "inner",
     row: (local) => `min(first_column + ${local}, params.vocab - 1u)`,
     load: (row, quad) => `load_weight(${row}, ${quad})`,
-  });
+  }, context.schedule.problem.products);
 }
 
 /**
@@ -85,6 +85,7 @@ function shader(
   const { dispatch, schedule: { problem } } = context;
   return [
     `// ${title}`,
+    ...(problem.products === "f16" ? ["enable f16;"] : []),
     declarations(dispatch, {
       kept: "u32",
       hidden: storedType(problem),
@@ -144,7 +145,7 @@ export function forward(context: KernelContext): string {
       ...columnsOfTile(context, gemm),
       ...rows.map((_, i) => takeRow(context, gemm, online, i)),
       `// Fold the ${lanesX} invocations that share rows; then each row has one of its own.`,
-      online.halve(rows, { lanes: lanesX, until: gathered, lanesY }, gemm.scratches[1]!),
+      online.halve(rows, { lanes: lanesX, until: gathered, lanesY }, gemm.scratches.at(-1)!),
       online.gather("_row", rows, gemm.row, { lanes: gathered, lanesY }, gemm.scratches),
       `let position = first_row + lane;`,
       `if (lane < ${tile.rows}u && position < kept_count) {`,

@@ -46,6 +46,9 @@ export interface Staging {
   readonly place: (index: number) => string;
 }
 
+/** The type that operands are staged and multiplied in. */
+export type Multiplied = "f32" | "f16";
+
 /** Where an operand's tile lies, and whose it is. */
 export interface StagingPlace {
   readonly name: "a" | "b";
@@ -55,15 +58,17 @@ export interface StagingPlace {
   /** The invocation's index along these rows. */
   readonly lane: "ty" | "tx";
   readonly tile: Tile;
+  readonly multiplied: Multiplied;
 }
 
 /** Writes the staging of an operand. */
 export function stage(operand: Operand, place: StagingPlace): Staging {
-  const { name, extent, micro, lane, tile } = place;
+  const { name, extent, micro, lane, tile, multiplied } = place;
   const lanes = extent / micro;
   const stride = rowQuads(operand.layout, extent);
   return {
-    memory: `var<workgroup> ${name}_tile: array<array<vec4<f32>, ${stride}>, ${tile.depth}>;`,
+    memory:
+      `var<workgroup> ${name}_tile: array<array<vec4<${multiplied}>, ${stride}>, ${tile.depth}>;`,
     quads: stride * tile.depth,
     quad: (index) => `${name}_tile[(${index}) / ${stride}u][(${index}) % ${stride}u]`,
     fetch: (depth) =>
@@ -85,7 +90,10 @@ function plus(offset: number): string {
 }
 
 /** Loads run along the rows already: a vec4 is copied as it is. */
-function copyColumns(operand: Operand, { name, extent, tile }: StagingPlace): Copies {
+function copyColumns(
+  operand: Operand,
+  { name, extent, tile, multiplied }: StagingPlace,
+): Copies {
   const threads = workgroupSize(tile);
   const quads = extent / 4;
   const depthPerCopy = threads / quads;
@@ -97,7 +105,9 @@ function copyColumns(operand: Operand, { name, extent, tile }: StagingPlace): Co
       name: `${name}_in${s}`,
       value: (k) => operand.load(`${k} + ${depth(s)}`, `lane % ${quads}u`),
     })),
-    stores: copies.map((s) => `${name}_tile[${depth(s)}][lane % ${quads}u] = ${name}_in${s};`),
+    stores: copies.map((s) =>
+      `${name}_tile[${depth(s)}][lane % ${quads}u] = ${converted(`${name}_in${s}`, multiplied)};`
+    ),
   };
 }
 
@@ -105,7 +115,10 @@ function copyColumns(operand: Operand, { name, extent, tile }: StagingPlace): Co
  * Loads run along the depth: an invocation loads the same quad of the depth from
  * four rows, and stores the 4 x 4 block transposed.
  */
-function copyTransposed(operand: Operand, { name, extent, tile }: StagingPlace): Copies {
+function copyTransposed(
+  operand: Operand,
+  { name, extent, tile, multiplied }: StagingPlace,
+): Copies {
   const threads = workgroupSize(tile);
   const depthQuads = tile.depth / 4;
   const blocks = (extent / 4) * depthQuads;
@@ -133,9 +146,8 @@ function copyTransposed(operand: Operand, { name, extent, tile }: StagingPlace):
         s,
         QUAD.map((k) => {
           const parts = QUAD.map((i) => `${name}_in${s}_${i}.${"xyzw"[k]}`);
-          return `${name}_tile[${quad} * 4u + ${k}u][${block(s)}] = vec4<f32>(${
-            parts.join(", ")
-          });`;
+          const row = converted(`vec4<f32>(${parts.join(", ")})`, multiplied);
+          return `${name}_tile[${quad} * 4u + ${k}u][${block(s)}] = ${row};`;
         }),
       )
     ),
@@ -143,3 +155,8 @@ function copyTransposed(operand: Operand, { name, extent, tile }: StagingPlace):
 }
 
 const QUAD = [0, 1, 2, 3];
+
+/** A vec4 of f32 in the type that is multiplied in. */
+function converted(quad: string, multiplied: Multiplied): string {
+  return multiplied === "f32" ? quad : `vec4<f16>(${quad})`;
+}

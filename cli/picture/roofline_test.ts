@@ -30,6 +30,7 @@ function row(work: Work): BenchRow {
     hidden: 64,
     vocab: 256,
     dtype: "f32",
+    products: "f32",
     fastest: work.ms,
     slowest: work.ms,
     estimatedMs: null,

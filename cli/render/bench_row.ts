@@ -17,6 +17,7 @@ export interface BenchRow {
   readonly hidden: number;
   readonly vocab: number;
   readonly dtype: string;
+  readonly products: string;
   readonly ms: number | null;
   readonly fastest: number | null;
   readonly slowest: number | null;
@@ -54,7 +55,7 @@ export interface Against {
 
 /** A row from a measurement, or from the reason for having none. */
 export function benchRow(
-  { tokens, hidden, vocab, dtype, pass }: Problem,
+  { tokens, hidden, vocab, dtype, products, pass }: Problem,
   strategy: StrategyName,
   device: string,
   outcome: Measurement | string,
@@ -69,6 +70,7 @@ export function benchRow(
     hidden,
     vocab,
     dtype,
+    products,
     ms: measured?.ms ?? null,
     fastest: measured?.fastest ?? null,
     slowest: measured?.slowest ?? null,
