@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Candidate } from "./search.ts";
+import type { Candidate } from "./candidate.ts";
 import { formatBytes } from "./units.ts";
 
 /**

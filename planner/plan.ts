@@ -4,21 +4,13 @@
  *
  * @module
  */
+import type { Candidate, Prediction } from "./candidate.ts";
 import { AS_FAST, best, paretoFront, withinBudget } from "./choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
 import type { Problem } from "./problem.ts";
 import type { Schedule, Share, StrategyName } from "./schedule.ts";
-import {
-  type Candidate,
-  emit,
-  type Offer,
-  type PlanOptions,
-  predict,
-  type Prediction,
-  search,
-  writeOut,
-} from "./search.ts";
+import { emit, type Offer, type PlanOptions, predict, search, writeOut } from "./search.ts";
 import { TILES } from "./tile.ts";
 import { formatBytes } from "./units.ts";
 

@@ -5,10 +5,12 @@
  *
  * @module
  */
-import { type Cost, predictCost, productSeconds } from "./cost.ts";
+import type { Candidate, Prediction } from "./candidate.ts";
+import { paretoFront } from "./choice.ts";
+import { predictCost, productSeconds } from "./cost.ts";
 import type { DeviceProfile } from "./device.ts";
 import { withHostIo } from "./host_io.ts";
-import { type MemoryPrediction, predictMemory } from "./memory.ts";
+import { predictMemory } from "./memory.ts";
 import type { Problem } from "./problem.ts";
 import type { Schedule, Share, StrategyName } from "./schedule.ts";
 import { type Detail, ScheduleDraft } from "./strategies/draft.ts";
@@ -41,20 +43,6 @@ export interface PlanOptions extends FixedSizes {
   readonly hostIo?: boolean | undefined;
   /** The part of a larger job that the problem is: `planParallel()` says which. */
   readonly share?: Share | undefined;
-}
-
-/** What a schedule needs and costs. */
-export interface Prediction {
-  /** Bytes of GPU buffers that the schedule keeps alive. */
-  readonly memory: MemoryPrediction;
-  /** FLOPs, traffic and estimated seconds of one run. */
-  readonly cost: Cost;
-}
-
-/** A shape that a strategy may take, with what its schedule would need and cost. */
-export interface Candidate extends Prediction {
-  /** Strategy, tile, block, window. */
-  readonly shape: Shape;
 }
 
 /** What one strategy has to offer: candidates, or the reason for having none. */
@@ -133,32 +121,57 @@ function offer(
       reason ||= error.message;
     }
   };
-  for (const tile of promisingTiles(problem, device, tiles)) {
+  const consider = (shape: Shape) =>
     attempt(() => {
-      for (const resident of strategy.shapes(problem, device, tile, options)) {
-        for (const shape of placements(resident, strategy, options)) {
-          attempt(() => {
-            const schedule = emit(shape, problem, device, tiles, options, "sketch");
-            candidates.push({ shape, ...predict(schedule, device) });
-          });
-        }
-      }
+      const schedule = emit(shape, problem, device, tiles, options, "sketch");
+      candidates.push({ shape, ...predict(schedule, device) });
     });
+  const [fastest, ...others] = promisingTiles(problem, device, tiles);
+  const { atOnce, later } = placements(strategy, options);
+  attempt(() => {
+    for (const shape of strategy.shapes(problem, device, fastest!, options)) {
+      for (const streamed of atOnce) consider(streamed ? { ...shape, streamed } : shape);
+    }
+  });
+  // Another tile, or streaming where nothing asks for it, is tried where the first choice did well.
+  const front = paretoFront(candidates).map(({ shape }) => shape);
+  for (const shape of front) {
+    if (later) consider({ ...shape, streamed: true });
+    for (const tile of others) {
+      attempt(() => retiled(strategy, problem, device, shape, tile, consider));
+    }
   }
   return { strategy, candidates, reason };
 }
 
-/** A shape with the weight resident, streamed, or as either, as far as the caller leaves it open. */
+/** A shape with another tile. */
+function retiled(
+  strategy: Strategy,
+  problem: Problem,
+  device: DeviceProfile,
+  { block, window, streamed = false }: Shape,
+  tile: Tile,
+  consider: (shape: Shape) => void,
+): void {
+  const fixed = strategy.streams ? { block, window } : { block };
+  for (const shape of strategy.shapes(problem, device, tile, fixed)) {
+    consider(streamed ? { ...shape, streamed } : shape);
+  }
+}
+
+/**
+ * Where the weight is kept, as far as the caller leaves it open: `atOnce`, streamed
+ * or not, for every shape; `later`, whether to stream the best of them too. Only a
+ * budget makes streaming worth as much attention as keeping the weight.
+ */
 function placements(
-  shape: Shape,
   { streams }: Strategy,
-  { weights, hostIo = true, share }: PlanOptions,
-): Shape[] {
-  const streamable = streams && hostIo && !share;
-  return [
-    ...(weights === "streamed" ? [] : [shape]),
-    ...(weights === "resident" || !streamable ? [] : [{ ...shape, streamed: true }]),
-  ];
+  { weights, budget, hostIo = true, share }: PlanOptions,
+): { atOnce: readonly boolean[]; later: boolean } {
+  const streamable = streams && hostIo && !share && weights !== "resident";
+  if (weights === "streamed") return { atOnce: streamable ? [true] : [], later: false };
+  if (budget !== undefined && streamable) return { atOnce: [false, true], later: false };
+  return { atOnce: [false], later: streamable };
 }
 
 /** What a schedule, or a sketch of one, needs and costs. */
