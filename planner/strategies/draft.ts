@@ -4,8 +4,7 @@
  *
  * @module
  */
-import { productSeconds } from "../cost.ts";
-import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "../device.ts";
+import type { DeviceProfile } from "../device.ts";
 import { ranges, roundUp } from "../matrix.ts";
 import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
@@ -24,7 +23,8 @@ import {
 import type { Tile } from "../tile.ts";
 import { gatherHidden, meetStatistics, sumGradients, sumLoss, sumTotals } from "./collectives.ts";
 import { hasReducedLoss, upstreamRows } from "./layout.ts";
-import { type Block, Infeasible, type Shape, sketch, whole, type Window } from "./shape.ts";
+import { type Block, Infeasible, type Shape, sketch, type Window } from "./shape.ts";
+import { Products, tiledProduct } from "./products.ts";
 import { type LogitMatrix, Workspace } from "./workspace.ts";
 
 /** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
@@ -35,22 +35,6 @@ export const LINEAR_WORKGROUP = 64;
 
 /** Bytes of the params of one dispatch, as the uniform buffer holds them. */
 export const PARAMS_BYTES = 48;
-
-/** Most parts that the depth of a hidden-gradient product is cut into. */
-const MAX_PARTS = 32;
-
-/**
- * Longest stretch of the depth, where parts are possible: workgroups drift apart
- * over a longer one, and no longer find in the caches what others have loaded
- * (16 % slower over 116,000 ids than the waves alone explain, `bench/h100.md`).
- */
-const MAX_SPAN = 32768;
-
-/** Most that their sums may take, relative to the logits of the same block and window. */
-const PARTS_SHARE = 0.5;
-
-/** Fewer parts that take less than this much longer are preferred: they need less memory. */
-const WORTH_PARTS = 1.02;
 
 /**
  * `whole`: every step, to be run. `sketch`: of blocks and windows that are alike,
@@ -66,17 +50,10 @@ interface Place {
   readonly first?: boolean;
 }
 
-/** A matrix product cut into tiles: its grid, and what the cost estimate needs. */
-interface TiledProduct {
-  readonly grid: readonly [number, number];
-  readonly work: Pick<Dispatch, "flops" | "workgroupFlops"> & { readonly tile: Tile };
-}
-
 /** A schedule in the making: steps so far, and one method per kernel. */
 export class ScheduleDraft {
   readonly workspace: Workspace;
-  readonly #rates: DeviceRates | undefined;
-  readonly #productTiles: readonly Tile[];
+  readonly #products: Products;
   readonly #detail: Detail;
   #blocks: readonly Block[] | undefined;
   #windows: readonly Window[] | undefined;
@@ -103,16 +80,16 @@ export class ScheduleDraft {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
     this.workspace = new Workspace(problem, shape, device.limits, share);
-    this.#rates = device.rates;
     // Where tiles are filtered, the products' own tiles must lie within them.
-    this.#productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
+    const productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
+    this.#products = new Products(productTiles, device.rates);
     this.#detail = detail;
     this.#steps.push(...gatherHidden(this.workspace));
   }
 
   #cut(total: number, size: number, of: "tokens" | "vocab"): Window[] {
-    const all = ranges(total, size);
-    return this.#detail === "whole" ? whole(all) : sketch(all, this.workspace.cuts(of));
+    if (this.#detail === "sketch") return sketch(total, size, this.workspace.cuts(of));
+    return ranges(total, size).map((range) => ({ ...range, stands: 1 }));
   }
 
   /** The token blocks, in order. */
@@ -226,32 +203,6 @@ export class ScheduleDraft {
     ];
   }
 
-  /** A matrix product of `rows x cols` results over `depth`, in the tile given. */
-  #product(rows: number, cols: number, depth: number, tile = this.shape.tile) {
-    return {
-      grid: [Math.ceil(cols / tile.cols), Math.ceil(rows / tile.rows)] as const,
-      work: {
-        tile,
-        flops: projectionFlops({ tokens: rows, vocab: cols, hidden: depth }),
-        workgroupFlops: 2 * tile.rows * tile.cols * depth,
-      },
-    };
-  }
-
-  /**
-   * The same in whichever tile leaves least of the device idle when `parts` such
-   * products run at once; logits keep to the shape's.
-   */
-  #fittingProduct(rows: number, cols: number, depth: number, parts = 1) {
-    const products = this.#productTiles.map((tile) => {
-      const { grid, work } = this.#product(rows, cols, depth, tile);
-      const workgroups = parts * grid[0] * grid[1];
-      const seconds = productSeconds(tile, workgroups, work.workgroupFlops, this.#rates);
-      return { grid, work, seconds };
-    });
-    return products.reduce((best, other) => other.seconds < best.seconds ? other : best);
-  }
-
   /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
   selectTokens(): void {
     this.#dispatch("select-tokens", [1, 1], [
@@ -263,9 +214,14 @@ export class ScheduleDraft {
     this.#steps.push(...sumTotals(this.workspace));
   }
 
+  /** The product of a block with a window: its tiles are the shape's. */
+  #projection(block: Block, window: Window) {
+    return tiledProduct(block.count, window.count, this.problem.hidden, this.shape.tile);
+  }
+
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
   forward(block: Block, window: Window): void {
-    const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
+    const { grid, work } = this.#projection(block, window);
     this.#dispatch(
       "forward",
       [grid[1], grid[0]],
@@ -285,7 +241,7 @@ export class ScheduleDraft {
 
   /** Projects a block onto a window and stores the logits. */
   project(block: Block, window: Window, logits: LogitMatrix): void {
-    const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
+    const { grid, work } = this.#projection(block, window);
     this.#dispatch(
       "project",
       [grid[1], grid[0]],
@@ -385,7 +341,7 @@ export class ScheduleDraft {
 
   /** Recomputes a window's logits and stores the gradient with respect to them. */
   logitGradient(block: Block, window: Window, gradient: LogitMatrix): void {
-    const { grid, work } = this.#product(block.count, window.count, this.problem.hidden);
+    const { grid, work } = this.#projection(block, window);
     this.#dispatch(
       "logit-gradient",
       [grid[1], grid[0]],
@@ -432,7 +388,7 @@ export class ScheduleDraft {
     const logits = read("logits", this.workspace.logits(gradient, block));
     const flags = this.#flags(read);
     if (wanted.has("weight")) {
-      const { grid, work } = this.#fittingProduct(window.count, hidden, block.count);
+      const { grid, work } = this.#products.fitting(window.count, hidden, block.count);
       this.#dispatch(
         "weight-gradient",
         grid,
@@ -465,9 +421,20 @@ export class ScheduleDraft {
    */
   #hiddenGradient(block: Block, window: Window, operands: Binding[], at: Place): void {
     const { hidden } = this.problem;
-    const span = this.#span ??= this.#fittingSpan();
+    // One for all windows: it is a constant of the kernel. Where tiles are filtered it is made of
+    // whole ones.
+    const span = this.#span ??= this.#products.fittingSpan({
+      rows: this.blocks[0]!.count,
+      cols: hidden,
+      depth: this.windows[0]!.count,
+      unit: this.shape.tile.cols,
+    }, this.workspace.limits);
     const parts = Math.ceil(window.count / span);
-    const { grid, work } = this.#fittingProduct(block.count, hidden, Math.min(span, window.count));
+    const { grid, work } = this.#products.fitting(
+      block.count,
+      hidden,
+      Math.min(span, window.count),
+    );
     const bindings = [
       read("kept", this.workspace.kept()),
       read("weight", this.workspace.weight(window)),
@@ -498,38 +465,6 @@ export class ScheduleDraft {
       at,
       { span },
     );
-  }
-
-  /**
-   * The longest stretch of a window whose parts keep the device about as busy as
-   * it can be. All windows share it: it is a constant of the kernel. Where tiles
-   * are filtered it is made of whole ones.
-   */
-  #fittingSpan(): number {
-    const { hidden } = this.problem;
-    const [block, window] = [this.blocks[0]!.count, this.windows[0]!.count];
-    const { maxBufferSize, maxStorageBufferBindingSize } = this.workspace.limits;
-    const room = Math.min(
-      maxBufferSize,
-      maxStorageBufferBindingSize,
-      PARTS_SHARE * 4 * block * window,
-    );
-    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (4 * block * hidden))));
-    const spans = Array.from(
-      { length: most },
-      (_, index) =>
-        Math.min(window, roundUp(Math.ceil(window / (index + 1)), this.shape.tile.cols)),
-    );
-    const seconds = spans.map((span) => {
-      const parts = Math.ceil(window / span);
-      const moved = parts === 1 ? 0 : 8 * parts * block * hidden;
-      return this.#fittingProduct(block, hidden, span, parts).seconds +
-        moved / (this.#rates ?? ASSUMED_RATES).bytesPerSecond;
-    });
-    const close = spans.map((span) => span <= MAX_SPAN);
-    const worth = spans.map((_, index) => close[index] || !close.includes(true));
-    const fastest = Math.min(...seconds.filter((_, index) => worth[index]));
-    return spans.find((_, index) => worth[index] && seconds[index]! <= WORTH_PARTS * fastest)!;
   }
 
   /** Marks the end of a complete forward pass: what follows needs the upstream gradient. */

@@ -42,27 +42,22 @@ export interface Block extends Window {
   readonly index: number;
 }
 
-/** Every range by itself. */
-export function whole(ranges: readonly Range[]): Window[] {
-  return ranges.map((range) => ({ ...range, stands: 1 }));
-}
-
 /**
- * The ranges that a sketch needs: the first two and the last, and those next to a `cut`,
- * where one buffer ends and another begins. Each stands for those like it that
- * follow and are left out. Buffers are first and last used in the same order as
- * in the whole, so memory is exact; costs are counted as often as they occur.
+ * The ranges that a sketch needs of `[0, total)` cut into ranges of `size`: the
+ * first two and the last, and those next to a `cut`, where one buffer ends and
+ * another begins. Each stands for those like it that follow and are left out.
+ * Buffers are first and last used in the same order as in the whole, so memory is
+ * exact; costs are counted as often as they occur.
  */
-export function sketch(ranges: readonly Range[], cuts: ReadonlySet<number>): Window[] {
-  const kept: Window[] = [];
-  ranges.forEach((range, index) => {
+export function sketch(total: number, size: number, cuts: ReadonlySet<number>): Window[] {
+  const kept: { start: number; count: number; stands: number }[] = [];
+  for (let start = 0; start < total; start += size) {
+    const end = Math.min(start + size, total);
     // The first is like no other: what it adds to starts afresh.
-    const atEnd = index <= 1 || index === ranges.length - 1;
-    const last = kept.at(-1);
-    if (atEnd || cuts.has(range.start) || cuts.has(range.start + range.count)) {
-      kept.push({ ...range, stands: 1 });
-    } else kept[kept.length - 1] = { ...last!, stands: last!.stands + 1 };
-  });
+    if (start <= size || end === total || cuts.has(start) || cuts.has(end)) {
+      kept.push({ start, count: end - start, stands: 1 });
+    } else kept[kept.length - 1]!.stands++;
+  }
   return kept;
 }
 
