@@ -122,10 +122,11 @@ async function busyInvocations(
 ): Promise<number> {
   const tile = options.tiles[0]!;
   const throughputs: { workgroups: number; rate: number }[] = [];
-  const slowEnough = 0.05 * peaks.flopsPerSecond;
+  // A product that would take longer than this at the peak says nothing new.
+  const longEnough = 0.02 * peaks.flopsPerSecond;
   for (let workgroups = 1; workgroups <= 1 << 11; workgroups *= 2) {
     const problem = parseProblem({ tokens: tile.rows, hidden, vocab: workgroups * tile.cols });
-    if (2 * tile.rows * hidden * problem.vocab > slowEnough && workgroups > 4) break;
+    if (2 * tile.rows * hidden * problem.vocab > longEnough && workgroups > 4) break;
     options.onProgress(`${workgroups} workgroups at once`);
     let plan: Plan;
     try {

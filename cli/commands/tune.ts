@@ -45,6 +45,7 @@ Examples:
     )
     .action(async ({ quick, shape, dtype, dryRun, json }) => {
       const effort = EFFORT[quick ? "quick" : "full"];
+      const asked = shape ? parseShape(shape) : undefined;
       const acquired = await openDevice();
       const { device } = acquired;
       try {
@@ -53,8 +54,8 @@ Examples:
         const profile = { name: acquired.profile.name, limits };
         output.progress("measuring the device's peaks");
         const peaks = await measurePeaks(device, { seconds: effort.peaks });
-        const problem = shape
-          ? parseProblem({ ...parseShape(shape), dtype, pass: "train" })
+        const problem = asked
+          ? parseProblem({ ...asked, dtype, pass: "train" })
           : { ...tuningProblem(peaks, effort.pass), dtype };
         const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {

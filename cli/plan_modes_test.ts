@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { EXIT } from "./exit.ts";
+import { lce } from "./testing.ts";
+
+const PLAN = ["plan", "--vocab", "5000", "--hidden", "64", "--tokens", "512"];
+
+Deno.test("--compare has the methods' measured figures, and ours", async () => {
+  // Measured on an H100: 16000 and 24000 MiB, 1.0 and 1163 MiB (docs/peers.md).
+  const { out, code } = await lce(
+    ...["plan", "--model", "gemma-2-2b", "--tokens", "8192", "--dtype", "bf16"],
+    ...["--compare", "--json"],
+  );
+  assert.equal(code, EXIT.ok);
+  const { peers } = JSON.parse(out);
+  const of = (name: string) => peers.find(({ method }: { method: string }) => method === name);
+  const mebibytes = ({ forwardExtraBytes, trainExtraBytes }: Record<string, number>) =>
+    [forwardExtraBytes!, trainExtraBytes!].map((bytes) => Math.round(bytes / 2 ** 20));
+  assert.deepEqual(mebibytes(of("pytorch-two-stage")), [16000, 24000]);
+  assert.deepEqual(mebibytes(of("cut-cross-entropy")), [1, 1163]);
+  // The model's softcap keeps one more copy of 16-bit logits in training.
+  assert.equal(of("pytorch-two-stage").asAsked.trainExtraBytes, 28000 * 2 ** 20);
+  assert(of("lce").forwardExtraBytes < 20 * 2 ** 20);
+  assert(of("lce").trainExtraBytes > 0);
+});
+
+Deno.test("--explain lists every candidate, one of them chosen", async () => {
+  const { out } = await lce(...PLAN, "--pass", "train", "--explain", "--json");
+  const { candidates, front, strategy } = JSON.parse(out);
+  const chosen = candidates.filter(({ verdict }: { verdict: string }) => verdict === "chosen");
+  assert.equal(chosen.length, 1);
+  assert.equal(chosen[0].strategy, strategy);
+  assert.equal(chosen[0].relativeTime, 1);
+  const starred = candidates.filter(({ onFront }: { onFront: boolean }) => onFront);
+  assert.equal(starred.length, front.length);
+  const { out: text } = await lce(...PLAN, "--pass", "train", "--explain");
+  assert.equal(text.match(/ {2}chosen$/gm)?.length, 1);
+});
+
+Deno.test("--largest tokens gives a plan that fits, and what is in the way of the next", async () => {
+  const { out, code } = await lce(
+    ...["plan", "--vocab", "5000", "--hidden", "64", "--pass", "train"],
+    ...["--largest", "tokens", "--budget", "32MiB", "--json"],
+  );
+  assert.equal(code, EXIT.ok);
+  const { largest, problem, memory } = JSON.parse(out);
+  assert.equal(problem.tokens, largest.value);
+  assert(memory.peakBytes <= 32 * 2 ** 20);
+  assert.match(largest.limit, /Nothing fits/);
+});
+
+Deno.test("--codes plans over the codes and says what the codebook takes", async () => {
+  const { out } = await lce(...PLAN, "--codes", "500", "--json");
+  const { codebook, problem } = JSON.parse(out);
+  assert.equal(problem.vocab, 500);
+  assert.equal(codebook.codebookBytes, 500 * 64 * 4);
+  assert.equal(codebook.weightBytes, 5000 * 64 * 4);
+  assert.equal(codebook.lossFloorNats.least, Math.log(10));
+});
+
+Deno.test("--weights streamed keeps one window on the device", async () => {
+  const { out } = await lce(...PLAN, "--weights", "streamed", "--window", "512", "--json");
+  const plan = JSON.parse(out);
+  assert.equal(plan.weights, "streamed");
+  // The hidden states, the targets, and one window.
+  assert.equal(plan.memory.peakByCategory.input, 4 * (512 * 64 + 512 + 512 * 64));
+});
+
+const CONTRADICTIONS: readonly [readonly string[], RegExp][] = [
+  [["--largest", "tokens"], /--largest tokens .* --tokens fixes it/],
+  [["--largest", "vocab"], /--largest vocab .* --vocab fixes it/],
+  [["--codes", "0"], /--codes 0: .* from 1 to 5000/],
+  [["--codes", "5001"], /--codes 5001: .* from 1 to 5000/],
+  [["--sweep", "block=64,128", "--explain"], /--sweep and --explain cannot be given together/],
+  [["--compare", "--tensor-parallel", "2"], /--compare and --tensor-parallel cannot/],
+  [["--products", "f16"], /products.*cannot be f16 where storage is f32/],
+];
+
+for (const [flags, message] of CONTRADICTIONS) {
+  Deno.test(`lce plan ${flags.join(" ")} is a usage error`, async () => {
+    const { code, err, out } = await lce(...PLAN, ...flags);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, message);
+    assert.equal(out, "");
+  });
+}
