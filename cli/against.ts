@@ -22,6 +22,10 @@ const earlierRowSchema = z.object({
   hidden: z.number(),
   vocab: z.number(),
   dtype: z.string(),
+  // Rows of before there was a choice.
+  products: z.string().default("f32"),
+  inputs: z.string().default("flat"),
+  gradientFilter: z.union([z.number(), z.string()]).default(0),
   ms: milliseconds.nullable(),
   fastest: milliseconds.nullish(),
   slowest: milliseconds.nullish(),
@@ -92,7 +96,17 @@ export function verdict(now: Times, earlier: Times): string {
   return `${Number(digits)} % ${change < 0 ? "faster" : "slower"}`;
 }
 
-const KEYS = ["strategy", "pass", "tokens", "hidden", "vocab", "dtype"] as const;
+const KEYS = [
+  "strategy",
+  "pass",
+  "tokens",
+  "hidden",
+  "vocab",
+  "dtype",
+  "products",
+  "inputs",
+  "gradientFilter",
+] as const;
 
 /** The earlier row of the same work: one with a time, of the same device, before others. */
 function partnerOf(row: BenchRow, earlier: readonly EarlierRow[]): EarlierRow | undefined {
@@ -150,7 +164,7 @@ export function noteComparison(
   }
   if (rows.length > 0 && rows.every(({ againstMs }) => againstMs === null)) {
     output.note(
-      `--against ${path}: has no measurement of the same strategy, pass, shape and dtype as any here`,
+      `--against ${path}: has no measurement of the same strategy, pass, shape, types and inputs as any here`,
     );
   }
 }

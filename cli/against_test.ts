@@ -17,6 +17,8 @@ function row(changed: Partial<BenchRow> = {}): BenchRow {
     vocab: 256,
     dtype: "f32",
     products: "f32",
+    inputs: "flat",
+    gradientFilter: 0,
     ms: 10,
     fastest: 9.9,
     slowest: 10.1,
@@ -161,11 +163,15 @@ Deno.test("JSON of a run, compared or not, is what --against takes", async () =>
 Deno.test("rows of before, and those of other programs without a spread, are taken too", async () => {
   const path = decodeURIComponent(new URL("../bench/h100.json", import.meta.url).pathname);
   const earlier = await readEarlier(path);
-  const problem = { tokens: 8192, hidden: 2304, vocab: 256000 } as const;
-  // bench/h100.json has 232.323552 ms for this row.
-  const [compared] = compareRows([row({ ...problem, ms: 464.647104 })], earlier);
-  assert.equal(compared!.againstMs, 232.323552);
+  const [first] = JSON.parse(await Deno.readTextFile(path));
+  const { tokens, hidden, vocab, strategy, pass, dtype, ms } = first;
+  const same = { tokens, hidden, vocab, strategy, pass, dtype };
+  const [compared] = compareRows([row({ ...same, ms: 2 * ms })], earlier);
+  assert.equal(compared!.againstMs, ms);
   assert.equal(compared!.againstRatio, 2);
+  // What was computed otherwise is another measurement.
+  const other = row({ ...same, products: "f16", ms });
+  assert.equal(compareRows([other], earlier.slice(0, 1))[0]!.againstMs, null);
 });
 
 const { fastest: _, ...partial } = row();

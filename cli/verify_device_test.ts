@@ -244,6 +244,10 @@ Deno.test("products in f16 are as exact as their epsilon allows, and no more", a
         statistics: ["entropy", "predicted"],
         pass,
       });
+      if (!acquired.device.features.has("shader-f16")) {
+        await assert.rejects(verify(makeSynthetic(problem, 8), acquired, {}), /shader-f16/);
+        continue;
+      }
       const half = await assertVerifies(makeSynthetic(problem, 8), acquired, {});
       const full = await verify(
         makeSynthetic({ ...problem, products: "f32" }, 8),

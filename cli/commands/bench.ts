@@ -157,10 +157,16 @@ async function measureOne(
   const { profile } = acquired;
   try {
     const plan = makePlan(problem, profile, { ...choices, hostIo: false });
-    return benchRow(problem, strategy, profile.name, await measure(plan, acquired, how));
+    return benchRow(
+      problem,
+      strategy,
+      profile.name,
+      await measure(plan, acquired, how),
+      how.inputs,
+    );
   } catch (error) {
     if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
-    return benchRow(problem, strategy, profile.name, error.message);
+    return benchRow(problem, strategy, profile.name, error.message, how.inputs);
   }
 }
 

@@ -31,6 +31,8 @@ function row(work: Work): BenchRow {
     vocab: 256,
     dtype: "f32",
     products: "f32",
+    inputs: "flat",
+    gradientFilter: 0,
     fastest: work.ms,
     slowest: work.ms,
     estimatedMs: null,

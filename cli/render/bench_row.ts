@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { InputKind } from "../inputs.ts";
 import type { Problem } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule.ts";
 import { formatTile } from "../../planner/tile.ts";
@@ -18,6 +19,8 @@ export interface BenchRow {
   readonly vocab: number;
   readonly dtype: string;
   readonly products: string;
+  readonly inputs: InputKind;
+  readonly gradientFilter: Problem["gradientFilter"];
   readonly ms: number | null;
   readonly fastest: number | null;
   readonly slowest: number | null;
@@ -55,10 +58,11 @@ export interface Against {
 
 /** A row from a measurement, or from the reason for having none. */
 export function benchRow(
-  { tokens, hidden, vocab, dtype, products, pass }: Problem,
+  { tokens, hidden, vocab, dtype, products, gradientFilter, pass }: Problem,
   strategy: StrategyName,
   device: string,
   outcome: Measurement | string,
+  inputs: InputKind = "flat",
 ): BenchRow {
   const measured = typeof outcome === "string" ? undefined : outcome;
   const schedule = measured?.plan.schedule;
@@ -71,6 +75,8 @@ export function benchRow(
     vocab,
     dtype,
     products,
+    inputs,
+    gradientFilter,
     ms: measured?.ms ?? null,
     fastest: measured?.fastest ?? null,
     slowest: measured?.slowest ?? null,
