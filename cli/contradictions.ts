@@ -14,17 +14,24 @@ const WHOLE_VOCABULARY: readonly StrategyName[] = ["two-stage", "chunked"];
 
 /** What contradicts itself: the setting at fault, and its value with why. */
 export interface Contradiction {
-  readonly setting: "strategy" | "gradients";
+  readonly setting: "strategy" | "gradients" | "weights";
   readonly text: string;
 }
 
 /** The first contradiction of a request, if there is any. */
 export function contradictionOf(
   problem: Problem,
-  choices: { strategy?: StrategyName | undefined; window?: number | undefined },
+  choices: {
+    strategy?: StrategyName | undefined;
+    window?: number | undefined;
+    weights?: string | undefined;
+    ranks: boolean;
+  },
 ): Contradiction | undefined {
   const strategy = strategyFault(problem, choices.strategy) ?? windowFault(problem, choices);
   if (strategy !== undefined) return { setting: "strategy", text: strategy };
+  const weights = streamingFault(choices);
+  if (weights !== undefined) return { setting: "weights", text: weights };
   if (problem.gradients && problem.pass === "forward") {
     const text = `${problem.gradients.join(",")}: the forward pass has no gradients. ` +
       "Set the pass to train, or leave the gradients out";
@@ -55,6 +62,22 @@ function windowFault(
   if (window === undefined || window >= vocab) return undefined;
   return `${strategy}: works on the whole vocabulary, so a window of ${window} ids cannot be. ` +
     "Leave the window out, or choose fused or windowed";
+}
+
+/** Why a weight that is to be streamed cannot be. */
+function streamingFault(
+  { strategy, weights, ranks }: {
+    strategy?: StrategyName | undefined;
+    weights?: string | undefined;
+    ranks: boolean;
+  },
+): string | undefined {
+  if (weights !== "streamed") return undefined;
+  if (ranks) {
+    return "streamed: the weight is split over ranks, and each keeps its share. Leave one out";
+  }
+  if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
+  return `streamed: ${strategy} needs the whole weight at hand. Choose fused or windowed`;
 }
 
 /** Checks a strategy against a pass where no problem is known yet. @throws {UsageError} */

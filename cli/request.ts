@@ -114,10 +114,15 @@ export function checkRequest(
   const fields = Object.entries(parsed.data).filter(([name]) => name in problemShape);
   const problem = problemSchema.safeParse(Object.fromEntries(fields));
   if (!problem.success) throw failure(problem.error);
-  const contradiction = contradictionOf(problem.data, parsed.data);
+  const contradiction = contradictionOf(problem.data, {
+    ...parsed.data,
+    ranks: parallelismOf(parsed.data) !== undefined,
+  });
   if (contradiction) {
     const { setting, text } = contradiction;
-    const flagged = ["strategy", "pass", "window", "gradients"].some((name) => name in given);
+    const flagged = ["strategy", "pass", "window", "gradients", "weights"].some((name) =>
+      name in given
+    );
     throw path === undefined || flagged
       ? new UsageError(`${flagName(setting)} ${text}`)
       : new InputError(`${path}: ${setting} ${text}`);

@@ -140,6 +140,11 @@ async function busyInvocations(
     const { byKernel, ms } = await measure(plan, acquired, options);
     throughputs.push({ workgroups, rate: workgroups / (byKernel.get("forward") ?? ms) });
   }
+  if (throughputs.length === 0) {
+    throw new DoesNotFitError(
+      "No product of this hidden size fits the device: tune on a smaller one",
+    );
+  }
   const best = Math.max(...throughputs.map(({ rate }) => rate));
   const { workgroups } = throughputs.find(({ rate }) => rate >= BUSY * best)!;
   return workgroups * workgroupSize(tile);

@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { z } from "zod";
+import { InputError } from "../fixtures/errors.ts";
 import { writeWhole } from "../fixtures/safetensors.ts";
 import { kernelVersion } from "../kernels/version.ts";
 import { type DeviceProfile, type DeviceRates, ratesSchema } from "../planner/device.ts";
@@ -30,13 +31,20 @@ export function tunedKey({ name, limits }: DeviceProfile): string {
   return `${name} | ${Deno.build.os} Deno ${Deno.version.deno} | ${limitsText} | ${kernelVersion()}`;
 }
 
-/** Reads what is kept; a file that is missing or damaged counts as empty, for it can be made again. */
+/** Whether an error is of the file system: no such file, no folder, no permission. */
+function isFileError(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
+    error instanceof Deno.errors.IsADirectory || error instanceof Deno.errors.PermissionDenied ||
+    error instanceof Deno.errors.AlreadyExists;
+}
+
+/** Reads what is kept; a file that is missing, out of reach or damaged counts as empty, for it can be made again. */
 async function readAll(path: string): Promise<Record<string, DeviceRates>> {
   try {
     const parsed = cacheSchema.safeParse(JSON.parse(await Deno.readTextFile(path)));
     return parsed.success ? parsed.data : {};
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof SyntaxError) return {};
+    if (error instanceof SyntaxError || isFileError(error)) return {};
     throw error;
   }
 }
@@ -47,11 +55,22 @@ export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProf
   return rates ? { ...profile, rates } : profile;
 }
 
-/** Keeps rates for a device, in place of what was kept for it before. */
+/**
+ * Keeps rates for a device, in place of what was kept for it before.
+ *
+ * @throws {InputError} when the file cannot be written.
+ */
 export async function keepTunedRates(profile: DeviceProfile, rates: DeviceRates): Promise<string> {
   const path = tunedPath();
   const all = { ...await readAll(path), [tunedKey(profile)]: rates };
-  await Deno.mkdir(join(path, ".."), { recursive: true });
+  try {
+    await Deno.mkdir(join(path, ".."), { recursive: true });
+  } catch (error) {
+    if (isFileError(error)) {
+      throw new InputError(`Cannot write ${path}: ${(error as Error).message}`);
+    }
+    throw error;
+  }
   await writeWhole(path, new TextEncoder().encode(JSON.stringify(all, null, 2) + "\n"));
   return path;
 }

@@ -4,10 +4,9 @@
  * @module
  */
 import type { DeviceProfile } from "./device.ts";
-import { withinBudget } from "./choice.ts";
 import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
 import { MAX_DIMENSION, type Problem } from "./problem.ts";
-import { type PlanOptions, search } from "./search.ts";
+import { fits, type PlanOptions } from "./search.ts";
 
 /** Dimensions that can be made as large as fits. */
 export const LARGEST_DIMENSIONS = ["tokens", "vocab", "hidden"] as const;
@@ -40,22 +39,19 @@ export function planLargest(
   options: PlanOptions = {},
 ): Largest {
   const at = (value: number): Problem => ({ ...problem, [dimension]: value });
-  const fits = (value: number) =>
-    search(at(value), device, options).some(({ candidates }) =>
-      withinBudget(candidates, options.budget).length > 0
-    );
+  const canBe = (value: number) => fits(at(value), device, options);
   const most = largestCountable(dimension, problem);
   let value = 1;
-  if (!fits(value)) return { dimension, value, plan: makePlan(at(1), device, options), limit: "" };
+  if (!canBe(value)) return { dimension, value, plan: makePlan(at(1), device, options), limit: "" };
   let beyond = 2;
-  while (beyond <= most && fits(beyond)) {
+  while (beyond <= most && canBe(beyond)) {
     value = beyond;
     beyond *= 2;
   }
   beyond = Math.min(beyond, most + 1);
   while (beyond - value > 1) {
     const middle = Math.floor((value + beyond) / 2);
-    if (fits(middle)) value = middle;
+    if (canBe(middle)) value = middle;
     else beyond = middle;
   }
   const limit = value === most

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { planLargest } from "./largest.ts";
 import { DoesNotFitError, makePlan } from "./plan.ts";
-import { parseProblem } from "./problem.ts";
+import { MAX_DIMENSION, parseProblem } from "./problem.ts";
 
 Deno.test("the largest that fits fits, and the next does not", () => {
   fc.assert(
@@ -19,7 +19,9 @@ Deno.test("the largest that fits fits, and the next does not", () => {
         });
         assert.equal(plan.problem[dimension], value);
         assert(plan.memory.peakBytes <= budget);
-        assert.match(limit!, /Nothing fits a budget/);
+        // Streamed, a forward pass holds any vocabulary that ids can count.
+        if (limit === undefined) return assert.equal(value, MAX_DIMENSION);
+        assert.match(limit, /Nothing fits a budget/);
         assert.throws(
           () =>
             makePlan({ ...problem, [dimension]: value + 1 }, SPECIFICATION_DEFAULTS, { budget }),

@@ -6,7 +6,7 @@
  * @module
  */
 import type { Candidate, Prediction } from "./candidate.ts";
-import { paretoFront } from "./choice.ts";
+import { paretoFront, withinBudget } from "./choice.ts";
 import { predictCost, productSeconds } from "./cost.ts";
 import type { DeviceProfile } from "./device.ts";
 import { withHostIo } from "./host_io.ts";
@@ -58,8 +58,8 @@ export interface Offer {
 /** Tiles slower than the fastest by more than this are not tried. */
 const WORTH_TRYING = 1.1;
 
-/** Tiles to try on a problem, by the estimate for one pass over all logits, the fastest first. */
-function promisingTiles(problem: Problem, device: DeviceProfile, tiles: readonly Tile[]): Tile[] {
+/** Tiles by the estimate for one pass over all logits, the fastest first, and how many are worth trying. */
+function tilesBySpeed(problem: Problem, device: DeviceProfile, tiles: readonly Tile[]) {
   const { tokens, hidden, vocab } = problem;
   const seconds = new Map(tiles.map((tile) => [
     tile,
@@ -71,9 +71,9 @@ function promisingTiles(problem: Problem, device: DeviceProfile, tiles: readonly
     ),
   ]));
   const fastest = Math.min(...seconds.values());
-  return tiles
-    .filter((tile) => seconds.get(tile)! <= WORTH_TRYING * fastest)
-    .sort((a, b) => seconds.get(a)! - seconds.get(b)!);
+  const sorted = [...tiles].sort((a, b) => seconds.get(a)! - seconds.get(b)!);
+  const promising = sorted.filter((tile) => seconds.get(tile)! <= WORTH_TRYING * fastest);
+  return { sorted, promising };
 }
 
 /** The tiles that a schedule may use. */
@@ -81,21 +81,50 @@ export function tilesOf(device: DeviceProfile, { tile }: PlanOptions): readonly 
   return tile ? [tile] : feasibleTiles(device);
 }
 
+function strategiesOf({ strategy }: PlanOptions): Strategy[] {
+  return ALL_STRATEGIES.filter(({ name }) => strategy === undefined || name === strategy);
+}
+
 /** Every strategy's candidates; none where the device can run no tile. */
 export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
-  const tiles = tilesOf(device, options);
-  return ALL_STRATEGIES
-    .filter(({ name }) => options.strategy === undefined || name === options.strategy)
-    .map((strategy) => offer(strategy, problem, device, tiles, options));
+  const all = (how: Effort) =>
+    strategiesOf(options).map((strategy) => offer(strategy, problem, device, options, how));
+  const offers = all({ skipLarge: true });
+  const fits = offers.some(({ candidates }) => withinBudget(candidates, options.budget).length > 0);
+  // Where nothing fits, the smallest is asked for: it may be of a strategy that was passed over.
+  return fits || options.budget === undefined ? offers : all({ skipLarge: false });
+}
+
+/** Whether some schedule fits the device and the budget: the search, up to the first that does. */
+export function fits(problem: Problem, device: DeviceProfile, options: PlanOptions): boolean {
+  let found = false;
+  const until = (candidate: Candidate) =>
+    found ||= withinBudget([candidate], options.budget).length > 0;
+  // Those that need least first.
+  const strategies = strategiesOf(options).sort((a, b) => Number(b.streams) - Number(a.streams));
+  for (const strategy of strategies) {
+    offer(strategy, problem, device, options, { skipLarge: true, until });
+    if (found) return true;
+  }
+  return false;
+}
+
+/** How thorough a search is. */
+interface Effort {
+  /** Passes over strategies that plainly exceed the budget. */
+  readonly skipLarge: boolean;
+  /** Ends the search at the first candidate for which it holds. */
+  readonly until?: (candidate: Candidate) => boolean;
 }
 
 function offer(
   strategy: Strategy,
   problem: Problem,
   device: DeviceProfile,
-  tiles: readonly Tile[],
   options: PlanOptions,
+  { skipLarge, until }: Effort,
 ): Offer {
+  const tiles = tilesOf(device, options);
   const unsuited = strategy.unsuited(problem);
   if (unsuited) return { strategy, candidates: [], reason: unsuited };
   if (tiles.length === 0) {
@@ -104,7 +133,7 @@ function offer(
     return { strategy, candidates: [], reason };
   }
   const least = strategy.least?.(problem) ?? 0;
-  if (options.strategy === undefined && least > (options.budget ?? Infinity)) {
+  if (skipLarge && options.strategy === undefined && least > (options.budget ?? Infinity)) {
     const reason = `takes ${formatBytes(least)} at the least, over the budget`;
     return { strategy, candidates: [], reason };
   }
@@ -121,27 +150,42 @@ function offer(
       reason ||= error.message;
     }
   };
+  let done = false;
   const consider = (shape: Shape) =>
     attempt(() => {
+      if (done) return;
       const schedule = emit(shape, problem, device, tiles, options, "sketch");
-      candidates.push({ shape, ...predict(schedule, device) });
+      const candidate = { shape, ...predict(schedule, device) };
+      candidates.push(candidate);
+      done = until?.(candidate) ?? false;
     });
-  const [fastest, ...others] = promisingTiles(problem, device, tiles);
+  const { sorted, promising } = tilesBySpeed(problem, device, tiles);
   const { atOnce, later } = placements(strategy, options);
-  attempt(() => {
-    for (const shape of strategy.shapes(problem, device, fastest!, options)) {
-      for (const streamed of atOnce) consider(streamed ? { ...shape, streamed } : shape);
-    }
-  });
+  for (const tile of sorted) {
+    // A slower tile matters only where faster ones leave nothing that fits.
+    if (withinBudget(candidates, options.budget).length > 0) break;
+    attempt(() => {
+      for (const shape of strategy.shapes(problem, device, tile, options)) {
+        for (const streamed of atOnce) consider(streamed ? { ...shape, streamed } : shape);
+        if (done) return;
+      }
+    });
+  }
+  if (done) return { strategy, candidates, reason };
   // Another tile, or streaming where nothing asks for it, is tried where the first choice did well.
   const front = paretoFront(candidates).map(({ shape }) => shape);
   for (const shape of front) {
     if (later) consider({ ...shape, streamed: true });
-    for (const tile of others) {
+    for (const tile of promising) {
+      if (tile === shape.tile) continue;
       attempt(() => retiled(strategy, problem, device, shape, tile, consider));
     }
   }
-  return { strategy, candidates, reason };
+  return {
+    strategy,
+    candidates,
+    reason: reason || "has no sizes that the device and the choices allow",
+  };
 }
 
 /** A shape with another tile. */

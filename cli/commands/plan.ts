@@ -94,17 +94,21 @@ Examples:
       }
       const found = largest && planLargest(largest, problem, device, request);
       const plan = found ? found.plan : makePlan(problem, device, request);
+      // What was looked for was not known before.
+      const shownHead = found && head
+        ? checkCodes({ ...asked, [largest!]: found.value }, codes!)
+        : head;
       const extras = { compare, explain };
       print({
         json: () => ({
           ...(found ? largestJson(found) : {}),
-          ...(head ? codebookJson(head) : {}),
+          ...(shownHead ? codebookJson(shownHead) : {}),
           ...planJson(plan, extras),
         }),
         text: () =>
           [
             ...(found ? [largestText(found)] : []),
-            ...(head ? [codebookText(head)] : []),
+            ...(shownHead ? [codebookText(shownHead)] : []),
             planText(plan, extras),
           ].join("\n\n"),
       });

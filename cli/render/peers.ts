@@ -29,7 +29,7 @@ interface Row {
  * own options make of them stands beside them.
  */
 export function peersJson(plan: Plan): Row[] {
-  const { problem, schedule } = plan;
+  const { problem } = plan;
   const { tokens, hidden, vocab, dtype, pass } = problem;
   const plain = new Map(
     peersOf(parseProblem({ tokens, hidden, vocab, dtype, pass })).map((
@@ -53,25 +53,26 @@ export function peersJson(plan: Plan): Row[] {
       },
     };
   });
-  const own = { forwardExtraBytes: ours(plan, "forward"), trainExtraBytes: ours(plan, "train") };
+  const plainProblem = parseProblem({ tokens, hidden, vocab, dtype, pass });
   return [...rows, {
     method: "lce",
-    title: `this plan, ${schedule.strategy}`,
+    title: "lce, as it would plan each pass",
     source: "planned, and checked by lce run",
     note: null,
     unsuited: null,
-    ...own,
-    asAsked: own,
+    forwardExtraBytes: planned(plan, { ...plainProblem, pass: "forward" }),
+    trainExtraBytes: planned(plan, { ...plainProblem, pass: "train" }),
+    asAsked: {
+      forwardExtraBytes: pass === "forward" ? beyondInputs(plan.memory) : null,
+      trainExtraBytes: pass === "train" ? beyondInputs(plan.memory) : null,
+    },
   }];
 }
 
-function ours(plan: Plan, pass: Problem["pass"]): number | null {
-  const { problem, device, budget } = plan;
-  if (problem.pass === pass) return beyondInputs(plan.memory);
-  const { gradients: _, gradientFilter: __, ...common } = problem;
+/** What a problem would take on the plan's device and within its budget; nothing where it does not fit. */
+function planned({ device, budget }: Plan, problem: Problem): number | null {
   try {
-    const other = makePlan({ ...common, gradientFilter: 0, pass }, device, { budget });
-    return beyondInputs(other.memory);
+    return beyondInputs(makePlan(problem, device, { budget }).memory);
   } catch (error) {
     if (error instanceof DoesNotFitError) return null;
     throw error;
@@ -99,8 +100,9 @@ export function peersText(plan: Plan): string {
 function remark(row: Row, mebibytes: (bytes: number | null) => string): string {
   const { asAsked, title, unsuited } = row;
   if (unsuited) return `${title}; ${unsuited}`;
-  const same = asAsked.forwardExtraBytes === row.forwardExtraBytes &&
-    asAsked.trainExtraBytes === row.trainExtraBytes;
-  const both = `${mebibytes(asAsked.forwardExtraBytes)} and ${mebibytes(asAsked.trainExtraBytes)}`;
-  return same ? title : `${title}; ${both} with this problem's options`;
+  const passes = ["forwardExtraBytes", "trainExtraBytes"] as const;
+  const asked = passes.filter((pass) => asAsked[pass] !== null);
+  if (asked.every((pass) => asAsked[pass] === row[pass])) return title;
+  const figures = asked.map((pass) => mebibytes(asAsked[pass])).join(" and ");
+  return `${title}; ${figures} with this problem's options`;
 }

@@ -34,6 +34,20 @@ export interface CodebookHead {
 }
 
 /**
+ * Options under which the cross-entropy over codes is another than that over ids:
+ * `log n` is added before scale and softcap, and the others count or weigh ids.
+ */
+const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
+  ["a softcap", ({ softcap }) => softcap !== undefined],
+  ["a logit scale", ({ logitScale }) => logitScale !== 1],
+  ["a bias", ({ bias }) => bias],
+  ["label smoothing", ({ labelSmoothing }) => labelSmoothing > 0],
+  ["a class weight", ({ classWeight }) => classWeight],
+  ["the objective statistics", ({ objective }) => objective === "statistics"],
+  ["a further statistic", ({ statistics }) => statistics.length > 0],
+];
+
+/**
  * The head that stands for a problem's weight.
  *
  * @example
@@ -47,12 +61,19 @@ export interface CodebookHead {
  * assert.equal(head.lossFloor[0], Math.log(62));
  * ```
  *
- * @throws {RangeError} unless there are from 1 to as many codes as ids.
+ * @throws {RangeError} unless there are from 1 to as many codes as ids, or where an option of the
+ *   problem is not what it would be over the codes.
  */
 export function codebookHead(problem: Problem, codes: number): CodebookHead {
   const { tokens, hidden, vocab, dtype, pass } = problem;
   if (!(Number.isInteger(codes) && codes >= 1 && codes <= vocab)) {
     throw new RangeError(`${codes} codes cannot stand for ${vocab} ids: from 1 to ${vocab} can`);
+  }
+  const option = OPTIONS_OVER_IDS.find(([, differs]) => differs(problem))?.[0];
+  if (option) {
+    throw new RangeError(
+      `${option} is not the same over codes as over ids: plan it without, or without codes`,
+    );
   }
   const rowBytes = hidden * bytesPerElement(dtype);
   return {

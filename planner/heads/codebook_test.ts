@@ -39,6 +39,14 @@ Deno.test("a codebook's gradients are those of hidden states and codes: its bias
   );
 });
 
+Deno.test("options that would mean something else over codes are refused", () => {
+  const options = [{ softcap: 30 }, { logitScale: 2 }, { bias: true }, { labelSmoothing: 0.1 }];
+  for (const option of [...options, { classWeight: true }, { statistics: ["entropy" as const] }]) {
+    const problem = parseProblem({ hidden: 64, vocab: 1000, ...option });
+    assert.throws(() => codebookHead(problem, 10), /not the same over codes/);
+  }
+});
+
 Deno.test("codes are from one to as many as ids", () => {
   const problem = parseProblem({ hidden: 64, vocab: 1000 });
   for (const codes of [0, 1001, 2.5, NaN]) {

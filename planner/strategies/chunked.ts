@@ -18,7 +18,7 @@ export const chunked: Strategy = {
   unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
   *shapes(problem, device, tile, fixed) {
     if (fixed.window !== undefined && fixed.window < problem.vocab) {
-      throw new Infeasible("chunked works on the whole vocabulary, not on windows of it");
+      throw new Infeasible("works on the whole vocabulary, not on windows of it");
     }
     const most = largestBlock(problem, device, 4 * problem.vocab + 12);
     const granule = blockGranule(problem, device.limits);

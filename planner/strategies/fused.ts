@@ -37,7 +37,7 @@ export const fused: Strategy = {
       const busy = Math.min(most, roundUp(busyWindow(device, tile, block), least));
       const windows = halvings(busy, Math.min(least, busy));
       for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
-        if (!isShort(problem, { block, window }, { block, window: busy })) continue;
+        if (!isShort(problem, { block, window }, { block, window: busy }, fixed)) continue;
         yield { strategy: "fused", tile, block, window, splits: splitsOf(window, tile) };
       }
     }

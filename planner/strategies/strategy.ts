@@ -103,12 +103,17 @@ export function splitsOf(window: number, tile: Tile): number {
 /** Block-window pairs past which smaller sizes only cost time, unless the limits force them. */
 const MANY_PAIRS = 2048;
 
-/** Whether a shape is short enough to be of use: as short as the limits allow, or at least not long. */
+/**
+ * Whether a shape is short enough to be of use: as short as the limits allow, or
+ * at least not long, or as the caller wants it.
+ */
 export function isShort(
   { tokens, vocab }: Problem,
   shape: FixedSizes & { block: number; window: number },
   largest: { block: number; window: number },
+  fixed: FixedSizes,
 ): boolean {
+  if (fixed.block !== undefined || fixed.window !== undefined) return true;
   const pairs = ({ block, window }: { block: number; window: number }) =>
     Math.ceil(tokens / block) * Math.ceil(vocab / window);
   return pairs(shape) <= Math.max(MANY_PAIRS, pairs(largest));

@@ -19,7 +19,7 @@ export const twoStage: Strategy = {
   unsuited: () => undefined,
   *shapes(problem, device, tile, fixed) {
     if (fixed.window !== undefined && fixed.window < problem.vocab) {
-      throw new Infeasible("two-stage works on the whole vocabulary, not on windows of it");
+      throw new Infeasible("works on the whole vocabulary, not on windows of it");
     }
     const most = largestBlock(problem, device, 4 * problem.vocab + 12);
     const granule = blockGranule(problem, device.limits);

@@ -49,7 +49,7 @@ export const windowed: Strategy = {
       }
       const windows = halvings(most, Math.max(step, Math.min(tile.cols, most)));
       for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
-        if (!isShort(problem, { block, window }, largest)) continue;
+        if (!isShort(problem, { block, window }, largest, fixed)) continue;
         yield { strategy: "windowed", tile, block, window, splits: splitsOf(window, tile) };
       }
     }
