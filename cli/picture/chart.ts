@@ -5,6 +5,7 @@
  * @module
  */
 import { spread } from "./labels.ts";
+import { BELOW, LABEL_GAP, LEADER, type Plot, plotBeside, WIDTH } from "./plot.ts";
 import {
   type LogScale,
   logScale,
@@ -47,30 +48,14 @@ export interface Chart {
   readonly levels: readonly Level[];
 }
 
-const WIDTH = 980;
 const LEFT = 84;
-const TOP = 74;
-const BELOW = 62;
-const LABEL_GAP = 15;
-/** Least height of the plot. */
-const LEAST_PLOT = 400;
-/** Pixels that a letter of a label takes at most, on average. */
-const LETTER = 6.6;
-/** Room between the plot and the labels of its lines. */
-const LEADER = 30;
 /** A line with more points than this has no dots: they would run together. */
 const MOST_DOTS = 40;
 
 /** Draws a chart of at least one series. Series without any value are left out. */
 export function drawChart(chart: Chart): string {
   const drawn = chart.series.filter((series) => present(series).length > 0);
-  const longest = Math.max(0, ...drawn.map(({ name }) => name.length));
-  const plot = {
-    left: LEFT,
-    right: WIDTH - LEADER - 12 - Math.ceil(longest * LETTER),
-    top: TOP,
-    bottom: TOP + Math.max(LEAST_PLOT, drawn.length * LABEL_GAP),
-  };
+  const plot = plotBeside(drawn.map(({ name }) => name), LEFT);
   const xs = chart.series.flatMap(({ points }) => points.map(({ x }) => x));
   const ys = [
     ...drawn.flatMap((series) => present(series).map(({ y }) => y)),
@@ -95,13 +80,6 @@ export function drawChart(chart: Chart): string {
     element("g", { class: "level-labels" }, ...levelLabels(chart.levels, y, plot)),
     element("g", { class: "labels" }, ...endLabels(drawn, x, y, plot)),
   );
-}
-
-interface Plot {
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
 }
 
 function axes(

@@ -7,6 +7,7 @@
 import type { BenchRow } from "../render/bench_row.ts";
 import { type Achieved, achieved, kneeOf, type Roof, roofAt } from "../render/roof.ts";
 import { spread } from "./labels.ts";
+import { BELOW, LABEL_GAP, LEADER, type Plot, plotBeside, WIDTH } from "./plot.ts";
 import {
   decimalTicks,
   type LogScale,
@@ -25,28 +26,12 @@ interface Mark extends Achieved {
   readonly colour: string;
 }
 
-const WIDTH = 980;
 const LEFT = 104;
-const TOP = 74;
-const BELOW = 62;
-const LABEL_GAP = 15;
-const LEAST_PLOT = 400;
-/** Pixels that a letter of a label takes at most, on average. */
-const LETTER = 6.6;
-/** Room between the plot and the labels of its marks. */
-const LEADER = 30;
 const RADIUS = 4.5;
 
 /** How much of the roof is drawn on each side of its knee at least, as factors. */
 const SLOPE = 8;
 const FLAT = 4;
-
-interface Plot {
-  readonly left: number;
-  readonly right: number;
-  readonly top: number;
-  readonly bottom: number;
-}
 
 /** Draws a run's rows under a device's roof; rows without a time are left out. */
 export function drawRoofline(
@@ -58,13 +43,7 @@ export function drawRoofline(
     const what = achieved(row);
     return what ? [{ ...what, name: nameOf(row), colour: STRATEGY_COLOUR[row.strategy] }] : [];
   });
-  const longest = Math.max(0, ...marks.map(({ name }) => name.length));
-  const plot = {
-    left: LEFT,
-    right: WIDTH - LEADER - 12 - Math.ceil(longest * LETTER),
-    top: TOP,
-    bottom: TOP + Math.max(LEAST_PLOT, marks.length * LABEL_GAP),
-  };
+  const plot = plotBeside(marks.map(({ name }) => name), LEFT);
   const knee = kneeOf(roof);
   const intensities = marks.map(({ intensity }) => intensity);
   const xBounds = powerBounds([...intensities, knee / SLOPE, knee * FLAT], 2);

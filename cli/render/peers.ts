@@ -31,11 +31,8 @@ interface Row {
 export function peersJson(plan: Plan): Row[] {
   const { problem } = plan;
   const { tokens, hidden, vocab, dtype, pass } = problem;
-  const plain = new Map(
-    peersOf(parseProblem({ tokens, hidden, vocab, dtype, pass })).map((
-      peer,
-    ) => [peer.method, peer]),
-  );
+  const plainProblem = parseProblem({ tokens, hidden, vocab, dtype, pass });
+  const plain = new Map(peersOf(plainProblem).map((peer) => [peer.method, peer]));
   const bytes = (value: number | undefined) => value ?? null;
   const rows = peersOf(problem).map((asAsked) => {
     const { method, title, source, note, ...as } = plain.get(asAsked.method)!;
@@ -53,7 +50,6 @@ export function peersJson(plan: Plan): Row[] {
       },
     };
   });
-  const plainProblem = parseProblem({ tokens, hidden, vocab, dtype, pass });
   return [...rows, {
     method: "lce",
     title: "lce, as it would plan each pass",
