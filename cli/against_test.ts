@@ -4,41 +4,7 @@ import { compareRows, noteComparison, readEarlier, verdict } from "./against.ts"
 import { EXIT } from "./exit.ts";
 import { renderBench } from "./render/bench.ts";
 import type { BenchRow } from "./render/bench_row.ts";
-import { lce, withFile } from "./testing.ts";
-
-/** A row made by hand. */
-function row(changed: Partial<BenchRow> = {}): BenchRow {
-  return {
-    device: "a device",
-    strategy: "fused",
-    pass: "forward",
-    tokens: 32,
-    hidden: 64,
-    vocab: 256,
-    dtype: "f32",
-    products: "f32",
-    inputs: "flat",
-    gradientFilter: 0,
-    ms: 10,
-    fastest: 9.9,
-    slowest: 10.1,
-    estimatedMs: null,
-    tflops: 1,
-    flops: 2e6,
-    bytesMoved: 1e5,
-    extraPeakBytes: 1024,
-    tile: "32x32x16, 4x4",
-    window: 256,
-    block: 32,
-    splits: 1,
-    compileMs: 1,
-    clock: "timestamps",
-    kernels: {},
-    missing: null,
-    date: "2026-11-22",
-    ...changed,
-  };
-}
+import { lce, row, withFile } from "./testing.ts";
 
 const VERDICTS: readonly [string, number[], number[], string][] = [
   ["apart and less time", [8.8, 8.7, 8.9], [10, 9.9, 10.1], "12 % faster"],

@@ -4,6 +4,7 @@
  * @module
  */
 import { main } from "./program.ts";
+import type { BenchRow } from "./render/bench_row.ts";
 
 /** Runs lce with some arguments and keeps what it says. */
 export async function lce(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -29,4 +30,38 @@ export async function withFile(
   } finally {
     await Deno.remove(path);
   }
+}
+
+/** A measurement made by hand. */
+export function row(changed: Partial<BenchRow> = {}): BenchRow {
+  return {
+    device: "a device",
+    strategy: "fused",
+    pass: "forward",
+    tokens: 32,
+    hidden: 64,
+    vocab: 256,
+    dtype: "f32",
+    products: "f32",
+    inputs: "flat",
+    gradientFilter: 0,
+    ms: 10,
+    fastest: 9.9,
+    slowest: 10.1,
+    estimatedMs: null,
+    tflops: 1,
+    flops: 2e6,
+    bytesMoved: 1e5,
+    extraPeakBytes: 1024,
+    tile: "32x32x16, 4x4",
+    window: 256,
+    block: 32,
+    splits: 1,
+    compileMs: 1,
+    clock: "timestamps",
+    kernels: {},
+    missing: null,
+    date: "2026-11-22",
+    ...changed,
+  };
 }

@@ -4,7 +4,7 @@ import { EXIT } from "../exit.ts";
 import { renderBench } from "../render/bench.ts";
 import type { BenchRow } from "../render/bench_row.ts";
 import { STRATEGIES } from "../../planner/schedule.ts";
-import { lce, withFile } from "../testing.ts";
+import { lce, row as measured, withFile } from "../testing.ts";
 import { drawRoofline } from "./roofline.ts";
 import { decimalTicks, shortIntensity, shortRate } from "./scale.ts";
 import {
@@ -21,34 +21,9 @@ const ROOF = { flopsPerSecond: 64e12, bytesPerSecond: 2e12 };
 
 type Work = Pick<BenchRow, "flops" | "bytesMoved" | "ms"> & Partial<BenchRow>;
 
+/** A measurement without spread. */
 function row(work: Work): BenchRow {
-  return {
-    device: "a device",
-    strategy: "fused",
-    pass: "forward",
-    tokens: 32,
-    hidden: 64,
-    vocab: 256,
-    dtype: "f32",
-    products: "f32",
-    inputs: "flat",
-    gradientFilter: 0,
-    fastest: work.ms,
-    slowest: work.ms,
-    estimatedMs: null,
-    tflops: 1,
-    extraPeakBytes: 1024,
-    tile: "32x32x16, 4x4",
-    window: 256,
-    block: 32,
-    splits: 1,
-    compileMs: 1,
-    clock: "timestamps",
-    kernels: {},
-    missing: null,
-    date: "2026-11-22",
-    ...work,
-  };
+  return measured({ fastest: work.ms, slowest: work.ms, ...work });
 }
 
 /** Where each mark is. */
