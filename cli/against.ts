@@ -22,8 +22,6 @@ const earlierRowSchema = z.object({
   hidden: z.number(),
   vocab: z.number(),
   dtype: z.string(),
-  // Rows of before there was a choice.
-  products: z.string().default("f32"),
   inputs: z.string().default("flat"),
   gradientFilter: z.union([z.number(), z.string()]).default(0),
   ms: milliseconds.nullable(),
@@ -103,7 +101,6 @@ const KEYS = [
   "hidden",
   "vocab",
   "dtype",
-  "products",
   "inputs",
   "gradientFilter",
 ] as const;

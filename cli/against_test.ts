@@ -136,7 +136,7 @@ Deno.test("rows of before, and those of other programs without a spread, are tak
   assert.equal(compared!.againstMs, ms);
   assert.equal(compared!.againstRatio, 2);
   // What was computed otherwise is another measurement.
-  const other = row({ ...same, products: "f16", ms });
+  const other = row({ ...same, dtype: "f16", ms });
   assert.equal(compareRows([other], earlier.slice(0, 1))[0]!.againstMs, null);
 });
 

@@ -7,14 +7,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import { DTYPES } from "../planner/dtype.ts";
 import { headSettings } from "../planner/models/head.ts";
 import { isModelConfig } from "../planner/models/hf_config.ts";
-import {
-  EXTRA_STATISTICS,
-  GRADIENTS,
-  OBJECTIVES,
-  PASSES,
-  PRODUCTS,
-  REDUCTIONS,
-} from "../planner/problem.ts";
+import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
 import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
 import { DEVICE_FILE } from "./device_file.ts";
@@ -107,10 +100,6 @@ function problemFlags(command: Command): Command {
     .option("--hidden <count>", "inner dimension of hidden states and weight", parseNumber)
     .option("--vocab <count>", "rows of the weight, padding included", parseNumber)
     .addOption(new Option("--dtype <type>", "storage type (default: f32)").choices(DTYPES))
-    .addOption(
-      new Option("--products <type>", "what the projection multiplies in (default: f32)")
-        .choices(PRODUCTS),
-    )
     .addOption(
       new Option("--pass <pass>", "loss alone, or loss and gradients (default: forward)")
         .choices(PASSES),

@@ -72,7 +72,6 @@ const CONTRADICTIONS: readonly [readonly string[], RegExp][] = [
   [["--codes", "5001"], /--codes 5001: .* from 1 to 5000/],
   [["--sweep", "block=64,128", "--explain"], /--sweep and --explain cannot be given together/],
   [["--compare", "--tensor-parallel", "2"], /--compare and --tensor-parallel cannot/],
-  [["--products", "f16"], /products.*cannot be f16 where storage is f32/],
 ];
 
 for (const [flags, message] of CONTRADICTIONS) {

@@ -42,7 +42,6 @@ export function row(changed: Partial<BenchRow> = {}): BenchRow {
     hidden: 64,
     vocab: 256,
     dtype: "f32",
-    products: "f32",
     inputs: "flat",
     gradientFilter: 0,
     ms: 10,

@@ -32,10 +32,7 @@ export interface AcquireOptions {
 }
 
 /** Features that are used where an adapter has them; nothing needs one. */
-const OPTIONAL_FEATURES = [
-  "timestamp-query",
-  "shader-f16",
-] as const satisfies readonly GPUFeatureName[];
+const OPTIONAL_FEATURES = ["timestamp-query"] as const satisfies readonly GPUFeatureName[];
 
 /**
  * Asks for this machine's adapter and a device with its limits.

@@ -38,7 +38,7 @@ function projection(context: KernelContext): Product {
     layout: "inner",
     row: (local) => `min(first_column + ${local}, params.vocab - 1u)`,
     load: (row, quad) => `load_weight(${row}, ${quad})`,
-  }, context.schedule.problem.products);
+  });
 }
 
 /**
@@ -85,7 +85,6 @@ function shader(
   const { dispatch, schedule: { problem } } = context;
   return [
     `// ${title}`,
-    ...(problem.products === "f16" ? ["enable f16;"] : []),
     declarations(dispatch, {
       kept: "u32",
       hidden: storedType(problem),

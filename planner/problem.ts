@@ -19,12 +19,6 @@ export const REDUCTIONS = ["mean", "sum", "none"] as const;
 export const PASSES = ["forward", "train"] as const;
 /** Statistics of a row of logits that are kept only when asked for. */
 export const EXTRA_STATISTICS = ["entropy", "predicted"] as const;
-/**
- * What the projection multiplies in. `f16`: products of a chunk of the hidden
- * dimension, 16 of them, are summed in f16 and the sums in f32. A logit is then off
- * by about `2^-10 |h| |w|`, where f32 products leave `2^-23 |h| |w|`.
- */
-export const PRODUCTS = ["f32", "f16"] as const;
 /** Gradients that a training pass can produce. */
 export const GRADIENTS = ["hidden", "weight", "bias"] as const;
 /**
@@ -40,8 +34,6 @@ export const problemShape = {
   hidden: dimension("the inner dimension that hidden states and weight share"),
   vocab: dimension("rows of the weight (the output embedding), padding included"),
   dtype: z.enum(DTYPES).default("f32").describe("storage type of hidden states and weight"),
-  products: z.enum(PRODUCTS).default("f32")
-    .describe("what the projection multiplies in; f16 needs f16 storage"),
   pass: z.enum(PASSES).default("forward").describe("loss alone, or loss and gradients"),
   objective: z.enum(OBJECTIVES).default("cross-entropy"),
   reduction: z.enum(REDUCTIONS).default("mean"),
@@ -76,13 +68,6 @@ export const problemSchema = z.strictObject(problemShape).superRefine((problem, 
       code: "custom",
       path: ["gradientFilter"],
       message: "cannot be used with label smoothing, which moves every logit of every token",
-    });
-  }
-  if (problem.products === "f16" && problem.dtype !== "f16") {
-    context.addIssue({
-      code: "custom",
-      path: ["products"],
-      message: `cannot be f16 where storage is ${problem.dtype}: its values may not fit`,
     });
   }
   const { tokens, hidden, vocab } = problem;

@@ -9,7 +9,7 @@ import { measurePeaks, type Peaks } from "../../kernels/calibration.ts";
 import { GpuError } from "../../kernels/pipelines.ts";
 import { DTYPES } from "../../planner/dtype.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
-import { PASSES, type Problem, problemSchema, PRODUCTS } from "../../planner/problem.ts";
+import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
 import { compareRows, noteComparison, readEarlier } from "../against.ts";
 import { checkStrategy } from "../contradictions.ts";
@@ -47,10 +47,6 @@ export function benchCommand(output: Output): Command {
     .option("--quick", "two small shapes, few repeats: under a minute on a CPU device")
     .addOption(new Option("--pass <pass>", "one pass only").choices(PASSES))
     .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
-    .addOption(
-      new Option("--products <type>", "what the projection multiplies in").choices(PRODUCTS)
-        .default("f32" as const),
-    )
     .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
     .option("--window <ids>", "vocabulary ids handled in one step", parseNumber)
     .option("--block <tokens>", "tokens handled in one step", parseNumber)
@@ -93,7 +89,6 @@ Examples:
           checkWith(problemSchema, {
             ...parseShape(text),
             dtype,
-            products: options.products,
             pass: each,
             gradientFilter,
           })

@@ -18,7 +18,6 @@ export interface BenchRow {
   readonly hidden: number;
   readonly vocab: number;
   readonly dtype: string;
-  readonly products: string;
   readonly inputs: InputKind;
   readonly gradientFilter: Problem["gradientFilter"];
   readonly ms: number | null;
@@ -58,7 +57,7 @@ export interface Against {
 
 /** A row from a measurement, or from the reason for having none. */
 export function benchRow(
-  { tokens, hidden, vocab, dtype, products, gradientFilter, pass }: Problem,
+  { tokens, hidden, vocab, dtype, gradientFilter, pass }: Problem,
   strategy: StrategyName,
   device: string,
   outcome: Measurement | string,
@@ -74,7 +73,6 @@ export function benchRow(
     hidden,
     vocab,
     dtype,
-    products,
     inputs,
     gradientFilter,
     ms: measured?.ms ?? null,
