@@ -93,6 +93,7 @@ export {
   rankSchedule,
   sentBytes,
 } from "./planner/parallel.ts";
+export type { Params } from "./planner/params.ts";
 export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
 export {
   type Binding,
@@ -104,7 +105,6 @@ export {
   type CollectiveOp,
   type Dispatch,
   type KernelName,
-  type Params,
   type Range,
   type Readback,
   type Schedule,
@@ -113,6 +113,7 @@ export {
   type Step,
   STRATEGIES,
   type StrategyName,
+  type TileOrder,
   type Upload,
 } from "./planner/schedule.ts";
 export { packUpstream } from "./planner/strategies/layout.ts";

@@ -247,7 +247,8 @@ Deno.test("a streamed weight gives the same results, a window of it at a time on
       const windowBytes = 4 * 256 * 61;
       const { input, output } = streamed.plan.memory.byCategory;
       const { byCategory: whole } = resident.plan.memory;
-      assert.equal(whole.input - input, 4 * 1501 * 61 - windowBytes);
+      // At the one's peak the targets are still there; at the other's nobody needs them any more.
+      assert.equal(whole.input - input, 4 * 1501 * 61 - windowBytes + 4 * 203);
       if (pass === "train") assert.equal(whole.output - output, 4 * 1501 * 61 - windowBytes);
     }
   });

@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { packParams } from "../planner/params.ts";
 import type { Binding, BufferSpec, Dispatch, Schedule, Slice } from "../planner/schedule.ts";
 import { kernelKey, wgslOf } from "./mod.ts";
-import { packParams } from "./wgsl.ts";
 
 /** What a host does at one step. */
 export type ManifestStep =

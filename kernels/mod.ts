@@ -9,8 +9,10 @@ import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradi
 import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./meeting.ts";
 import { rowStatistics, storedLogitGradient } from "./rows.ts";
-import { coefficientsKernel, merge, reduce, selectTokens } from "./tokens.ts";
-import type { KernelContext } from "./wgsl.ts";
+import { selectTokens } from "./select_tokens.ts";
+import { coefficientsKernel, merge, reduce } from "./tokens.ts";
+import type { KernelContext } from "./context.ts";
+import type { BodyMaker } from "./product.ts";
 
 const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string>> = {
   "select-tokens": selectTokens,
@@ -30,13 +32,17 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "bias-gradient": biasGradient,
 };
 
-/** The WGSL of a dispatch, shared by all dispatches of its schedule with the same {@linkcode kernelKey}. */
-export function wgslOf(schedule: Schedule, dispatch: Dispatch): string {
-  return GENERATORS[dispatch.kernel]({ schedule, dispatch });
+/**
+ * The WGSL of a dispatch, shared by all dispatches of its schedule with the same
+ * {@linkcode kernelKey}. `body` writes the products, where it is not to be the
+ * body that the tile is for.
+ */
+export function wgslOf(schedule: Schedule, dispatch: Dispatch, body?: BodyMaker): string {
+  return GENERATORS[dispatch.kernel]({ schedule, dispatch, ...(body ? { body } : {}) });
 }
 
 /** Tells the kernels of one schedule apart: dispatches with the same key run the same text. */
-export function kernelKey({ kernel, tile, span, bindings }: Dispatch): string {
+export function kernelKey({ kernel, tile, span, order, bindings }: Dispatch): string {
   const slots = bindings.map(({ slot }) => slot).join(",");
-  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${slots}`;
+  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${order?.band ?? ""} ${slots}`;
 }

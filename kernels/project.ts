@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { type Product, product } from "./gemm.ts";
+import { product } from "./bodies.ts";
+import type { KernelContext } from "./context.ts";
 import {
   AGREEMENT_MEMORY,
   agreeOnTile,
@@ -13,105 +14,103 @@ import {
   coefficientsFunction,
   DEVIATION_FUNCTION,
   gradientFunction,
+  inBlocks,
   KEPT_COUNT,
   keptRow,
+  keptTarget,
   logitFunction,
+  logitText,
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
-import { NO_ID, OnlineStatistics } from "./online.ts";
+import { type Body, eachRound, type Round } from "./product.ts";
+import { foldByRow } from "./sharing.ts";
+import { NO_ID, OnlineStatistics } from "./statistics.ts";
 import { loadQuad, storedType } from "./storage.ts";
-import { declarations, indent, type KernelContext, literal, LOWEST, times } from "./wgsl.ts";
+import { block, comment, kernel, literal, LOWEST, over, plus } from "./wgsl.ts";
 import { filterThreshold } from "../planner/problem.ts";
-import { bytesPerElement } from "../planner/dtype.ts";
 import { workgroupSize } from "../planner/tile.ts";
 
 /** The product of a block's kept hidden states with a window of the weight. */
-function projection(context: KernelContext): Product {
-  const tile = context.dispatch.tile!;
+function projection(context: KernelContext): Body {
   // Rows past the end are clamped to the last one: their results are never used.
-  return product(tile, {
+  return product(context, {
     layout: "inner",
-    row: (local) => keptRow(context, `min(first_row + ${local}, kept_count - 1u)`),
+    row: (local) => keptRow(context, `min(${plus("first_row", local)}, kept_count - 1u)`),
     load: (row, quad) => `load_hidden(${row}, ${quad})`,
   }, {
     layout: "inner",
-    row: (local) => `min(first_column + ${local}, params.vocab - 1u)`,
+    row: (local) => `min(${plus("first_column", local)}, params.vocab - 1u)`,
     load: (row, quad) => `load_weight(${row}, ${quad})`,
   });
 }
 
-/**
- * Token tiles of a band. Workgroups that run at the same time should share as
- * many operands as they can: where no cache holds a block's hidden states, a band
- * about as high as it is wide, rather than all token tiles at a few vocabulary
- * tiles (424 to 401 ms at 16384 x 4096 x 128256 on an H100). Elsewhere the few
- * registers that it takes cost more than it gains.
- */
-const BAND = 16;
-
-/** Bytes of hidden states that are past what caches make up for. */
-const PAST_CACHES = 128 * 2 ** 20;
-
 /** Names the first row and column of a workgroup's tile. */
-function placeOfTile({ dispatch, schedule: { block, problem } }: KernelContext): string[] {
-  const { rows, cols } = dispatch.tile!;
-  const states = block.tokens * problem.hidden * bytesPerElement(problem.dtype);
-  if (states <= PAST_CACHES || block.tokens <= BAND * rows) {
+function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
+  const { rows, cols } = tile!;
+  if (order === undefined) {
     return [`let first_row = group.x * ${rows}u;`, `let first_column = group.y * ${cols}u;`];
   }
+  const { band } = order;
   return [
-    `// Tiles in bands of ${BAND} token tiles, each from the first vocabulary tile to the last.`,
+    comment(
+      `Tiles in bands of ${band} token tiles, each from the first vocabulary tile to the last: workgroups that run together then share operands. The last band may be lower.`,
+    ),
     `let row_tiles = (params.tokens + ${rows - 1}u) / ${rows}u;`,
     `let column_tiles = (params.vocab + ${cols - 1}u) / ${cols}u;`,
     `let number = group.y * row_tiles + group.x;`,
-    `let first_of_band = number / (${BAND}u * column_tiles) * ${BAND}u;`,
-    `let height = min(${BAND}u, row_tiles - first_of_band);`,
-    `let place = number - first_of_band * column_tiles;`,
-    `let first_row = (first_of_band + place % height) * ${rows}u;`,
-    `let first_column = place / height * ${cols}u;`,
+    `let first_of_band = number / (${band}u * column_tiles) * ${band}u;`,
+    `let height = min(${band}u, row_tiles - first_of_band);`,
+    `let in_band = number - first_of_band * column_tiles;`,
+    `let first_row = (first_of_band + in_band % height) * ${rows}u;`,
+    `let first_column = in_band / height * ${cols}u;`,
   ];
 }
 
-/** Everything up to `main`, whose body is given. */
-function shader(
-  context: KernelContext,
-  title: string,
-  types: Record<string, string>,
-  functions: string[],
-  memory: string,
-  body: string[],
-): string {
+/** What one of the kernels adds to the projection. */
+interface Ending {
+  readonly title: string;
+  readonly types: Readonly<Record<string, string>>;
+  readonly memory?: readonly string[];
+  readonly functions?: readonly string[];
+  /** What becomes of the results. */
+  readonly body: (body: Body) => readonly string[];
+}
+
+/** The kernel that computes one tile of logits and ends in what is given. */
+function tileKernel(context: KernelContext, ending: Ending): string {
   const { dispatch, schedule: { problem } } = context;
-  return [
-    `// ${title}`,
-    declarations(dispatch, {
+  const tile = dispatch.tile!;
+  const body = projection(context);
+  return kernel(dispatch, {
+    title: ending.title,
+    enables: body.enables,
+    types: {
       kept: "u32",
       hidden: storedType(problem),
       weight: storedType(problem),
       bias: "f32",
       class_weight: "f32",
-      ...types,
-    }),
-    memory,
-    loadQuad("hidden", problem, dispatch.tile!.depth),
-    loadQuad("weight", problem, dispatch.tile!.depth),
-    logitFunction(problem),
-    ...functions,
-    `@compute @workgroup_size(${workgroupSize(dispatch.tile!)})
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let kept_count = ${KEPT_COUNT};
-${indent(placeOfTile(context))}
-  if (first_row >= kept_count) {
-    return;
-  }
-${indent(body)}
-}
-`,
-  ].join("\n\n");
+      ...ending.types,
+    },
+    memory: [...body.memory, ...(ending.memory ?? [])],
+    functions: [
+      loadQuad("hidden", problem, tile.depth),
+      loadQuad("weight", problem, tile.depth),
+      logitFunction(problem),
+      ...(ending.functions ?? []),
+    ],
+    workgroup: workgroupSize(tile),
+    builtins: ["group", "lane"],
+    body: [
+      `let kept_count = ${KEPT_COUNT};`,
+      ...placeOfTile(context),
+      block([`return;`], `if (first_row >= kept_count)`),
+      ...body.names,
+      ...body.sum({ from: "0u", to: `${problem.hidden}u` }),
+      ...ending.body(body),
+    ],
+  });
 }
 
 /**
@@ -124,210 +123,177 @@ ${indent(body)}
 export function forward(context: KernelContext): string {
   const { dispatch, schedule: { problem } } = context;
   const tile = dispatch.tile!;
-  const gemm = projection(context);
   const online = new OnlineStatistics(problem);
-  const rows = times(tile.microRows, String);
-  const lanesX = tile.cols / tile.microCols;
-  const lanesY = tile.rows / tile.microRows;
-  const gathered = online.gatherable({ lanes: lanesX, lanesY }, rows.length, gemm.scratches);
-  const token = "params.token_start + position";
-  const columnTile = `first_column / ${tile.cols}u`;
-  return shader(
-    context,
-    "forward: logits of a token tile and a vocabulary tile, folded into online statistics.",
-    { targets: "i32", partials: "u32" },
-    [],
-    gemm.memory,
-    [
-      gemm.place,
-      gemm.sum({ from: "0u", to: `${problem.hidden}u` }),
-      ...columnsOfTile(context, gemm),
-      ...rows.map((_, i) => takeRow(context, gemm, online, i)),
-      `// Fold the ${lanesX} invocations that share rows; then each row has one of its own.`,
-      online.halve(rows, { lanes: lanesX, until: gathered, lanesY }, gemm.scratches.at(-1)!),
-      online.gather("_row", rows, gemm.row, { lanes: gathered, lanesY }, gemm.scratches),
-      `let position = first_row + lane;`,
-      `if (lane < ${tile.rows}u && position < kept_count) {`,
-      indent([
-        `if (params.first == 0u) {`,
-        indent([online.read("_before", columnTile, token), online.fold("_row", "_before")]),
-        `}`,
-        online.write("_row", columnTile, token),
+  const token = inBlocks("position");
+  const columnTile = over("first_column", tile.cols);
+  return tileKernel(context, {
+    title: "logits of a token tile and a vocabulary tile, folded into online statistics.",
+    types: { kept_targets: "u32", partials: "u32" },
+    body: (body) => [
+      `// Online statistics of the invocation's logits: a set for each of its rows.`,
+      ...body.rows.flatMap((_, row) => online.declare(`${row}`)),
+      ...eachRound(body, (round) => [
+        ...columnsOfRound(context, round),
+        ...round.rows.map((row, i) => takeRow(context, online, body, round, { row, i })),
       ]),
-      `}`,
+      comment(
+        `Invocations have a part of each row each, ${body.sharers.count} of them: they meet.`,
+      ),
+      ...foldByRow(online, {
+        sets: body.rows.map((row, i) => ({ set: `${i}`, row })),
+        sharers: body.sharers,
+        rows: tile.rows,
+        scratch: body.scratch,
+      }, {
+        workgroup: workgroupSize(tile),
+        into: "_row",
+        names: (row) => [`let position = ${plus("first_row", row)};`],
+        wanted: "position < kept_count",
+        then: [
+          `// What the windows before left at this place goes in too.`,
+          block(
+            [...online.read("_before", columnTile, token), ...online.fold("_row", "_before")],
+            `if (params.first == 0u)`,
+          ),
+          ...online.write("_row", columnTile, token),
+        ],
+      }),
     ],
-  );
+  });
 }
 
 /**
- * Names what is known of each column of a tile: whether it exists, its id, bias
+ * Names what is known of each column of a round: whether it exists, its id, bias
  * and smoothing weight. A column past the window has an id that is no target's,
  * and no weight: it may lie in the next window.
  */
-function columnsOfTile(context: KernelContext, gemm: Product): string[] {
-  const { dispatch, schedule: { problem } } = context;
-  return times(dispatch.tile!.microCols, (j) =>
-    [
-      `let column${j} = first_column + ${gemm.column(j)};`,
-      `let exists${j} = column${j} < params.vocab;`,
-      `let id${j} = select(${NO_ID}, params.vocab_start + column${j}, exists${j});`,
-      `let known${j} = params.vocab_start + min(column${j}, params.vocab - 1u);`,
-      `let bias${j} = ${biasOf(context, `known${j}`)};`,
-      ...(problem.labelSmoothing > 0
-        ? [`let weight${j} = select(0f, ${smoothingWeightOf(context, `known${j}`)}, exists${j});`]
-        : []),
-    ].join("\n"));
+function columnsOfRound(context: KernelContext, round: Round): string[] {
+  const { schedule: { problem } } = context;
+  return [
+    `// The columns: those past the window have no id, and their logits do not count.`,
+    ...round.columns.flatMap((column, j) => {
+      const known = `known${j}`;
+      const bias = biasOf(context, known);
+      const smooth = problem.labelSmoothing > 0;
+      return [
+        `let column${j} = ${plus("first_column", column)};`,
+        `let exists${j} = column${j} < params.vocab;`,
+        `let id${j} = select(${NO_ID}, params.vocab_start + column${j}, exists${j});`,
+        ...(bias || smooth
+          ? [`let known${j} = params.vocab_start + min(column${j}, params.vocab - 1u);`]
+          : []),
+        ...(bias ? [`let bias${j} = ${bias};`] : []),
+        ...(smooth
+          ? [`let weight${j} = select(0f, ${smoothingWeightOf(context, known)}, exists${j});`]
+          : []),
+      ];
+    }),
+  ];
 }
 
-/** Takes an invocation's logits of one row into a set of their own. */
+/** Takes a round's logits of one row, the `i`-th of the round, into the row's set. */
 function takeRow(
-  context: KernelContext,
-  gemm: Product,
+  { schedule: { problem } }: KernelContext,
   online: OnlineStatistics,
-  i: number,
+  body: Body,
+  round: Round,
+  { row, i }: { row: number; i: number },
 ): string {
-  const { microCols } = context.dispatch.tile!;
-  const row = keptRow(context, `min(first_row + ${gemm.row(i)}, kept_count - 1u)`);
-  const entries = times(microCols, (j) => ({
+  const position = `min(${plus("first_row", body.rows[row]!)}, kept_count - 1u)`;
+  const entries = round.columns.map((_, j) => ({
     logit: `z${j}`,
     id: `id${j}`,
     weight: `weight${j}`,
   }));
-  return [
-    online.declare(`${i}`),
-    `{`,
-    indent([
-      `let id_of_target = u32(targets[params.token_start + ${row}]);`,
-      ...entries.map(({ logit }, j) =>
-        `let ${logit} = select(${LOWEST}, logit_of(${
-          gemm.accumulator(i, j)
-        }, bias${j}), exists${j});`
-      ),
-      online.update(`${i}`, entries, "id_of_target"),
-    ]),
-    `}`,
-  ].join("\n");
+  return block([
+    `let id_of_target = ${keptTarget(position)};`,
+    ...entries.map(({ logit }, j) => {
+      const z = logitText(round.value(i, j), problem.bias ? `bias${j}` : undefined);
+      return `let ${logit} = select(${LOWEST}, ${z}, exists${j});`;
+    }),
+    ...online.update(`${row}`, entries, "id_of_target"),
+  ]);
 }
 
-/** One statement for each element of a tile that exists, `row` and `id` in scope. */
-function forEachElement(
+/**
+ * Statements for each result of a product that is a logit of a kept token and of
+ * an id of the window. `position` and `column` are in scope, and so is what `row`
+ * names; `id` and its logit `z` are too.
+ */
+function forEachLogit(
   context: KernelContext,
-  gemm: Product,
-  before: string[],
-  element: (i: number, j: number) => string[],
+  body: Body,
+  statements: { readonly row: readonly string[]; readonly logit: readonly string[] },
 ): string[] {
-  const tile = context.dispatch.tile!;
-  return times(tile.microRows, (i) =>
-    [
-      `if (first_row + ${gemm.row(i)} < kept_count) {`,
-      indent([
-        `let row = first_row + ${gemm.row(i)};`,
-        ...before,
-        ...times(tile.microCols, (j) =>
-          [
-            `{`,
-            `  let column = first_column + ${gemm.column(j)};`,
-            `  if (column < params.vocab) {`,
-            indent(element(i, j), 2),
-            `  }`,
-            `}`,
-          ].join("\n")),
-      ]),
-      `}`,
-    ].join("\n"));
+  return eachRound(body, (round) =>
+    round.rows.map((row, i) =>
+      block([
+        `let position = ${plus("first_row", body.rows[row]!)};`,
+        block([
+          ...statements.row,
+          ...round.columns.map((column, j) =>
+            block([
+              `let column = ${plus("first_column", column)};`,
+              block([
+                `let id = params.vocab_start + column;`,
+                `let z = ${logitText(round.value(i, j), biasOf(context, "id"))};`,
+                ...statements.logit,
+              ], `if (column < params.vocab)`),
+            ])
+          ),
+        ], `if (position < kept_count)`),
+      ])
+    ));
 }
 
 /** Where a logit, or its gradient, is stored. */
-function stored(context: KernelContext): string {
-  return `logits[row * ${context.schedule.logitStride}u + params.column + column]`;
-}
-
-/** `id` and its logit `z`, from the sum of accumulator `(i, j)`. */
-function logitAt(context: KernelContext, gemm: Product, i: number, j: number): string[] {
-  return [
-    `let id = params.vocab_start + column;`,
-    `let z = logit_of(${gemm.accumulator(i, j)}, ${biasOf(context, "id")});`,
-  ];
-}
-
-/** The kernel that computes one tile and ends in `epilogue`. */
-function tileKernel(
-  context: KernelContext,
-  title: string,
-  functions: string[],
-  epilogue: (gemm: Product) => string[],
-): string {
-  const gemm = projection(context);
-  return shader(
-    context,
-    title,
-    { logits: "f32", coefficients: "u32", tile_flags: "u32" },
-    functions,
-    gemm.memory,
-    [
-      gemm.place,
-      gemm.sum({ from: "0u", to: `${context.schedule.problem.hidden}u` }),
-      ...epilogue(gemm),
-    ],
-  );
+function stored({ schedule: { logitStride } }: KernelContext): string {
+  return `logits[position * ${logitStride}u + params.column + column]`;
 }
 
 /** Projection, logits stored: the first of two stages. */
 export function project(context: KernelContext): string {
-  return tileKernel(
-    context,
-    "project: logits of a token tile and a vocabulary tile, stored.",
-    [],
-    (gemm) =>
-      forEachElement(context, gemm, [], (i, j) => [
-        ...logitAt(context, gemm, i, j),
-        `${stored(context)} = z;`,
-      ]),
-  );
+  return tileKernel(context, {
+    title: "logits of a token tile and a vocabulary tile, stored.",
+    types: { logits: "f32" },
+    body: (body) => [
+      `// Store the logits of tokens and ids that exist.`,
+      ...forEachLogit(context, body, { row: [], logit: [`${stored(context)} = z;`] }),
+    ],
+  });
 }
 
 /**
  * Projection again, the gradient by the logits stored. With a filter, a tile
- * whose every deviation is below the threshold is flagged and not stored.
+ * whose every deviation is below the threshold is flagged, and what it stored is
+ * read by nobody.
  */
 export function logitGradient(context: KernelContext): string {
   const { problem } = context.schedule;
   const threshold = filterThreshold(problem);
-  const token = [`let token = coefficients_of(params.token_start + row);`];
   const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
-  return tileKernel(
-    context,
-    "logit-gradient: logits of a tile recomputed, the gradient with respect to them stored.",
-    [
+  return tileKernel(context, {
+    title: "logits of a tile recomputed, and the gradient with respect to them stored.",
+    types: { logits: "f32", coefficients: "u32", tile_flags: "u32" },
+    memory: threshold > 0 ? [AGREEMENT_MEMORY] : [],
+    functions: [
       coefficientsFunction(problem),
       gradientFunction(problem),
-      ...(threshold > 0 ? [DEVIATION_FUNCTION, AGREEMENT_MEMORY] : []),
+      ...(threshold > 0 ? [DEVIATION_FUNCTION] : []),
     ],
-    (gemm) =>
-      threshold === 0
-        ? forEachElement(context, gemm, token, (i, j) => [
-          ...logitAt(context, gemm, i, j),
+    body: (body) => [
+      ...(threshold > 0 ? [`var busy = false;`] : []),
+      `// From each logit to its gradient, where token and id exist.`,
+      ...forEachLogit(context, body, {
+        row: [`let token = coefficients_of(${inBlocks("position")});`],
+        logit: [
+          ...(threshold > 0
+            ? [`busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`]
+            : []),
           `${stored(context)} = ${gradient};`,
-        ])
-        : [
-          `var busy = false;`,
-          ...forEachElement(context, gemm, token, (i, j) => [
-            ...logitAt(context, gemm, i, j),
-            `busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`,
-            `${gemm.accumulator(i, j)} = ${gradient};`,
-          ]),
-          ...agreeOnTile(
-            tileFlag(
-              context,
-              `first_row / ${context.dispatch.tile!.rows}u`,
-              `first_column / ${context.dispatch.tile!.cols}u`,
-            ),
-          ),
-          `if (worth_storing) {`,
-          indent(forEachElement(context, gemm, [], (i, j) => [
-            `${stored(context)} = ${gemm.accumulator(i, j)};`,
-          ])),
-          `}`,
         ],
-  );
+      }),
+      ...(threshold > 0 ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
+    ],
+  });
 }

@@ -8,7 +8,8 @@ import {
   type TokenResult,
   tokenResults,
   tokenStride,
-  TOTALS,
+  type Total,
+  totalIndex,
 } from "../planner/strategies/layout.ts";
 import type { Problem } from "../planner/problem.ts";
 import { TILE } from "./logit.ts";
@@ -58,7 +59,7 @@ export function decodeResults(problem: Problem, outputs: HostTensors): Results {
     return index < 0 ? undefined : tokens.subarray(start, start + problem.tokens);
   };
   const totals = words("totals")!;
-  const total = (name: typeof TOTALS[number]) => totals[TOTALS.indexOf(name)]!;
+  const total = (name: Total) => totals[totalIndex(name)]!;
   const bad = total("badTarget");
   const optional = (key: string, array: Uint32Array | undefined) =>
     array ? { [key]: floats(array) } : {};

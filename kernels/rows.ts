@@ -4,99 +4,83 @@
  *
  * @module
  */
+import type { KernelContext } from "./context.ts";
 import {
   AGREEMENT_MEMORY,
   agreeOnTile,
   coefficientsFunction,
   DEVIATION_FUNCTION,
   gradientFunction,
+  inBlocks,
   KEPT_COUNT,
-  keptRow,
+  keptTarget,
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
 import { filterThreshold } from "../planner/problem.ts";
-import { NO_ID, OnlineStatistics } from "./online.ts";
-import { declarations, indent, type KernelContext, literal, LOWEST, times } from "./wgsl.ts";
+import { foldIntoFirst } from "./sharing.ts";
+import { NO_ID, OnlineStatistics } from "./statistics.ts";
+import { block, COMPONENTS, kernel, literal, LOWEST, plus, times } from "./wgsl.ts";
 
-/** Invocations that share a row. */
+/** Invocations that share a row, or a tile. */
 const LANES = 64;
-
-function shader(
-  context: KernelContext,
-  title: string,
-  types: Record<string, string>,
-  parts: string[],
-  body: string[],
-): string {
-  return [
-    `// ${title}`,
-    declarations(context.dispatch, { kept: "u32", class_weight: "f32", ...types }),
-    ...parts,
-    `@compute @workgroup_size(${LANES})
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let position = group.x;
-  if (position >= ${KEPT_COUNT}) {
-    return;
-  }
-${indent(body)}
-}
-`,
-  ].join("\n\n");
-}
 
 /** Online statistics of each stored row. */
 export function rowStatistics(context: KernelContext): string {
-  const { schedule: { problem, logitStride, share } } = context;
+  const { dispatch, schedule: { problem, logitStride, share } } = context;
   const online = new OnlineStatistics(problem);
   // Columns are counted from the rank's first id.
   const idOf = (column: string) => share?.vocabStart ? `params.vocab_start + ${column}` : column;
-  const entries = times(4, (i) => {
-    const [id, last] = [`first + ${i}u`, `${problem.vocab - 1}u`];
-    const exists = `${id} <= ${last}`;
-    const weight = smoothingWeightOf(context, idOf(`min(${id}, ${last})`));
-    return {
-      logit: `z${i}`,
-      id: `id${i}`,
-      weight: `select(0f, ${weight}, ${exists})`,
-      known: [
-        `let z${i} = select(${LOWEST}, quad_of_row.${"xyzw"[i]}, ${exists});`,
-        `let id${i} = select(${NO_ID}, ${idOf(id)}, ${exists});`,
-      ],
-    };
+  const last = `${problem.vocab - 1}u`;
+  const entries = times(4, (i) => ({ logit: `z${i}`, id: `id${i}`, weight: `weight${i}` }));
+  const known = times(4, (i) => {
+    const column = plus("first", i);
+    const weight = smoothingWeightOf(context, idOf(`min(${column}, ${last})`));
+    return [
+      `let exists${i} = ${column} <= ${last};`,
+      `let z${i} = select(${LOWEST}, quad_of_row.${COMPONENTS[i]}, exists${i});`,
+      `let id${i} = select(${NO_ID}, ${idOf(column)}, exists${i});`,
+      ...(problem.labelSmoothing > 0
+        ? [`let weight${i} = select(0f, ${weight}, exists${i});`]
+        : []),
+    ];
   });
-  const quads = (LANES / 2) * online.quads;
-  const token = "params.token_start + position";
-  return shader(
-    context,
-    "row-statistics: online statistics of stored logits, one workgroup for each token.",
-    { targets: "i32", logits: "vec4<f32>", partials: "u32" },
-    [`var<workgroup> parked: array<vec4<f32>, ${quads}>;`],
-    [
-      `let tx = lane;`,
-      `let ty = 0u;`,
-      online.declare("0"),
-      `let id_of_target = u32(targets[params.token_start + ${keptRow(context, "position")}]);`,
-      `for (var quad = lane; quad < ${logitStride / 4}u; quad += ${LANES}u) {`,
-      indent([
+  // One row's sets, of half of the invocations at a time.
+  const height = (LANES / 2) * online.quads;
+  return kernel(dispatch, {
+    title: "online statistics of stored logits, a workgroup for each token.",
+    types: {
+      kept: "u32",
+      kept_targets: "u32",
+      class_weight: "f32",
+      logits: "vec4<f32>",
+      partials: "u32",
+    },
+    memory: [`var<workgroup> sets: array<vec4<f32>, ${height}>;`],
+    workgroup: LANES,
+    builtins: ["group", "lane"],
+    body: [
+      `let position = group.x;`,
+      block([`return;`], `if (position >= ${KEPT_COUNT})`),
+      `let id_of_target = ${keptTarget("position")};`,
+      ...online.declare("0"),
+      `// Each invocation takes four logits at a time, in strides of all.`,
+      block([
         `let quad_of_row = logits[position * ${logitStride / 4}u + quad];`,
         `let first = quad * 4u;`,
-        ...entries.flatMap(({ known }) => known),
-        online.update("0", entries, "id_of_target"),
-      ]),
-      `}`,
-      online.halve(["0"], { lanes: LANES, until: 1, lanesY: 1 }, {
-        quads,
-        quad: (index) => `parked[${index}]`,
+        ...known.flat(),
+        ...online.update("0", entries, "id_of_target"),
+      ], `for (var quad = lane; quad < ${logitStride / 4}u; quad += ${LANES}u)`),
+      `// Half of the invocations hand their sets to the others, until one is left.`,
+      ...foldIntoFirst(online, {
+        sets: [{ set: "0", row: 0 }],
+        sharers: { count: LANES, index: "lane" },
+        rows: 1,
+        scratch: [{ height, width: 1, at: (line) => `sets[${line}]` }],
       }),
-      `if (lane == 0u) {`,
-      indent(online.write("0", "0u", token)),
-      `}`,
+      block(online.write("0", 0, inBlocks("position")), `if (lane == 0u)`),
     ],
-  );
+  });
 }
 
 /**
@@ -108,44 +92,45 @@ export function storedLogitGradient(context: KernelContext): string {
   const { dispatch, schedule: { problem, logitStride } } = context;
   const tile = dispatch.tile!;
   const threshold = filterThreshold(problem);
-  return [
-    "// stored-logit-gradient: stored logits become the gradient with respect to them, in place.",
-    declarations(dispatch, {
+  const filters = threshold > 0;
+  return kernel(dispatch, {
+    title: "stored logits become the gradient with respect to them, in place.",
+    types: {
       kept: "u32",
       class_weight: "f32",
       logits: "f32",
       coefficients: "u32",
       tile_flags: "u32",
-    }),
-    coefficientsFunction(problem),
-    gradientFunction(problem),
-    ...(threshold > 0 ? [DEVIATION_FUNCTION, AGREEMENT_MEMORY] : []),
-    `@compute @workgroup_size(${LANES})
-fn main(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let first_row = group.x * ${tile.rows}u;
-  let first_column = group.y * ${tile.cols}u;
-  let last_row = min(first_row + ${tile.rows}u, ${KEPT_COUNT});
-  let last_column = min(first_column + ${tile.cols}u, params.vocab);
-  if (first_row >= last_row) {
-    return;
-  }
-${threshold > 0 ? "  var busy = false;\n" : ""}  for (var row = first_row; row < last_row; row++) {
-    let token = coefficients_of(params.token_start + row);
-    for (var column = first_column + lane; column < last_column; column += ${LANES}u) {
-      let at = row * ${logitStride}u + params.column + column;
-      let id = params.vocab_start + column;
-      let z = logits[at];
-${
-      threshold > 0
-        ? `      busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};\n`
-        : ""
-    }      logits[at] = gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token);
-    }
-  }
-${threshold > 0 ? indent(agreeOnTile(tileFlag(context, "group.x", "group.y"))) + "\n" : ""}}
-`,
-  ].join("\n\n");
+    },
+    memory: filters ? [AGREEMENT_MEMORY] : [],
+    functions: [
+      coefficientsFunction(problem),
+      gradientFunction(problem),
+      ...(filters ? [DEVIATION_FUNCTION] : []),
+    ],
+    workgroup: LANES,
+    builtins: ["group", "lane"],
+    body: [
+      `let first_row = group.x * ${tile.rows}u;`,
+      `let first_column = group.y * ${tile.cols}u;`,
+      `let last_row = min(first_row + ${tile.rows}u, ${KEPT_COUNT});`,
+      `let last_column = min(first_column + ${tile.cols}u, params.vocab);`,
+      block([`return;`], `if (first_row >= last_row)`),
+      ...(filters ? [`var busy = false;`] : []),
+      `// One row after the other; the invocations share its columns.`,
+      block([
+        `let token = coefficients_of(${inBlocks("position")});`,
+        block([
+          `let at = position * ${logitStride}u + params.column + column;`,
+          `let id = params.vocab_start + column;`,
+          `let z = logits[at];`,
+          ...(filters
+            ? [`busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`]
+            : []),
+          `logits[at] = gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token);`,
+        ], `for (var column = first_column + lane; column < last_column; column += ${LANES}u)`),
+      ], `for (var position = first_row; position < last_row; position++)`),
+      ...(filters ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
+    ],
+  });
 }

@@ -13,11 +13,10 @@ import {
   type Schedule,
   type Slice,
 } from "../planner/schedule.ts";
-import { PARAMS_BYTES } from "../planner/strategies/draft.ts";
+import { packParams, PARAMS_BYTES } from "../planner/params.ts";
 import { bufferLabel } from "./ledger.ts";
 import { kernelKey } from "./mod.ts";
 import { type CompiledKernel, GpuError } from "./pipelines.ts";
-import { packParams } from "./wgsl.ts";
 
 /** Buffers by their names in a schedule. */
 export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;

@@ -10,28 +10,16 @@
  *
  * @module
  */
-import { type Layout, rowQuads, type Tile, workgroupSize } from "../planner/tile.ts";
-import { indent, times } from "./wgsl.ts";
-
-/** One operand of the product. */
-export interface Operand {
-  readonly layout: Layout;
-  /**
-   * `inner`: the operand's row for a row of the tile, evaluated once per tile.
-   * `outer`: not used.
-   */
-  readonly row?: (local: string) => string;
-  /** A vec4 of the operand: at (row, quad of the depth), or at (depth, quad of the tile's rows). */
-  readonly load: (row: string, quad: string) => string;
-}
+import { rowQuads, type Tile, workgroupSize } from "../planner/tile.ts";
+import type { Operand, Scratch } from "./product.ts";
+import { block, COMPONENTS, type Index, modulo, over, plus, scaled, times } from "./wgsl.ts";
 
 /** The text of an operand's way through memory. */
 export interface Staging {
   /** Declares its workgroup memory, `NAME_tile`. */
   readonly memory: string;
-  /** Vec4s of workgroup memory, and one of them by its number. */
-  readonly quads: number;
-  readonly quad: (index: string) => string;
+  /** The same memory, for other use. */
+  readonly scratch: Scratch;
   /** Statements to run once per tile. */
   readonly prepare: readonly string[];
   /** Names of the vec4s that an invocation copies, with the expression that loads each at depth `k`. */
@@ -46,9 +34,6 @@ export interface Staging {
   readonly place: (index: number) => string;
 }
 
-/** The type that operands are staged and multiplied in. */
-export type Multiplied = "f32" | "f16";
-
 /** Where an operand's tile lies, and whose it is. */
 export interface StagingPlace {
   readonly name: "a" | "b";
@@ -58,26 +43,23 @@ export interface StagingPlace {
   /** The invocation's index along these rows. */
   readonly lane: "ty" | "tx";
   readonly tile: Tile;
-  readonly multiplied: Multiplied;
 }
 
 /** Writes the staging of an operand. */
 export function stage(operand: Operand, place: StagingPlace): Staging {
-  const { name, extent, micro, lane, tile, multiplied } = place;
+  const { name, extent, micro, lane, tile: { depth } } = place;
   const lanes = extent / micro;
-  const stride = rowQuads(operand.layout, extent);
+  const width = rowQuads(operand.layout, extent);
   return {
-    memory:
-      `var<workgroup> ${name}_tile: array<array<vec4<${multiplied}>, ${stride}>, ${tile.depth}>;`,
-    quads: stride * tile.depth,
-    quad: (index) => `${name}_tile[(${index}) / ${stride}u][(${index}) % ${stride}u]`,
-    fetch: (depth) =>
+    memory: `var<workgroup> ${name}_tile: array<array<vec4<f32>, ${width}>, ${depth}>;`,
+    scratch: { height: depth, width, at: (line, column) => `${name}_tile[${line}][${column}]` },
+    fetch: (k) =>
       times(
         micro / 4,
-        (group) => `let ${name}${group} = ${name}_tile[${depth}][${lane}${plus(group * lanes)}];`,
+        (group) => `let ${name}${group} = ${name}_tile[${k}][${plus(lane, group * lanes)}];`,
       ),
-    scalar: (i) => `${name}${i >> 2}.${"xyzw"[i & 3]}`,
-    place: (i) => `4u * ${lane}${plus(4 * lanes * (i >> 2) + (i & 3))}`,
+    scalar: (i) => `${name}${i >> 2}.${COMPONENTS[i & 3]}`,
+    place: (i) => plus(`4u * ${lane}`, 4 * lanes * (i >> 2) + (i & 3)),
     ...(operand.layout === "outer" ? copyColumns : copyTransposed)(operand, place),
   };
 }
@@ -85,28 +67,21 @@ export function stage(operand: Operand, place: StagingPlace): Staging {
 /** The part of a staging that copies from global memory. */
 type Copies = Pick<Staging, "prepare" | "loads" | "stores">;
 
-function plus(offset: number): string {
-  return offset === 0 ? "" : ` + ${offset}u`;
-}
-
 /** Loads run along the rows already: a vec4 is copied as it is. */
-function copyColumns(
-  operand: Operand,
-  { name, extent, tile, multiplied }: StagingPlace,
-): Copies {
+function copyColumns(operand: Operand, { name, extent, tile }: StagingPlace): Copies {
   const threads = workgroupSize(tile);
   const quads = extent / 4;
   const depthPerCopy = threads / quads;
   const copies = times((quads * tile.depth) / threads, (s) => s);
-  const depth = (s: number) => `lane / ${quads}u${plus(s * depthPerCopy)}`;
+  const depth = (s: number) => plus(over("lane", quads), s * depthPerCopy);
   return {
     prepare: [],
     loads: copies.map((s) => ({
       name: `${name}_in${s}`,
-      value: (k) => operand.load(`${k} + ${depth(s)}`, `lane % ${quads}u`),
+      value: (k) => operand.load(plus(k, depth(s)), modulo("lane", quads)),
     })),
     stores: copies.map((s) =>
-      `${name}_tile[${depth(s)}][lane % ${quads}u] = ${converted(`${name}_in${s}`, multiplied)};`
+      `${name}_tile[${depth(s)}][${modulo("lane", quads)}] = ${name}_in${s};`
     ),
   };
 }
@@ -115,39 +90,35 @@ function copyColumns(
  * Loads run along the depth: an invocation loads the same quad of the depth from
  * four rows, and stores the 4 x 4 block transposed.
  */
-function copyTransposed(
-  operand: Operand,
-  { name, extent, tile, multiplied }: StagingPlace,
-): Copies {
+function copyTransposed(operand: Operand, { name, extent, tile }: StagingPlace): Copies {
   const threads = workgroupSize(tile);
   const depthQuads = tile.depth / 4;
   const blocks = (extent / 4) * depthQuads;
   const blocksPerCopy = threads / depthQuads;
   const copies = times(Math.ceil(blocks / threads), (s) => s);
-  const quad = `lane % ${depthQuads}u`;
-  const block = (s: number) => `lane / ${depthQuads}u${plus(s * blocksPerCopy)}`;
+  const quad = modulo("lane", depthQuads);
+  const blockOf = (s: number): Index => plus(over("lane", depthQuads), s * blocksPerCopy);
   // Where there are more invocations than blocks, the others load rows past the tile, in vain.
   const guarded = (s: number, lines: string[]) =>
-    (s + 1) * threads <= blocks
-      ? lines
-      : [`if (lane < ${blocks - s * threads}u) {`, indent(lines), `}`];
+    (s + 1) * threads <= blocks ? lines : [block(lines, `if (lane < ${blocks - s * threads}u)`)];
   return {
     prepare: copies.flatMap((s) =>
-      QUAD.map((i) => `let ${name}_row${s}_${i} = ${operand.row!(`(${block(s)}) * 4u + ${i}u`)};`)
+      QUAD.map((i) => `let ${name}_row${s}_${i} = ${operand.row!(plus(scaled(blockOf(s), 4), i))};`)
     ),
     loads: copies.flatMap((s) =>
       QUAD.map((i) => ({
         name: `${name}_in${s}_${i}`,
-        value: (k: string) => operand.load(`${name}_row${s}_${i}`, `${k} / 4u + ${quad}`),
+        value: (k: string) => operand.load(`${name}_row${s}_${i}`, plus(over(k, 4), quad)),
       }))
     ),
     stores: copies.flatMap((s) =>
       guarded(
         s,
         QUAD.map((k) => {
-          const parts = QUAD.map((i) => `${name}_in${s}_${i}.${"xyzw"[k]}`);
-          const row = converted(`vec4<f32>(${parts.join(", ")})`, multiplied);
-          return `${name}_tile[${quad} * 4u + ${k}u][${block(s)}] = ${row};`;
+          const parts = QUAD.map((i) => `${name}_in${s}_${i}.${COMPONENTS[k]}`);
+          return `${name}_tile[${plus(scaled(quad, 4), k)}][${blockOf(s)}] = vec4<f32>(${
+            parts.join(", ")
+          });`;
         }),
       )
     ),
@@ -155,8 +126,3 @@ function copyTransposed(
 }
 
 const QUAD = [0, 1, 2, 3];
-
-/** A vec4 of f32 in the type that is multiplied in. */
-function converted(quad: string, multiplied: Multiplied): string {
-  return multiplied === "f32" ? quad : `vec4<f16>(${quad})`;
-}

@@ -6,7 +6,7 @@
  */
 import type { Dtype } from "../planner/dtype.ts";
 import type { Problem } from "../planner/problem.ts";
-import { times } from "./wgsl.ts";
+import { plus, scaled, times } from "./wgsl.ts";
 
 /**
  * WGSL element type of a stored `[rows, columns]` matrix. Rows whose length is a
@@ -33,16 +33,20 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
  */
 export function loadQuad(slot: string, problem: Problem, reach: number): string {
   const { hidden, dtype } = problem;
-  const header = `fn load_${slot}(row: u32, quad: u32) -> vec4<f32> {`;
-  // No branches: loads behind one another's branches cannot wait together, and
-  // software devices take minutes to compile them.
+  // No branches: loads inside branches cannot be in flight together, and software devices take
+  // minutes to compile them.
+  const header = `// Four elements of a row of ${slot}, from a multiple of four on.
+fn load_${slot}(row: u32, quad: u32) -> vec4<f32> {`;
   if (hidden % 4 === 0) {
     const quads = hidden / 4;
     const guarded = hidden % reach !== 0;
-    const at = `${slot}[row * ${quads}u + ${guarded ? `min(quad, ${quads - 1}u)` : "quad"}]`;
+    const at = `${slot}[${scaled("row", quads)} + ${
+      guarded ? `min(quad, ${quads - 1}u)` : "quad"
+    }]`;
     const value = dtype === "f32"
       ? "words"
       : `vec4<f32>(${unpackPair(dtype, "words.x")}, ${unpackPair(dtype, "words.y")})`;
+    if (!guarded && dtype === "f32") return `${header}\n  return ${at};\n}`;
     return `${header}
   let words = ${at};
   return ${guarded ? `select(vec4<f32>(), ${value}, quad < ${quads}u)` : value};
@@ -52,14 +56,15 @@ export function loadQuad(slot: string, problem: Problem, reach: number): string 
     `  let word = ${slot}[index >> 1u];\n  let pair = ${unpackPair(dtype, "word")};\n`,
     "select(pair.x, pair.y, (index & 1u) == 1u)",
   ];
-  return `fn element_of_${slot}(row: u32, column: u32) -> f32 {
+  return `// An element of a row of ${slot}, zero past its end.
+fn element_of_${slot}(row: u32, column: u32) -> f32 {
   let index = row * ${hidden}u + min(column, ${hidden - 1}u);
 ${unpack}  return select(0f, ${element}, column < ${hidden}u);
 }
 
 ${header}
   return vec4<f32>(
-    ${times(4, (i) => `element_of_${slot}(row, quad * 4u + ${i}u),`).join("\n    ")}
+    ${times(4, (i) => `element_of_${slot}(row, ${plus("quad * 4u", i)}),`).join("\n    ")}
   );
 }`;
 }

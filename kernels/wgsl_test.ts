@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { coefficients, crossEntropy } from "../planner/objective.ts";
-import { literal, packParams, WGSL } from "./wgsl.ts";
+import { packParams } from "../planner/params.ts";
+import { literal, WGSL } from "./wgsl.ts";
 
 Deno.test("literal() writes f32 values that WGSL reads back exactly", () => {
   assert.equal(literal(2), "2f");

@@ -163,6 +163,7 @@ Deno.test("other statistics meet only where the problem needs them", () => {
     "max",
     "sum",
     "target",
+    "rest",
     "weighted",
     "argmax",
   ]);

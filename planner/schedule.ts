@@ -6,6 +6,7 @@
  * @module
  */
 import type { Dtype } from "./dtype.ts";
+import type { Params } from "./params.ts";
 import type { Problem } from "./problem.ts";
 import type { Tile } from "./tile.ts";
 
@@ -73,24 +74,13 @@ export interface Binding {
   readonly access: "read" | "read_write";
 }
 
-/** Values that differ from dispatch to dispatch of one kernel; they travel in the uniform buffer. */
-export interface Params {
-  /** First row of the token block. */
-  readonly tokenStart: number;
-  /** Rows of the token block, ignored tokens included. */
-  readonly tokens: number;
-  /** Index of the token block, from 0. */
-  readonly block: number;
-  /** First vocabulary id of the window, counted from the first of the whole vocabulary. */
-  readonly vocabStart: number;
-  /** Vocabulary ids in the window. */
-  readonly vocab: number;
-  /** Column of the logit matrix that holds the window's first id. */
-  readonly column: number;
-  /** Vocabulary tiles before the window's first. */
-  readonly vocabTile: number;
-  /** 1 where results start afresh, 0 where they add to what the buffer holds. */
-  readonly first: 0 | 1;
+/** The order in which a product's tiles are given to workgroups. */
+export interface TileOrder {
+  /**
+   * Token tiles of a band. A band's tiles come one vocabulary tile after the
+   * other, and the next band's after them; without bands, all token tiles at each.
+   */
+  readonly band: number;
 }
 
 /** Runs a kernel over a grid of workgroups. */
@@ -107,6 +97,8 @@ export interface Dispatch {
   readonly windows?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
   readonly span?: number;
+  /** Order of its tiles, where it is not the plain one. */
+  readonly order?: TileOrder;
   /** Workgroups in x and in y. */
   readonly grid: readonly [number, number];
   /** In the order of `@binding`, from 1 on: 0 holds the params. */

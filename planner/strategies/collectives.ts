@@ -11,14 +11,9 @@
  */
 import { bytesPerElement } from "../dtype.ts";
 import { wantedGradients } from "../problem.ts";
-import type { Collective, CollectiveOp, Range, Slice } from "../schedule.ts";
-import {
-  hasReducedLoss,
-  type PartialStatistic,
-  partialStatistics,
-  tokenStride,
-  TOTALS,
-} from "./layout.ts";
+import type { Collective, Range, Slice } from "../schedule.ts";
+import { hasReducedLoss, tokenStride, totalIndex } from "./layout.ts";
+import { statisticsOf } from "../statistics.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A collective on `elements` of a type; in place unless told where the outcome goes. */
@@ -34,20 +29,6 @@ function words({ buffer, offset }: Slice, start: number, count: number): Slice {
   return { buffer, offset: offset + 4 * start, bytes: 4 * count };
 }
 
-/**
- * How each statistic of all ranks follows from theirs, once all are relative to
- * the same max. A rank that does not hold the largest logit has no id, the
- * largest number there is: the least id is that of the first among equals.
- */
-const MEETING: Readonly<Record<PartialStatistic, CollectiveOp>> = {
-  max: "all-reduce-max",
-  sum: "all-reduce-sum",
-  target: "all-reduce-sum",
-  smoothed: "all-reduce-sum",
-  weighted: "all-reduce-sum",
-  argmax: "all-reduce-min",
-};
-
 /** The collectives that make one set of statistics for the tokens of adjacent blocks. */
 export function meetStatistics(
   workspace: Workspace,
@@ -56,16 +37,18 @@ export function meetStatistics(
   const stride = tokenStride(workspace.problem);
   const start = blocks[0]!.start;
   const elements = blocks.reduce((sum, { count }) => sum + count, 0);
-  const [max, ...others] = partialStatistics(workspace.problem).map((what, row) =>
-    collective({
-      op: MEETING[what],
-      group: "tensor",
-      pass: "forward",
-      what,
-      type: what === "argmax" ? "u32" : "f32",
-      elements,
-      source: [words(workspace.statistics(), row * stride + start, elements)],
-    })
+  const [max, ...others] = statisticsOf(workspace.problem).flatMap(
+    ({ name: what, type, width, meets: op, row }) =>
+      Array.from({ length: width }, (_, word) =>
+        collective({
+          op,
+          group: "tensor",
+          pass: "forward",
+          what,
+          type,
+          elements,
+          source: [words(workspace.statistics(), (row + word) * stride + start, elements)],
+        })),
   );
   return { max: max!, others };
 }
@@ -99,7 +82,7 @@ export function sumTotals(workspace: Workspace): Collective[] {
       what,
       type,
       elements: 1,
-      source: [words(workspace.totals(), TOTALS.indexOf(what), 1)],
+      source: [words(workspace.totals(), totalIndex(what), 1)],
     })
   );
 }

@@ -5,14 +5,15 @@
  * @module
  */
 import type { DeviceProfile } from "../device.ts";
+import { bytesPerElement } from "../dtype.ts";
 import { ranges, roundUp } from "../matrix.ts";
+import { type Params, PARAMS_BYTES, paramsKey } from "../params.ts";
 import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
 import {
   type Binding,
   type Dispatch,
   type KernelName,
-  type Params,
   PARAMS_BUFFER,
   type Schedule,
   type Share,
@@ -24,7 +25,7 @@ import type { Tile } from "../tile.ts";
 import { gatherHidden, meetStatistics, sumGradients, sumLoss, sumTotals } from "./collectives.ts";
 import { hasReducedLoss, upstreamRows } from "./layout.ts";
 import { type Block, Infeasible, type Shape, sketch, type Window } from "./shape.ts";
-import { Products, tiledProduct } from "./products.ts";
+import { Products, tiledProduct, tileOrder } from "./products.ts";
 import { type LogitMatrix, Workspace } from "./workspace.ts";
 
 /** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
@@ -32,9 +33,6 @@ const MAX_PAIRS = 1 << 16;
 
 /** Invocations of the kernels that work on tokens or columns, not on tiles. */
 export const LINEAR_WORKGROUP = 64;
-
-/** Bytes of the params of one dispatch, as the uniform buffer holds them. */
-export const PARAMS_BYTES = 48;
 
 /**
  * `whole`: every step, to be run. `sketch`: of blocks and windows that are alike,
@@ -173,8 +171,7 @@ export class ScheduleDraft {
   }
 
   #paramsSlot(times: number, params: Params): number {
-    const { block, vocabStart, vocab, column, first } = params;
-    const key = `${block} ${params.tokens} ${vocabStart} ${vocab} ${column} ${first}`;
+    const key = paramsKey(params);
     const known = this.#paramsIndex.get(key);
     if (known !== undefined) return known;
     this.#paramsCount += times;
@@ -209,6 +206,7 @@ export class ScheduleDraft {
       read("targets", this.workspace.targets()),
       ...this.#classWeight(),
       write("kept", this.workspace.kept()),
+      write("kept_targets", this.workspace.keptTargets()),
       write("totals", this.workspace.totals()),
     ], {});
     this.#steps.push(...sumTotals(this.workspace));
@@ -216,7 +214,12 @@ export class ScheduleDraft {
 
   /** The product of a block with a window: its tiles are the shape's. */
   #projection(block: Block, window: Window) {
-    return tiledProduct(block.count, window.count, this.problem.hidden, this.shape.tile);
+    const { hidden, dtype } = this.problem;
+    const { tile } = this.shape;
+    const { grid, work } = tiledProduct(block.count, window.count, hidden, tile);
+    // One for all blocks: it is a constant of the kernel.
+    const order = tileOrder(this.blocks[0]!.count, hidden * bytesPerElement(dtype), tile);
+    return { grid, work: { ...work, ...order } };
   }
 
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
@@ -227,7 +230,7 @@ export class ScheduleDraft {
       [grid[1], grid[0]],
       [
         read("kept", this.workspace.kept()),
-        read("targets", this.workspace.targets()),
+        read("kept_targets", this.workspace.keptTargets()),
         read("hidden", this.workspace.hidden(block)),
         read("weight", this.workspace.weight(window)),
         ...this.#bias(),
@@ -261,7 +264,7 @@ export class ScheduleDraft {
   rowStatistics(block: Block, logits: LogitMatrix): void {
     this.#dispatch("row-statistics", [block.count, 1], [
       read("kept", this.workspace.kept()),
-      read("targets", this.workspace.targets()),
+      read("kept_targets", this.workspace.keptTargets()),
       read("logits", this.workspace.logits(logits, block)),
       ...this.#smoothingWeight(),
       write("partials", this.workspace.partials()),
@@ -302,9 +305,9 @@ export class ScheduleDraft {
   #merge(block: Block, partials: Slice): void {
     this.#dispatch("merge", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.workspace.kept()),
-      read("targets", this.workspace.targets()),
       read("partials", partials),
       read("totals", this.workspace.totals()),
+      ...(this.problem.classWeight ? [read("kept_targets", this.workspace.keptTargets())] : []),
       ...this.#classWeight(),
       write("tokens", this.workspace.tokenResults()),
     ], { block });
@@ -316,7 +319,7 @@ export class ScheduleDraft {
     const upstream = upstreamRows(this.problem).length;
     this.#dispatch("coefficients", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.workspace.kept()),
-      read("targets", this.workspace.targets()),
+      read("kept_targets", this.workspace.keptTargets()),
       read("totals", this.workspace.totals()),
       ...this.#classWeight(),
       ...(upstream

@@ -6,39 +6,17 @@
  */
 import { roundUp } from "../matrix.ts";
 import type { Problem } from "../problem.ts";
-
-/**
- * Statistics that a streamed pass keeps per token and split, in the order of
- * their rows: running max, sum of exponentials relative to it, target logit, and
- * on demand the (class-weighted) sum of logits, the exponential-weighted sum of
- * `z - max` (for the entropy) and the id of the largest logit.
- */
-export type PartialStatistic = "max" | "sum" | "target" | "smoothed" | "weighted" | "argmax";
-
-/** The statistics that a problem needs, in the order of their rows. */
-export function partialStatistics(problem: Problem): PartialStatistic[] {
-  return [
-    "max",
-    "sum",
-    "target",
-    ...(problem.labelSmoothing > 0 ? ["smoothed" as const] : []),
-    ...(wantsEntropy(problem) ? ["weighted" as const] : []),
-    ...(problem.statistics.includes("predicted") ? ["argmax" as const] : []),
-  ];
-}
+import { type StatisticResult, statisticsOf } from "../statistics.ts";
 
 /** Results per token. `share` is the token's part of the reduced loss. */
-export type TokenResult = "loss" | "share" | "lse" | "logprob" | "entropy" | "predicted";
+export type TokenResult = "loss" | "share" | StatisticResult;
 
 /** The results that a problem has per token, in the order of their rows. */
 export function tokenResults(problem: Problem): TokenResult[] {
   return [
     ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
     ...(hasReducedLoss(problem) ? ["share" as const] : []),
-    "lse",
-    "logprob",
-    ...(wantsEntropy(problem) ? ["entropy" as const] : []),
-    ...(problem.statistics.includes("predicted") ? ["predicted" as const] : []),
+    ...statisticsOf(problem).flatMap(({ results }) => results),
   ];
 }
 
@@ -87,11 +65,6 @@ export function hasReducedLoss(problem: Problem): boolean {
   return problem.objective === "cross-entropy" && problem.reduction !== "none";
 }
 
-/** Whether a problem needs the entropy of each token. */
-export function wantsEntropy(problem: Problem): boolean {
-  return problem.objective === "statistics" || problem.statistics.includes("entropy");
-}
-
 /** Elements between rows of per-token buffers: rows start at multiples of 256 bytes. */
 export function tokenStride(problem: Problem): number {
   return roundUp(problem.tokens, 64);
@@ -104,3 +77,11 @@ export function keptHeader(blocks: number): number {
 
 /** Words of the totals buffer: kept tokens, kept weight, sum of class weights, first bad target + 1. */
 export const TOTALS = ["kept", "keptWeight", "totalWeight", "badTarget"] as const;
+
+/** Name of a word of the totals buffer. */
+export type Total = typeof TOTALS[number];
+
+/** Index of a word of the totals buffer. */
+export function totalIndex(name: Total): number {
+  return TOTALS.indexOf(name);
+}

@@ -8,7 +8,7 @@ import { productSeconds } from "../cost.ts";
 import { ASSUMED_RATES, type DeviceLimits, type DeviceRates } from "../device.ts";
 import { roundUp } from "../matrix.ts";
 import { projectionFlops } from "../problem.ts";
-import type { Dispatch } from "../schedule.ts";
+import type { Dispatch, TileOrder } from "../schedule.ts";
 import type { Tile } from "../tile.ts";
 
 /** Most parts that the depth of a product is cut into. */
@@ -26,6 +26,30 @@ const PARTS_SHARE = 0.5;
 
 /** Fewer parts that take less than this much longer are preferred: they need less memory. */
 const WORTH_PARTS = 1.02;
+
+/**
+ * Token tiles of a band. Workgroups that run at the same time should share as many
+ * operands as they can: where no cache holds a block's hidden states, a band about
+ * as high as it is wide (`bench/h100.md`). Elsewhere the registers that it takes
+ * cost more than it gains.
+ */
+const BAND = 16;
+
+/** Bytes of hidden states that are past what caches make up for. */
+const PAST_CACHES = 128 * 2 ** 20;
+
+/**
+ * The order of a projection's tiles: bands where the hidden states of `rows`
+ * tokens, `rowBytes` each, take more than `caches` bytes and are higher than one.
+ */
+export function tileOrder(
+  rows: number,
+  rowBytes: number,
+  tile: Tile,
+  { caches = PAST_CACHES, band = BAND } = {},
+): { order?: TileOrder } {
+  return rows * rowBytes > caches && rows > band * tile.rows ? { order: { band } } : {};
+}
 
 /** A product of `rows x cols` results over `depth`, cut into tiles. */
 export interface TiledProduct {

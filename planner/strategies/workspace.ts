@@ -9,14 +9,8 @@ import { bytesPerElement } from "../dtype.ts";
 import { type Matrix, partition, roundUp, segmentBytes, sliceRows } from "../matrix.ts";
 import type { Problem } from "../problem.ts";
 import type { BufferSpec, Category, Range, Share, Slice } from "../schedule.ts";
-import {
-  COEFFICIENT_ROWS,
-  keptHeader,
-  partialStatistics,
-  tokenResults,
-  tokenStride,
-  TOTALS,
-} from "./layout.ts";
+import { COEFFICIENT_ROWS, keptHeader, tokenResults, tokenStride, TOTALS } from "./layout.ts";
+import { statisticRows } from "../statistics.ts";
 import { Infeasible, type Shape } from "./shape.ts";
 
 /** Where logits or their gradient are stored: rows are kept tokens of a block. */
@@ -206,11 +200,19 @@ export class Workspace {
     return this.whole(name, 4 * rows * tokenStride(this.problem), category);
   }
 
-  /** Ids of the tokens that are not ignored, block by block, behind a count for each block. */
+  /**
+   * Rows of each block's tokens, those that are kept first, behind the number of
+   * kept ones for each block.
+   */
   kept(): Slice {
     const { tokens } = this.problem;
     const words = keptHeader(Math.ceil(tokens / this.shape.block)) + tokens;
     return this.whole("kept", 4 * words, "state");
+  }
+
+  /** For each kept token, at its position, the row of the whole weight that is its target. */
+  keptTargets(): Slice {
+    return this.whole("kept_targets", 4 * this.problem.tokens, "state");
   }
 
   targets(): Slice {
@@ -234,12 +236,12 @@ export class Workspace {
   }
 
   partials(): Slice {
-    const rows = this.shape.splits * partialStatistics(this.problem).length;
+    const rows = this.shape.splits * statisticRows(this.problem);
     return this.perToken("partials", rows, "scratch");
   }
 
   /** One set of statistics per token, over the vocabulary of all ranks: a set of `partials`. */
   statistics(): Slice {
-    return this.perToken("statistics", partialStatistics(this.problem).length, "scratch");
+    return this.perToken("statistics", statisticRows(this.problem), "scratch");
   }
 }
