@@ -62,10 +62,11 @@ export {
   type InputBuffers,
   LinearCrossEntropy,
   type MatrixBuffers,
+  type TensorName,
   type TensorPart,
 } from "./kernels/linear_cross_entropy.ts";
-export { GpuError } from "./kernels/pipelines.ts";
-export type { Results } from "./kernels/results.ts";
+export { GpuError } from "./kernels/errors.ts";
+export type { Results, Totals } from "./kernels/results.ts";
 export type { Cost } from "./planner/cost.ts";
 export {
   type DeviceLimits,
@@ -116,7 +117,7 @@ export {
   type TileOrder,
   type Upload,
 } from "./planner/schedule.ts";
-export { packUpstream } from "./planner/strategies/layout.ts";
+export { packUpstream, tokenStride, upstreamRows } from "./planner/strategies/layout.ts";
 export type { WeightPlacement } from "./planner/search.ts";
 export type { Shape } from "./planner/strategies/shape.ts";
 export type { FixedSizes } from "./planner/strategies/strategy.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
 import { profileFaults } from "./device_file.ts";
 import type { Output } from "./output.ts";

@@ -6,7 +6,7 @@
 import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
 import { NoDeviceError } from "../kernels/device.ts";
-import { GpuError } from "../kernels/pipelines.ts";
+import { GpuError } from "../kernels/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError } from "../planner/plan.ts";
 

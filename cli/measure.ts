@@ -5,7 +5,7 @@
  * @module
  */
 import type { AcquiredDevice } from "../kernels/device.ts";
-import { withErrorScopes } from "../kernels/execute.ts";
+import { withErrorScopes } from "../kernels/errors.ts";
 import { compileKernels } from "../kernels/pipelines.ts";
 import { Stage } from "../kernels/stage.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../kernels/timing.ts";

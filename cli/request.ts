@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
 import type { Parallelism } from "../planner/parallel.ts";

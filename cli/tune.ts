@@ -7,7 +7,7 @@
  */
 import type { AcquiredDevice } from "../kernels/device.ts";
 import type { Peaks } from "../kernels/calibration.ts";
-import { GpuError } from "../kernels/pipelines.ts";
+import { GpuError } from "../kernels/errors.ts";
 import { predictCost } from "../planner/cost.ts";
 import type { DeviceProfile, DeviceRates } from "../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../planner/plan.ts";

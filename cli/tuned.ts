@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
 import { writeWhole } from "../fixtures/safetensors.ts";
 import { kernelVersion } from "../kernels/version.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Collective, Slice } from "../planner/schedule.ts";
-import { GpuError } from "./pipelines.ts";
+import { GpuError } from "./errors.ts";
 import type { Stage } from "./stage.ts";
 
 /** A rank at a collective. */

@@ -9,9 +9,11 @@ import {
   lifetimes,
   type Readback,
   type Schedule,
+  type Step,
   type Upload,
 } from "../planner/schedule.ts";
-import { compileKernels, GpuError } from "./pipelines.ts";
+import { GpuError, withErrorScopes } from "./errors.ts";
+import { compileKernels } from "./pipelines.ts";
 import { Stage } from "./stage.ts";
 
 /** Host tensors by name, as bytes in their storage type. */
@@ -29,7 +31,10 @@ export interface ExecuteOptions {
 export interface Execution {
   /** Tensors that readback steps wrote, as bytes. */
   readonly outputs: HostTensors;
-  /** Milliseconds from the first dispatch to the end of the last, by the wall clock. */
+  /**
+   * Milliseconds from the first dispatch to the end of the last, by the wall clock:
+   * whatever crosses between host and device in between is part of it.
+   */
   readonly milliseconds: number;
   /** Milliseconds spent compiling kernels that were not compiled yet. */
   readonly compileMilliseconds: number;
@@ -69,19 +74,6 @@ export async function execute(
   });
 }
 
-/** Runs something and turns errors that the device reports meanwhile into exceptions. */
-export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T>): Promise<T> {
-  device.pushErrorScope("out-of-memory");
-  device.pushErrorScope("validation");
-  const [outcome] = await Promise.allSettled([run()]);
-  const errors = [await device.popErrorScope(), await device.popErrorScope()];
-  for (const error of errors) {
-    if (error) throw new GpuError(`The device reports: ${error.message}`);
-  }
-  if (outcome.status === "rejected") throw outcome.reason;
-  return outcome.value;
-}
-
 /**
  * Walks over a schedule's steps. It stops at each collective, with all work
  * before it submitted and its buffers alive: whoever asks for the next one has
@@ -97,22 +89,30 @@ export async function* walk(
   const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
   const deaths = Map.groupBy(buffers, ({ name }) => lives.get(name)!.last);
   const outputs: Record<string, Uint8Array> = {};
-  const clock = new Clock(device);
+  const isWork = (step: Step) => step.kind === "dispatch" || step.kind === "clear";
+  const [first, last] = [steps.findIndex(isWork), steps.findLastIndex(isWork)];
+  let [begun, milliseconds] = [0, 0];
   let reported = 0;
   for (const [index, step] of steps.entries()) {
     for (const spec of births.get(index) ?? []) stage.create(spec);
     if (step.kind === "upload") upload(stage, step, inputs);
     else if (step.kind === "readback") {
-      stage.submit();
-      await clock.stop();
       const target = outputs[step.tensor] ??= new Uint8Array(tensorBytes(schedule, step.tensor));
       await readBack(stage, step, target);
     } else if (step.kind === "collective") {
       stage.submit();
       yield step;
     } else {
-      await clock.start();
+      if (index === first) {
+        await device.queue.onSubmittedWorkDone();
+        begun = performance.now();
+      }
       stage.play(step);
+    }
+    if (index === last) {
+      stage.submit();
+      await device.queue.onSubmittedWorkDone();
+      milliseconds = performance.now() - begun;
     }
     const dying = deaths.get(index) ?? [];
     if (dying.length > 0) stage.submit();
@@ -124,28 +124,7 @@ export async function* walk(
     }
   }
   stage.submit();
-  await clock.stop();
-  return { outputs, milliseconds: clock.milliseconds };
-}
-
-/** Wall-clock time of the dispatches between uploads and readbacks. */
-class Clock {
-  milliseconds = 0;
-  #started: number | undefined;
-
-  constructor(readonly device: GPUDevice) {}
-
-  async start(): Promise<void> {
-    if (this.#started !== undefined) return;
-    await this.device.queue.onSubmittedWorkDone();
-    this.#started = performance.now();
-  }
-
-  async stop(): Promise<void> {
-    if (this.#started === undefined || this.milliseconds > 0) return;
-    await this.device.queue.onSubmittedWorkDone();
-    this.milliseconds = performance.now() - this.#started;
-  }
+  return { outputs, milliseconds };
 }
 
 function upload(stage: Stage, { tensor, sourceOffset, slice }: Upload, inputs: HostTensors): void {

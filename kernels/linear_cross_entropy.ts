@@ -7,9 +7,9 @@
 import type { Plan } from "../planner/plan.ts";
 import type { BufferSpec, Schedule, Step } from "../planner/schedule.ts";
 import type { Problem } from "../planner/problem.ts";
-import { withErrorScopes } from "./execute.ts";
+import { throwIfLost, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
-import { decodeResults, type Results } from "./results.ts";
+import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
 import { type NamedBuffers, Stage } from "./stage.ts";
 
 /**
@@ -50,8 +50,34 @@ export interface TensorPart {
   readonly offset: number;
 }
 
-/** Names in the schedule of what the caller calls otherwise. */
-const SCHEDULE_NAMES: Readonly<Record<string, string>> = { classWeight: "class_weight" };
+/** Names of {@linkcode InputBuffers} and what the schedule calls them. */
+const INPUTS = {
+  hidden: "hidden",
+  weight: "weight",
+  targets: "targets",
+  bias: "bias",
+  classWeight: "class_weight",
+} as const satisfies Record<keyof InputBuffers, string>;
+
+/** Names of {@linkcode GradientBuffers} and what the schedule calls them. */
+const GRADIENTS = {
+  hidden: "grad_hidden",
+  weight: "grad_weight",
+  bias: "grad_bias",
+} as const satisfies Record<keyof GradientBuffers, TensorName>;
+
+/** A tensor that the caller provides: an input, a gradient, or the upstream gradient. */
+export type TensorName =
+  | keyof InputBuffers
+  | "grad_hidden"
+  | "grad_weight"
+  | "grad_bias"
+  | "upstream";
+
+const TENSOR_NAMES: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(INPUTS),
+  ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
+]);
 
 /**
  * A planned linear cross-entropy, ready to run.
@@ -60,12 +86,33 @@ const SCHEDULE_NAMES: Readonly<Record<string, string>> = { classWeight: "class_w
  * it. Memory is allocated on creation and given back by `destroy()`: exactly the
  * plan's `memory.extraPeakBytes` plus the results per token.
  *
- * See `mod.ts` for an example.
+ * A call that throws leaves nothing half encoded: the next one starts afresh.
+ *
+ * @example A forward pass
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../mod.ts";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8 });
+ * const head = await LinearCrossEntropy.create(device, plan(problem, deviceProfile(device)));
+ *
+ * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+ * const buffer = (size: number) => device.createBuffer({ size, usage });
+ * head.forward({ hidden: buffer(2 * 4 * 4), weight: buffer(8 * 4 * 4), targets: buffer(2 * 4) });
+ * const { lse } = await head.readResults();
+ * assert(Math.abs(lse[0]! - Math.log(8)) < 1e-6); // eight logits of 0
+ *
+ * head.destroy();
+ * device.destroy();
+ * ```
  */
 export class LinearCrossEntropy {
   readonly #plan: Plan;
   readonly #stage: Stage;
   #destroyed = false;
+  /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
+  #forwarded = false;
 
   private constructor(plan: Plan, stage: Stage) {
     this.#plan = plan;
@@ -77,7 +124,7 @@ export class LinearCrossEntropy {
    *
    * @param plan from `plan()`, whose schedule works on the caller's buffers.
    * @throws {TypeError} when the plan was made for inputs from the host, or for one rank of several.
-   * @throws {GpuError} when a kernel does not compile or memory runs out.
+   * @throws {GpuError} when a kernel does not compile, memory runs out or the device is lost.
    */
   static async create(device: GPUDevice, plan: Plan): Promise<LinearCrossEntropy> {
     const { schedule } = plan;
@@ -87,11 +134,12 @@ export class LinearCrossEntropy {
     if (schedule.share) {
       throw new TypeError("Cannot run one rank's plan alone: it has steps that other ranks share");
     }
-    const stage = new Stage(schedule, device, await compileKernels(device, schedule));
+    const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
+    const stage = new Stage(schedule, device, kernels);
     await withErrorScopes(device, () => {
       for (const spec of schedule.buffers) if (!isCallers(spec)) stage.create(spec);
       return Promise.resolve();
-    }).catch((error) => {
+    }).catch((error: unknown) => {
       stage.destroyAll();
       throw error;
     });
@@ -105,90 +153,115 @@ export class LinearCrossEntropy {
 
   /**
    * The buffers that a tensor takes: one, unless it is larger than the device's
-   * `maxBufferSize`. Names are those of {@linkcode InputBuffers}, and
-   * `grad_hidden`, `grad_weight`, `grad_bias`, `upstream`.
+   * `maxBufferSize`; none where the problem does not have it.
+   *
+   * @param tensor by its name among {@linkcode InputBuffers}, or `grad_hidden`, `grad_weight`,
+   *   `grad_bias`, `upstream`.
+   * @throws {TypeError} for any other name.
    */
-  layout(tensor: string): TensorPart[] {
-    return partsOf(this.#plan.schedule, SCHEDULE_NAMES[tensor] ?? tensor)
+  layout(tensor: TensorName): TensorPart[] {
+    const name = TENSOR_NAMES.get(tensor);
+    if (name === undefined) {
+      throw new TypeError(
+        `Unknown tensor "${tensor}": there are ${[...TENSOR_NAMES.keys()].join(", ")}`,
+      );
+    }
+    return partsOf(this.#plan.schedule, name)
       .map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
   }
 
   /**
    * Computes loss and results per token.
    *
-   * @throws {TypeError} when a buffer is missing, `RangeError` when one is too small.
+   * @throws {TypeError} when a buffer is missing, not planned or lacks a usage, or the plan
+   *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`.
+   * @throws {RangeError} when a buffer is too small.
    */
   forward(inputs: InputBuffers): void {
-    const { steps, backwardStart } = this.#plan.schedule;
+    this.#alive();
+    const { steps, backwardStart, strategy, problem } = this.#plan.schedule;
+    if (problem.pass === "train" && backwardStart === undefined) {
+      throw new TypeError(
+        `Cannot run forward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
+      );
+    }
     this.#play(steps.slice(0, backwardStart ?? steps.length), this.#inputs(inputs));
+    this.#forwarded = true;
   }
 
   /**
-   * Computes the gradients of what `forward()` computed, for the same inputs.
+   * Computes the gradients of what `forward()` computed, for the same inputs. Each
+   * needs a `forward()` of its own: what that left on the device is used up.
    *
    * @param upstream `[rows, stride]` in f32 as `packUpstream()` lays it out, where the
    *   problem's objective is `statistics` or its reduction `none`.
-   * @throws {TypeError} when a buffer is missing, or the plan has no backward pass of its
-   *   own: a `chunked` plan needs `lossAndGradients()`.
+   * @throws {TypeError} when a buffer is missing, not planned, lacks a usage or is given twice;
+   *   when no `forward()` came before; when the plan has no backward pass of its own: a
+   *   `chunked` plan needs `lossAndGradients()`, a plan of a forward pass has none at all.
+   * @throws {RangeError} when a buffer is too small.
    */
   backward(inputs: InputBuffers, gradients: GradientBuffers, upstream?: GPUBuffer): void {
+    this.#alive();
+    this.#trains("backward()");
     const { steps, backwardStart, strategy } = this.#plan.schedule;
     if (backwardStart === undefined) {
       throw new TypeError(
-        `Cannot run backward() alone: a ${strategy} plan for a ${this.problem.pass} pass has no backward pass apart from lossAndGradients()`,
+        `Cannot run backward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
       );
     }
-    this.#play(steps.slice(backwardStart), {
-      ...this.#inputs(inputs),
-      ...this.#gradients(gradients, upstream),
-    });
+    if (!this.#forwarded) {
+      throw new TypeError(
+        "Cannot run backward() before forward(): call forward() first, each time",
+      );
+    }
+    this.#play(
+      steps.slice(backwardStart),
+      this.#gradients(gradients, upstream, this.#inputs(inputs)),
+    );
   }
 
   /**
    * Computes loss, results per token and gradients in one go, with an upstream
    * gradient that is known beforehand: 1 for a reduced loss.
    *
-   * @throws {TypeError} when a buffer is missing, `RangeError` when one is too small.
+   * @param upstream as in {@linkcode LinearCrossEntropy.backward}.
+   * @throws {TypeError} when the plan is of a forward pass, or a buffer is missing, not planned,
+   *   lacks a usage or is given twice.
+   * @throws {RangeError} when a buffer is too small.
    */
   lossAndGradients(
     inputs: InputBuffers,
     gradients: GradientBuffers,
     upstream?: GPUBuffer,
   ): void {
-    this.#play(this.#plan.schedule.steps, {
-      ...this.#inputs(inputs),
-      ...this.#gradients(gradients, upstream),
-    });
+    this.#alive();
+    this.#trains("lossAndGradients()");
+    this.#play(
+      this.#plan.schedule.steps,
+      this.#gradients(gradients, upstream, this.#inputs(inputs)),
+    );
   }
 
-  /** Waits for the device and reads the reduced loss; NaN for a mean over no tokens. */
+  /**
+   * Waits for the device and reads the reduced loss: a few bytes, at once.
+   *
+   * @returns NaN for a mean over no tokens; `undefined` where the problem has no reduced loss.
+   * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+   * @throws {GpuError} when the device is lost.
+   */
   async readLoss(): Promise<number | undefined> {
-    return (await this.readResults()).loss;
+    const { problem } = this;
+    return this.#checkTargets(decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
   }
 
   /**
    * Waits for the device and reads loss and results per token.
    *
    * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+   * @throws {GpuError} when the device is lost.
    */
   async readResults(): Promise<Results> {
-    this.#alive();
-    const names = this.#plan.schedule.buffers
-      .filter((spec) => spec.category === "output" && !isCallers(spec))
-      .map(({ name }) => name);
-    const outputs: Record<string, Uint8Array> = {};
-    for (const name of names) {
-      outputs[name] = await readBuffer(this.#stage.device, this.#stage.buffer(name));
-    }
-    const results = decodeResults(this.problem, outputs);
-    if (results.badTarget !== undefined) {
-      throw new RangeError(
-        `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
-          this.problem.vocab - 1
-        }) nor the ignored ${this.problem.ignoreIndex}`,
-      );
-    }
-    return results;
+    return this.#checkTargets(decodeResults(this.problem, await this.#read()));
   }
 
   /** Gives the memory back. The caller's buffers stay the caller's. */
@@ -201,57 +274,170 @@ export class LinearCrossEntropy {
     if (this.#destroyed) throw new TypeError("Cannot use a LinearCrossEntropy after destroy()");
   }
 
-  #play(steps: readonly Step[], lent: NamedBuffers): void {
-    this.#alive();
-    this.#stage.lend(lent);
-    for (const step of steps) {
-      if (step.kind === "dispatch" || step.kind === "clear") this.#stage.play(step);
-    }
-    this.#stage.submit();
+  /** @throws {TypeError} when the plan has no gradients. */
+  #trains(call: string): void {
+    if (this.problem.pass === "train") return;
+    throw new TypeError(
+      `Cannot run ${call}: the plan is of a forward pass, which has no gradients. Plan a problem with pass: "train"`,
+    );
   }
 
-  #inputs({ hidden, weight, targets, bias, classWeight }: InputBuffers): NamedBuffers {
-    return {
-      ...this.#assign("hidden", hidden),
-      ...this.#assign("weight", weight),
-      ...this.#assign("targets", targets),
-      ...this.#assign("bias", bias),
-      ...this.#assign("class_weight", classWeight),
-    };
+  #checkTargets<Found extends Totals>(results: Found): Found {
+    if (results.badTarget === undefined) return results;
+    const { vocab, ignoreIndex } = this.problem;
+    throw new RangeError(
+      `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
+        vocab - 1
+      }) nor the ignored ${ignoreIndex}`,
+    );
+  }
+
+  /** Results of ours, all or some, as bytes: by way of one staging buffer that is mapped once. */
+  async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
+    this.#alive();
+    const { device } = this.#stage;
+    const results = this.#plan.schedule.buffers.filter((spec) =>
+      spec.category === "output" && !isCallers(spec) && (names?.includes(spec.name) ?? true)
+    );
+    const size = results.reduce((sum, { bytes }) => sum + bytes, 0);
+    const staging = device.createBuffer({
+      label: "staging/results",
+      size,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    try {
+      const encoder = device.createCommandEncoder();
+      let offset = 0;
+      for (const { name, bytes } of results) {
+        encoder.copyBufferToBuffer(this.#stage.buffer(name), 0, staging, offset, bytes);
+        offset += bytes;
+      }
+      device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      const copied = new Uint8Array(staging.getMappedRange()).slice();
+      offset = 0;
+      return Object.fromEntries(results.map(({ name, bytes }) => {
+        const piece = copied.subarray(offset, offset + bytes);
+        offset += bytes;
+        return [name, piece];
+      }));
+    } catch (error) {
+      await throwIfLost(device);
+      throw error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Encodes and submits steps on the caller's buffers, which are all checked by now. */
+  #play(steps: readonly Step[], lent: NamedBuffers): void {
+    this.#forwarded = false;
+    this.#stage.lend(lent);
+    try {
+      for (const step of steps) {
+        if (step.kind === "dispatch" || step.kind === "clear") this.#stage.play(step);
+      }
+      this.#stage.submit();
+    } catch (error) {
+      this.#stage.discard();
+      throw error;
+    }
+  }
+
+  #inputs(inputs: InputBuffers): NamedBuffers {
+    return this.#assignAll(INPUTS, inputs, GPUBufferUsage.STORAGE);
   }
 
   #gradients(
-    { hidden, weight, bias }: GradientBuffers,
+    gradients: GradientBuffers,
     upstream: GPUBuffer | undefined,
+    inputs: NamedBuffers,
   ): NamedBuffers {
-    return {
-      ...this.#assign("grad_hidden", hidden),
-      ...this.#assign("grad_weight", weight),
-      ...this.#assign("grad_bias", bias),
-      ...this.#assign("upstream", upstream),
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const written = this.#assignAll(GRADIENTS, gradients, usage);
+    const read = {
+      ...inputs,
+      ...this.#assignAll({ upstream: "upstream" }, { upstream }, GPUBufferUsage.STORAGE),
     };
+    const owners = new Map(Object.entries(read).map(([name, buffer]) => [buffer, name]));
+    for (const [name, buffer] of Object.entries(written)) {
+      const other = owners.get(buffer);
+      if (other !== undefined) {
+        throw new TypeError(
+          `Cannot write ${name} into the buffer that is given for ${other}: give it one of its own`,
+        );
+      }
+      owners.set(buffer, name);
+    }
+    return { ...read, ...written };
   }
 
-  /** Matches a caller's buffers with the parts of a tensor, where the schedule has it. */
-  #assign(tensor: string, given: MatrixBuffers | undefined): NamedBuffers {
+  /** Matches buffers, by the names that callers use, with the parts that the schedule has. */
+  #assignAll<Given extends object>(
+    names: Readonly<Record<keyof Given & string, string>>,
+    given: Given,
+    usage: number,
+  ): NamedBuffers {
+    const unknown = Object.keys(given).find((name) => !(name in names));
+    if (unknown !== undefined) {
+      throw new TypeError(
+        `Unknown buffer "${unknown}": there are ${Object.keys(names).join(", ")}`,
+      );
+    }
+    return Object.assign(
+      {},
+      ...Object.entries<string>(names).map(([name, tensor]) =>
+        this.#assign(tensor, (given as Record<string, MatrixBuffers | undefined>)[name], usage)
+      ),
+    );
+  }
+
+  #assign(tensor: string, given: MatrixBuffers | undefined, usage: number): NamedBuffers {
     const parts = partsOf(this.#plan.schedule, tensor);
-    if (parts.length === 0) return {};
     const buffers = given === undefined ? [] : "size" in given ? [given] : given;
+    if (parts.length === 0 && buffers.length > 0) {
+      throw new TypeError(
+        `Cannot use a buffer for ${tensor}: the plan has none. Leave it out, or plan a problem that has it`,
+      );
+    }
     if (buffers.length !== parts.length) {
       throw new TypeError(
-        `Cannot run without ${parts.length} buffer(s) for ${tensor}: ${buffers.length} given`,
+        `Cannot run without ${
+          counted(parts.length, "buffer")
+        } for ${tensor}: ${buffers.length} given`,
       );
     }
     return Object.fromEntries(parts.map(({ name, bytes }, index) => {
       const buffer = buffers[index]!;
+      const which = parts.length === 1
+        ? `The buffer for ${tensor}`
+        : `Buffer ${index} of ${tensor}`;
       if (buffer.size < bytes) {
         throw new RangeError(
-          `Buffer ${index} of ${tensor} is too small: it has ${buffer.size} bytes, ${bytes} are needed`,
+          `${which} is too small: it has ${buffer.size} bytes, ${bytes} are needed`,
         );
+      }
+      if ((buffer.usage & usage) !== usage) {
+        throw new TypeError(`${which} lacks a usage: it needs ${usageNames(usage)}`);
       }
       return [name, buffer];
     }));
   }
+}
+
+/** Results that are about the whole of a run. */
+const TOTAL_BUFFERS = ["loss", "totals"];
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The names of usage flags, as code spells them. */
+function usageNames(usage: number): string {
+  return (["STORAGE", "COPY_DST"] as const)
+    .filter((name) => usage & GPUBufferUsage[name])
+    .map((name) => `GPUBufferUsage.${name}`)
+    .join(" | ");
 }
 
 /** Whether the caller provides a buffer: inputs and gradients. Results are ours. */
@@ -263,22 +449,4 @@ function partsOf({ buffers }: Schedule, tensor: string): BufferSpec[] {
   return buffers
     .filter(({ holds }) => holds?.tensor === tensor)
     .sort((a, b) => a.holds!.offset - b.holds!.offset);
-}
-
-/** Copies a buffer to the host through a staging buffer of its own. */
-async function readBuffer(device: GPUDevice, source: GPUBuffer): Promise<Uint8Array> {
-  const staging = device.createBuffer({
-    label: "staging/read",
-    size: source.size,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  });
-  try {
-    const encoder = device.createCommandEncoder();
-    encoder.copyBufferToBuffer(source, 0, staging, 0, source.size);
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    return new Uint8Array(staging.getMappedRange()).slice();
-  } finally {
-    staging.destroy();
-  }
 }

@@ -4,18 +4,13 @@
  * @module
  */
 import type { Dispatch, Schedule } from "../planner/schedule.ts";
+import { GpuError } from "./errors.ts";
 import { kernelKey, wgslOf } from "./mod.ts";
 
 /** A compiled kernel and the layout that its bind groups have. */
 export interface CompiledKernel {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
-}
-
-/** A kernel did not compile, or the GPU reported an error: a defect of ours or of a driver. */
-export class GpuError extends Error {
-  /** Tells this error from others without `instanceof`. */
-  override name = "GpuError";
 }
 
 const CACHE = new WeakMap<GPUDevice, Map<string, CompiledKernel>>();

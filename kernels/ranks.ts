@@ -8,10 +8,11 @@
  * @module
  */
 import type { Collective, Schedule } from "../planner/schedule.ts";
-import { type HostTensors, walk, withErrorScopes } from "./execute.ts";
+import { GpuError, withErrorScopes } from "./errors.ts";
+import { type HostTensors, walk } from "./execute.ts";
 import { exchange, type Traffic } from "./exchange.ts";
 import { Ledger } from "./ledger.ts";
-import { compileKernels, GpuError } from "./pipelines.ts";
+import { compileKernels } from "./pipelines.ts";
 import { Stage } from "./stage.ts";
 
 /** What one rank is to do. */

@@ -16,7 +16,8 @@ import {
 import { packParams, PARAMS_BYTES } from "../planner/params.ts";
 import { bufferLabel } from "./ledger.ts";
 import { kernelKey } from "./mod.ts";
-import { type CompiledKernel, GpuError } from "./pipelines.ts";
+import { GpuError } from "./errors.ts";
+import type { CompiledKernel } from "./pipelines.ts";
 
 /** Buffers by their names in a schedule. */
 export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;
@@ -114,6 +115,12 @@ export class Stage {
     this.#encoder = undefined;
     this.#encoded = 0;
     this.submissions++;
+  }
+
+  /** Forgets what is encoded and not submitted. */
+  discard(): void {
+    this.#encoder = undefined;
+    this.#encoded = 0;
   }
 
   #bind(step: Dispatch): GPUBindGroup {

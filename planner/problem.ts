@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import * as z from "zod";
 import { type Dtype, DTYPES } from "./dtype.ts";
 
 /** Largest dimension: WGSL and the targets hold token and vocabulary ids in 32-bit signed integers. */

@@ -6,7 +6,7 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import { measurePeaks, type Peaks } from "../../kernels/calibration.ts";
-import { GpuError } from "../../kernels/pipelines.ts";
+import { GpuError } from "../../kernels/errors.ts";
 import { DTYPES } from "../../planner/dtype.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";

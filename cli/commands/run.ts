@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { z } from "zod";
+import * as z from "zod";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";

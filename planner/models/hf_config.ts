@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { OutputHead } from "./head.ts";
 
 /** An output layer as a config describes it. */

@@ -1,0 +1,47 @@
+/**
+ * What can go wrong on a device, as exceptions.
+ *
+ * @module
+ */
+
+/** A kernel did not compile, or the GPU reported an error or was lost. */
+export class GpuError extends Error {
+  /** Tells this error from others without `instanceof`. */
+  override name = "GpuError";
+}
+
+/**
+ * Runs something and turns errors that the device reports meanwhile, its loss
+ * among them, into exceptions.
+ *
+ * @throws {GpuError} when memory runs out, a command is invalid or the device is lost.
+ */
+export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T>): Promise<T> {
+  device.pushErrorScope("out-of-memory");
+  device.pushErrorScope("validation");
+  const [outcome] = await Promise.allSettled([run()]);
+  // A lost device rejects whatever it is asked with an error that does not say so.
+  const scopes = await Promise.allSettled([device.popErrorScope(), device.popErrorScope()]);
+  await throwIfLost(device);
+  for (const scope of scopes) {
+    if (scope.status === "rejected") throw scope.reason;
+    if (scope.value) throw new GpuError(`The device reports: ${scope.value.message}`);
+  }
+  if (outcome.status === "rejected") throw outcome.reason;
+  return outcome.value;
+}
+
+/** @throws {GpuError} with the reason, where the device is lost. */
+export async function throwIfLost(device: GPUDevice): Promise<void> {
+  const lost = await Promise.race([device.lost, nextTurn()]);
+  if (!lost) return;
+  const why = [lost.reason, lost.message].filter((text) => text && text !== "unknown").join(": ");
+  throw new GpuError(
+    `The device was lost${why ? ` (${why})` : ""}: ask the adapter for a new one`,
+  );
+}
+
+/** A turn of the event loop later: by then a loss that has happened is known. */
+function nextTurn(): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), 0));
+}
