@@ -1,13 +1,29 @@
 import assert from "node:assert/strict";
+import { LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 
-Deno.test("the profile of a named software device is what the device reports", async () => {
-  const profile = JSON.parse((await lce("device", "--json")).out);
-  const named = NAMED_DEVICES.filter((device) => device.profile.name === profile.name);
+const here = JSON.parse((await lce("device", "--json")).out);
+const named = NAMED_DEVICES.filter(({ profile }) => profile.name === here.name);
+
+Deno.test("the profile of a named software device is what the device reports", {
   // On hardware that no row is of there is nothing to compare with.
-  for (const device of named) assert.deepEqual(device.profile, profile, device.name);
+  ignore: named.length === 0,
+}, () => {
+  for (const { name, profile } of named) assert.deepEqual(profile, here, name);
+});
+
+Deno.test("the limits by default are those of a device that was asked for none", async () => {
+  const adapter = await navigator.gpu.requestAdapter();
+  const device = await adapter!.requestDevice();
+  try {
+    for (const name of LIMIT_NAMES) {
+      assert.equal(SPECIFICATION_DEFAULTS.limits[name], device.limits[name], name);
+    }
+  } finally {
+    device.destroy();
+  }
 });
 
 Deno.test("lce device --save writes a file that --device plans for as for the device", async () => {

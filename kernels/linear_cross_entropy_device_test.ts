@@ -13,6 +13,7 @@ import {
   type TensorName,
 } from "../mod.ts";
 import type { Fixture } from "../fixtures/fixture.ts";
+import { wantedGradients } from "../planner/problem.ts";
 import { Ledger } from "./ledger.ts";
 import type { DeviceProfile } from "../planner/device.ts";
 
@@ -89,6 +90,7 @@ function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: F
   const read = async () => ({
     gradHidden: (await bench.floats(gradients.hidden)).subarray(0, tokens * hidden),
     gradWeight: (await bench.floats(gradients.weight)).subarray(0, vocab * hidden),
+    ...(gradients.bias ? { gradBias: await bench.floats([gradients.bias]) } : {}),
   });
   return { inputs, gradients, read };
 }
@@ -114,7 +116,9 @@ async function assertAgrees(
     computeReference(fixture),
   );
   assert(ok, JSON.stringify(checks.filter(({ ok }) => !ok)));
-  assert(checks.some(({ name }) => name === "gradWeight"));
+  const gradients = checks.map(({ name }) => name).filter((name) => name.startsWith("grad"));
+  const wanted = wantedGradients(fixture.problem).size;
+  assert.equal(gradients.length, wanted, `compared: ${gradients}`);
 }
 
 async function withBench(use: (bench: Workbench) => Promise<void>) {
