@@ -162,7 +162,11 @@ export function keptRow({ schedule }: KernelContext, position: string): string {
   return `kept[${plus(keptHeader(schedule.block.count), inBlocks(position))}]`;
 }
 
-/** Row of the whole weight that is the target of the kept token at a position within its block. */
-export function keptTarget(position: string): string {
-  return `kept_targets[${inBlocks(position)}]`;
+/**
+ * Row of the whole weight that is the target of the kept token at a position
+ * within its block. Targets lie by token: a driver starts loads by position before
+ * the product, whose registers they then take (4 % of `forward` on an H100).
+ */
+export function keptTarget(context: KernelContext, position: string): string {
+  return `kept_targets[${inBlocks(keptRow(context, position))}]`;
 }

@@ -193,12 +193,13 @@ function columnsOfRound(context: KernelContext, round: Round): string[] {
 
 /** Takes a round's logits of one row, the `i`-th of the round, into the row's set. */
 function takeRow(
-  { schedule: { problem } }: KernelContext,
+  context: KernelContext,
   online: OnlineStatistics,
   body: Body,
   round: Round,
   { row, i }: { row: number; i: number },
 ): string {
+  const { problem } = context.schedule;
   const position = `min(${plus("first_row", body.rows[row]!)}, kept_count - 1u)`;
   const entries = round.columns.map((_, j) => ({
     logit: `z${j}`,
@@ -206,7 +207,7 @@ function takeRow(
     weight: `weight${j}`,
   }));
   return block([
-    `let id_of_target = ${keptTarget(position)};`,
+    `let id_of_target = ${keptTarget(context, position)};`,
     ...entries.map(({ logit }, j) => {
       const z = logitText(round.value(i, j), problem.bias ? `bias${j}` : undefined);
       return `let ${logit} = select(${LOWEST}, ${z}, exists${j});`;

@@ -62,7 +62,7 @@ export function rowStatistics(context: KernelContext): string {
     body: [
       `let position = group.x;`,
       block([`return;`], `if (position >= ${KEPT_COUNT})`),
-      `let id_of_target = ${keptTarget("position")};`,
+      `let id_of_target = ${keptTarget(context, "position")};`,
       ...online.declare("0"),
       `// Each invocation takes four logits at a time, in strides of all.`,
       block([

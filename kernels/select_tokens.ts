@@ -82,7 +82,7 @@ fn is_kept(target_id: i32) -> bool {
             `let target_id = targets[token];`,
             `if (is_kept(target_id)) {`,
             `  kept[${plus(keptHeader(blocks.count), "block_start + position")}] = row;`,
-            `  kept_targets[block_start + position] = u32(target_id);`,
+            `  kept_targets[token] = u32(target_id);`,
             `  position++;`,
             `} else {`,
             `  kept[${plus(keptHeader(blocks.count), "block_end + position - row - 1u")}] = row;`,

@@ -23,7 +23,7 @@ import { wantsEntropy } from "../planner/statistics.ts";
 import type { Problem } from "../planner/problem.ts";
 import { splitsVocabulary, wholeVocab } from "../planner/schedule.ts";
 import type { KernelContext } from "./context.ts";
-import { inBlocks, KEPT_COUNT, keptRow, keptTarget } from "./logit.ts";
+import { inBlocks, KEPT_COUNT, keptRow } from "./logit.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { sumLanes, total } from "./totals.ts";
 import { binds, block, kernel, plus, WGSL } from "./wgsl.ts";
@@ -118,7 +118,7 @@ export function merge(context: KernelContext): string {
         [...online.read("_next", "split", at), ...online.fold("0", "_next")],
         `for (var split = 0u; split < ${splits}u; split++)`,
       ),
-      ...(binds(dispatch, "class_weight") ? [`let id_of_target = ${keptTarget("position")};`] : []),
+      ...(binds(dispatch, "class_weight") ? [`let id_of_target = kept_targets[token];`] : []),
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
       ...online.finish("0"),
       ...rows.map((name) => store(name, values[name])),
@@ -172,7 +172,7 @@ export function coefficientsKernel(context: KernelContext): string {
       `let position = invocation.x;`,
       block([`return;`], `if (position >= ${KEPT_COUNT})`),
       `let token = ${plus("params.token_start", keptRow(context, "position"))};`,
-      `let id_of_target = ${keptTarget("position")};`,
+      `let id_of_target = kept_targets[token];`,
       `let lse = ${tokenResult(problem, "lse", "token")};`,
       ...(wantsEntropy(problem)
         ? [`let entropy = ${tokenResult(problem, "entropy", "token")};`]

@@ -210,7 +210,7 @@ export class Workspace {
     return this.whole("kept", 4 * words, "state");
   }
 
-  /** For each kept token, at its position, the row of the whole weight that is its target. */
+  /** For each kept token the row of the whole weight that is its target. */
   keptTargets(): Slice {
     return this.whole("kept_targets", 4 * this.problem.tokens, "state");
   }
