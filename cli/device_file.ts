@@ -5,7 +5,7 @@
  */
 import type { z } from "zod";
 import { InputError } from "../fixtures/errors.ts";
-import { writeWhole } from "../fixtures/safetensors.ts";
+import { writeWhole } from "../fixtures/write.ts";
 import { type DeviceProfile, deviceProfileSchema } from "../planner/device.ts";
 import { impossibleLimits } from "../planner/devices/impossible.ts";
 import { readMap } from "./map_file.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { writeWhole } from "../fixtures/safetensors.ts";
+import { writeWhole } from "../fixtures/write.ts";
 import { UsageError } from "./exit.ts";
 import type { Output } from "./output.ts";
 

@@ -7,7 +7,7 @@
 import { join } from "node:path";
 import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
-import { writeWhole } from "../fixtures/safetensors.ts";
+import { writeWhole } from "../fixtures/write.ts";
 import { kernelVersion } from "../kernels/version.ts";
 import { type DeviceProfile, type DeviceRates, ratesSchema } from "../planner/device.ts";
 
