@@ -9,11 +9,10 @@ export type Align = "left" | "right";
 
 /** Lines of aligned columns, two spaces apart. */
 export function table(rows: readonly (readonly string[])[], align: readonly Align[] = []): string {
-  const columns = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from(
-    { length: columns },
-    (_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
+  }
   return rows.map((row) =>
     row.map((cell, column) =>
       align[column] === "right" ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)

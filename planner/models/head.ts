@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Dtype } from "../dtype.ts";
 import type { ProblemInput } from "../problem.ts";
 
 /** Shape and logit settings of an output layer. What nobody states is left out, never guessed. */
@@ -17,6 +18,8 @@ export interface OutputHead {
   readonly logitScale?: number;
   /** Whether a bias is added per vocabulary entry. */
   readonly bias?: boolean;
+  /** Type that the weight is published in. */
+  readonly dtype?: Dtype;
   /** Whether the weight is the input embedding as well. */
   readonly tied?: boolean;
   /** Ids that the tokenizer has; rows from here on are padding or reserved. */
@@ -24,7 +27,7 @@ export interface OutputHead {
 }
 
 /** The settings of a head that a problem needs, by the problem's names. */
-const SETTINGS = ["hidden", "vocab", "softcap", "logitScale", "bias"] as const;
+const SETTINGS = ["hidden", "vocab", "dtype", "softcap", "logitScale", "bias"] as const;
 
 /** What a head says of a problem; what it leaves out keeps the problem's default. */
 export function headSettings(head: OutputHead): Partial<ProblemInput> {

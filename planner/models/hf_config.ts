@@ -2,13 +2,16 @@
  * What a Hugging Face `config.json` says of a model's output layer.
  *
  * Families name the same quantity differently, and multimodal configs keep the
- * language model in a part of their own. The tables below are all that is known
- * of it; a quantity that no key states stays unknown.
+ * language model in a part of their own. The tables below and the families'
+ * defaults are all that is known of it; what neither states stays unknown.
  *
  * @module
  */
 import * as z from "zod";
+import type { Dtype } from "../dtype.ts";
+import { MAX_DIMENSION } from "../problem.ts";
 import type { OutputHead } from "./head.ts";
+import { familyDefaults } from "./hf_defaults.ts";
 
 /** An output layer as a config describes it. */
 export interface ConfigHead extends OutputHead {
@@ -21,6 +24,11 @@ export interface ConfigHead extends OutputHead {
 /** A config lacks a key that is needed, or has a value that cannot be. */
 export class ConfigError extends Error {
   override name = "ConfigError";
+
+  /** `missing` names the sizes that neither a key nor a default states. */
+  constructor(message: string, readonly missing: readonly ("vocab" | "hidden")[] = []) {
+    super(message);
+  }
 }
 
 /** Parts that hold the language model. `vision_config` has a `hidden_size` too, and is never read. */
@@ -32,7 +40,8 @@ const PARTS = ["text_config", "llm_config", "language_config", "thinker_config"]
  */
 const KEYS = {
   vocab: ["padded_vocab_size", "vocab_size"],
-  hidden: ["hidden_size", "n_embd", "d_model", "dim"],
+  // An OPT may project its states down before the head.
+  hidden: ["word_embed_proj_dim", "hidden_size", "n_embd", "d_model", "dim"],
   softcap: [
     "final_logit_softcapping", // Gemma-2, 3n, 4; `attn_logit_softcapping` is another matter
     "output_soft_cap_temp",
@@ -68,10 +77,19 @@ const SCALE_RULES: readonly ScaleRule[] = [
 /** Families that scale by `1 / sqrt(hidden)` if, and only if, the head is tied. */
 const SCALED_WHEN_TIED = ["t5", "mt5", "umt5", "longt5", "switch_transformers"];
 
-/** Families whose head always has a bias, by their published code; no key says so. */
-const BIASED = ["gptj", "codegen", "phi"];
+/** Keys of the type that weights are stored in, and its names. */
+const DTYPE_KEYS = ["dtype", "torch_dtype"];
+const DTYPE_NAMES: Readonly<Record<string, Dtype>> = {
+  float32: "f32",
+  float: "f32",
+  float16: "f16",
+  half: "f16",
+  bfloat16: "bf16",
+};
 
-const size = z.int("must be a positive whole number").positive("must be a positive whole number");
+const size = z.number("must be a positive whole number")
+  .refine((value) => Number.isInteger(value) && value > 0, "must be a positive whole number")
+  .refine((value) => value <= MAX_DIMENSION, `must be at most ${MAX_DIMENSION}`);
 const factor = z.number().refine((value) => value !== 0, "must not be 0");
 const named = (names: readonly string[], schema: z.ZodType) =>
   Object.fromEntries(names.map((name) => [name, schema.nullish()]));
@@ -114,23 +132,37 @@ export function parseModelConfig(
   known: { readonly vocab?: number; readonly hidden?: number } = {},
 ): ConfigHead {
   const levels = levelsOf(config, "");
-  const vocab = known.vocab ?? first(levels, KEYS.vocab);
-  const hidden = known.hidden ?? first(levels, KEYS.hidden);
-  const missing = (["vocab", "hidden"] as const)
-    .filter((name) => ({ vocab, hidden })[name] === undefined)
-    .map((name) =>
-      `${name} is needed: one of ${KEYS[name].join(", ")}, at the top or in ${PARTS[0]}`
-    );
-  if (vocab === undefined || hidden === undefined) throw new ConfigError(missing.join("\n"));
   const modelType = levels.find(({ model_type }) => typeof model_type === "string")
     ?.model_type as string | undefined;
+  const defaults = familyDefaults(modelType);
+  const notes: string[] = [];
+  const sizeOf = (name: "vocab" | "hidden") => {
+    const stated = known[name] ?? first(levels, KEYS[name]);
+    if (stated === undefined && defaults[name] !== undefined) {
+      notes.push(`${name} ${defaults[name]} is the default of ${modelType}, for no key states it`);
+    }
+    return stated ?? defaults[name];
+  };
+  const [vocab, hidden] = [sizeOf("vocab"), sizeOf("hidden")];
+  if (vocab === undefined || hidden === undefined) {
+    const missing = (["vocab", "hidden"] as const)
+      .filter((name) => ({ vocab, hidden })[name] === undefined);
+    const lines = missing.map((name) =>
+      `${name} is needed: one of ${KEYS[name].join(", ")}, at the top or in ${PARTS[0]}`
+    );
+    throw new ConfigError(lines.join("\n"), missing);
+  }
   const softcap = first(levels, KEYS.softcap);
-  const tied = agreed(levels, "tie_word_embeddings");
-  const bias = BIASED.includes(modelType ?? "") || agreed(levels, "lm_head_bias");
-  const { logitScale, notes } = scaleOf(levels, modelType, tied, hidden);
+  const tied = isStated(levels, "tie_word_embeddings")
+    ? agreed(levels, "tie_word_embeddings")
+    : defaults.tied;
+  const bias = defaults.bias ?? agreed(levels, "lm_head_bias");
+  const logitScale = scaleOf(levels, { modelType, tied, hidden, notes });
+  const dtype = dtypeOf(levels, notes);
   return {
     vocab,
     hidden,
+    ...(dtype === undefined ? {} : { dtype }),
     ...(softcap ? { softcap } : {}),
     ...(logitScale === undefined ? {} : { logitScale }),
     ...(bias === undefined ? {} : { bias }),
@@ -164,6 +196,22 @@ function first(levels: Levels, keys: readonly string[]): number | undefined {
   }
 }
 
+function isStated(levels: Levels, key: string): boolean {
+  return levels.some((level) => level[key] != null);
+}
+
+/** The type that the innermost level states; one that no plan can have is noted. */
+function dtypeOf(levels: Levels, notes: string[]): Dtype | undefined {
+  const [stated] = levels.flatMap((level) => DTYPE_KEYS.map((key) => level[key]))
+    .filter((value) => value != null && value !== "auto");
+  if (stated === undefined) return undefined;
+  const name = String(stated).replace(/^torch\./, "");
+  if (Object.hasOwn(DTYPE_NAMES, name)) return DTYPE_NAMES[name];
+  notes.push(
+    `its dtype ${JSON.stringify(stated)} is none of ${Object.keys(DTYPE_NAMES).join(", ")}`,
+  );
+}
+
 /** What all levels that say something say; `undefined` where none does, or they disagree. */
 function agreed(levels: Levels, key: string): boolean | undefined {
   const said = new Set(levels.map((level) => level[key]).filter((value) => value != null));
@@ -172,10 +220,13 @@ function agreed(levels: Levels, key: string): boolean | undefined {
 
 function scaleOf(
   levels: Levels,
-  modelType: string | undefined,
-  tied: boolean | undefined,
-  hidden: number,
-): { logitScale: number | undefined; notes: string[] } {
+  { modelType, tied, hidden, notes }: {
+    modelType: string | undefined;
+    tied: boolean | undefined;
+    hidden: number;
+    notes: string[];
+  },
+): number | undefined {
   const factors: number[] = [];
   for (const key of new Set(SCALE_RULES.map(({ key }) => key))) {
     const rule = SCALE_RULES.find((rule) =>
@@ -185,7 +236,6 @@ function scaleOf(
     if (value === "inv_sqrt_d_model") factors.push(hidden ** -0.5);
     else if (value !== undefined) factors.push(rule.factor(value as number, hidden));
   }
-  const notes: string[] = [];
   if (SCALED_WHEN_TIED.includes(modelType ?? "")) {
     if (tied) factors.push(hidden ** -0.5);
     if (tied === undefined) {
@@ -194,6 +244,5 @@ function scaleOf(
       );
     }
   }
-  const logitScale = factors.length ? factors.reduce((a, b) => a * b) : undefined;
-  return { logitScale, notes };
+  return factors.length ? factors.reduce((a, b) => a * b) : undefined;
 }

@@ -29,11 +29,13 @@ const GEMMA_3_4B = {
   vision_config: { hidden_size: 1152, model_type: "siglip_vision_model" },
 };
 
-Deno.test("gemma-2's cap is the final one, and its tie stays unknown", () => {
+Deno.test("gemma-2's cap is the final one, its type as stated, and its tie its family's", () => {
   assert.deepEqual(parseModelConfig(GEMMA_2), {
     vocab: 256000,
     hidden: 2304,
+    dtype: "f32",
     softcap: 30,
+    tied: true,
     modelType: "gemma2",
     notes: [],
   });
@@ -54,10 +56,10 @@ Deno.test("a stated tie is read, and so is a stated lack of it", () => {
 Deno.test("a multimodal config gives its language model, never its vision model", () => {
   const head = parseModelConfig(GEMMA_3_4B);
   assert.deepEqual([head.vocab, head.hidden, head.modelType], [262208, 2560, "gemma3_text"]);
-  const { hidden_size: _, ...text } = GEMMA_3_4B.text_config;
+  const { hidden_size: _, model_type: _m, ...text } = GEMMA_3_4B.text_config;
   assert.throws(
     () => parseModelConfig({ ...GEMMA_3_4B, text_config: text }),
-    /hidden is needed: one of hidden_size, n_embd, d_model, dim/,
+    /hidden is needed: one of word_embed_proj_dim, hidden_size, n_embd, d_model, dim/,
   );
 });
 
@@ -163,9 +165,11 @@ Deno.test("missing keys are all named, but not those that the caller knows", () 
   assert.throws(
     () => parseModelConfig(bare),
     (error) =>
-      error instanceof ConfigError &&
+      error instanceof ConfigError && error.missing.join() === "vocab,hidden" &&
       /vocab is needed: one of padded_vocab_size, vocab_size/.test(error.message) &&
-      /hidden is needed: one of hidden_size, n_embd, d_model, dim/.test(error.message),
+      /hidden is needed: one of word_embed_proj_dim, hidden_size, n_embd, d_model, dim/.test(
+        error.message,
+      ),
   );
   assert.throws(() => parseModelConfig(bare, { vocab: 100 }), /^ConfigError: hidden is needed/);
   assert.equal(parseModelConfig(bare, { vocab: 100, hidden: 8 }).vocab, 100);
@@ -174,6 +178,11 @@ Deno.test("missing keys are all named, but not those that the caller knows", () 
 Deno.test("values that cannot be are refused by key and value", () => {
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ vocab_size: "many", hidden_size: 4 }, /vocab_size "many": must be a positive whole number/],
+    [
+      { vocab_size: 1e18, hidden_size: 4 },
+      /vocab_size 1000000000000000000: must be at most 2147483647/,
+    ],
+    [{ vocab_size: 9, hidden_size: 2 ** 31 }, /hidden_size 2147483648: must be at most 2147483647/],
     [{ vocab_size: 0, hidden_size: 4 }, /vocab_size 0: must be a positive whole number/],
     [{ text_config: { vocab_size: 1.5 } }, /text_config\.vocab_size 1\.5: /],
     [{ vocab_size: 5, hidden_size: 4, logits_scaling: 0 }, /logits_scaling 0: must not be 0/],
@@ -188,4 +197,90 @@ Deno.test("plan files are no model configs", () => {
   for (const plan of [{ vocab: 10, hidden: 4 }, { model: "gemma-2-2b" }, {}, [], null, "x"]) {
     assert(!isModelConfig(plan), JSON.stringify(plan));
   }
+});
+
+/** As published: only what differs from the families' defaults is written. */
+const GEMMA_3_4B_IT = {
+  architectures: ["Gemma3ForConditionalGeneration"],
+  model_type: "gemma3",
+  text_config: {
+    hidden_size: 2560,
+    intermediate_size: 10240,
+    model_type: "gemma3_text",
+    num_hidden_layers: 34,
+    rope_scaling: { factor: 8.0, rope_type: "linear" },
+    sliding_window: 1024,
+  },
+  torch_dtype: "bfloat16",
+  vision_config: { hidden_size: 1152, model_type: "siglip_vision_model" },
+};
+const LLAVA_1_5 = {
+  architectures: ["LlavaForConditionalGeneration"],
+  model_type: "llava",
+  text_config: {
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    torch_dtype: "float16",
+    vocab_size: 32064,
+  },
+  tie_word_embeddings: false,
+  torch_dtype: "float16",
+  vision_config: { hidden_size: 1024, model_type: "clip_vision_model", vocab_size: 32000 },
+};
+
+Deno.test("sizes that a published config leaves out are its family's, and said to be", () => {
+  const gemma = parseModelConfig(GEMMA_3_4B_IT);
+  assert.deepEqual([gemma.vocab, gemma.hidden, gemma.dtype, gemma.tied], [
+    262208,
+    2560,
+    "bf16",
+    true,
+  ]);
+  assert.match(gemma.notes.join(), /vocab 262208 is the default of gemma3_text/);
+  const llava = parseModelConfig(LLAVA_1_5);
+  assert.deepEqual([llava.vocab, llava.hidden, llava.dtype, llava.tied], [
+    32064,
+    4096,
+    "f16",
+    false,
+  ]);
+  assert.match(llava.notes.join(), /hidden 4096 is the default of llama/);
+  assert.deepEqual(parseModelConfig(LLAVA_1_5, { hidden: 5120 }).notes, []);
+});
+
+Deno.test("the head of an OPT that projects its states is as wide as the projection", () => {
+  const opt = { model_type: "opt", hidden_size: 1024, word_embed_proj_dim: 512, vocab_size: 50272 };
+  const { hidden, tied } = parseModelConfig(opt);
+  assert.deepEqual([hidden, tied], [512, true]);
+});
+
+const DTYPES: readonly [Record<string, unknown>, string | undefined][] = [
+  [{ torch_dtype: "bfloat16" }, "bf16"],
+  [{ dtype: "float16" }, "f16"],
+  [{ torch_dtype: "torch.float32" }, "f32"],
+  [{ torch_dtype: "float32", text_config: { dtype: "bfloat16" } }, "bf16"],
+  [{ torch_dtype: "float16", text_config: {} }, "f16"],
+  [{ torch_dtype: "auto" }, undefined],
+  [{ torch_dtype: null }, undefined],
+  [{ torch_dtype: "constructor" }, undefined],
+  [{ torch_dtype: "float8_e4m3fn" }, undefined],
+];
+for (const [config, dtype] of DTYPES) {
+  Deno.test(`the type of ${JSON.stringify(config)} is ${dtype}`, () => {
+    const head = parseModelConfig({ vocab_size: 10, hidden_size: 4, ...config });
+    assert.equal(head.dtype, dtype);
+    assert.equal(head.notes.length, /float8|constructor/.test(String(config.torch_dtype)) ? 1 : 0);
+  });
+}
+
+Deno.test("where no level states a tie, the family's default does; of two that disagree, none", () => {
+  const tied = (config: Record<string, unknown>) =>
+    parseModelConfig({ vocab_size: 10, hidden_size: 4, ...config }).tied;
+  assert.equal(tied({ model_type: "llama" }), false);
+  assert.equal(tied({ model_type: "llama", tie_word_embeddings: true }), true);
+  assert.equal(tied({ model_type: "gpt2" }), true);
+  assert.equal(tied({ model_type: "phi" }), false);
+  assert.equal(tied({ model_type: "constructor" }), undefined);
+  const split = { model_type: "llama", tie_word_embeddings: true };
+  assert.equal(tied({ ...split, text_config: { tie_word_embeddings: false } }), undefined);
 });
