@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { writeWhole } from "../fixtures/write.ts";
+import { InputError } from "../fixtures/errors.ts";
+import { systemReason, writeWhole } from "../fixtures/write.ts";
 import { UsageError } from "./exit.ts";
 import type { Output } from "./output.ts";
 
@@ -21,6 +22,27 @@ export async function checkNewFile(
   if (!ending.test(path)) throw new UsageError(`${flag} ${path}: ${holds}`);
   const there = await Deno.lstat(path).then(() => true, () => false);
   if (there && !force) throw new UsageError(`${flag} ${path}: exists already; --force replaces it`);
+}
+
+/**
+ * Refuses a folder that has something in it, unless its files may be replaced.
+ *
+ * @throws {UsageError} naming the folder.
+ * @throws {InputError} when it is no folder, or cannot be read.
+ */
+export function checkNewFolder(path: string, force: boolean): void {
+  try {
+    const names = [...Deno.readDirSync(path)].map(({ name }) => name);
+    if (names.length > 0 && !force) {
+      throw new UsageError(
+        `${path}: is a folder with files in it; --force replaces those of the same name`,
+      );
+    }
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new InputError(`Cannot write the folder ${path}: ${systemReason(error)}`);
+  }
 }
 
 /** Flags that name a picture. */

@@ -4,13 +4,13 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
-import { InputError } from "../../fixtures/errors.ts";
-import { writeWhole } from "../../fixtures/safetensors.ts";
+import { writeFolder } from "../../fixtures/write.ts";
 import { emitSchedule } from "../../kernels/manifest.ts";
 import { makePlan } from "../../planner/plan.ts";
 import hostExample from "../emit/host.js" with { type: "text" };
 import { UsageError } from "../exit.ts";
 import { planningFlags, requestOf } from "../flags.ts";
+import { checkNewFolder } from "../new_file.ts";
 import type { Output } from "../output.ts";
 import { parallelismOf } from "../request.ts";
 import { deviceOf } from "../gpu.ts";
@@ -19,21 +19,28 @@ import { deviceOf } from "../gpu.ts";
 export function emitCommand(output: Output): Command {
   const command = new Command("emit")
     .description("write a plan's kernels as WGSL, with a manifest and an example of a host")
-    .argument("<folder>");
-  return planningFlags(command)
+    .argument("<folder>")
+    .option("--force", "write into a folder that has files in it, over those of the same name");
+  return planningFlags(command as unknown as Command<[string]>)
     .addHelpText(
       "after",
       `
 Example:
   $ lce emit out --vocab 50257 --hidden 768 --tokens 1024 --pass train`,
     )
-    .action(async (folder, flags) => {
+    .action(async (folder, { force, ...flags }: Record<string, unknown>) => {
       const { problem, request } = await requestOf(flags);
       if (parallelismOf(request)) {
         throw new UsageError(
           "lce emit writes what one device runs: leave out tensorParallel, dataParallel and sequenceParallel",
         );
       }
+      if (request.weights === "streamed") {
+        throw new UsageError(
+          "--weights streamed: what lce emit writes works on buffers of the host, the whole weight among them, and streams none; leave it out",
+        );
+      }
+      checkNewFolder(folder, force === true);
       const plan = makePlan(problem, await deviceOf(request), { ...request, hostIo: false });
       const { manifest, kernels } = emitSchedule(plan.schedule);
       const files = new Map([
@@ -41,14 +48,23 @@ Example:
         ["manifest.json", JSON.stringify(manifest, null, 2) + "\n"],
         ["host.js", hostExample],
       ]);
-      try {
-        await Deno.mkdir(folder, { recursive: true });
-      } catch (error) {
-        throw new InputError(`Cannot make the folder ${folder}: ${(error as Error).message}`);
-      }
-      for (const [name, text] of files) {
-        await writeWhole(`${folder}/${name}`, new TextEncoder().encode(text));
-      }
+      const encoder = new TextEncoder();
+      await writeFolder(
+        folder,
+        new Map([...files].map(([name, text]) => [name, encoder.encode(text)])),
+        { stale: await emittedKernels(folder) },
+      );
       output.print(`Wrote ${[...files.keys()].join(", ")} to ${folder}.`);
     }) as unknown as Command;
+}
+
+/** Kernels that an earlier plan left in the folder, by its manifest; none where it is not ours. */
+async function emittedKernels(folder: string): Promise<string[]> {
+  try {
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
+    if (manifest.format !== "lce") return [];
+    return Object.keys(manifest.kernels).filter((name) => /^[\w-]+\.wgsl$/.test(name));
+  } catch {
+    return [];
+  }
 }

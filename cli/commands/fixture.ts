@@ -6,12 +6,15 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { writeCheckpoint } from "../../fixtures/checkpoint.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/open.ts";
+import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/safetensors.ts";
-import { makeSynthetic } from "../../fixtures/synthetic.ts";
+import { makeSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
 import { DTYPES } from "../../planner/dtype.ts";
-import { problemSchema } from "../../planner/problem.ts";
+import { type Problem, problemSchema } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
+import { UsageError } from "../exit.ts";
 import { parseNumber } from "../flags.ts";
+import { checkNewFolder } from "../new_file.ts";
 import type { Output } from "../output.ts";
 import { table } from "../render/table.ts";
 import { checkWith } from "../request.ts";
@@ -77,14 +80,16 @@ Example:
       if (json) return output.print(JSON.stringify({ tensors: rows, metadata }, null, 2));
       output.print(table(
         rows.map(({ name, dtype, shape, bytes }) => [
-          name,
+          printable(name),
           dtype,
           `[${shape.join(", ")}]`,
           formatBytes(bytes),
         ]),
         ["left", "left", "left", "right"],
       ));
-      for (const [key, value] of Object.entries(metadata)) output.print(`${key}: ${value}`);
+      for (const [key, value] of Object.entries(metadata)) {
+        output.print(`${printable(key)}: ${printable(value)}`);
+      }
     });
 }
 
@@ -100,6 +105,7 @@ function make(output: Output) {
     )
     .option("--softcap <cap>", "logits become cap * tanh(z / cap)", parseNumber)
     .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
+    .option("--force", "write into a folder that has files in it, over those of the same name")
     .addHelpText(
       "after",
       `
@@ -107,9 +113,24 @@ Examples:
   $ lce fixture make checkpoints/small
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30`,
     )
-    .action(async (folder, { seed, ...flags }) => {
+    .action(async (folder, { seed, force, ...flags }) => {
       const problem = checkWith(problemSchema, flags);
+      checkNewFolder(folder, force === true);
+      checkMemory(problem);
       await writeCheckpoint(folder, makeSynthetic(problem, seed));
       output.print(`Wrote ${folder}: run it with "lce run ${folder}".`);
     });
+}
+
+/** Refuses inputs that this machine's memory does not hold. @throws {UsageError} */
+function checkMemory(problem: Problem): void {
+  const needed = syntheticBytes(problem);
+  const { available } = Deno.systemMemoryInfo();
+  if (needed <= available) return;
+  const { tokens, hidden, vocab, dtype } = problem;
+  throw new UsageError(
+    `--tokens ${tokens} --hidden ${hidden} --vocab ${vocab}: making them in ${dtype} takes ${
+      formatBytes(needed)
+    } of memory, of which ${formatBytes(available)} are free: make them smaller`,
+  );
 }

@@ -1,0 +1,75 @@
+import assert from "node:assert/strict";
+import { EXIT } from "./exit.ts";
+import { lce } from "./testing.ts";
+
+async function withFolder(use: (folder: string) => Promise<void>) {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+const MAKE = ["--tokens", "5", "--hidden", "4", "--vocab", "9"];
+const EMIT = ["--tokens", "40", "--hidden", "8", "--vocab", "300", "--strategy", "windowed"];
+
+Deno.test("fixture make takes a new or an empty folder, and one with files only by force", () =>
+  withFolder(async (folder) => {
+    assert.equal((await lce("fixture", "make", folder, ...MAKE)).code, EXIT.ok);
+    await Deno.writeTextFile(`${folder}/model.safetensors`, "weights");
+    await Deno.writeTextFile(`${folder}/tokenizer.json`, "{}");
+    const refused = await lce("fixture", "make", folder, ...MAKE);
+    assert.equal(refused.code, EXIT.usage);
+    assert(refused.err.includes(`${folder}: is a folder with files in it; --force`), refused.err);
+    assert.equal(await Deno.readTextFile(`${folder}/model.safetensors`), "weights");
+    assert.equal((await lce("fixture", "make", folder, "--force", ...MAKE)).code, EXIT.ok);
+    assert.deepEqual(namesIn(folder), [
+      "activations.safetensors",
+      "config.json",
+      "model.safetensors",
+      "tokenizer.json",
+    ]);
+    assert.match((await lce("fixture", "inspect", `${folder}/model.safetensors`)).out, /\[9, 4\]/);
+    const file = await lce("fixture", "make", `${folder}/config.json`, ...MAKE);
+    assert.equal(file.code, EXIT.input);
+  }));
+
+Deno.test("fixture make refuses what memory cannot hold before it makes anything", () =>
+  withFolder(async (folder) => {
+    const huge = ["--tokens", "100000000", "--hidden", "100000"];
+    const { code, err } = await lce("fixture", "make", `${folder}/x`, ...huge);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, /--tokens 100000000 --hidden 100000 .* takes .*TiB of memory/);
+    assert.deepEqual(namesIn(folder), []);
+  }));
+
+Deno.test("emit leaves a host of one's own alone, and by force no kernel of an earlier plan", () =>
+  withFolder(async (folder) => {
+    assert.equal((await lce("emit", folder, ...EMIT, "--pass", "train")).code, EXIT.ok);
+    const before = namesIn(folder);
+    await Deno.writeTextFile(`${folder}/host.js`, "// mine");
+    await Deno.writeTextFile(`${folder}/my-own.wgsl`, "// mine");
+    const refused = await lce("emit", folder, ...EMIT);
+    assert.equal(refused.code, EXIT.usage);
+    assert.equal(await Deno.readTextFile(`${folder}/host.js`), "// mine");
+    const forced = await lce("emit", folder, ...EMIT, "--force");
+    assert.equal(forced.code, EXIT.ok, forced.err);
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
+    const kernels = Object.keys(manifest.kernels);
+    assert(before.some((name) => name.endsWith(".wgsl") && !kernels.includes(name)));
+    assert.deepEqual(
+      namesIn(folder),
+      [...kernels, "host.js", "manifest.json", "my-own.wgsl"].sort(),
+    );
+    assert.notEqual(await Deno.readTextFile(`${folder}/host.js`), "// mine");
+  }));
+
+Deno.test("emit says why it streams no weight", () =>
+  withFolder(async (folder) => {
+    const { code, err } = await lce("emit", `${folder}/x`, ...EMIT, "--weights", "streamed");
+    assert.equal(code, EXIT.usage);
+    assert.match(err, /--weights streamed: what lce emit writes works on buffers of the host/);
+    assert.deepEqual(namesIn(folder), []);
+  }));
