@@ -85,7 +85,10 @@ const LINES: readonly [string[], readonly string[]][] = [
   [["lce", "plan", "--dtype", "="], DTYPES],
   [["lce", "plan", "--dtype", "=", "b"], ["bf16"]],
   [["lce", "plan", "--dtype", "bf16", "--pass", ""], ["forward", "train"]],
-  [["lce", "plan", "--model", ""], MODEL_NAMES],
+  [["lce", "plan", "--model", "l"], [
+    ...MODEL_NAMES.filter((name) => name.startsWith("l")),
+    "lce.schema.json",
+  ]],
   [["lce", "model", "phi"], MODEL_NAMES.filter((name) => name.startsWith("phi"))],
   [["lce", "emit", "--device", "chrome"], DEVICES.filter((name) => name.startsWith("chrome"))],
   [["lce", "plan", "--config", "deno.js"], ["deno.json"]],

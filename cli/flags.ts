@@ -6,14 +6,11 @@
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { DTYPES } from "../planner/dtype.ts";
 import { headSettings } from "../planner/models/head.ts";
-import { isModelConfig } from "../planner/models/hf_config.ts";
 import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
 import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
 import { DEVICE_FILE } from "./device_file.ts";
-import { UsageError } from "./exit.ts";
-import { readMap } from "./map_file.ts";
-import { catalogueModel, configModel, type RequestedModel } from "./model.ts";
+import { besidePath, type RequestedModel, requestedModel } from "./model.ts";
 import { checkRequest } from "./request.ts";
 
 /** Reads a number strictly: no empty text, no trailing letters, no hexadecimal. */
@@ -32,8 +29,8 @@ function parseList(text: string): string[] {
 export function planningFlags<Args extends unknown[]>(command: Command<Args>) {
   return (choiceFlags(problemFlags(command as unknown as Command)) as unknown as Command<Args>)
     .option(
-      "--model <name>",
-      "published model: its sizes and logit settings (lce model lists them)",
+      "--model <name|file>",
+      "a published model by name (lce model lists them), or the file or folder of its config.json",
     )
     .option(
       "--device <name|file>",
@@ -41,7 +38,8 @@ export function planningFlags<Args extends unknown[]>(command: Command<Args>) {
     )
     .option(
       "--config <file>",
-      "plan file in YAML or JSON, or a model's config.json; flags win over it",
+      "plan file in YAML or JSON, or a model's config.json; flags win over it; give both for both",
+      (path: string, before: string[] | undefined) => [...(before ?? []), path],
     );
 }
 
@@ -55,26 +53,12 @@ export type PlanRequest = ReturnType<typeof checkRequest> & {
  * plan file, and a plan file wins over a model.
  */
 export async function requestOf(
-  { config, ...flags }: Record<string, unknown>,
+  { config = [], ...flags }: Record<string, unknown>,
 ): Promise<PlanRequest> {
-  const path = config as string | undefined;
-  const file = path === undefined
-    ? {}
-    : await readMap(path, 'of settings, such as "vocab: 256000"');
-  const described = path !== undefined && isModelConfig(file);
-  if (described && flags.model !== undefined) {
-    throw new UsageError(`--model ${flags.model}: ${path} describes a model already; give one`);
-  }
-  const model = described
-    ? configModel(path, file, flags)
-    : flags.model !== undefined
-    ? catalogueModel(flags.model)
-    : file.model !== undefined
-    ? catalogueModel(file.model, path)
-    : undefined;
+  const { model, path, described, settings } = await requestedModel(config as string[], flags);
   const checked = checkRequest(flags, {
-    path,
-    settings: described ? {} : withDevicePath(file, path),
+    path: path ?? described,
+    settings: withDevicePath(settings, path),
     model: model ? headSettings(model) : {},
   });
   return { ...checked, model };
@@ -86,11 +70,8 @@ function withDevicePath(
   path: string | undefined,
 ): Record<string, unknown> {
   const { device } = settings;
-  const folder = path?.match(/^.*[/\\]/)?.[0] ?? "";
-  if (typeof device !== "string" || !DEVICE_FILE.test(device) || /^([/\\]|\w:)/.test(device)) {
-    return settings;
-  }
-  return { ...settings, device: folder + device };
+  if (typeof device !== "string" || !DEVICE_FILE.test(device)) return settings;
+  return { ...settings, device: besidePath(device, path) };
 }
 
 /** Adds the flags that describe a problem. */

@@ -89,7 +89,8 @@ Deno.test("a config without the needed keys is an input error, unless flags have
     assert.equal(code, EXIT.input);
     assert(err.includes(path), err);
     assert.match(err, /vocab is needed: one of padded_vocab_size, vocab_size/);
-    assert.match(err, /hidden is needed: one of hidden_size, n_embd, d_model, dim/);
+    assert.match(err, /hidden is needed: one of word_embed_proj_dim, hidden_size, n_embd/);
+    assert.match(err, /--vocab and --hidden can say it instead/);
     const { problem } = await planned("--config", path, "--vocab", "100", "--hidden", "8");
     assert.deepEqual([problem.vocab, problem.logitScale], [100, 0.0625]);
   });
@@ -101,7 +102,7 @@ Deno.test("a config without the needed keys is an input error, unless flags have
   await withFile(JSON.stringify({ ...CONFIG, vocab_size: 2 ** 40 }), async (path) => {
     const { code, err } = await lce("plan", "--config", path);
     assert.equal(code, EXIT.input);
-    assert(err.includes(`${path}: vocab 1099511627776: `), err);
+    assert(err.includes(`${path}: vocab_size 1099511627776: must be at most 2147483647`), err);
   });
 });
 
@@ -110,7 +111,94 @@ Deno.test("two models at once are a usage error", async () => {
     const { code, err } = await lce("plan", "--config", path, "--model", "gpt2");
     assert.equal(code, EXIT.usage);
     assert.match(err, /--model gpt2: .* describes a model already/);
+    const twice = await lce("plan", "--config", path, "--config", path);
+    assert.equal(twice.code, EXIT.usage);
+    assert.match(twice.err, /--config .*: .* describes a model already; give one of each kind/);
+    await withFile("model: gpt2\n", async (plan) => {
+      const both = await lce("plan", "--config", path, "--config", plan);
+      assert.equal(both.code, EXIT.usage);
+      assert.match(both.err, /names the model gpt2 already/);
+      const plans = await lce("plan", "--config", plan, "--config", plan);
+      assert.equal(plans.code, EXIT.usage);
+      assert.match(plans.err, /describes a plan already/);
+    });
   });
+});
+
+Deno.test("a plan file and a model's config go together, in every way of naming the config", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(CONFIG));
+    await Deno.writeTextFile(`${folder}/plan.yaml`, "tokens: 32\nsoftcap: 7\n");
+    await Deno.writeTextFile(
+      `${folder}/named.yaml`,
+      "tokens: 32\nsoftcap: 7\nmodel: ./config.json\n",
+    );
+    const [config, plan] = [`${folder}/config.json`, `${folder}/plan.yaml`];
+    for (
+      const args of [
+        ["--config", config, "--config", plan],
+        ["--config", plan, "--config", config],
+        ["--config", plan, "--config", folder],
+        ["--config", plan, "--model", config],
+        ["--config", plan, "--model", `${folder}/`],
+        ["--config", `${folder}/named.yaml`],
+      ]
+    ) {
+      const { model, problem } = await planned(...args);
+      assert.deepEqual(
+        [problem.tokens, problem.vocab, problem.softcap, problem.logitScale, model.name],
+        [32, 49155, 7, 0.0625, "granite"],
+        args.join(" "),
+      );
+    }
+    const none = await lce("plan", "--model", plan);
+    assert.equal(none.code, EXIT.input);
+    assert.match(none.err, /plan.yaml is no model's config/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a model is planned in its published type, unless a flag or a file says otherwise", async () => {
+  await withFile(JSON.stringify({ ...CONFIG, torch_dtype: "bfloat16" }), async (path) => {
+    const { problem, model } = await planned("--config", path);
+    assert.deepEqual([problem.dtype, model.dtype], ["bf16", "bf16"]);
+    assert.match((await lce("plan", "--config", path)).out, /^granite; bf16 as published; /);
+    assert.equal((await planned("--config", path, "--dtype", "f32")).problem.dtype, "f32");
+    const { out } = await lce("plan", "--config", path, "--dtype", "f16");
+    assert.match(out, /^granite; published in bf16, planned in f16; /);
+    await withFile("dtype: f16\n", async (plan) => {
+      assert.equal((await planned("--config", path, "--config", plan)).problem.dtype, "f16");
+    });
+  }, ".json");
+});
+
+Deno.test("files that are nearly a map are refused for what they are", async () => {
+  const cases: [string, string, RegExp][] = [
+    ["a: 1\n---\nb: 2\n", ".yaml", /holds 2 YAML documents, divided by lines of ---/],
+    [`{\n  // sizes\n  "vocab": 5, "hidden": 4 /* wide */\n}`, ".json", /JSON with comments/],
+    [`{\n  // sizes\n  "vocab": 5 }`, ".yaml", /JSON with comments/],
+    [`{"vocab": 5,}`, ".json", /is not JSON: /],
+    [`{"vocab": 5, "vocab": 6}`, ".json", /has "vocab" twice/],
+    ["vocab: 5\nvocab: 6\n", ".yaml", /neither YAML nor JSON/],
+    ["[1]", ".json", /must be a map/],
+    ["", ".yaml", /must be a map/],
+  ];
+  for (const [text, suffix, message] of cases) {
+    await withFile(text, async (path) => {
+      const { code, err } = await lce("plan", "--config", path);
+      assert.equal(code, EXIT.input, text);
+      assert.match(err, message);
+      assert(err.includes(path));
+    }, suffix);
+  }
+  await withFile(`{vocab: 500, hidden: "8"}`, async (path) => {
+    assert.match((await lce("plan", "--config", path)).err, /hidden "8"/);
+  });
+  await withFile(`{"vocab": 500, "hidden": 8, "device": "a//b.json"}`, async (path) => {
+    assert.doesNotMatch((await lce("plan", "--config", path)).err, /comments/);
+  }, ".json");
 });
 
 Deno.test("lce model lists the catalogue and shows a row with its source", async () => {

@@ -13,7 +13,7 @@ async function withFolder(use: (folder: string) => Promise<void>) {
 
 const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 const MAKE = ["--tokens", "5", "--hidden", "4", "--vocab", "9"];
-const EMIT = ["--tokens", "40", "--hidden", "8", "--vocab", "300", "--strategy", "windowed"];
+const EMIT = ["--tokens", "40", "--hidden", "8", "--vocab", "300"];
 
 Deno.test("fixture make takes a new or an empty folder, and one with files only by force", () =>
   withFolder(async (folder) => {

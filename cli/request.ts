@@ -14,6 +14,7 @@ import { STRATEGIES } from "../planner/schedule.ts";
 import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
 import { parseBytes } from "../planner/units.ts";
 import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
+import { MODEL_FILE } from "./model.ts";
 import { contradictionOf } from "./contradictions.ts";
 import { UsageError } from "./exit.ts";
 import { didYouMean, unknownName } from "./suggest.ts";
@@ -70,8 +71,11 @@ export const planFileSchema = z.strictObject({
   ...problemShape,
   ...choicesShape,
   ...parallelShape,
-  model: z.enum(MODELS.map(({ name }) => name)).optional()
-    .describe("published model that gives hidden, vocab, softcap, logitScale and bias"),
+  model: z.union([
+    z.enum(MODELS.map(({ name }) => name)),
+    z.string().regex(MODEL_FILE).describe("a model's config.json, from the plan file's folder"),
+  ]).optional()
+    .describe("published model that gives hidden, vocab, dtype, softcap, logitScale and bias"),
   device: z.union([
     z.enum(DEVICE_NAMES),
     z.string().regex(DEVICE_FILE).describe("file with a profile, from the plan file's folder"),

@@ -110,7 +110,7 @@ function make(output: Output) {
       "after",
       `
 Examples:
-  $ lce fixture make checkpoints/small
+  $ lce fixture make checkpoints/synthetic
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30`,
     )
     .action(async (folder, { seed, force, ...flags }) => {
