@@ -4,6 +4,7 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
+import manifest from "../deno.json" with { type: "json" };
 import { EXIT, EXIT_CODES, explain } from "./exit.ts";
 import type { Output } from "./output.ts";
 import { suggestChoices } from "./suggest_choices.ts";
@@ -38,7 +39,8 @@ export async function loadProgram(
   const program = new Command("lce")
     .description(
       "linear cross-entropy: plan, run and verify a language model's output layer without its logits",
-    );
+    )
+    .version(manifest.version, "-V, --version", "print the version");
   for (const name of names) program.addCommand(await COMMANDS[name]!(output, exit) as never);
   const codes = EXIT_CODES.map(({ code, meaning }) => `${code} ${meaning}`).join(", ");
   program.addHelpText("after", `\nExit codes: ${codes}.`);
