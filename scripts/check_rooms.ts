@@ -11,7 +11,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   planner: [],
   kernels: ["planner"],
   fixtures: ["planner"],
-  cli: ["fixtures", "kernels", "planner"],
+  // Its version is the package's.
+  cli: ["fixtures", "kernels", "planner", "deno.json"],
 };
 
 /** Rooms that must not know which runtime they are in. */
