@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { InputError } from "../fixtures/errors.ts";
+import { printable, printableLines } from "../fixtures/printable.ts";
+import { systemReason } from "../fixtures/write.ts";
 
 /** Where a command writes; tests catch what it says. */
 export interface Output {
@@ -12,6 +15,18 @@ export interface Output {
   note(text: string): void;
   /** Says how far a long job is, on a terminal only; the next call overwrites it. */
   progress(text: string): void;
+}
+
+/**
+ * The same output for text that may hold a stranger's: what a terminal would obey
+ * is spelled out. In JSON the spelling is an escape, and means the same character.
+ */
+export function guarded({ print, note, progress }: Output): Output {
+  return {
+    print: (text) => print(printableLines(text)),
+    note: (text) => note(printableLines(text)),
+    progress: (text) => progress(printable(text)),
+  };
 }
 
 /** The process's own stdout and stderr. */
@@ -30,11 +45,21 @@ export function processOutput(): Output {
   return {
     print(text) {
       clear();
-      writeAll(Deno.stdout, text);
+      try {
+        writeAll(Deno.stdout, text);
+      } catch (error) {
+        // Whoever reads our output may have read enough; that is told apart where exits are.
+        if (error instanceof Deno.errors.BrokenPipe) throw error;
+        throw new InputError(`Cannot write to standard output: ${systemReason(error)}`);
+      }
     },
     note(text) {
       clear();
-      writeAll(Deno.stderr, text);
+      try {
+        writeAll(Deno.stderr, text);
+      } catch {
+        // There is nowhere left to say it.
+      }
     },
     progress(text) {
       if (!terminal) return;

@@ -6,7 +6,7 @@
 import { Command } from "@commander-js/extra-typings";
 import manifest from "../deno.json" with { type: "json" };
 import { EXIT, EXIT_CODES, explain } from "./exit.ts";
-import type { Output } from "./output.ts";
+import { guarded, type Output } from "./output.ts";
 import { suggestChoices } from "./suggest_choices.ts";
 
 /** Makes a command; `exit` takes the exit code of one that ran, but found something wrong. */
@@ -53,7 +53,8 @@ export async function loadProgram(
  *
  * @returns the exit code: see {@linkcode EXIT}.
  */
-export async function main(args: readonly string[], output: Output): Promise<number> {
+export async function main(args: readonly string[], raw: Output): Promise<number> {
+  const output = guarded(raw);
   let code: number = EXIT.ok;
   try {
     const [name = ""] = args;

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
-import { writeWhole } from "../fixtures/write.ts";
+import { systemReason, writeWhole } from "../fixtures/write.ts";
 import { kernelVersion } from "../kernels/version.ts";
 import { type DeviceProfile, type DeviceRates, ratesSchema } from "../planner/device.ts";
 
@@ -56,6 +56,38 @@ export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProf
 }
 
 /**
+ * Finds out whether rates could be kept, before time is spent on measuring them.
+ *
+ * @throws {InputError} when the file cannot be written.
+ */
+export async function checkTunedPath(): Promise<void> {
+  const path = tunedPath();
+  await makeFolderOf(path);
+  const trial = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await Deno.writeFile(trial, new Uint8Array(0));
+    await Deno.remove(trial);
+  } catch (error) {
+    throw cannotKeep(path, error);
+  }
+}
+
+async function makeFolderOf(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(dirname(path), { recursive: true });
+  } catch (error) {
+    throw cannotKeep(path, error);
+  }
+}
+
+function cannotKeep(path: string, error: unknown): InputError {
+  return new InputError(
+    `Cannot write ${path}: ${systemReason(error)}.\n` +
+      "LCE_CACHE names another folder for it; --dry-run measures without keeping",
+  );
+}
+
+/**
  * Keeps rates for a device, in place of what was kept for it before.
  *
  * @throws {InputError} when the file cannot be written.
@@ -63,14 +95,7 @@ export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProf
 export async function keepTunedRates(profile: DeviceProfile, rates: DeviceRates): Promise<string> {
   const path = tunedPath();
   const all = { ...await readAll(path), [tunedKey(profile)]: rates };
-  try {
-    await Deno.mkdir(join(path, ".."), { recursive: true });
-  } catch (error) {
-    if (isFileError(error)) {
-      throw new InputError(`Cannot write ${path}: ${(error as Error).message}`);
-    }
-    throw error;
-  }
+  await makeFolderOf(path);
   await writeWhole(path, new TextEncoder().encode(JSON.stringify(all, null, 2) + "\n"));
   return path;
 }

@@ -5,6 +5,7 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import * as z from "zod";
+import type { CheckpointOptions } from "../../fixtures/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
@@ -39,10 +40,18 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
         .choices(["adapter", "default"] as const).default("adapter" as const),
     )
+    .option(
+      "--weight-tensor <name>",
+      "name of the output embedding in the file (default: by the config, and the names in use)",
+    )
     .option("--json", "print JSON alone: an array with an entry for each fixture")
     .addHelpText(
       "after",
       `
+A checkpoint folder has activations.safetensors beside its weights: hidden_states, [tokens,
+hidden] or [batch, sequence, hidden], and targets of the same rows. Nothing is shifted: row t
+predicts target t, and -100 is no target.
+
 Without a fixture, a small checkpoint that comes with lce is run. With a split, all
 ranks run in turns on this device, and exchange what a cluster's would.
 
@@ -52,13 +61,13 @@ Examples:
   $ lce run --tensor-parallel 3 --pass train
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
-    .action(async (paths, { pass, limits, json, gradientFilter, ...rest }) => {
+    .action(async (paths, { pass, limits, json, gradientFilter, weightTensor, ...rest }) => {
       const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
       const split = { tensorParallel, dataParallel, sequenceParallel };
       const options = checkChoices(choices);
       const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
       checkStrategy(options.strategy, pass);
-      const fixtures = await openAll(paths, output);
+      const fixtures = await openAll(paths, output, { weightTensor });
       const acquired = await openDevice({ limits });
       const entries: unknown[] = [];
       let ok = true;
@@ -99,13 +108,19 @@ Examples:
 }
 
 /** Opens what the paths stand for; cases that lce cannot run are left out of folders, and named. */
-async function openAll(paths: readonly string[], output: Output): Promise<Fixture[]> {
+async function openAll(
+  paths: readonly string[],
+  output: Output,
+  options: CheckpointOptions,
+): Promise<Fixture[]> {
   if (paths.length === 0) return [await openDefault()];
   const fixtures: Fixture[] = [];
   for (const path of paths) {
     for (const found of await findFixtures(path)) {
       try {
-        fixtures.push(await openFixture(found));
+        const fixture = await openFixture(found, options);
+        for (const note of fixture.notes ?? []) output.note(`${fixture.name}: ${note}`);
+        fixtures.push(fixture);
       } catch (error) {
         if (!(error instanceof UnsupportedCaseError) || found.path === path) throw error;
         output.note(`Skipped: ${error.message}`);

@@ -12,7 +12,7 @@ import { openDevice } from "../gpu.ts";
 import type { Output } from "../output.ts";
 import { tuneJson, tuneText } from "../render/tune.ts";
 import { parseShape } from "../shape_flag.ts";
-import { keepTunedRates } from "../tuned.ts";
+import { checkTunedPath, keepTunedRates } from "../tuned.ts";
 import { tune, tuningProblem } from "../tune.ts";
 
 /** How long things may take, in ms and s. */
@@ -46,6 +46,7 @@ Examples:
     .action(async ({ quick, shape, dtype, dryRun, json }) => {
       const effort = EFFORT[quick ? "quick" : "full"];
       const asked = shape ? parseShape(shape) : undefined;
+      if (!dryRun) await checkTunedPath();
       const acquired = await openDevice();
       const { device } = acquired;
       try {
@@ -65,16 +66,19 @@ Examples:
         });
         const now = new Date().toISOString().slice(0, 10);
         const rates = { ...tuning.rates, source: `tuned on this machine, ${now}` };
-        const kept = dryRun ? undefined : await keepTunedRates(profile, rates);
-        const report = {
-          device: profile.name,
-          problem,
-          peaks,
-          rates,
-          results: tuning.results,
-          kept,
+        const measured = { device: profile.name, problem, peaks, rates, results: tuning.results };
+        const print = (kept: string | undefined) => {
+          const report = { ...measured, kept };
+          output.print(json ? JSON.stringify(tuneJson(report), null, 2) : tuneText(report));
         };
-        output.print(json ? JSON.stringify(tuneJson(report), null, 2) : tuneText(report));
+        if (dryRun) return print(undefined);
+        try {
+          print(await keepTunedRates(profile, rates));
+        } catch (error) {
+          // What was measured is not lost with the file.
+          print(undefined);
+          throw error;
+        }
       } finally {
         device.destroy();
       }

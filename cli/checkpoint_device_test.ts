@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { bytesOf } from "../fixtures/elements.ts";
+import { writeSafetensors } from "../fixtures/safetensors.ts";
+import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { parseProblem } from "../planner/problem.ts";
+import { EXIT } from "./exit.ts";
+import { lce } from "./testing.ts";
+
+/** Mean loss of a head by the definition, in float64. */
+function lossOf(
+  weight: Float32Array,
+  states: Float32Array,
+  targets: Int32Array,
+  bias?: Float32Array,
+) {
+  const hidden = states.length / targets.length;
+  const losses = [...targets].flatMap((target, token) => {
+    if (target === -100) return [];
+    const logits = Array.from({ length: weight.length / hidden }, (_, id) => {
+      let sum = bias?.[id] ?? 0;
+      for (let d = 0; d < hidden; d++) {
+        sum += weight[id * hidden + d]! * states[token * hidden + d]!;
+      }
+      return sum;
+    });
+    return [Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0)) - logits[target]!];
+  });
+  return losses.reduce((a, b) => a + b) / losses.length;
+}
+
+Deno.test("lce run on a checkpoint with lm_head.bias gives the loss with the bias, and names a tensor", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { tensors } = makeSynthetic(
+      parseProblem({ tokens: 9, hidden: 7, vocab: 45, bias: true }),
+      3,
+    );
+    const floats = (bytes: Uint8Array) => new Float32Array(bytes.slice().buffer);
+    const config = { model_type: "phi", vocab_size: 45, hidden_size: 7 };
+    await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
+    const weight = { dtype: "F32", shape: [45, 7], bytes: tensors.weight };
+    const other = { ...weight, bytes: bytesOf(floats(tensors.weight).map((value) => -value)) };
+    await writeSafetensors(`${folder}/model.safetensors`, {
+      "lm_head.weight": weight,
+      "lm_head.bias": { dtype: "F32", shape: [45], bytes: bytesOf(tensors.bias!) },
+      "draft.weight": other,
+    });
+    await writeSafetensors(`${folder}/activations.safetensors`, {
+      hidden_states: { dtype: "F32", shape: [3, 3, 7], bytes: tensors.hidden },
+      targets: { dtype: "I32", shape: [3, 3], bytes: bytesOf(tensors.targets) },
+    });
+    const loss = async (...args: string[]) => {
+      const { code, out, err } = await lce("run", folder, "--json", ...args);
+      assert.equal(code, EXIT.ok, err);
+      return JSON.parse(out)[0].loss as number;
+    };
+    const states = floats(tensors.hidden);
+    const withBias = lossOf(floats(tensors.weight), states, tensors.targets, tensors.bias);
+    const without = lossOf(floats(tensors.weight), states, tensors.targets);
+    // f32 sums of 7 products: some 1e-6 of logits of about 12.
+    assert(Math.abs(await loss() - withBias) < 1e-4 && Math.abs(withBias - without) > 1e-2);
+    const draft = lossOf(floats(other.bytes), states, tensors.targets);
+    assert(Math.abs(await loss("--weight-tensor", "draft.weight") - draft) < 1e-4);
+    const none = await lce("run", folder, "--weight-tensor", "none");
+    assert.equal(none.code, EXIT.input);
+    assert.match(none.err, /has no tensor none: it has lm_head.weight/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
