@@ -1,7 +1,8 @@
 /**
- * What problems of ordinary size do not reach: a last band of token tiles that is
- * lower, more tokens than a workgroup adds up in one round, equal logits, and
- * which tiles a filter leaves out.
+ * What problems of ordinary size and spread do not reach: a last band of token
+ * tiles that is lower, more tokens than a workgroup adds up in one round, sums in
+ * parts, equal logits, masked ones, entropies of almost nothing, and which tiles a
+ * filter leaves out.
  */
 import assert from "node:assert/strict";
 import { openDevice } from "../cli/gpu.ts";
@@ -11,7 +12,7 @@ import { type Fixture, uploads } from "../fixtures/fixture.ts";
 import { computeReference } from "../fixtures/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { makePlan, type PlanOptions } from "../planner/plan.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem, type ProblemInput } from "../planner/problem.ts";
 import { ranges } from "../planner/matrix.ts";
 import type { Schedule, Step } from "../planner/schedule.ts";
 import type { AcquiredDevice } from "./device.ts";
@@ -86,6 +87,35 @@ Deno.test("every token counts, also where a workgroup adds them up in several ro
     );
   }));
 
+Deno.test("hidden gradients in parts and whole add up over windows, stored logits' as well", () =>
+  withDevice(async (acquired) => {
+    // A device on which the weight spans buffers, so that stored logits are of several windows.
+    const { limits } = acquired.profile;
+    const size = 200 * 1024;
+    const small = { ...limits, maxBufferSize: size, maxStorageBufferBindingSize: size };
+    const confined = { ...acquired, profile: { name: "confined", limits: small } };
+    for (
+      const [strategy, hidden, vocab, window] of [
+        ["windowed", 8, 3000, 256],
+        ["windowed", 150, 700, 256],
+        ["chunked", 150, 700, undefined],
+      ] as const
+    ) {
+      const fixture = makeSynthetic(
+        parseProblem({ tokens: 40, hidden, vocab, pass: "train", bias: true }),
+        15,
+      );
+      const schedule = planFor(fixture, confined, { strategy, tile: TILE, window });
+      const what = `${strategy}, ${hidden} x ${vocab}`;
+      assert(schedule.window.count > 1, what);
+      const inParts = schedule.steps.some((step) =>
+        step.kind === "dispatch" && step.kernel === "hidden-sum"
+      );
+      assert.equal(inParts, hidden === 8, what);
+      assertAgrees(fixture, await run(fixture, schedule, acquired), what);
+    }
+  }));
+
 Deno.test("the predicted id is the smallest among equals, whoever holds the others", () =>
   withDevice(async (acquired) => {
     const tokens = 40;
@@ -124,6 +154,69 @@ Deno.test("the predicted id is the smallest among equals, whoever holds the othe
           new Set([largest[0]]),
           `${strategy}, window ${window}, equal at ${largest}`,
         );
+      }
+    }
+  }));
+
+/** A fixture whose every token has the same logits: the bias, as its hidden states are zero. */
+function ofLogits(logits: Float32Array, options: Partial<ProblemInput>): Fixture {
+  const problem = parseProblem({
+    tokens: 3,
+    hidden: 4,
+    vocab: logits.length,
+    bias: true,
+    ...options,
+  });
+  const { tensors, ...synthetic } = makeSynthetic(problem, 16);
+  const targets = Int32Array.from({ length: 3 }, (_, token) => 70 * token + 1);
+  const hidden = new Uint8Array(tensors.hidden.length);
+  return { ...synthetic, tensors: { ...tensors, hidden, targets, bias: logits } };
+}
+
+Deno.test("entropies of almost nothing are exact, whichever sets meet", () =>
+  withDevice(async (acquired) => {
+    for (const gap of [3, 17, 30, 60]) {
+      for (const likely of [5, 200, 299]) {
+        const logits = new Float32Array(300).fill(-gap);
+        logits[likely] = 0;
+        // H = log(1 + r) + r gap / (1 + r), where r is the sum of the others' exponentials.
+        const rest = 299 * Math.exp(-gap);
+        const exact = Math.log1p(rest) + (rest * gap) / (1 + rest);
+        for (
+          const [strategy, pass, window] of [
+            ["fused", "forward", 64],
+            ["fused", "forward", 300],
+            ["chunked", "train", undefined],
+          ] as const
+        ) {
+          const fixture = ofLogits(logits, { pass, statistics: ["entropy"] });
+          const schedule = planFor(fixture, acquired, { strategy, tile: TILE, window });
+          const { entropy } = await run(fixture, schedule, acquired);
+          for (const value of entropy!) {
+            // exp2's argument is rounded, to 2^-24 of up to 87: 4e-6 of each exponential. A few
+            // more roundings follow.
+            const error = Math.abs(value - exact) / exact;
+            assert(error < 1e-5, `${strategy}, gap ${gap}: ${value}, not ${exact} (${error})`);
+          }
+        }
+      }
+    }
+  }));
+
+Deno.test("ids that are masked by the lowest f32 have no share in anything, under any scale", () =>
+  withDevice(async (acquired) => {
+    const LOWEST = -3.4028234663852886e38;
+    const logits = Float32Array.from(
+      { length: 300 },
+      (_, id) => id % 7 === 3 ? LOWEST : Math.sin(id),
+    );
+    for (const logitScale of [1, 2, 0.5]) {
+      for (const strategy of ["windowed", "chunked"] as const) {
+        const fixture = ofLogits(logits, { pass: "train", objective: "statistics", logitScale });
+        const schedule = planFor(fixture, acquired, { strategy, tile: TILE });
+        const results = await run(fixture, schedule, acquired);
+        assertAgrees(fixture, results, `${strategy}, scale ${logitScale}`);
+        assert(results.gradBias!.every((value, id) => id % 7 !== 3 || value === 0));
       }
     }
   }));

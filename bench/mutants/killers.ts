@@ -1,0 +1,51 @@
+/**
+ * The tests that notice planted errors, by what they are about.
+ *
+ * @module
+ */
+import type { Killer } from "./mutant.ts";
+
+const VERIFY = "cli/verify_device_test.ts";
+const EDGES = "kernels/edges_device_test.ts";
+const LIBRARY = "kernels/linear_cross_entropy_device_test.ts";
+const RANKS = "cli/verify_ranks_device_test.ts";
+
+const verifies = (filter: string): Killer => ({ test: VERIFY, filter });
+const edge = (filter: string): Killer => ({ test: EDGES, filter });
+const library = (filter: string): Killer => ({ test: LIBRARY, filter });
+const execute = (filter: string): Killer => ({ test: "kernels/execute_device_test.ts", filter });
+const ranks = (filter: string): Killer => ({ test: RANKS, filter });
+
+/** Against the oracle's figures, or the float64 reference. */
+export const ORACLE = verifies("every oracle case");
+export const RANDOM = verifies("random problems");
+export const WINDOWS = verifies("windows that end within a tile");
+export const TILES = verifies("every shipped tile");
+export const SPANS = verifies("a weight larger than a buffer");
+export const STREAMED = verifies("a streamed weight");
+export const NO_TOKENS = verifies("a mean over no tokens");
+
+/** What ordinary sizes do not reach. */
+export const BANDS = edge("tiles in bands");
+export const MANY_TOKENS = edge("every token counts");
+export const EQUALS = edge("the smallest among equals");
+export const FILTER = edge("a gradient filter");
+export const PARTS = edge("hidden gradients in parts and whole");
+export const SMALL_ENTROPY = edge("entropies of almost nothing");
+export const MASKED = edge("ids that are masked");
+
+/** The executor by itself. */
+export const CLOCK = execute("the time of a run");
+export const LARGE_UPLOAD = execute("a large tensor is uploaded in pieces");
+export const REPORTED = execute("what the device reports");
+
+/** The public API, step after step on the same buffers. */
+export const STEPS = library("step after step");
+export const UPSTREAM = library("forward() then backward()");
+export const ALLOCATES = library("allocates what the plan says");
+export const BAD_BUFFERS = library("says what is wrong");
+
+/** Several ranks. */
+export const SPLIT_VOCABULARY = ranks("a vocabulary split unevenly");
+export const SEQUENCE = ranks("hidden states split by tokens");
+export const REPLICAS = ranks("replicas share the divisor");
