@@ -41,7 +41,7 @@ function listText(): string {
 }
 
 function modelText(model: Model): string {
-  const { vocab, hidden, softcap, logitScale, bias, tied, tokenizer } = model;
+  const { vocab, hidden, dtype, softcap, logitScale, bias, tied, tokenizer } = model;
   const known = (value: unknown) => value === undefined ? "unknown" : `${value}`;
   return table([
     ["model", model.name],
@@ -50,11 +50,13 @@ function modelText(model: Model): string {
       `${vocab} rows${tokenizer === undefined ? "" : `, ${tokenizer} ids in the tokenizer`}`,
     ],
     ["hidden", `${hidden}`],
+    ["dtype", known(dtype)],
     ["softcap", `${softcap ?? "none"}`],
     ["logit scale", `${logitScale ?? 1}`],
     ["bias", known(bias)],
     ["tied head", known(tied)],
     ["weight", `${formatBytes(2 * vocab * hidden)} in bf16`],
     ["source", model.source],
+    ["checked", model.checked],
   ]);
 }

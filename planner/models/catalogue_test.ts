@@ -2,13 +2,20 @@ import assert from "node:assert/strict";
 import { parseProblem } from "../problem.ts";
 import { findModel, MODELS } from "./catalogue.ts";
 import { headSettings } from "./head.ts";
+import { parseModelConfig } from "./hf_config.ts";
 
-Deno.test("names are kebab-case and unique, and every row has a source", () => {
-  const names = MODELS.map(({ name }) => name);
-  assert.equal(new Set(names).size, names.length);
-  for (const { name, source } of MODELS) {
+Deno.test("names are kebab-case, and every row has the address of a config of its own", () => {
+  const distinct = (values: string[]) => assert.equal(new Set(values).size, values.length);
+  distinct(MODELS.map(({ name }) => name));
+  distinct(MODELS.map(({ source }) => source));
+  for (const { name, source, checked } of MODELS) {
     assert.match(name, /^[a-z0-9.]+(-[a-z0-9.]+)*$/);
-    assert(source.length > 0, name);
+    const [, repository] = source
+      .match(/^https:\/\/huggingface\.co\/[\w-]+\/([\w.-]+)\/blob\/main\/config\.json$/)!;
+    // Each word of the name is in the repository's; that of the Nemo lacks the size.
+    const words = name.split("-").filter((word) => name !== "mistral-nemo-12b" || word !== "12b");
+    for (const word of words) assert(repository!.toLowerCase().includes(word), source);
+    assert(checked.length > 0, name);
   }
   assert(MODELS.length >= 40);
 });
@@ -51,11 +58,12 @@ const ROWS: readonly [string, number, number, Record<string, unknown>][] = [
   ["phi-4-mini", 200064, 3072, { tokenizer: 200019 }],
   ["smollm2-135m", 49152, 576, {}],
   ["olmo-2-13b", 100352, 5120, { tokenizer: 100278 }],
-  ["command-r-plus", 256000, 12288, { logitScale: 0.0625, tied: true }],
+  ["command-r", 256000, 8192, { logitScale: 0.0625, tied: true }],
+  ["command-r-plus", 256000, 12288, { logitScale: 0.8333333333333334, tied: true }],
   ["gpt-oss-20b", 201088, 2880, { tied: false }],
   ["glm-4-9b", 151552, 4096, { tied: false }],
-  ["granite-3-8b", 49159, 4096, { logitScale: 0.0625, tied: true }],
-  ["muse-glimmer", 202048, 6656, { logitScale: 0.196, softcap: 20 }],
+  ["granite-3.3-8b", 49159, 4096, { logitScale: 0.0625, tied: true }],
+  ["muse-glimmer", 202048, 6656, { logitScale: 0.19611613513818404, softcap: 20, tied: false }],
 ];
 for (const [name, vocab, hidden, extra] of ROWS) {
   Deno.test(`${name} is ${vocab} x ${hidden}`, () => {
@@ -67,11 +75,114 @@ for (const [name, vocab, hidden, extra] of ROWS) {
   });
 }
 
+/** Published configs as copies have them, cut to what bears on the head. */
+const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
+  "llama-2-13b": {
+    model_type: "llama",
+    hidden_size: 5120,
+    tie_word_embeddings: false,
+    torch_dtype: "float16",
+    vocab_size: 32000,
+  },
+  "llama-3.1-70b": {
+    model_type: "llama",
+    hidden_size: 8192,
+    tie_word_embeddings: false,
+    torch_dtype: "bfloat16",
+    vocab_size: 128256,
+  },
+  "gemma-2-27b": {
+    model_type: "gemma2",
+    attn_logit_softcapping: 50.0,
+    final_logit_softcapping: 30.0,
+    hidden_size: 4608,
+    torch_dtype: "bfloat16",
+    vocab_size: 256000,
+  },
+  "gemma-3-4b": {
+    model_type: "gemma3",
+    text_config: { hidden_size: 2560, model_type: "gemma3_text" },
+    torch_dtype: "bfloat16",
+  },
+  "qwen3-0.6b": {
+    model_type: "qwen3",
+    hidden_size: 1024,
+    tie_word_embeddings: true,
+    torch_dtype: "bfloat16",
+    vocab_size: 151936,
+  },
+  "qwen2.5-7b": {
+    model_type: "qwen2",
+    hidden_size: 3584,
+    tie_word_embeddings: false,
+    torch_dtype: "bfloat16",
+    vocab_size: 152064,
+  },
+  "mistral-nemo-12b": {
+    model_type: "mistral",
+    hidden_size: 5120,
+    tie_word_embeddings: false,
+    torch_dtype: "bfloat16",
+    vocab_size: 131072,
+  },
+  "phi-4-mini": {
+    model_type: "phi3",
+    hidden_size: 3072,
+    lm_head_bias: false,
+    tie_word_embeddings: true,
+    torch_dtype: "bfloat16",
+    vocab_size: 200064,
+  },
+  "deepseek-v3": {
+    model_type: "deepseek_v3",
+    hidden_size: 7168,
+    tie_word_embeddings: false,
+    torch_dtype: "bfloat16",
+    vocab_size: 129280,
+  },
+  "smollm2-360m": {
+    model_type: "llama",
+    hidden_size: 960,
+    tie_word_embeddings: true,
+    torch_dtype: "bfloat16",
+    vocab_size: 49152,
+  },
+  "granite-3.3-8b": {
+    model_type: "granite",
+    embedding_multiplier: 12.0,
+    hidden_size: 4096,
+    logits_scaling: 16.0,
+    tie_word_embeddings: true,
+    torch_dtype: "bfloat16",
+    vocab_size: 49159,
+  },
+  "muse-glimmer": {
+    model_type: "muse_glimmer",
+    dtype: "bfloat16",
+    text_config: {
+      model_type: "muse_glimmer_text",
+      hidden_size: 6656,
+      final_logit_softcapping: 20.0,
+      output_multiplier: 0.19611613513818404,
+      tie_word_embeddings: false,
+      vocab_size: 202048,
+    },
+  },
+};
+for (const [name, config] of Object.entries(CONFIGS)) {
+  Deno.test(`${name} is as its config says`, () => {
+    const { modelType: _, notes: _n, ...head } = parseModelConfig(config);
+    const { name: _r, source: _s, checked: _c, tokenizer: _t, ...row } = findModel(name)!;
+    assert.deepEqual(row, head);
+  });
+}
+
 Deno.test("every row makes a problem, and says nothing that it does not know", () => {
   for (const model of MODELS) {
     const settings = headSettings(model);
     const problem = parseProblem(settings as { vocab: number; hidden: number });
     assert.equal(problem.softcap, model.softcap);
+    assert.equal(problem.dtype, model.dtype ?? "f32");
     assert.equal(problem.logitScale, model.logitScale ?? 1);
     assert(!("tied" in settings) && !("tokenizer" in settings));
     assert(model.tokenizer === undefined || model.tokenizer < model.vocab, model.name);

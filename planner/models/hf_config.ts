@@ -200,9 +200,12 @@ function isStated(levels: Levels, key: string): boolean {
   return levels.some((level) => level[key] != null);
 }
 
-/** The type that the innermost level states; one that no plan can have is noted. */
+/**
+ * The type that the outermost level states, for a checkpoint is loaded in it whatever
+ * its parts say; one that no plan can have is noted.
+ */
 function dtypeOf(levels: Levels, notes: string[]): Dtype | undefined {
-  const [stated] = levels.flatMap((level) => DTYPE_KEYS.map((key) => level[key]))
+  const [stated] = levels.toReversed().flatMap((level) => DTYPE_KEYS.map((key) => level[key]))
     .filter((value) => value != null && value !== "auto");
   if (stated === undefined) return undefined;
   const name = String(stated).replace(/^torch\./, "");
