@@ -17,9 +17,15 @@ Deno.test("--model fills in what the model says, and the plan names it", async (
   const command = await planned("--model", "command-r");
   assert.equal(command.problem.logitScale, 0.0625);
   const { out } = await lce("plan", "--model", "qwen3-0.6b");
-  assert.match(out, /^qwen3-0.6b; 293 of 151936 rows are padding or reserved\n/);
+  assert.match(
+    out,
+    /^qwen3-0.6b; bf16 as published; 293 of 151936 rows are padding or reserved; tied head/,
+  );
   const { out: tied } = await lce("plan", "--model", "gemma-2-2b");
-  assert.match(tied, /^gemma-2-2b; softcap 30; tied head: the weight is the input embedding too/);
+  assert.match(
+    tied,
+    /^gemma-2-2b; bf16 as published; softcap 30; tied head: the weight is the input embedding too/,
+  );
 });
 
 Deno.test("a plan without a model says nothing of one", async () => {
@@ -208,7 +214,10 @@ Deno.test("lce model lists the catalogue and shows a row with its source", async
   assert.match(out, /^command-r +256000 +8192 +0.0625 +tied$/m);
   assert.deepEqual(JSON.parse((await lce("model", "--json")).out), MODELS);
   const { out: row } = await lce("model", "gemma-2-2b");
-  assert.match(row, /softcap +30\n[\s\S]*weight +1.10 GiB in bf16\nsource +google\/gemma_pytorch/);
+  assert.match(
+    row,
+    /softcap +30\n[\s\S]*weight +1.10 GiB in bf16\nsource +https:\/\/huggingface.co\/google\/gemma-2-2b-it\//,
+  );
   const json = JSON.parse((await lce("model", "gemma-2-2b", "--json")).out);
   assert.equal(json.hidden, 2304);
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
+import { bytesPerElement } from "../../planner/dtype.ts";
 import { findModel, type Model, MODELS } from "../../planner/models/catalogue.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
@@ -55,7 +56,10 @@ function modelText(model: Model): string {
     ["logit scale", `${logitScale ?? 1}`],
     ["bias", known(bias)],
     ["tied head", known(tied)],
-    ["weight", `${formatBytes(2 * vocab * hidden)} in bf16`],
+    [
+      "weight",
+      `${formatBytes(bytesPerElement(dtype ?? "bf16") * vocab * hidden)} in ${dtype ?? "bf16"}`,
+    ],
     ["source", model.source],
     ["checked", model.checked],
   ]);
