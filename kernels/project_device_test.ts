@@ -1,6 +1,5 @@
 /** The kernels around the projection, each alone, beside a few lines of float64. */
 import assert from "node:assert/strict";
-import { openDevice } from "../cli/gpu.ts";
 import type { ProblemInput } from "../planner/problem.ts";
 import type { Dispatch } from "../planner/schedule.ts";
 import { statisticsOf } from "../planner/statistics.ts";
@@ -8,11 +7,22 @@ import { parseProblem } from "../planner/problem.ts";
 import type { Tile } from "../planner/tile.ts";
 import type { BodyMaker } from "./product.ts";
 import { registers } from "./registers.ts";
-import { bits, fromBits, keptBuffer, noise, runAlone, stale, staleWords, TINY } from "./testing.ts";
+import {
+  bits,
+  close,
+  fromBits,
+  keptBuffer,
+  noise,
+  onDevice,
+  runAlone,
+  stale,
+  staleWords,
+  TINY,
+} from "./testing.ts";
 import { inHalves, throughMemory } from "./testing_bodies.ts";
 
-const [TOKENS, HIDDEN, VOCAB] = [70, 20, 75];
-/** Rows that are kept, three tiles of them but for a few. */
+const [TOKENS, HIDDEN, VOCAB] = [80, 20, 75];
+/** Rows that are kept, in three tiles of which the last is not full. */
 const KEPT = Array.from({ length: TOKENS }, (_, row) => row).filter((row) => row % 9 !== 4);
 const hidden = noise(TOKENS * HIDDEN, 1);
 const weight = noise(VOCAB * HIDDEN, 2);
@@ -39,22 +49,6 @@ function logit(row: number, id: number): number {
 }
 
 const operands = { kept: keptBuffer(KEPT, TOKENS), hidden, weight, bias };
-
-/** Runs something on a device that is destroyed afterwards. */
-async function onDevice(run: (device: GPUDevice) => Promise<void>): Promise<void> {
-  const { device } = await openDevice();
-  try {
-    await run(device);
-  } finally {
-    device.destroy();
-  }
-}
-
-/** Twenty-odd terms near 1 of f32 logits: 1e-5 of the size of what is summed, or of 1. */
-function close(actual: number, expected: number, what: string, size = expected): void {
-  const error = Math.abs(actual - expected);
-  assert(error <= 1e-5 * Math.max(1, Math.abs(size)), `${what}: ${actual}, ${expected}`);
-}
 
 /** The statistics of some logits, straight from their definitions. */
 function statistics(row: number, ids: readonly number[]): Record<string, number> {

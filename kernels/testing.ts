@@ -4,10 +4,12 @@
  *
  * @module
  */
+import assert from "node:assert/strict";
 import { packParams, type Params, PARAMS_BYTES } from "../planner/params.ts";
 import { parseProblem, type ProblemInput } from "../planner/problem.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../planner/schedule.ts";
 import type { Tile } from "../planner/tile.ts";
+import { acquireDevice } from "./device.ts";
 import { wgslOf } from "./mod.ts";
 import type { BodyMaker } from "./product.ts";
 
@@ -154,6 +156,22 @@ export async function runAlone<W extends Record<string, Words>>(
   }
   for (const buffer of buffers) buffer.destroy();
   return results as W;
+}
+
+/** Runs something on a device that is destroyed afterwards. */
+export async function onDevice(run: (device: GPUDevice) => Promise<void>): Promise<void> {
+  const { device } = await acquireDevice();
+  try {
+    await run(device);
+  } finally {
+    device.destroy();
+  }
+}
+
+/** Asserts that sums of some twenty terms near 1 agree: to 1e-5 of the size of what is summed, or of 1. */
+export function close(actual: number, expected: number, what: string, size = expected): void {
+  const error = Math.abs(actual - expected);
+  assert(error <= 1e-5 * Math.max(1, Math.abs(size)), `${what}: ${actual}, not ${expected}`);
 }
 
 /** A buffer of f32 that holds something stale. */
