@@ -52,6 +52,7 @@ export function foldPartials(context: KernelContext): string {
   const { problem, splits } = context.schedule;
   const online = new OnlineStatistics(problem);
   return perToken(context, "the rank's splits in one set, relative to all ranks' max.", [
+    `// A set that has the max of all ranks takes in the rank's own.`,
     ...online.declare("0"),
     `max0 = bitcast<f32>(${online.slot("max", 0, "token", "statistics")});`,
     block(

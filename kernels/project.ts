@@ -137,7 +137,7 @@ export function forward(context: KernelContext): string {
         ...round.rows.map((row, i) => takeRow(context, online, body, round, { row, i })),
       ]),
       comment(
-        `Invocations have a part of each row each, ${body.sharers.count} of them: they meet.`,
+        `Each row is shared by ${body.sharers.count} invocations: their sets become one.`,
       ),
       ...foldByRow(online, {
         sets: body.rows.map((row, i) => ({ set: `${i}`, row })),

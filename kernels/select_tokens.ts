@@ -53,6 +53,7 @@ fn is_kept(target_id: i32) -> bool {
     workgroup: LANES,
     builtins: ["lane"],
     body: [
+      `// What the invocation finds: kept tokens, the weights of their targets, the first bad target.`,
       `var kept_total = 0u;`,
       `var weight = 0f;`,
       `var bad = 0xffffffffu;`,
@@ -85,7 +86,7 @@ fn is_kept(target_id: i32) -> bool {
             `  kept_targets[token] = u32(target_id);`,
             `  position++;`,
             `} else {`,
-            `  kept[${plus(keptHeader(blocks.count), "block_end + position - row - 1u")}] = row;`,
+            `  kept[${plus("block_end + position - row", keptHeader(blocks.count) - 1)}] = row;`,
             `}`,
           ], `for (var token = first; token < last; token++)`),
           `kept_in_block += counts[${LANES - 1}u];`,

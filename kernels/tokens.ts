@@ -113,6 +113,7 @@ export function merge(context: KernelContext): string {
         ...rows.map((name) => store(name, "0u")),
         `return;`,
       ], `if (position >= ${KEPT_COUNT})`),
+      `// The statistics of all of the vocabulary, split by split.`,
       ...online.declare("0"),
       block(
         [...online.read("_next", "split", at), ...online.fold("0", "_next")],
@@ -120,6 +121,7 @@ export function merge(context: KernelContext): string {
       ),
       ...(binds(dispatch, "class_weight") ? [`let id_of_target = kept_targets[token];`] : []),
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
+      `// What follows from them.`,
       ...online.finish("0"),
       ...rows.map((name) => store(name, values[name])),
     ],

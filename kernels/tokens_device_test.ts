@@ -113,7 +113,7 @@ Deno.test("coefficients are the derivatives of the loss by logits", async () => 
 Deno.test("coefficients of statistics take the upstream gradient of each", async () => {
   const tokens = 70;
   const kept = Array.from({ length: tokens }, (_, row) => row).filter((row) => row % 4 !== 1);
-  // Log-sum-exp, log-probability and entropy; the upstream gradients of the others come in between.
+  // Rows of log-sum-exp, log-probability, entropy; upstream of log-probability, log-sum-exp, entropy.
   const results = noise(3 * 128, 4);
   const upstream = noise(3 * 128, 5);
   await onDevice(async (device) => {

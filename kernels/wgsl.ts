@@ -4,7 +4,7 @@
  * @module
  */
 import type { Arithmetic } from "../planner/objective.ts";
-import { PARAM_FIELDS } from "../planner/params.ts";
+import { PARAM_MEANINGS } from "../planner/params.ts";
 import type { Dispatch } from "../planner/schedule.ts";
 
 /** Stands for minus infinity, which WGSL cannot write: no logit comes near, and its multiples stay finite. */
@@ -51,6 +51,7 @@ export function plus(...terms: readonly Index[]): string {
   const texts: string[] = [];
   for (const term of terms) {
     if (typeof term === "number") constant += term;
+    else if (/^\d+u$/.test(term)) constant += parseInt(term);
     else texts.push(term);
   }
   if (constant !== 0 || texts.length === 0) texts.push(index(constant));
@@ -72,13 +73,24 @@ export function scaled(value: Index, by: number): string {
 /** An index divided by a constant, rounded down. */
 export function over(value: Index, by: number): string {
   if (typeof value === "number") return index(Math.floor(value / by));
+  const multiple = multipleOf(by, value);
+  if (multiple) return plus(multiple.times, Math.floor(multiple.more / by));
   return by === 1 ? value : `${atom(value)} / ${index(by)}`;
 }
 
 /** What remains of an index divided by a constant. */
 export function modulo(value: Index, by: number): string {
   if (typeof value === "number") return index(value % by);
+  const multiple = multipleOf(by, value);
+  if (multiple) return index(multiple.more % by);
   return by === 1 ? index(0) : `${atom(value)} % ${index(by)}`;
+}
+
+/** How an index is a multiple of a constant and some more, where its text says so: `8u * ty + 3u`. */
+function multipleOf(by: number, value: string): { times: string; more: number } | undefined {
+  const parts = value.match(/^(\d+)u \* (\w+)(?: \+ (\d+)u)?$/);
+  if (!parts || Number(parts[1]) % by !== 0) return undefined;
+  return { times: scaled(parts[2]!, Number(parts[1]) / by), more: Number(parts[3] ?? 0) };
 }
 
 /** An expression in parentheses, unless it is a single name, literal, call or element. */
@@ -112,7 +124,12 @@ export function times<T>(count: number, make: (index: number) => T): T[] {
 export const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 const PARAMS_STRUCT = `struct Params {
-${PARAM_FIELDS.map((field) => `  ${snake(field)}: u32,`).join("\n")}
+${
+  Object.entries(PARAM_MEANINGS).map(([field, meaning]) =>
+    `  // ${meaning}\n  ${snake(field)}: u32,`
+  ).join("\n")
+}
+  // Not a number, which cannot be written here.
   nan: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;`;

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { coefficients, crossEntropy } from "../planner/objective.ts";
-import { packParams } from "../planner/params.ts";
-import { literal, WGSL } from "./wgsl.ts";
+import { comment, kernel, literal, minus, modulo, over, plus, scaled, WGSL } from "./wgsl.ts";
 
 Deno.test("literal() writes f32 values that WGSL reads back exactly", () => {
   assert.equal(literal(2), "2f");
@@ -32,18 +31,54 @@ Deno.test("plain cross-entropy becomes plain shader text", () => {
   );
 });
 
-Deno.test("packParams() fills twelve words, the ninth a NaN", () => {
-  const words = packParams({
-    tokenStart: 1,
-    tokens: 2,
-    block: 3,
-    vocabStart: 4,
-    vocab: 5,
-    column: 6,
-    vocabTile: 7,
-    first: 1,
-  });
-  assert.deepEqual([...words.subarray(0, 8)], [1, 2, 3, 4, 5, 6, 7, 1]);
-  assert.equal(words.length, 12);
-  assert(Number.isNaN(new Float32Array(words.buffer)[8]));
+Deno.test("indices are written without the arithmetic of zeros and ones", () => {
+  assert.equal(plus("x", 0), "x");
+  assert.equal(plus(3, "x", 4, "y"), "x + y + 7u");
+  assert.equal(plus(0), "0u");
+  assert.equal(plus("x", "0u"), "x");
+  assert.equal(minus("x", 0), "x");
+  assert.equal(minus("x", 2), "x - 2u");
+  assert.equal(scaled("x", 1), "x");
+  assert.equal(scaled("x", 0), "0u");
+  assert.equal(scaled(3, 4), "12u");
+  assert.equal(over("x", 1), "x");
+  assert.equal(over(13, 4), "3u");
+  assert.equal(modulo("x", 1), "0u");
+  assert.equal(modulo(13, 4), "1u");
+  assert.equal(over("8u * x + 7u", 4), "x * 2u + 1u");
+  assert.equal(over("4u * x", 4), "x");
+  assert.equal(over("4u * x", 8), "(4u * x) / 8u");
+  assert.equal(modulo("8u * x + 7u", 4), "3u");
+  assert.equal(modulo("4u * x", 4), "0u");
+});
+
+Deno.test("indices keep their meaning in products: sums get parentheses, calls and elements none", () => {
+  assert.equal(scaled("x + 1u", 4), "(x + 1u) * 4u");
+  assert.equal(over("min(x, y + 1u)", 4), "min(x, y + 1u) / 4u");
+  assert.equal(modulo("kept[x + 1u]", 4), "kept[x + 1u] % 4u");
+});
+
+Deno.test("comment() breaks what is longer than a line, and loses no word", () => {
+  const words = Array.from({ length: 60 }, (_, index) => `word${index}`).join(" ");
+  const lines = comment(words).split("\n");
+  assert(lines.length > 1 && lines.every((line) => line.length <= 100 && line.startsWith("// ")));
+  assert.equal(lines.map((line) => line.slice(3)).join(" "), words);
+});
+
+Deno.test("kernel() has one header for all, and none without a type for each slot", () => {
+  const dispatch = {
+    kind: "dispatch",
+    kernel: "reduce",
+    grid: [1, 1],
+    bindings: [{ slot: "loss", access: "read_write", slice: { buffer: "b", offset: 0, bytes: 4 } }],
+    params: 0,
+    flops: 0,
+    workgroupFlops: 0,
+  } as const;
+  const parts = { title: "t.", workgroup: 4, builtins: ["lane"], body: ["return;"] } as const;
+  const text = kernel(dispatch, { ...parts, enables: ["f16"], types: { loss: "f32" } });
+  assert.match(text, /^\/\/ reduce: t\.\n\nenable f16;\n\nstruct Params \{/);
+  assert.match(text, /@binding\(1\) var<storage, read_write> loss: array<f32>;/);
+  assert.match(text, /@compute @workgroup_size\(4\)\nfn main\(\n {2}@builtin\(local_invocation/);
+  assert.throws(() => kernel(dispatch, { ...parts, types: {} }), /no type for its slot loss/);
 });

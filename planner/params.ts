@@ -26,19 +26,20 @@ export interface Params {
   readonly first: 0 | 1;
 }
 
-const FIELDS: Readonly<Record<keyof Params, "u32">> = {
-  tokenStart: "u32",
-  tokens: "u32",
-  block: "u32",
-  vocabStart: "u32",
-  vocab: "u32",
-  column: "u32",
-  vocabTile: "u32",
-  first: "u32",
+/** The fields in their order in the uniform buffer, one u32 each, and what readers of a kernel are told of them. */
+export const PARAM_MEANINGS: Readonly<Record<keyof Params, string>> = {
+  tokenStart: "First row of the token block.",
+  tokens: "Rows of the token block, ignored tokens included.",
+  block: "Index of the token block.",
+  vocabStart: "First vocabulary id of the window.",
+  vocab: "Vocabulary ids in the window.",
+  column: "Column of the logit matrix that holds the window's first id.",
+  vocabTile: "Vocabulary tiles before the window's first.",
+  first: "1 where results start afresh, 0 where they add to what the buffer holds.",
 };
 
-/** Fields of the params in their order in the uniform buffer: one u32 each. */
-export const PARAM_FIELDS = Object.keys(FIELDS) as readonly (keyof Params)[];
+/** Names of the fields, in their order. */
+export const PARAM_FIELDS = Object.keys(PARAM_MEANINGS) as readonly (keyof Params)[];
 
 /** Bytes of one dispatch's params: the fields and a NaN, in whole vec4s, as uniform structs are. */
 export const PARAMS_BYTES = 16 * Math.ceil((PARAM_FIELDS.length + 1) / 4);

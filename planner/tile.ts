@@ -100,9 +100,13 @@ function isWellFormed(tile: Tile): boolean {
     );
 }
 
+/** A tile of less depth leaves too little workgroup memory for the statistics of its rows. */
+const LEAST_DEPTH = 8;
+
 /** Why a tile cannot run under the limits, or `undefined` when it can. */
 export function tileProblem(tile: Tile, limits: DeviceLimits): string | undefined {
   if (!isWellFormed(tile)) return "does not divide evenly among its invocations";
+  if (tile.depth < LEAST_DEPTH) return `has a depth of less than ${LEAST_DEPTH}`;
   const invocations = workgroupSize(tile);
   const allowed = Math.min(
     limits.maxComputeInvocationsPerWorkgroup,
