@@ -51,9 +51,9 @@ import type { Problem } from "./planner/problem.ts";
 export function plan(
   problem: Problem,
   device: DeviceProfile,
-  options: Omit<PlanOptions, "hostIo"> = {},
+  options: Omit<PlanOptions, "hostIo" | "weights"> = {},
 ): Plan {
-  return makePlan(problem, device, { ...options, hostIo: false });
+  return makePlan(problem, device, { ...options, hostIo: false, weights: "resident" });
 }
 
 export { deviceProfile } from "./kernels/device.ts";
@@ -80,6 +80,7 @@ export {
   type Alternative,
   type Candidate,
   DoesNotFitError,
+  type Outline,
   type Plan,
   type PlanOptions,
   type Prediction,
@@ -108,6 +109,7 @@ export {
   type KernelName,
   type Range,
   type Readback,
+  type Residency,
   type Schedule,
   type Share,
   type Slice,
@@ -118,7 +120,7 @@ export {
   type Upload,
 } from "./planner/schedule.ts";
 export { packUpstream, tokenStride, upstreamRows } from "./planner/strategies/layout.ts";
-export type { WeightPlacement } from "./planner/search.ts";
-export type { Shape } from "./planner/strategies/shape.ts";
+export type { WeightPlacement } from "./planner/question.ts";
+export type { Shape, Sizes } from "./planner/strategies/shape.ts";
 export type { FixedSizes } from "./planner/strategies/strategy.ts";
 export type { Tile } from "./planner/tile.ts";

@@ -8,7 +8,7 @@ import { DTYPES } from "../planner/dtype.ts";
 import { headSettings } from "../planner/models/head.ts";
 import { EXTRA_STATISTICS, GRADIENTS, OBJECTIVES, PASSES, REDUCTIONS } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
-import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
+import { WEIGHT_PLACEMENTS } from "../planner/question.ts";
 import { DEVICE_FILE } from "./device_file.ts";
 import { besidePath, type RequestedModel, requestedModel } from "./model.ts";
 import { checkRequest } from "./request.ts";
@@ -133,7 +133,10 @@ export function choiceFlags(command: Command): Command {
     .option("--block <tokens>", "tokens handled in one step", parseNumber)
     .option("--budget <size>", "most GPU memory, such as 2GiB")
     .addOption(
-      new Option("--weights <place>", "keep the weight on the device, or stream it from the host")
+      new Option(
+        "--weights <place>",
+        "keep the weight on the device, stream it from the host, or whichever is better",
+      )
         .choices(WEIGHT_PLACEMENTS),
     ) as unknown as Command;
 }

@@ -11,7 +11,7 @@ import type { Parallelism } from "../planner/parallel.ts";
 import { MODELS } from "../planner/models/catalogue.ts";
 import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
-import { WEIGHT_PLACEMENTS } from "../planner/search.ts";
+import { WEIGHT_PLACEMENTS } from "../planner/question.ts";
 import { parseBytes } from "../planner/units.ts";
 import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
 import { MODEL_FILE } from "./model.ts";
@@ -36,7 +36,16 @@ export const choicesShape = {
   block: z.int().positive().optional().describe("tokens handled in one step"),
   budget: bytes.optional().describe("most GPU memory, such as 2GiB"),
   weights: z.enum(WEIGHT_PLACEMENTS).optional()
-    .describe("keep the weight on the device, or stream it from the host window by window"),
+    .describe(
+      "keep the weight on the device, stream it from the host window by window (lce run alone does), or whichever is better; streamed where nothing else fits by default",
+    ),
+};
+
+/** Who owns the buffers, as a plan file says it. */
+const ownersShape = {
+  hostIo: z.boolean().optional().describe(
+    "plan what lce run does: inputs from the host, results back to it, no buffer kept longer than it is used",
+  ),
 };
 
 /** How a job is split over devices. */
@@ -70,6 +79,7 @@ export const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
 export const planFileSchema = z.strictObject({
   ...problemShape,
   ...choicesShape,
+  ...ownersShape,
   ...parallelShape,
   model: z.union([
     z.enum(MODELS.map(({ name }) => name)),

@@ -74,7 +74,7 @@ Deno.test("JSON of a sweep has the plan of each point", async () => {
     assert.equal(point.window, plan.schedule.window.vocab);
     // Of streamed weights no time is known: nobody measured the way to the host.
     assert.equal(point.ms, plan.cost.measuredRates ? 1000 * plan.cost.seconds : null);
-    assert.equal(plan.cost.measuredRates, !plan.schedule.streamed);
+    assert.equal(plan.cost.measuredRates, plan.outline.residency !== "windows");
   }
 });
 
@@ -114,8 +114,8 @@ Deno.test("a sweep's table and Markdown have a line for each point, and say why 
   assert.equal(code, EXIT.ok, "some points fit");
   const [about, , header, none, fits] = out.split("\n");
   assert.match(about!, /^512 tokens x 64 hidden x 5000 vocab, f32, forward pass, on WebGPU/);
-  assert.match(header!, /^ +budget +strategy +extra +two-stage extra +why not$/);
-  assert.match(none!, /^ *100 KiB +does not fit +- +- +Nothing fits a budget of 102400 bytes/);
+  assert.match(header!, /^ +budget +strategy +peak +extra +two-stage extra +why not$/);
+  assert.match(none!, /^ *100 KiB +does not fit +- +- +- +Nothing fits a budget of 102400 bytes/);
   assert.match(fits!, /^1.00 GiB +(fused|two-stage) +\d/);
   const markdown = (await lce(...sweep, "--format", "markdown", "--peers", "liger,megatron")).out;
   const lines = markdown.trimEnd().split("\n");

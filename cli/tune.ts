@@ -82,7 +82,7 @@ async function timeTile(
 ): Promise<TileResult> {
   const device = { ...acquired.profile, rates };
   try {
-    const plan = makePlan(problem, device, { strategy: "windowed", tile, hostIo: false });
+    const plan = makePlan(problem, device, { strategy: "windowed", tile });
     const { ms } = await measure(plan, acquired, { ...options, kernels: false });
     return { tile, flopsPerSecond: rateFor(plan, device, rates, ms / 1000), missing: undefined };
   } catch (error) {
@@ -130,7 +130,7 @@ async function busyInvocations(
     options.onProgress(`${workgroups} workgroups at once`);
     let plan: Plan;
     try {
-      const fixed = { strategy: "fused", window: problem.vocab, tile, hostIo: false } as const;
+      const fixed = { strategy: "fused", window: problem.vocab, tile } as const;
       plan = makePlan(problem, acquired.profile, fixed);
     } catch (error) {
       // A weight of so many rows cannot be bound as one.

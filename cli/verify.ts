@@ -45,7 +45,7 @@ export async function verify(
   onProgress: (what: string, done: number, total: number) => void = () => {},
 ): Promise<Verification> {
   checkFixture(fixture);
-  const plan = makePlan(fixture.problem, profile, options);
+  const plan = makePlan(fixture.problem, profile, { ...options, hostIo: true });
   const ledger = new Ledger(device);
   let execution: Execution;
   try {

@@ -67,7 +67,10 @@ export async function verifyRanks(
   onProgress: (what: string, done: number, total: number) => void = () => {},
 ): Promise<ParallelVerification> {
   checkFixture(fixture);
-  const plan = planParallel(fixture.problem, profile, parallelism, options);
+  const plan = planParallel(fixture.problem, profile, parallelism, {
+    ...options,
+    hostIo: true,
+  });
   const jobs = plan.ranks.map((rank) => ({
     ...rank,
     schedule: rankSchedule(plan, rank),

@@ -208,14 +208,14 @@ Deno.test("one rank's schedule does not run without the others", async () => {
   await withDevice(async ({ device, profile }) => {
     const fixture = makeSynthetic(parseProblem(ODD), 5);
     const split = { ...ALONE, tensor: 2 };
-    const { largest, ranks } = planParallel(fixture.problem, profile, split);
+    const { largest, ranks } = planParallel(fixture.problem, profile, split, { hostIo: true });
     const weight = fixture.tensors.weight.subarray(0, 4 * ODD.hidden * ranks[0]!.vocab.count);
     const inputs = { ...uploads(fixture), weight };
     await assert.rejects(
       execute(largest.schedule, device, { inputs }),
       /one rank alone: all-reduce-max of max needs the others/,
     );
-    const kept = planParallel(fixture.problem, profile, split, { hostIo: false });
+    const kept = planParallel(fixture.problem, profile, split);
     await assert.rejects(LinearCrossEntropy.create(device, kept.largest), /one rank's plan alone/);
   });
 });

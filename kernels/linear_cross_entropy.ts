@@ -128,7 +128,7 @@ export class LinearCrossEntropy {
    */
   static async create(device: GPUDevice, plan: Plan): Promise<LinearCrossEntropy> {
     const { schedule } = plan;
-    if (!schedule.retained) {
+    if (schedule.residency !== "caller") {
       throw new TypeError("Cannot use a plan with host transfers: make it with plan() of mod.ts");
     }
     if (schedule.share) {

@@ -71,8 +71,7 @@ export function scheduleOf<W extends Record<string, Words>>(
     paramsStride: PARAMS_BYTES,
     steps: [dispatch],
     backwardStart: undefined,
-    streamed: false,
-    retained: false,
+    residency: "host",
     ...alone.schedule,
   };
   return { schedule, dispatch };

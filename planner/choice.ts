@@ -4,20 +4,15 @@
  * @module
  */
 import type { Candidate } from "./candidate.ts";
+import type { Shape } from "./strategies/shape.ts";
 import { formatBytes } from "./units.ts";
+import { worthwhile } from "./worthwhile.ts";
 
 /**
  * Two schedules whose estimates differ by less than this count as equally fast,
  * and the one that needs less memory wins.
  */
 export const AS_FAST = 1.03;
-
-/**
- * A saving below this share of all memory is worth neither time nor a method of
- * its own: among schedules that need no more than this beyond the smallest, the
- * fastest wins, and two stages, the simplest, win where they are among them.
- */
-const WORTHWHILE = 0.01;
 
 /** The candidates that stay within a budget, in bytes; all of them without one. */
 export function withinBudget(
@@ -28,17 +23,42 @@ export function withinBudget(
   return candidates.filter(({ memory }) => memory.peakBytes <= budget);
 }
 
-/** The best of some candidates, of which there is at least one; `asFast` is the slack in time. */
+/**
+ * The candidate that a caller who said nothing gets, of at least one. Logits are
+ * stored only where that takes next to nothing, however fast it may be: who wants
+ * them for their speed says so, by a strategy or a budget.
+ */
+export function bestOf(candidates: readonly Candidate[]): Candidate {
+  const storing = candidates.filter(({ shape }) => shape.strategy === "two-stage");
+  const others = candidates.filter(({ shape }) => shape.strategy !== "two-stage");
+  if (others.length === 0) return best(storing, AS_FAST);
+  const chosen = best(others, AS_FAST);
+  const simple = storing.filter(({ memory, cost }) =>
+    memory.peakBytes <= chosen.memory.peakBytes + worthwhile(chosen.memory.peakBytes) &&
+    cost.seconds <= chosen.cost.seconds * AS_FAST
+  );
+  return simple.length > 0 ? best(simple, AS_FAST) : chosen;
+}
+
+/**
+ * The fastest of the candidates that need little more than the smallest, among
+ * those that are as fast as the fastest; `asFast` is the slack in time.
+ */
 export function best(candidates: readonly Candidate[], asFast: number): Candidate {
-  const fastest = Math.min(...candidates.map(({ cost }) => cost.seconds));
+  const fastest = least(candidates.map(({ cost }) => cost.seconds));
   const fast = candidates.filter(({ cost }) => cost.seconds <= fastest * asFast);
-  const smallest = Math.min(...fast.map(({ memory }) => memory.peakBytes));
+  const smallest = least(fast.map(({ memory }) => memory.peakBytes));
   const small = fast
-    .filter(({ memory }) => memory.peakBytes <= smallest * (1 + WORTHWHILE))
+    .filter(({ memory }) => memory.peakBytes <= smallest + worthwhile(smallest))
     .sort((a, b) =>
       a.cost.seconds - b.cost.seconds || a.memory.extraPeakBytes - b.memory.extraPeakBytes
     );
-  return small.find(({ shape }) => shape.strategy === "two-stage") ?? small[0]!;
+  return small[0]!;
+}
+
+/** The least of some numbers. */
+function least(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => Math.min(a, b));
 }
 
 /** Whether a candidate needs no more than another and is no slower, and is not just as good. */
@@ -65,9 +85,16 @@ export function paretoFront(candidates: readonly Candidate[]): Candidate[] {
 
 /** A candidate as people tell it from others: `chunked, block 512`. */
 export function nameOf({ shape }: Candidate): string {
-  return `${shape.strategy}, block ${shape.block}, window ${shape.window}${
-    shape.streamed ? ", streamed" : ""
-  }`;
+  return `${strategyOf(shape)}, block ${shape.block}, window ${shape.window}`;
+}
+
+/** A shape's strategy, and how it differs from the strategy's plain form. */
+export function strategyOf({ strategy, residency, oneSum }: Shape): string {
+  return [
+    strategy,
+    ...(residency === "windows" ? ["streamed"] : []),
+    ...(oneSum ? ["one sum"] : []),
+  ].join(", ");
 }
 
 /** Why a candidate was not chosen. */

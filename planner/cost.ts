@@ -24,7 +24,11 @@ export interface Cost {
 }
 
 /** Adds up FLOPs, bytes and estimated seconds of a schedule on a device. */
-export function predictCost(schedule: Schedule, device: DeviceProfile): Cost {
+export function predictCost(
+  schedule: Pick<Schedule, "steps" | "residency">,
+  device: DeviceProfile,
+): Cost {
+  const streamed = schedule.residency === "windows";
   let flops = 0;
   let bytesMoved = 0;
   let dispatches = 0;
@@ -42,14 +46,14 @@ export function predictCost(schedule: Schedule, device: DeviceProfile): Cost {
     seconds += times * dispatchSeconds(step, device);
   }
   // What stays on the device is moved once for many passes; what is streamed, in each of them.
-  if (schedule.streamed) seconds += transferred / HOST_BYTES_PER_SECOND;
+  if (streamed) seconds += transferred / HOST_BYTES_PER_SECOND;
   return {
     flops,
     bytesMoved,
     dispatches,
     transferred,
     seconds,
-    measuredRates: device.rates !== undefined && !schedule.streamed,
+    measuredRates: device.rates !== undefined && !streamed,
   };
 }
 

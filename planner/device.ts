@@ -63,10 +63,12 @@ export type DeviceRates = Parsed["rates"];
 export const deviceProfileSchema = z.strictObject({
   name: z.string().min(1),
   limits: limitsSchema,
+  features: z.array(z.string()).optional()
+    .describe("optional WebGPU features of the device, such as shader-f16 and subgroups"),
   rates: ratesSchema.optional(),
 });
 
-/** Name, limits and, where measured, speed of a device. */
+/** Name, limits and, where known, features and measured speed of a device. */
 export type DeviceProfile = Parsed["profile"];
 
 /**
@@ -113,6 +115,7 @@ export function unlimited(device: DeviceProfile): DeviceProfile {
       maxBufferSize: Number.MAX_SAFE_INTEGER,
       maxStorageBufferBindingSize: Number.MAX_SAFE_INTEGER,
       maxComputeWorkgroupsPerDimension: Number.MAX_SAFE_INTEGER,
+      maxStorageBuffersPerShaderStage: Number.MAX_SAFE_INTEGER,
     },
   };
 }

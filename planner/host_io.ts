@@ -26,19 +26,22 @@ export function withHostIo(schedule: Schedule): Schedule {
   for (const spec of schedule.buffers) {
     const { name, bytes, category, holds } = spec;
     if (isStreamed(schedule, spec)) continue;
-    if (category === "output") outputs.push(spec);
-    if (category !== "input" || !holds) continue;
+    if (!holds) continue;
+    if (category !== "input") {
+      outputs.push(spec);
+      continue;
+    }
     const slice = { buffer: name, offset: 0, bytes };
     uploads.push({ kind: "upload", tensor: holds.tensor, sourceOffset: holds.offset, slice });
   }
   const freed = Math.floor(predictMemory(schedule).byCategory.scratch / 256) * 256;
-  const results = schedule.buffers.filter(({ category }) => category === "output");
+  const results = schedule.buffers.filter(({ category, holds }) => holds && category !== "input");
   const stagingBytes = Math.min(
     Math.max(...results.map(({ bytes }) => bytes)),
     Math.min(Math.max(freed, STAGING_BYTES.least), STAGING_BYTES.most),
   );
   const staging: BufferSpec = { name: "staging", bytes: stagingBytes, category: "staging" };
-  const { buffers, steps } = schedule.streamed
+  const { buffers, steps } = schedule.residency === "windows"
     ? streamWindows(schedule, (finished) => readbacks(finished, stagingBytes))
     : schedule;
   return {

@@ -6,7 +6,8 @@
 import type { DeviceProfile } from "./device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
 import { MAX_DIMENSION, type Problem } from "./problem.ts";
-import { fits, type PlanOptions } from "./search.ts";
+import type { PlanOptions } from "./question.ts";
+import { fits } from "./search.ts";
 
 /** Dimensions that can be made as large as fits. */
 export const LARGEST_DIMENSIONS = ["tokens", "vocab", "hidden"] as const;

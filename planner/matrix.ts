@@ -11,8 +11,16 @@ import type { Range, Slice } from "./schedule.ts";
 /** A row-major matrix, cut into buffers by rows. */
 export interface Matrix {
   readonly name: string;
+  readonly rows: number;
   readonly rowBytes: number;
-  readonly segments: readonly { readonly buffer: string; readonly rows: Range }[];
+  /** Rows of each buffer; the last may hold fewer. */
+  readonly capacity: number;
+}
+
+/** A buffer of a matrix, and the rows that it holds. */
+export interface Segment {
+  readonly buffer: string;
+  readonly rows: Range;
 }
 
 /** Greatest common divisor. */
@@ -39,34 +47,55 @@ export function partition(
 ): Matrix {
   const perBuffer = Math.floor(limits.maxBufferSize / (rowBytes * unit)) * unit;
   const capacity = perBuffer >= unit ? perBuffer : rows;
-  const count = Math.ceil(rows / capacity);
-  const segments = Array.from({ length: count }, (_, index) => ({
-    buffer: count === 1 ? name : `${name}.${index}`,
-    rows: {
-      start: index * capacity,
-      count: Math.min(capacity, rows - index * capacity),
-    },
-  }));
-  return { name, rowBytes, segments };
+  return { name, rows, rowBytes, capacity };
 }
 
-/** Buffer bytes of a segment: WebGPU copies and 32-bit words want multiples of 4. */
-export function segmentBytes(matrix: Matrix, rows: Range): number {
-  return roundUp(rows.count * matrix.rowBytes, 4);
+/** Buffers that a matrix takes. */
+export function segmentCount({ rows, capacity }: Matrix): number {
+  return Math.ceil(rows / capacity);
+}
+
+function segmentAt(matrix: Matrix, index: number): Segment {
+  const { name, rows, capacity } = matrix;
+  const start = index * capacity;
+  return {
+    buffer: segmentCount(matrix) === 1 ? name : `${name}.${index}`,
+    rows: { start, count: Math.min(capacity, rows - start) },
+  };
+}
+
+/** The buffers of a matrix, in the order of their rows. */
+export function segmentsOf(matrix: Matrix): Segment[] {
+  return Array.from({ length: segmentCount(matrix) }, (_, index) => segmentAt(matrix, index));
+}
+
+/** The buffer that holds a row. */
+export function segmentWith(matrix: Matrix, row: number): Segment {
+  return segmentAt(matrix, Math.floor(row / matrix.capacity));
+}
+
+/** Bytes of some rows in a buffer: WebGPU copies and 32-bit words want multiples of 4. */
+export function rowsBytes({ rowBytes }: Matrix, count: number): number {
+  return roundUp(count * rowBytes, 4);
+}
+
+/** Bytes of all the buffers of a matrix. */
+export function matrixBytes(matrix: Matrix): number {
+  const whole = segmentCount(matrix) - 1;
+  const { rows, capacity } = matrix;
+  return whole * rowsBytes(matrix, capacity) + rowsBytes(matrix, rows - whole * capacity);
 }
 
 /** The byte range of some rows, which must lie within one segment. */
 export function sliceRows(matrix: Matrix, rows: Range): Slice {
-  const segment = matrix.segments.find(({ rows: held }) =>
-    rows.start >= held.start && rows.start + rows.count <= held.start + held.count
-  );
-  if (!segment) {
+  const { buffer, rows: held } = segmentWith(matrix, rows.start);
+  if (rows.start + rows.count > held.start + held.count) {
     throw new RangeError(`Rows ${rows.start} to ${rows.start + rows.count} cross a buffer`);
   }
   return {
-    buffer: segment.buffer,
-    offset: (rows.start - segment.rows.start) * matrix.rowBytes,
-    bytes: roundUp(rows.count * matrix.rowBytes, 4),
+    buffer,
+    offset: (rows.start - held.start) * matrix.rowBytes,
+    bytes: rowsBytes(matrix, rows.count),
   };
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { CATEGORIES, type Category, lifetimes, type Schedule } from "./schedule.ts";
+import { type Category, lifetimes, type Schedule } from "./schedule.ts";
 
 /** Peak memory of a schedule, in bytes of GPU buffers. */
 export interface MemoryPrediction {
@@ -18,8 +18,13 @@ export interface MemoryPrediction {
   readonly byCategory: Readonly<Record<Category, number>>;
 }
 
-/** Adds up a schedule: each buffer counts from its first use to its last. */
+/** Adds up a schedule: each buffer counts for as long as its residency says. */
 export function predictMemory(schedule: Schedule): MemoryPrediction {
+  if (schedule.residency === "caller") {
+    const byCategory = emptyCategories();
+    for (const { category, bytes } of schedule.buffers) byCategory[category] += bytes;
+    return heldThroughout(byCategory);
+  }
   const born: number[][] = [];
   const dead: number[][] = [];
   const lives = lifetimes(schedule);
@@ -52,10 +57,16 @@ export function predictMemory(schedule: Schedule): MemoryPrediction {
   return { peakBytes, extraPeakBytes, peakStep, byCategory };
 }
 
+/** Memory of buffers that are all there from the first step to the last. */
+export function heldThroughout(
+  byCategory: Readonly<Record<Category, number>>,
+): MemoryPrediction {
+  const { input, output, state, scratch, staging } = byCategory;
+  const extraPeakBytes = state + scratch + staging;
+  return { peakBytes: extraPeakBytes + input + output, extraPeakBytes, peakStep: 0, byCategory };
+}
+
 /** Zero for every category. */
 export function emptyCategories(): Record<Category, number> {
-  return Object.fromEntries(CATEGORIES.map((category) => [category, 0])) as Record<
-    Category,
-    number
-  >;
+  return { input: 0, output: 0, state: 0, scratch: 0, staging: 0 };
 }

@@ -23,8 +23,7 @@ function scheduleOf(buffers: BufferSpec[], touched: string[]): Schedule {
     paramsStride: 256,
     steps,
     backwardStart: undefined,
-    retained: false,
-    streamed: false,
+    residency: "host",
   };
 }
 

@@ -15,8 +15,8 @@ import { type MemoryPrediction, predictMemory } from "./memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import type { Problem } from "./problem.ts";
 import type { Collective, Range, Schedule, Share } from "./schedule.ts";
-import { emit, type PlanOptions, tilesOf } from "./search.ts";
-import { splitsOf } from "./strategies/strategy.ts";
+import { ALL_STRATEGIES } from "./strategies/mod.ts";
+import { ask, emit, type PlanOptions, shapeOf } from "./question.ts";
 
 /** How a job is split over devices. */
 export interface Parallelism {
@@ -148,20 +148,15 @@ export function rankSchedule(
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
 ): Schedule {
   const { device, chosen: { shape } } = largest;
-  const window = Math.min(shape.window, vocab.count);
-  return emit(
-    {
-      ...shape,
-      window,
-      block: Math.min(shape.block, tokens.count),
-      splits: Math.min(shape.splits, splitsOf(window, shape.tile)),
-    },
-    { ...problem, tokens: tokens.count, vocab: vocab.count },
-    device,
-    tilesOf(device, options),
-    { ...options, share: shareOf(problem, parallelism, vocab) },
-    "whole",
-  );
+  const part = { ...problem, tokens: tokens.count, vocab: vocab.count };
+  const question = ask(part, device, { ...options, share: shareOf(problem, parallelism, vocab) });
+  const sizes = {
+    tile: shape.tile,
+    block: Math.min(shape.block, tokens.count),
+    window: Math.min(shape.window, vocab.count),
+  };
+  const strategy = ALL_STRATEGIES.find(({ name }) => name === shape.strategy)!;
+  return emit(question, shapeOf(strategy, sizes, shape), "whole");
 }
 
 /** A rank's part in a schedule's terms; none for a rank that is alone. */

@@ -5,13 +5,15 @@
  * @module
  */
 import type { Candidate, Prediction } from "./candidate.ts";
-import { AS_FAST, best, paretoFront, withinBudget } from "./choice.ts";
+import { AS_FAST, best, bestOf, paretoFront, withinBudget } from "./choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./memory.ts";
 import type { Problem } from "./problem.ts";
-import type { Schedule, Share, StrategyName } from "./schedule.ts";
-import { emit, type Offer, type PlanOptions, predict, search, writeOut } from "./search.ts";
-import { TILES } from "./tile.ts";
+import { ask, emit, evaluate, type PlanOptions, type Question } from "./question.ts";
+import type { Schedule, StrategyName } from "./schedule.ts";
+import { type Offer, search } from "./search.ts";
+import { twoStage } from "./strategies/two_stage.ts";
+import { formatTile, tileProblem, TILES } from "./tile.ts";
 import { formatBytes } from "./units.ts";
 
 export type { Candidate, PlanOptions, Prediction };
@@ -28,17 +30,22 @@ export interface Alternative {
   readonly reason: string;
 }
 
+/** A schedule without its steps, which may be many. */
+export type Outline = Omit<Schedule, "steps" | "params" | "backwardStart">;
+
 /** The chosen schedule, its prediction, and the alternatives. */
 export interface Plan extends Prediction {
-  /** Buffers and steps, as data. */
+  /** Buffers and steps, as data: written out when it is first asked for. */
   readonly schedule: Schedule;
+  /** The same without its steps. */
+  readonly outline: Outline;
   /** What the schedule computes, defaults filled in. */
   readonly problem: Problem;
   /** Whose limits the schedule keeps to, and whose rates, if measured, it was chosen by. */
   readonly device: DeviceProfile;
   /** Why this schedule was chosen. */
   readonly reason: string;
-  /** What two stages would take on a device without size limits. */
+  /** What two stages would take on a device without size limits, on buffers of the same owners. */
   readonly twoStage: MemoryPrediction;
   /** The other strategies considered: none where the caller fixed one. */
   readonly alternatives: readonly Alternative[];
@@ -90,6 +97,8 @@ export function makePlan(
   device: DeviceProfile,
   options: PlanOptions = {},
 ): Plan {
+  const question = ask(problem, device, options);
+  checkTile(question);
   const offers = search(problem, device, options);
   const candidates = offers.flatMap((offer) => offer.candidates);
   if (candidates.length === 0) {
@@ -97,16 +106,25 @@ export function makePlan(
     throw new DoesNotFitError(`No schedule fits the device: ${reasons.join("; ")}`);
   }
   const chosen = choose(candidates, options.budget);
-  const schedule = writeOut(chosen, problem, device, options);
+  const { shape } = chosen;
+  const { steps: _, params: __, backwardStart: ___, ...outline } = emit(question, shape, "sketch");
+  let written: Schedule | undefined;
+  // Asked anew: a plan does not keep what the search has remembered.
+  const schedule = () => written ??= emit(ask(problem, device, options), shape, "whole");
   return {
-    ...predict(schedule, device),
-    schedule,
+    // Of buffers that come and go, a sketch does not know at which step most are there.
+    memory: shape.residency === "caller" ? chosen.memory : predictMemory(schedule()),
+    cost: chosen.cost,
+    get schedule() {
+      return schedule();
+    },
+    outline,
     problem,
     device,
     reason: reasonFor(chosen, options),
-    twoStage: twoStageMemory(problem, device, options.share),
+    twoStage: twoStageMemory(question, chosen),
     alternatives: offers
-      .filter(({ strategy }) => strategy.name !== schedule.strategy)
+      .filter(({ strategy }) => strategy.name !== shape.strategy)
       .map((offer) => compare(offer, chosen, options.budget)),
     budget: options.budget,
     chosen,
@@ -115,11 +133,21 @@ export function makePlan(
   };
 }
 
+/** Refuses a tile of the caller's that the device cannot run. */
+function checkTile({ device, options: { tile } }: Question): void {
+  const fault = tile && tileProblem(tile, device.limits);
+  if (fault === undefined) return;
+  throw new DoesNotFitError(`No schedule fits the device: the tile ${formatTile(tile!)} ${fault}`);
+}
+
 /** The best of some candidates; under a budget the fastest that fits. */
 function choose(candidates: readonly Candidate[], budget: number | undefined): Candidate {
   const fitting = withinBudget(candidates, budget);
   if (fitting.length === 0) {
-    const smallest = Math.min(...candidates.map(({ memory }) => memory.peakBytes));
+    const smallest = candidates.reduce(
+      (least, { memory }) => Math.min(least, memory.peakBytes),
+      Infinity,
+    );
     throw new DoesNotFitError(
       `Nothing fits a budget of ${budget} bytes (${
         formatBytes(budget!)
@@ -127,17 +155,21 @@ function choose(candidates: readonly Candidate[], budget: number | undefined): C
       smallest,
     );
   }
-  if (budget !== undefined) return best(fitting, 1);
-  // Where nothing asks for it, a weight that a device can hold stays there.
-  const resident = fitting.filter(({ shape }) => !shape.streamed);
-  return best(resident.length ? resident : fitting, AS_FAST);
+  return budget === undefined ? bestOf(fitting) : best(fitting, 1);
 }
 
 /** Why a candidate was chosen, in a sentence. */
 function reasonFor({ shape }: Candidate, options: PlanOptions): string {
+  if (shape.residency === "windows" && options.weights === undefined) {
+    return options.budget === undefined
+      ? "with the whole weight on the device nothing fits its limits"
+      : `with the whole weight on the device nothing fits ${
+        formatBytes(options.budget)
+      }; fastest that does`;
+  }
   if (options.budget !== undefined) return `fastest within ${formatBytes(options.budget)}`;
   if (shape.strategy === "two-stage" && options.strategy === undefined) {
-    return "the logits are small here: no other strategy saves 1 % of the memory and is as fast";
+    return "the logits are small here: no other strategy is as fast and saves 1 % of the memory, or 64 MiB";
   }
   return "least memory, to 1 %, among the schedules that are as fast as the fastest, to 3 %";
 }
@@ -164,12 +196,12 @@ function compare(
 
 /** Memory of two stages in one block and one window, whether or not the device could hold it. */
 function twoStageMemory(
-  problem: Problem,
-  device: DeviceProfile,
-  share: Share | undefined,
+  { problem, device, options: { share } }: Question,
+  { shape: { residency } }: Candidate,
 ): MemoryPrediction {
-  const { tokens, vocab } = problem;
-  const tile = TILES[0]!;
-  const shape = { strategy: "two-stage", tile, block: tokens, window: vocab, splits: 1 } as const;
-  return predictMemory(emit(shape, problem, unlimited(device), [tile], { share }, "sketch"));
+  const question = ask(problem, unlimited(device), { share, tile: TILES[0]! });
+  const sizes = { tile: TILES[0]!, block: problem.tokens, window: problem.vocab };
+  // Two stages need the whole weight at hand.
+  const whole = residency === "windows" ? "host" : residency;
+  return evaluate(question, twoStage, sizes, { residency: whole }).memory;
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import * as z from "zod";
-import { type Dtype, DTYPES } from "./dtype.ts";
+import { bytesPerElement, type Dtype, DTYPES } from "./dtype.ts";
 
 /** Largest dimension: WGSL and the targets hold token and vocabulary ids in 32-bit signed integers. */
 export const MAX_DIMENSION = 2 ** 31 - 1;
@@ -147,6 +147,15 @@ export function filterThreshold({ gradientFilter, dtype }: Problem): number {
 /** Bytes that `[tokens, vocab]` logits take in f32: what the whole project avoids. */
 export function logitsBytes(problem: Pick<Problem, "tokens" | "vocab">): number {
   return 4 * problem.tokens * problem.vocab;
+}
+
+/** Bytes of hidden states, weight and the gradients asked for: what every strategy is given. */
+export function ownedBytes(problem: Problem): number {
+  const { tokens, vocab, hidden, dtype } = problem;
+  const wanted = wantedGradients(problem);
+  const element = bytesPerElement(dtype);
+  return hidden * (tokens * (element + (wanted.has("hidden") ? 4 : 0)) +
+    vocab * (element + (wanted.has("weight") ? 4 : 0)));
 }
 
 /** FLOPs of one pass over all logits, `2 N D V`. */

@@ -24,7 +24,7 @@ export interface BufferSpec {
   readonly bytes: number;
   /** The heading under which its memory is reported. */
   readonly category: Category;
-  /** The host tensor that an input or output holds, and where in it (bytes). */
+  /** The host tensor that an input, an output or what is read like one holds, and where in it (bytes). */
   readonly holds?: { readonly tensor: string; readonly offset: number };
 }
 
@@ -211,6 +211,15 @@ export const STRATEGIES = ["two-stage", "fused", "windowed", "chunked"] as const
 /** A way to do the job. */
 export type StrategyName = typeof STRATEGIES[number];
 
+/**
+ * Who owns the buffers of a schedule, and for how long. `caller`: inputs,
+ * gradients and results are the caller's and there throughout, and the schedule's
+ * own stay allocated from step to step. `host`: inputs are uploaded and results
+ * read back, and each buffer lives from its first use to its last. `windows`: as
+ * `host`, and of the weight and its gradient one window is on the device at a time.
+ */
+export type Residency = "caller" | "host" | "windows";
+
 /** Every buffer and every step of a job. */
 export interface Schedule {
   /** Which strategy laid it out. */
@@ -241,10 +250,8 @@ export interface Schedule {
    * or there is only one.
    */
   readonly backwardStart: number | undefined;
-  /** Whether the host keeps the weight, and the device one window of it at a time. */
-  readonly streamed: boolean;
-  /** Whether buffers that are neither input nor output live as long as the schedule is in use. */
-  readonly retained: boolean;
+  /** Who owns the buffers, and for how long. */
+  readonly residency: Residency;
   /** The part that a rank has in the whole, where there are several. */
   readonly share?: Share;
 }
@@ -257,6 +264,11 @@ export function splitsVocabulary(share: Share | undefined): share is Share {
 /** Rows of the weight on all ranks together: what targets and class weights go by. */
 export function wholeVocab({ share, problem }: Pick<Schedule, "share" | "problem">): number {
   return share?.wholeVocab ?? problem.vocab;
+}
+
+/** What a buffer is a part of: a tensor, or a matrix of the schedule's own that is cut into several. */
+export function wholeOf({ name, holds }: Pick<BufferSpec, "name" | "holds">): string {
+  return holds?.tensor ?? name.replace(/\.\d+$/, "");
 }
 
 /** Name of the uniform buffer that holds every dispatch's {@linkcode Params}. */
@@ -282,11 +294,11 @@ export interface Lifetime {
 }
 
 /**
- * When each buffer is alive: from its first use to its last, or throughout
- * where the schedule retains its buffers.
+ * When each buffer is alive: throughout where the caller owns its inputs, else
+ * from its first use to its last.
  */
 export function lifetimes(schedule: Schedule): Map<string, Lifetime> {
-  if (schedule.retained) {
+  if (schedule.residency === "caller") {
     const always = { first: 0, last: schedule.steps.length - 1 };
     return new Map(schedule.buffers.map(({ name }) => [name, always]));
   }

@@ -5,45 +5,18 @@
  *
  * @module
  */
-import type { Candidate, Prediction } from "./candidate.ts";
+import type { Candidate } from "./candidate.ts";
 import { paretoFront, withinBudget } from "./choice.ts";
-import { predictCost, productSeconds } from "./cost.ts";
+import { productSeconds } from "./cost.ts";
 import type { DeviceProfile } from "./device.ts";
-import { withHostIo } from "./host_io.ts";
-import { predictMemory } from "./memory.ts";
+import { leastSizes } from "./least.ts";
 import type { Problem } from "./problem.ts";
-import type { Schedule, Share, StrategyName } from "./schedule.ts";
-import { type Detail, ScheduleDraft } from "./strategies/draft.ts";
+import type { Residency } from "./schedule.ts";
+import { ask, attempt, evaluate, type PlanOptions, type Question } from "./question.ts";
 import { ALL_STRATEGIES } from "./strategies/mod.ts";
-import { Infeasible, type Shape } from "./strategies/shape.ts";
-import type { FixedSizes, Strategy } from "./strategies/strategy.ts";
-import { feasibleTiles, type Tile } from "./tile.ts";
-import { formatBytes } from "./units.ts";
-
-/** Where a weight can be kept while a schedule runs. */
-export const WEIGHT_PLACEMENTS = ["resident", "streamed"] as const satisfies WeightPlacement[];
-
-/** Where a weight is kept. */
-export type WeightPlacement = "resident" | "streamed";
-
-/** What the caller decides; everything left out is the planner's choice. */
-export interface PlanOptions extends FixedSizes {
-  /** The only strategy to consider. */
-  readonly strategy?: StrategyName | undefined;
-  /** Tile of the matrix kernels, instead of those that waste least. */
-  readonly tile?: Tile | undefined;
-  /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
-  readonly budget?: number | undefined;
-  /** Where the weight is kept: on the device, or on the host and sent window by window. */
-  readonly weights?: WeightPlacement | undefined;
-  /**
-   * Whether inputs come from the host and results go back to it. On by default;
-   * off, the schedule works on the caller's buffers and keeps its own in between.
-   */
-  readonly hostIo?: boolean | undefined;
-  /** The part of a larger job that the problem is: `planParallel()` says which. */
-  readonly share?: Share | undefined;
-}
+import type { Sizes } from "./strategies/shape.ts";
+import { sizesToTry, type Strategy } from "./strategies/strategy.ts";
+import { sameTile, type Tile } from "./tile.ts";
 
 /** What one strategy has to offer: candidates, or the reason for having none. */
 export interface Offer {
@@ -58,8 +31,172 @@ export interface Offer {
 /** Tiles slower than the fastest by more than this are not tried. */
 const WORTH_TRYING = 1.1;
 
+/** Every strategy's candidates; none where the device can run no tile. */
+export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
+  const question = ask(problem, device, options);
+  let offers = strategiesOf(options).map((strategy): Offer => ({
+    strategy,
+    candidates: [],
+    reason: "",
+  }));
+  for (const residencies of residenciesOf(options)) {
+    offers = offers.map(({ strategy, candidates, reason }) => {
+      const more = offerOf(strategy, question, residencies);
+      return {
+        strategy,
+        candidates: [...candidates, ...more.candidates],
+        reason: reason || more.reason,
+      };
+    });
+    const all = offers.flatMap(({ candidates }) => candidates);
+    if (withinBudget(all, options.budget).length > 0) break;
+  }
+  return offers;
+}
+
+/** Whether some schedule fits the device and the budget: the search for the smallest, up to the first that does. */
+export function fits(problem: Problem, device: DeviceProfile, options: PlanOptions): boolean {
+  const question = ask(problem, device, options);
+  return residenciesOf(options).flat().some((residency) =>
+    strategiesOf(options).some((strategy) => {
+      if (refusal(strategy, question, residency) !== undefined) return false;
+      for (const candidate of smallest(strategy, question, residency)) {
+        if (withinBudget([candidate], options.budget).length > 0) return true;
+      }
+      return false;
+    })
+  );
+}
+
+function strategiesOf({ strategy }: PlanOptions): Strategy[] {
+  return ALL_STRATEGIES.filter(({ name }) => strategy === undefined || name === strategy);
+}
+
+/**
+ * Where buffers may be, as far as the caller leaves it open: those of a later
+ * group are looked at where nothing fits in those before.
+ */
+function residenciesOf({ weights, hostIo = false, share }: PlanOptions): Residency[][] {
+  const whole: Residency = hostIo ? "host" : "caller";
+  switch (weights) {
+    case "streamed":
+      return [["windows"]];
+    case "auto":
+      return [share ? [whole] : [whole, "windows"]];
+    case "resident":
+      return [[whole]];
+    case undefined:
+      return share ? [[whole]] : [[whole], ["windows"]];
+  }
+}
+
+/** Why a strategy has nothing to offer at all, if so. */
+function refusal(
+  strategy: Strategy,
+  { problem, device, options, tiles }: Question,
+  residency: Residency,
+): string | undefined {
+  const unsuited = strategy.unsuited(problem);
+  if (unsuited !== undefined) return unsuited;
+  if (residency === "windows" && !strategy.streams) return "needs the whole weight at hand";
+  if (residency === "windows" && options.share) return "has a share of the weight, which stays";
+  if (tiles.length === 0) {
+    return `finds no tile: the smallest needs more workgroup memory or invocations than ${device.name} has`;
+  }
+}
+
+function offerOf(
+  strategy: Strategy,
+  question: Question,
+  residencies: readonly Residency[],
+): Offer {
+  const candidates: Candidate[] = [];
+  let why = "";
+  for (const residency of residencies) {
+    const refused = refusal(strategy, question, residency);
+    why ||= refused ?? "";
+    if (refused !== undefined) continue;
+    const reasons: string[] = [];
+    candidates.push(...explore(strategy, question, residency, reasons));
+    why ||= reasons.at(-1) ?? "";
+  }
+  return {
+    strategy,
+    candidates,
+    reason: why || "has no sizes that the device and the choices allow",
+  };
+}
+
+/** The candidates of a strategy. `reasons` takes why some cannot be, that of the smallest last. */
+function* explore(
+  strategy: Strategy,
+  question: Question,
+  residency: Residency,
+  reasons: string[],
+): Generator<Candidate> {
+  const { options: { budget, ...fixed } } = question;
+  const { sorted, promising } = tilesBySpeed(question);
+  const tried = (tile: Tile, sizes = fixed) =>
+    candidatesOf(strategy, question, residency, tile, sizes, reasons);
+  const found: Candidate[] = [];
+  for (const tile of sorted) {
+    // A slower tile matters only where faster ones leave nothing that fits.
+    if (withinBudget(found, budget).length > 0) break;
+    found.push(...tried(tile));
+  }
+  yield* found;
+  // Another tile is tried where the first choice did well.
+  for (const { shape: { tile, block, window } } of paretoFront(found)) {
+    for (const other of promising) {
+      if (sameTile(other, tile)) continue;
+      yield* tried(other, strategy.streams ? { block, window } : { block });
+    }
+  }
+  if (budget !== undefined) yield* smallest(strategy, question, residency, found);
+}
+
+/** The candidates of sizes with a tile, within what is fixed. */
+function* candidatesOf(
+  strategy: Strategy,
+  question: Question,
+  residency: Residency,
+  tile: Tile,
+  fixed: PlanOptions,
+  reasons: string[],
+): Generator<Candidate> {
+  const { problem, device } = question;
+  const sizes = sizesToTry(strategy, problem, device, tile, fixed, residency === "windows");
+  const refuse = (reason: string) => void reasons.push(reason);
+  for (;;) {
+    const next = attempt(() => sizes.next(), refuse);
+    if (next === undefined || next.done) return;
+    const candidate = attempt(
+      () => evaluate(question, strategy, next.value, { residency }),
+      refuse,
+    );
+    if (candidate) yield candidate;
+  }
+}
+
+/** What a strategy can do in little memory: the last is the smallest that was found. */
+function* smallest(
+  strategy: Strategy,
+  question: Question,
+  residency: Residency,
+  found: readonly Candidate[] = [],
+): Generator<Candidate> {
+  const known = new Set(found.map(({ shape }) => keyOf(shape)));
+  for (const candidate of leastSizes(strategy, question, residency)) {
+    if (!known.has(keyOf(candidate.shape))) yield candidate;
+  }
+}
+
+function keyOf({ tile, block, window, oneSum = false }: Sizes & { readonly oneSum?: boolean }) {
+  return `${tile.rows} ${tile.cols} ${tile.microRows} ${tile.microCols} ${block} ${window} ${oneSum}`;
+}
+
 /** Tiles by the estimate for one pass over all logits, the fastest first, and how many are worth trying. */
-function tilesBySpeed(problem: Problem, device: DeviceProfile, tiles: readonly Tile[]) {
+function tilesBySpeed({ problem, device, tiles }: Question) {
   const { tokens, hidden, vocab } = problem;
   const seconds = new Map(tiles.map((tile) => [
     tile,
@@ -74,182 +211,4 @@ function tilesBySpeed(problem: Problem, device: DeviceProfile, tiles: readonly T
   const sorted = [...tiles].sort((a, b) => seconds.get(a)! - seconds.get(b)!);
   const promising = sorted.filter((tile) => seconds.get(tile)! <= WORTH_TRYING * fastest);
   return { sorted, promising };
-}
-
-/** The tiles that a schedule may use. */
-export function tilesOf(device: DeviceProfile, { tile }: PlanOptions): readonly Tile[] {
-  return tile ? [tile] : feasibleTiles(device);
-}
-
-function strategiesOf({ strategy }: PlanOptions): Strategy[] {
-  return ALL_STRATEGIES.filter(({ name }) => strategy === undefined || name === strategy);
-}
-
-/** Every strategy's candidates; none where the device can run no tile. */
-export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
-  const all = (how: Effort) =>
-    strategiesOf(options).map((strategy) => offer(strategy, problem, device, options, how));
-  const offers = all({ skipLarge: true });
-  const fits = offers.some(({ candidates }) => withinBudget(candidates, options.budget).length > 0);
-  // Where nothing fits, the smallest is asked for: it may be of a strategy that was passed over.
-  return fits || options.budget === undefined ? offers : all({ skipLarge: false });
-}
-
-/** Whether some schedule fits the device and the budget: the search, up to the first that does. */
-export function fits(problem: Problem, device: DeviceProfile, options: PlanOptions): boolean {
-  let found = false;
-  const until = (candidate: Candidate) =>
-    found ||= withinBudget([candidate], options.budget).length > 0;
-  // Those that need least first.
-  const strategies = strategiesOf(options).sort((a, b) => Number(b.streams) - Number(a.streams));
-  for (const strategy of strategies) {
-    offer(strategy, problem, device, options, { skipLarge: true, until });
-    if (found) return true;
-  }
-  return false;
-}
-
-/** How thorough a search is. */
-interface Effort {
-  /** Passes over strategies that plainly exceed the budget. */
-  readonly skipLarge: boolean;
-  /** Ends the search at the first candidate for which it holds. */
-  readonly until?: (candidate: Candidate) => boolean;
-}
-
-function offer(
-  strategy: Strategy,
-  problem: Problem,
-  device: DeviceProfile,
-  options: PlanOptions,
-  { skipLarge, until }: Effort,
-): Offer {
-  const tiles = tilesOf(device, options);
-  const unsuited = strategy.unsuited(problem);
-  if (unsuited) return { strategy, candidates: [], reason: unsuited };
-  if (tiles.length === 0) {
-    const reason =
-      `finds no tile: the smallest needs more workgroup memory or invocations than ${device.name} has`;
-    return { strategy, candidates: [], reason };
-  }
-  const least = strategy.least?.(problem) ?? 0;
-  if (skipLarge && options.strategy === undefined && least > (options.budget ?? Infinity)) {
-    const reason = `takes ${formatBytes(least)} at the least, over the budget`;
-    return { strategy, candidates: [], reason };
-  }
-  const candidates: Candidate[] = [];
-  let reason = options.weights === "streamed" && !strategy.streams
-    ? "needs the whole weight at hand"
-    : "";
-  /** Goes on to the next shape, or tile, where one cannot be. */
-  const attempt = (what: () => void) => {
-    try {
-      what();
-    } catch (error) {
-      if (!(error instanceof Infeasible)) throw error;
-      reason ||= error.message;
-    }
-  };
-  let done = false;
-  const consider = (shape: Shape) =>
-    attempt(() => {
-      if (done) return;
-      const schedule = emit(shape, problem, device, tiles, options, "sketch");
-      const candidate = { shape, ...predict(schedule, device) };
-      candidates.push(candidate);
-      done = until?.(candidate) ?? false;
-    });
-  const { sorted, promising } = tilesBySpeed(problem, device, tiles);
-  const { atOnce, later } = placements(strategy, options);
-  for (const tile of sorted) {
-    // A slower tile matters only where faster ones leave nothing that fits.
-    if (withinBudget(candidates, options.budget).length > 0) break;
-    attempt(() => {
-      for (const shape of strategy.shapes(problem, device, tile, options)) {
-        for (const streamed of atOnce) consider(streamed ? { ...shape, streamed } : shape);
-        if (done) return;
-      }
-    });
-  }
-  if (done) return { strategy, candidates, reason };
-  // Another tile, or streaming where nothing asks for it, is tried where the first choice did well.
-  const front = paretoFront(candidates).map(({ shape }) => shape);
-  for (const shape of front) {
-    if (later) consider({ ...shape, streamed: true });
-    for (const tile of promising) {
-      if (tile === shape.tile) continue;
-      attempt(() => retiled(strategy, problem, device, shape, tile, consider));
-    }
-  }
-  return {
-    strategy,
-    candidates,
-    reason: reason || "has no sizes that the device and the choices allow",
-  };
-}
-
-/** A shape with another tile. */
-function retiled(
-  strategy: Strategy,
-  problem: Problem,
-  device: DeviceProfile,
-  { block, window, streamed = false }: Shape,
-  tile: Tile,
-  consider: (shape: Shape) => void,
-): void {
-  const fixed = strategy.streams ? { block, window } : { block };
-  for (const shape of strategy.shapes(problem, device, tile, fixed)) {
-    consider(streamed ? { ...shape, streamed } : shape);
-  }
-}
-
-/**
- * Where the weight is kept, as far as the caller leaves it open: `atOnce`, streamed
- * or not, for every shape; `later`, whether to stream the best of them too. Only a
- * budget makes streaming worth as much attention as keeping the weight.
- */
-function placements(
-  { streams }: Strategy,
-  { weights, budget, hostIo = true, share }: PlanOptions,
-): { atOnce: readonly boolean[]; later: boolean } {
-  const streamable = streams && hostIo && !share && weights !== "resident";
-  if (weights === "streamed") return { atOnce: streamable ? [true] : [], later: false };
-  if (budget !== undefined && streamable) return { atOnce: [false, true], later: false };
-  return { atOnce: [false], later: streamable };
-}
-
-/** What a schedule, or a sketch of one, needs and costs. */
-export function predict(schedule: Schedule, device: DeviceProfile): Prediction {
-  return { memory: predictMemory(schedule), cost: predictCost(schedule, device) };
-}
-
-/**
- * The schedule of a shape.
- *
- * @param tiles to choose from for products whose tile the shape leaves open.
- * @throws {Infeasible} when the shape cannot be cut to the device's limits.
- */
-export function emit(
-  shape: Shape,
-  problem: Problem,
-  device: DeviceProfile,
-  tiles: readonly Tile[],
-  { hostIo = true, share }: PlanOptions,
-  detail: Detail,
-): Schedule {
-  const draft = new ScheduleDraft(problem, device, shape, tiles, detail, share);
-  ALL_STRATEGIES.find(({ name }) => name === shape.strategy)!.emit(draft);
-  const schedule = draft.finish();
-  return hostIo ? withHostIo(schedule) : { ...schedule, retained: true };
-}
-
-/** The schedule of a candidate, every step of it. */
-export function writeOut(
-  { shape }: Candidate,
-  problem: Problem,
-  device: DeviceProfile,
-  options: PlanOptions,
-): Schedule {
-  const tiles = tilesOf(device, options);
-  return emit(shape, problem, device, tiles, options, "whole");
 }

@@ -4,8 +4,14 @@ import { paretoFront, verdict } from "./choice.ts";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { makePlan } from "./plan.ts";
 import { parseProblem } from "./problem.ts";
-import { type PlanOptions, predict, search, writeOut } from "./search.ts";
+import { predictCost } from "./cost.ts";
+import { predictMemory } from "./memory.ts";
+import { ask, emit, type PlanOptions } from "./question.ts";
+import { search } from "./search.ts";
 import { devices, problems, SEED } from "./testing.ts";
+
+/** The caller's buffers, the host's, and a weight that is streamed. */
+const residencies = fc.constantFrom<PlanOptions>({}, { hostIo: true }, { weights: "streamed" });
 
 /** Sums of the same numbers in another order. */
 function assertClose(actual: number, expected: number, what: string) {
@@ -15,14 +21,14 @@ function assertClose(actual: number, expected: number, what: string) {
 Deno.test("a sketch needs and costs what the whole schedule does, to the byte", () => {
   let left = 0;
   fc.assert(
-    fc.property(problems, devices, fc.boolean(), (problem, device, hostIo) => {
-      const options: PlanOptions = { hostIo };
+    fc.property(problems, devices, residencies, (problem, device, residency) => {
+      const options: PlanOptions = residency;
       const candidates = search(problem, device, options).flatMap((offer) => offer.candidates);
       // One of each run's candidates, now the first and now a later one.
       const candidate = candidates[problem.vocab % Math.max(1, candidates.length)];
       if (!candidate) return;
-      const schedule = writeOut(candidate, problem, device, options);
-      const { memory, cost } = predict(schedule, device);
+      const schedule = emit(ask(problem, device, options), candidate.shape, "whole");
+      const [memory, cost] = [predictMemory(schedule), predictCost(schedule, device)];
       const { peakStep: _, ...bytes } = memory;
       const { peakStep: __, ...sketched } = candidate.memory;
       assert.deepEqual(sketched, bytes);

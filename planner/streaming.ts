@@ -9,8 +9,8 @@
 import type { BufferSpec, Dispatch, Schedule, Step } from "./schedule.ts";
 
 /** Whether a tensor is moved window by window rather than as a whole. */
-export function isStreamed({ streamed }: Schedule, { holds }: BufferSpec): boolean {
-  return streamed && (holds?.tensor === "weight" || holds?.tensor === "grad_weight");
+export function isStreamed({ residency }: Schedule, { holds }: BufferSpec): boolean {
+  return residency === "windows" && (holds?.tensor === "weight" || holds?.tensor === "grad_weight");
 }
 
 /**

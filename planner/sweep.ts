@@ -155,11 +155,11 @@ function planPoint(
  * device and the budget, in the order in which strategies are listed.
  */
 export function memoryByStrategy(
-  { problem, device, schedule, alternatives }: Plan,
+  { problem, device, outline, alternatives }: Plan,
   options: PlanOptions,
 ): Map<StrategyName, MemoryPrediction> {
   const fitting = new Set([
-    schedule.strategy,
+    outline.strategy,
     ...alternatives.filter(({ feasible }) => feasible).map(({ strategy }) => strategy),
   ]);
   return new Map(

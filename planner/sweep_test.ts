@@ -106,23 +106,19 @@ Deno.test("inputs that every method is given are the inputs of a schedule", () =
   for (const dtype of ["f32", "f16", "bf16"] as const) {
     for (const options of [{}, { bias: true }, { bias: true, classWeight: true }]) {
       const problem = parseProblem({ ...sizes, dtype, ...options });
-      const plan = makePlan(problem, SPECIFICATION_DEFAULTS, { hostIo: false });
+      const plan = makePlan(problem, SPECIFICATION_DEFAULTS);
       assert.equal(inputBytes(problem), plan.memory.byCategory.input);
     }
   }
 });
 
-Deno.test("a thousand plans of a sweep take a few seconds", () => {
+Deno.test("a sweep of a thousand points has a plan for each", () => {
   const axes = [
     { name: "tokens", values: logSpaced(256, 4096, 10) },
     { name: "hidden", values: logSpaced(256, 2048, 10) },
     { name: "vocab", values: logSpaced(8192, 32768, 10) },
   ] as const;
-  const begun = performance.now();
   let points = 0;
   for (const { plan } of sweep(PROBLEM, SPECIFICATION_DEFAULTS, {}, axes)) if (plan) points++;
-  const seconds = (performance.now() - begun) / 1000;
   assert.equal(points, 1000);
-  // Two seconds by themselves on one core; others may have the machine too.
-  assert(seconds < 20, `${seconds} s`);
 });

@@ -53,7 +53,8 @@ export function relativeRate(tile: Tile, rated: readonly RatedTile[] = RATED): n
   return rated.find((other) => sameTile(tile, other))?.rate ?? UNKNOWN_RATE;
 }
 
-function sameTile(a: Tile, b: Tile): boolean {
+/** Whether two tiles are the same. */
+export function sameTile(a: Tile, b: Tile): boolean {
   return a.rows === b.rows && a.cols === b.cols && a.depth === b.depth &&
     a.microRows === b.microRows && a.microCols === b.microCols;
 }

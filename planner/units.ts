@@ -41,6 +41,27 @@ export function parseBytes(text: string): number {
   return bytes;
 }
 
+/**
+ * Writes a time as people say it: `0.42 ms`, `22 s`, `1.5 h`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(formatSeconds(22.26), "22 s");
+ * assert.equal(formatSeconds(0.0042), "4.2 ms");
+ * ```
+ */
+export function formatSeconds(seconds: number): string {
+  const [value, unit] = seconds < 1
+    ? [seconds * 1000, "ms"]
+    : seconds < 120
+    ? [seconds, "s"]
+    : seconds < 7200
+    ? [seconds / 60, "min"]
+    : [seconds / 3600, "h"];
+  return `${value < 1 ? value.toPrecision(2) : value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
+}
+
 /** Writes bytes with the largest binary unit below them, to three digits or more. */
 export function formatBytes(bytes: number): string {
   const sign = bytes < 0 ? "-" : "";

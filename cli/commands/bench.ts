@@ -151,7 +151,7 @@ async function measureOne(
   if (!applies) return undefined;
   const { profile } = acquired;
   try {
-    const plan = makePlan(problem, profile, { ...choices, hostIo: false });
+    const plan = makePlan(problem, profile, { ...choices, weights: "resident" });
     return benchRow(
       problem,
       strategy,

@@ -41,7 +41,11 @@ Example:
         );
       }
       checkNewFolder(folder, force === true);
-      const plan = makePlan(problem, await deviceOf(request), { ...request, hostIo: false });
+      const plan = makePlan(problem, await deviceOf(request), {
+        ...request,
+        hostIo: false,
+        weights: "resident",
+      });
       const { manifest, kernels } = emitSchedule(plan.schedule);
       const files = new Map([
         ...kernels,

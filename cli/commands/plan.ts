@@ -32,6 +32,7 @@ export function planCommand(output: Output): Command {
       "a codebook head: so many codes stand for the vocabulary",
       parseNumber,
     )
+    .option("--host-io", "plan what lce run does: inputs from the host, results back to it")
     .option("--compare", "set published methods' memory beside the plan's")
     .option("--explain", "list every candidate, and why it lost")
     .addOption(

@@ -10,6 +10,7 @@ import {
   type Lifetime,
   lifetimes,
   type Schedule,
+  wholeOf,
 } from "../../planner/schedule.ts";
 
 /** Bytes alive from a step on, until the next change. */
@@ -38,17 +39,21 @@ export function tracksOf(schedule: Schedule): Track[] {
   const lives = lifetimes(schedule);
   const groups = Map.groupBy(
     schedule.buffers,
-    ({ name, holds, category }) => `${category} ${holds?.tensor ?? name}`,
+    (buffer) => `${buffer.category} ${wholeOf(buffer)}`,
   );
   const tracks = [...groups.values()].map((parts): Track => {
-    const { name, holds, category } = parts[0]!;
+    const { category } = parts[0]!;
+    // A window that comes back is a buffer anew, and holds what it held before.
+    const distinct = [
+      ...new Map(parts.map((part) => [part.holds?.offset ?? part.name, part])).values(),
+    ];
     const spans = parts.map((part) => lives.get(part.name)!);
     const changes = liveBytes(parts, lives);
     return {
-      name: holds?.tensor ?? name,
+      name: wholeOf(parts[0]!),
       category,
-      buffers: parts.length,
-      bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+      buffers: distinct.length,
+      bytes: distinct.reduce((sum, { bytes }) => sum + bytes, 0),
       peakBytes: Math.max(...changes.map(({ bytes }) => bytes)),
       life: {
         first: Math.min(...spans.map(({ first }) => first)),

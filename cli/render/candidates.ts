@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { verdict } from "../../planner/choice.ts";
+import { strategyOf, verdict } from "../../planner/choice.ts";
 import type { Candidate, Plan } from "../../planner/plan.ts";
 import { formatTile } from "../../planner/tile.ts";
 import { formatBytes } from "../../planner/units.ts";
+import { placeOfWeight } from "./plan_words.ts";
 import { indented, table } from "./table.ts";
 
 /** A candidate's choices, its memory in bytes, and its time relative to the chosen one's. */
@@ -15,7 +16,8 @@ export function candidateJson({ shape, memory, cost }: Candidate, { chosen }: Pl
   const { strategy, block, window, splits, tile } = shape;
   return {
     strategy,
-    weights: shape.streamed ? "streamed" : "resident",
+    weights: placeOfWeight(shape),
+    ...(shape.oneSum ? { oneSum: true } : {}),
     block,
     window,
     splits,
@@ -45,7 +47,7 @@ export function candidatesText(plan: Plan): string {
       const { shape, memory, cost } = candidate;
       return [
         front.includes(candidate) ? "*" : "",
-        shape.streamed ? `${shape.strategy}, streamed` : shape.strategy,
+        strategyOf(shape),
         `${shape.block}`,
         `${shape.window}`,
         formatTile(shape.tile),

@@ -66,9 +66,10 @@ export function peersJson(plan: Plan): Row[] {
 }
 
 /** What a problem would take on the plan's device and within its budget; nothing where it does not fit. */
-function planned({ device, budget }: Plan, problem: Problem): number | null {
+function planned({ device, budget, outline }: Plan, problem: Problem): number | null {
+  const hostIo = outline.residency !== "caller";
   try {
-    return beyondInputs(makePlan(problem, device, { budget }).memory);
+    return beyondInputs(makePlan(problem, device, { budget, hostIo }).memory);
   } catch (error) {
     if (error instanceof DoesNotFitError) return null;
     throw error;

@@ -3,14 +3,15 @@
  *
  * @module
  */
-import type { Plan } from "../../planner/plan.ts";
+import type { Outline, Plan } from "../../planner/plan.ts";
 import { logitsBytes } from "../../planner/problem.ts";
-import type { Schedule } from "../../planner/schedule.ts";
+import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { workgroupBytes, workgroupSize } from "../../planner/tile.ts";
-import { formatBytes } from "../../planner/units.ts";
+import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
+import { placeOfWeight } from "./plan_words.ts";
 import { formatCount, indented, table } from "./table.ts";
 
 /** What is said about a plan beyond itself. */
@@ -23,18 +24,19 @@ export interface PlanExtras {
 
 /** The contract of `lce plan --json`. Sizes are bytes. */
 export function planJson(plan: Plan, { compare = false, explain = false }: PlanExtras = {}) {
-  const { problem, device, schedule, memory, cost, twoStage, alternatives } = plan;
-  const { tile } = schedule;
-  const savedBytes = twoStage.peakBytes - memory.peakBytes;
+  const { problem, device, outline, memory, cost, twoStage, alternatives } = plan;
+  const { tile } = outline;
+  const savedBytes = savedBy(plan);
   return {
     problem,
     device,
-    strategy: schedule.strategy,
-    weights: schedule.streamed ? "streamed" : "resident",
+    strategy: outline.strategy,
+    weights: placeOfWeight(outline),
+    hostIo: outline.residency !== "caller",
     reason: plan.reason,
-    window: schedule.window,
-    block: schedule.block,
-    splits: schedule.splits,
+    window: outline.window,
+    block: outline.block,
+    splits: outline.splits,
     tile: {
       tokens: tile.rows,
       vocab: tile.cols,
@@ -51,10 +53,10 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       peakBytes: memory.peakBytes,
       extraPeakBytes: memory.extraPeakBytes,
       savedBytes,
-      // Relative to the logits: what of them is saved.
-      savedRatio: savedBytes / logitsBytes(problem),
+      // Of what two stages would take beside inputs and outputs.
+      savedRatio: savedBytes / twoStage.extraPeakBytes,
       peakByCategory: memory.byCategory,
-      buffers: schedule.buffers.map(({ name, bytes, category }) => ({ name, bytes, category })),
+      buffers: outline.buffers.map(({ name, bytes, category }) => ({ name, bytes, category })),
     },
     cost: {
       flops: cost.flops,
@@ -77,6 +79,11 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
   };
 }
 
+/** Extra bytes that a plan saves beside two stages: never less than none. */
+function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): number {
+  return Math.max(0, twoStage.extraPeakBytes - memory.extraPeakBytes);
+}
+
 /** One line that says what is to be done, on what. */
 export function problemLine({ problem, device }: Pick<Plan, "problem" | "device">): string {
   const { tokens, hidden, vocab, dtype, pass } = problem;
@@ -84,15 +91,13 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
 }
 
 /** What the plan chose, in a few lines. */
-export function choiceLines({ schedule }: Pick<Plan, "schedule">): string[][] {
-  const { strategy, tile, window, block, splits } = schedule;
+export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
+  const { strategy, tile, window, block, splits, residency } = outline;
   const summary = ALL_STRATEGIES.find(({ name }) => name === strategy)!.summary;
   return [
     ["strategy", `${strategy}: ${summary}`],
+    ...(residency === "caller" ? [] : [["buffers", OWNERS[residency]]]),
     ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "tiles each")}`],
-    ...(schedule.streamed
-      ? [["weights", "streamed: the host keeps them, the device holds one window at a time"]]
-      : []),
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     [
       "tile",
@@ -103,6 +108,13 @@ export function choiceLines({ schedule }: Pick<Plan, "schedule">): string[][] {
   ];
 }
 
+/** Who owns the buffers, where the caller does not. */
+const OWNERS: Readonly<Record<Exclude<Residency, "caller">, string>> = {
+  host: "inputs come from the host and results go back: what lce run does",
+  windows:
+    "weights streamed: the host keeps them, the device holds one window at a time; only lce run can do it",
+};
+
 function many(count: number, what: string): string {
   return count === 1 ? "" : `, ${count} ${what}`;
 }
@@ -112,10 +124,8 @@ export function planText(
   plan: Plan,
   { compare = false, explain = false }: PlanExtras = {},
 ): string {
-  const { memory, twoStage, cost, schedule, alternatives, problem } = plan;
+  const { memory, twoStage, cost, outline, alternatives } = plan;
   const { byCategory } = memory;
-  const saved = twoStage.peakBytes - memory.peakBytes;
-  const share = (100 * saved) / logitsBytes(problem);
   const sizes = (rows: [string, number, string][]) =>
     table(rows.map(([name, bytes, note]) => [name, formatBytes(bytes), note]), ["left", "right"]);
   return [
@@ -134,13 +144,7 @@ export function planText(
         twoStage.peakBytes,
         `of which ${formatBytes(twoStage.extraPeakBytes)} extra`,
       ],
-      [
-        "saved",
-        saved,
-        `${share.toFixed(share > 99.9 ? 3 : 1)} % of the logits' ${
-          formatBytes(logitsBytes(problem))
-        }`,
-      ],
+      savedRow(plan),
     ])),
     "",
     "work",
@@ -151,7 +155,7 @@ export function planText(
     ),
     "",
     "buffers",
-    indented(table(bufferRows(schedule), ["left", "right"])),
+    indented(table(bufferRows(outline), ["left", "right"])),
     "",
     "alternatives",
     indented(table(
@@ -170,27 +174,46 @@ export function planText(
 /** The estimated time and where the device's rates come from; nothing where none were measured. */
 function timeText({ cost, device }: Plan): string {
   if (!cost.measuredRates) return "";
-  const ms = cost.seconds * 1000;
-  return `, about ${ms.toFixed(ms < 10 ? 1 : 0)} ms (rates: ${
+  return `, about ${formatSeconds(cost.seconds)} (rates: ${
     device.rates?.source ?? "of the device's profile"
   })`;
 }
 
+/** What is saved beside two stages, if anything is. */
+function savedRow(plan: Plan): [string, number, string] {
+  const saved = savedBy(plan);
+  const { twoStage, memory } = plan;
+  if (saved === 0) {
+    const more = memory.extraPeakBytes - twoStage.extraPeakBytes;
+    return ["saved", 0, more === 0 ? "nothing" : `nothing: it takes ${formatBytes(more)} more`];
+  }
+  const share = (100 * saved) / twoStage.extraPeakBytes;
+  return ["saved", saved, `${share.toFixed(share > 99.9 ? 3 : 1)} % of two-stage's extra`];
+}
+
 /** A line for each buffer, or for all the buffers that hold one matrix. */
-function bufferRows({ buffers }: Schedule): string[][] {
-  const groups = Map.groupBy(buffers, ({ name, holds }) => holds?.tensor ?? name);
-  return [...groups]
+function bufferRows({ buffers, residency }: Outline): string[][] {
+  return [...Map.groupBy(buffers, wholeOf)]
     .map(([name, parts]) => ({
       name,
-      bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytes: heldBytes(parts),
       category: parts[0]!.category,
-      count: parts.length,
+      count: new Set(parts.map(({ name, holds }) => holds?.offset ?? name)).size,
     }))
     .sort((a, b) => b.bytes - a.bytes)
-    .map(({ name, bytes, category, count }) => [
-      name,
-      formatBytes(bytes),
-      category,
-      count === 1 ? "" : `in ${count} buffers`,
-    ]);
+    .map(({ name, bytes, category, count }) => {
+      const windows = residency === "windows" && /^(weight|grad_weight)$/.test(name);
+      return [
+        name,
+        formatBytes(bytes),
+        category,
+        count === 1 ? "" : windows ? "one window at a time" : `in ${count} buffers`,
+      ];
+    });
+}
+
+/** Bytes that buffers hold: those that hold the same, one after the other, count once. */
+function heldBytes(parts: readonly BufferSpec[]): number {
+  const distinct = new Map(parts.map((part) => [part.holds?.offset ?? part.name, part.bytes]));
+  return [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0);
 }

@@ -10,6 +10,7 @@ import type { Problem } from "../../planner/problem.ts";
 import { type Axis, beyondInputs, type SweepPoint, type Values } from "../../planner/sweep.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { csv, type Format, markdown } from "./formats.ts";
+import { placeOfWeight } from "./plan_words.ts";
 import { table } from "./table.ts";
 
 /** Memory of one plan. Bytes. */
@@ -31,6 +32,8 @@ export interface SweepRow {
   /** What the plan chose. */
   readonly chosen: {
     readonly strategy: string;
+    /** Where the weight is. */
+    readonly weights: "resident" | "streamed";
     readonly window: number;
     readonly block: number;
     /** Estimate, from measured rates only. */
@@ -70,13 +73,14 @@ export function sweepRow(
     const { reason, smallestBudget } = point;
     return { ...common, chosen: undefined, twoStage: undefined, reason, smallestBudget };
   }
-  const { schedule, cost, memory, twoStage } = plan;
+  const { outline, cost, memory, twoStage } = plan;
   return {
     ...common,
     chosen: {
-      strategy: schedule.strategy,
-      window: schedule.window.vocab,
-      block: schedule.block.tokens,
+      strategy: outline.strategy,
+      weights: placeOfWeight(outline),
+      window: outline.window.vocab,
+      block: outline.block.tokens,
       ms: cost.measuredRates ? 1000 * cost.seconds : undefined,
       memory: rowMemory(memory),
     },
@@ -139,7 +143,7 @@ export function renderSweep(
 }
 
 /** Columns of words; the others hold numbers. */
-const WORDS = new Set(["strategy", "why not"]);
+const WORDS = new Set(["strategy", "weights", "why not"]);
 
 /** The contract of `lce plan --sweep --json`. Sizes are bytes, times milliseconds. */
 export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
@@ -167,6 +171,7 @@ function flatRow({ problem: base, device }: SweepAbout, row: SweepRow) {
     budget: row.budget ?? null,
     fits: chosen !== undefined,
     strategy: chosen?.strategy ?? null,
+    weights: chosen?.weights ?? null,
     // A window or block that was asked for is known even where it does not fit.
     window: chosen?.window ?? values.window ?? null,
     block: chosen?.block ?? values.block ?? null,
@@ -201,11 +206,14 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
   const methods = [...rows[0]?.peers.keys() ?? []]
     .filter((method) => rows.some(({ peers }) => peers.get(method) !== undefined));
   const timed = rows.some(({ chosen }) => chosen?.ms !== undefined);
+  const streaming = rows.some(({ chosen }) => chosen?.weights === "streamed");
   const failing = rows.some(({ reason }) => reason !== undefined);
   const size = (bytes: number | undefined) => bytes === undefined ? "-" : formatBytes(bytes);
   const header = [
     ...axes.map(({ name }) => name),
     "strategy",
+    ...(streaming ? ["weights"] : []),
+    "peak",
     "extra",
     "two-stage extra",
     ...(methods.length ? ["beyond inputs", ...methods] : []),
@@ -219,6 +227,8 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
         name === "budget" ? formatBytes(values.budget!) : `${values[name]}`
       ),
       chosen?.strategy ?? "does not fit",
+      ...(streaming ? [chosen?.weights ?? ""] : []),
+      size(chosen?.memory.peakBytes),
       size(chosen?.memory.extraPeakBytes),
       size(twoStage?.extraPeakBytes),
       ...(methods.length

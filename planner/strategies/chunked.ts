@@ -7,8 +7,7 @@
  *
  * @module
  */
-import { blockGranule, Infeasible } from "./shape.ts";
-import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
+import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {
@@ -16,20 +15,18 @@ export const chunked: Strategy = {
   summary: "stores one token block's logits at a time, no recompute",
   streams: false,
   unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
-  *shapes(problem, device, tile, fixed) {
-    if (fixed.window !== undefined && fixed.window < problem.vocab) {
-      throw new Infeasible("works on the whole vocabulary, not on windows of it");
-    }
-    const most = largestBlock(problem, device, 4 * problem.vocab + 12);
-    const granule = blockGranule(problem, device.limits);
-    const candidates = eighths(most, granule);
-    for (const block of fixedOr(fixed.block, most, granule, problem.tokens, "block", candidates)) {
-      const window = largestWindow(problem, device, block);
-      yield { strategy: "chunked", tile, block, window, splits: 1 };
-    }
-  },
+  mostTokens: largestStored,
+  mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
+  blocks: eighths,
+  windows: (most) => [most],
+  stored: ({ vocab }, { block }) => 4 * block * vocab,
   emit(draft) {
-    const matrix = draft.logitMatrix("logits", draft.shape.block, draft.problem.vocab, 1);
+    const matrix = draft.logitMatrix(
+      "logits",
+      draft.shape.block,
+      draft.problem.vocab,
+      draft.shape.block,
+    );
     const logits = { matrix, row: 0, origin: 0 };
     draft.selectTokens();
     draft.clearHiddenGradient();

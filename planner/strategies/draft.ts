@@ -8,6 +8,7 @@ import type { DeviceProfile } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { ranges, roundUp } from "../matrix.ts";
 import { type Params, PARAMS_BYTES, paramsKey } from "../params.ts";
+import { heldThroughout, type MemoryPrediction } from "../memory.ts";
 import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
 import {
@@ -21,15 +22,19 @@ import {
   splitsVocabulary,
   type Step,
 } from "../schedule.ts";
-import type { Tile } from "../tile.ts";
 import { gatherHidden, meetStatistics, sumGradients, sumLoss, sumTotals } from "./collectives.ts";
 import { hasReducedLoss, upstreamRows } from "./layout.ts";
-import { type Block, Infeasible, type Shape, sketch, type Window } from "./shape.ts";
-import { Products, tiledProduct, tileOrder } from "./products.ts";
+import {
+  type Block,
+  Infeasible,
+  MAX_PAIRS,
+  pairsOf,
+  type Shape,
+  sketch,
+  type Window,
+} from "./shape.ts";
+import { type Products, tiledProduct, tileOrder } from "./products.ts";
 import { type LogitMatrix, Workspace } from "./workspace.ts";
-
-/** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
-const MAX_PAIRS = 1 << 16;
 
 /** Invocations of the kernels that work on tokens or columns, not on tiles. */
 export const LINEAR_WORKGROUP = 64;
@@ -48,6 +53,21 @@ interface Place {
   readonly first?: boolean;
 }
 
+/** A dispatch of a sketch, which comes to stand for more. */
+type Counted = Dispatch & { times?: number };
+
+/** Dispatches of a sketch on a block and a window of some sizes. */
+interface Alike {
+  readonly block: number | undefined;
+  readonly window: number | undefined;
+  readonly steps: Counted[];
+}
+
+/** How many dispatches one at a place stands for. */
+function timesOf({ block, window }: Place): number {
+  return (block?.stands ?? 1) * (window?.stands ?? 1);
+}
+
 /** A schedule in the making: steps so far, and one method per kernel. */
 export class ScheduleDraft {
   readonly workspace: Workspace;
@@ -59,6 +79,11 @@ export class ScheduleDraft {
   #paramsCount = 0;
   readonly #paramsIndex = new Map<string, number>();
   readonly #steps: Step[] = [];
+  /** Dispatches of a sketch that others may be like, by what they do and on how much. */
+  readonly #alike = new Map<string, Alike[]>();
+  readonly #sketched = new Set<number>();
+  /** Those of the current kind. */
+  #like: Counted[] | undefined;
   /** Blocks whose statistics wait for those of other ranks. */
   readonly #unmerged: Block[] = [];
   #backwardStart: number | undefined;
@@ -69,24 +94,27 @@ export class ScheduleDraft {
     readonly problem: Problem,
     device: DeviceProfile,
     readonly shape: Shape,
-    tiles: readonly Tile[],
+    products: Products,
     detail: Detail = "whole",
     readonly share?: Share,
   ) {
-    const pairs = this.#blockCount * this.#windowCount;
+    const pairs = pairsOf(problem, shape);
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
     this.workspace = new Workspace(problem, shape, device.limits, share);
     // Where tiles are filtered, the products' own tiles must lie within them.
-    const productTiles = filterThreshold(problem) === 0 ? tiles : [shape.tile];
-    this.#products = new Products(productTiles, device.rates);
+    this.#products = filterThreshold(problem) === 0 ? products : products.only(shape.tile);
     this.#detail = detail;
     this.#steps.push(...gatherHidden(this.workspace));
   }
 
   #cut(total: number, size: number, of: "tokens" | "vocab"): Window[] {
-    if (this.#detail === "sketch") return sketch(total, size, this.workspace.cuts(of));
+    if (this.#detail === "sketch") {
+      // Where buffers are there throughout, it does not matter which of them a step uses.
+      const cuts = this.shape.residency === "caller" ? new Set<number>() : this.workspace.cuts(of);
+      return sketch(total, size, cuts);
+    }
     return ranges(total, size).map((range) => ({ ...range, stands: 1 }));
   }
 
@@ -128,7 +156,17 @@ export class ScheduleDraft {
     at: Place,
     work: Partial<Dispatch> = {},
   ): void {
-    const { maxComputeWorkgroupsPerDimension, maxStorageBufferBindingSize } = this.workspace.limits;
+    const {
+      maxComputeWorkgroupsPerDimension,
+      maxStorageBufferBindingSize,
+      maxStorageBuffersPerShaderStage,
+      minStorageBufferOffsetAlignment,
+    } = this.workspace.limits;
+    if (bindings.length > maxStorageBuffersPerShaderStage) {
+      throw new Infeasible(
+        `${kernel} binds ${bindings.length} buffers, the device allows ${maxStorageBuffersPerShaderStage} (maxStorageBuffersPerShaderStage)`,
+      );
+    }
     if (Math.max(...grid) > maxComputeWorkgroupsPerDimension) {
       throw new Infeasible(
         `${kernel} needs a grid of ${
@@ -142,12 +180,69 @@ export class ScheduleDraft {
           `${kernel} binds ${slice.bytes} bytes of ${slot}, the device allows ${maxStorageBufferBindingSize} (maxStorageBufferBindingSize)`,
         );
       }
-      if (slice.offset % this.workspace.limits.minStorageBufferOffsetAlignment !== 0) {
+      if (slice.offset % minStorageBufferOffsetAlignment !== 0) {
         throw new Infeasible(`${kernel} binds ${slot} at the unaligned offset ${slice.offset}`);
       }
     }
-    const times = (at.block?.stands ?? 1) * (at.window?.stands ?? 1);
-    const params = this.#paramsSlot(times, {
+    const times = timesOf(at);
+    const step = {
+      kind: "dispatch" as const,
+      kernel,
+      grid,
+      bindings,
+      params: this.#paramsSlot(times, at),
+      ...(times === 1 ? {} : { times, windows: at.window?.stands ?? 1 }),
+      flops: 0,
+      workgroupFlops: 0,
+      ...work,
+    };
+    this.#steps.push(step);
+    this.#like?.push(step);
+  }
+
+  /**
+   * In a sketch, whether there are such steps already for a block and a window of
+   * the same sizes: they then stand for these as well. Where buffers come and go it
+   * matters where a step is, so that none stands for any other.
+   */
+  #known(what: string, at: Place): boolean {
+    if (!this.#abridged) return false;
+    let kind = this.#alike.get(what);
+    if (!kind) this.#alike.set(what, kind = []);
+    const alike = kind.find(({ block, window }) =>
+      block === at.block?.count && window === at.window?.count
+    );
+    if (!alike) {
+      kind.push({ block: at.block?.count, window: at.window?.count, steps: this.#like = [] });
+      return false;
+    }
+    const times = timesOf(at);
+    this.#paramsSlot(times, at);
+    for (const step of alike.steps) step.times = (step.times ?? 1) + times;
+    return true;
+  }
+
+  /** Whether it is a sketch in which it does not matter where a step is. */
+  get #abridged(): boolean {
+    return this.#detail === "sketch" && this.shape.residency === "caller";
+  }
+
+  /** Tells params of an abridged sketch apart, which are few. */
+  #sketchedKey({ block, window, column, first }: Place): number {
+    const place = (range: Window | undefined, all: readonly Window[]) =>
+      range === undefined ? (all.length === 1 ? 0 : 3) : all.indexOf(range);
+    return 16 * place(block, this.blocks) + 4 * place(window, this.windows) +
+      2 * Number(Boolean(column)) + Number(Boolean(first));
+  }
+
+  #paramsSlot(times: number, at: Place): number {
+    if (this.#abridged) {
+      const key = this.#sketchedKey(at);
+      if (!this.#sketched.has(key)) this.#paramsCount += times;
+      this.#sketched.add(key);
+      return 0;
+    }
+    const params: Params = {
       tokenStart: at.block?.start ?? 0,
       tokens: at.block?.count ?? this.problem.tokens,
       block: at.block?.index ?? 0,
@@ -156,21 +251,7 @@ export class ScheduleDraft {
       column: at.column ?? 0,
       vocabTile: this.#vocabTile(at.window?.start ?? 0),
       first: at.first ? 1 : 0,
-    });
-    this.#steps.push({
-      kind: "dispatch",
-      kernel,
-      grid,
-      bindings,
-      params,
-      ...(times === 1 ? {} : { times, windows: at.window?.stands ?? 1 }),
-      flops: 0,
-      workgroupFlops: 0,
-      ...work,
-    });
-  }
-
-  #paramsSlot(times: number, params: Params): number {
+    };
     const key = paramsKey(params);
     const known = this.#paramsIndex.get(key);
     if (known !== undefined) return known;
@@ -195,13 +276,14 @@ export class ScheduleDraft {
     return [
       access(
         "tile_flags",
-        this.workspace.whole("tile_flags", 4 * vocabTiles * tokenTiles, "output"),
+        this.workspace.whole("tile_flags", 4 * vocabTiles * tokenTiles, "state"),
       ),
     ];
   }
 
   /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
   selectTokens(): void {
+    this.#like = undefined;
     this.#dispatch("select-tokens", [1, 1], [
       read("targets", this.workspace.targets()),
       ...this.#classWeight(),
@@ -224,6 +306,8 @@ export class ScheduleDraft {
 
   /** Projects a block onto a window and folds the logits into the block's partial statistics. */
   forward(block: Block, window: Window): void {
+    const at = { block, window, first: window.start === 0 };
+    if (this.#known("forward", at)) return;
     const { grid, work } = this.#projection(block, window);
     this.#dispatch(
       "forward",
@@ -237,13 +321,15 @@ export class ScheduleDraft {
         ...this.#smoothingWeight(),
         write("partials", this.workspace.partials()),
       ],
-      { block, window, first: window.start === 0 },
+      at,
       work,
     );
   }
 
   /** Projects a block onto a window and stores the logits. */
   project(block: Block, window: Window, logits: LogitMatrix): void {
+    const at = { block, window, column: window.start - logits.origin };
+    if (this.#known("project", at)) return;
     const { grid, work } = this.#projection(block, window);
     this.#dispatch(
       "project",
@@ -255,13 +341,14 @@ export class ScheduleDraft {
         ...this.#bias(),
         write("logits", this.workspace.logits(logits, block)),
       ],
-      { block, window, column: window.start - logits.origin },
+      at,
       work,
     );
   }
 
   /** Folds stored logits into the block's partial statistics. */
   rowStatistics(block: Block, logits: LogitMatrix): void {
+    if (this.#known("row-statistics", { block })) return;
     this.#dispatch("row-statistics", [block.count, 1], [
       read("kept", this.workspace.kept()),
       read("kept_targets", this.workspace.keptTargets()),
@@ -287,6 +374,7 @@ export class ScheduleDraft {
     if (blocks.length === 0) return;
     const fold = (kernel: "local-max" | "fold-partials") => {
       for (const block of blocks) {
+        if (this.#known(kernel, { block })) continue;
         this.#dispatch(kernel, [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
           read("kept", this.workspace.kept()),
           read("partials", this.workspace.partials()),
@@ -303,6 +391,7 @@ export class ScheduleDraft {
   }
 
   #merge(block: Block, partials: Slice): void {
+    if (this.#known("merge", { block })) return;
     this.#dispatch("merge", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.workspace.kept()),
       read("partials", partials),
@@ -316,6 +405,7 @@ export class ScheduleDraft {
   /** Turns results per token and the upstream gradient into the coefficients of the gradient. */
   coefficients(block: Block): void {
     this.#meet();
+    if (this.#known("coefficients", { block })) return;
     const upstream = upstreamRows(this.problem).length;
     this.#dispatch("coefficients", [Math.ceil(block.count / LINEAR_WORKGROUP), 1], [
       read("kept", this.workspace.kept()),
@@ -334,6 +424,7 @@ export class ScheduleDraft {
   reduce(): void {
     this.#meet();
     if (!hasReducedLoss(this.problem)) return;
+    this.#like = undefined;
     this.#dispatch("reduce", [1, 1], [
       read("tokens", this.workspace.tokenResults()),
       read("totals", this.workspace.totals()),
@@ -344,6 +435,8 @@ export class ScheduleDraft {
 
   /** Recomputes a window's logits and stores the gradient with respect to them. */
   logitGradient(block: Block, window: Window, gradient: LogitMatrix): void {
+    const at = { block, window, column: window.start - gradient.origin };
+    if (this.#known("logit-gradient", at)) return;
     const { grid, work } = this.#projection(block, window);
     this.#dispatch(
       "logit-gradient",
@@ -358,13 +451,15 @@ export class ScheduleDraft {
         write("logits", this.workspace.logits(gradient, block)),
         ...this.#flags(write),
       ],
-      { block, window, column: window.start - gradient.origin },
+      at,
       work,
     );
   }
 
   /** Turns a window of stored logits into the gradient with respect to them, in place. */
   storedLogitGradient(block: Block, window: Window, logits: LogitMatrix): void {
+    const at = { block, window, column: window.start - logits.origin };
+    if (this.#known("stored-logit-gradient", at)) return;
     const { tile } = this.shape;
     const grid = [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)] as const;
     this.#dispatch(
@@ -377,7 +472,7 @@ export class ScheduleDraft {
         write("logits", this.workspace.logits(logits, block)),
         ...this.#flags(write),
       ],
-      { block, window, column: window.start - logits.origin },
+      at,
       { tile, flops: 0, workgroupFlops: 0 },
     );
   }
@@ -387,6 +482,7 @@ export class ScheduleDraft {
     const { hidden } = this.problem;
     const wanted = wantedGradients(this.problem);
     const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
+    if (this.#known("gradients", at)) return;
     const kept = read("kept", this.workspace.kept());
     const logits = read("logits", this.workspace.logits(gradient, block));
     const flags = this.#flags(read);
@@ -426,12 +522,14 @@ export class ScheduleDraft {
     const { hidden } = this.problem;
     // One for all windows: it is a constant of the kernel. Where tiles are filtered it is made of
     // whole ones.
-    const span = this.#span ??= this.#products.fittingSpan({
-      rows: this.blocks[0]!.count,
-      cols: hidden,
-      depth: this.windows[0]!.count,
-      unit: this.shape.tile.cols,
-    }, this.workspace.limits);
+    const span = this.#span ??= this.shape.oneSum
+      ? this.windows[0]!.count
+      : this.#products.fittingSpan({
+        rows: this.blocks[0]!.count,
+        cols: hidden,
+        depth: this.windows[0]!.count,
+        unit: this.shape.tile.cols,
+      }, this.workspace.limits);
     const parts = Math.ceil(window.count / span);
     const { grid, work } = this.#products.fitting(
       block.count,
@@ -483,15 +581,27 @@ export class ScheduleDraft {
     }
   }
 
-  /** The finished schedule. */
-  finish(): Schedule {
+  /** Ends the schedule with what is done once. */
+  #end(): number {
     this.#steps.push(...sumGradients(this.workspace));
-    const { tile, strategy, splits } = this.shape;
     const paramsStride = roundUp(
       PARAMS_BYTES,
       this.workspace.limits.minUniformBufferOffsetAlignment,
     );
     this.workspace.whole(PARAMS_BUFFER, this.#paramsCount * paramsStride, "state");
+    return paramsStride;
+  }
+
+  /** Memory and steps of a schedule of which nothing else is asked, on buffers that are there throughout. */
+  total(): { readonly memory: MemoryPrediction; readonly steps: readonly Step[] } {
+    this.#end();
+    return { memory: heldThroughout(this.workspace.bytesByCategory), steps: this.#steps };
+  }
+
+  /** The finished schedule. */
+  finish(): Schedule {
+    const paramsStride = this.#end();
+    const { tile, strategy, splits } = this.shape;
     return {
       strategy,
       problem: this.problem,
@@ -505,8 +615,7 @@ export class ScheduleDraft {
       paramsStride,
       steps: this.#steps,
       backwardStart: this.#backwardStart,
-      streamed: this.shape.streamed ?? false,
-      retained: false,
+      residency: this.shape.residency,
       ...(this.share ? { share: this.share } : {}),
     };
   }

@@ -8,15 +8,14 @@
  */
 import { roundUp } from "../matrix.ts";
 import type { ScheduleDraft } from "./draft.ts";
-import { blockGranule, windowGranule } from "./shape.ts";
 import {
   busyWindow,
-  fixedOr,
   halvings,
-  isShort,
   largestBlock,
+  largestFolded,
   largestWindow,
   splitsOf,
+  statisticsBytes,
   type Strategy,
 } from "./strategy.ts";
 
@@ -26,22 +25,16 @@ export const fused: Strategy = {
   summary: "keeps logits in registers and streams over the vocabulary",
   streams: true,
   unsuited: ({ pass }) => pass === "train" ? "has no backward pass of its own" : undefined,
-  *shapes(problem, device, tile, fixed) {
-    const { tokens, vocab } = problem;
-    const mostTokens = largestBlock(problem, device);
-    const granule = blockGranule(problem, device.limits);
-    for (const block of fixedOr(fixed.block, mostTokens, granule, tokens, "block", [mostTokens])) {
-      const most = largestWindow(problem, device, block);
-      const step = windowGranule(problem, device.limits);
-      const least = Math.max(step, tile.cols);
-      const busy = Math.min(most, roundUp(busyWindow(device, tile, block), least));
-      const windows = halvings(busy, Math.min(least, busy));
-      for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
-        if (!isShort(problem, { block, window }, { block, window: busy }, fixed)) continue;
-        yield { strategy: "fused", tile, block, window, splits: splitsOf(window, tile) };
-      }
-    }
+  mostTokens: (problem, device) => largestBlock(problem, device),
+  mostIds: (problem, device, tile, block) =>
+    Math.min(largestWindow(problem, device, block), largestFolded(problem, device, tile)),
+  blocks: (most) => [most],
+  *windows(most, granule, device, tile, block) {
+    const least = Math.max(granule, tile.cols);
+    const busy = Math.min(most, roundUp(busyWindow(device, tile, block), least));
+    yield* halvings(busy, Math.min(least, busy));
   },
+  stored: (problem, { tile, window }) => statisticsBytes(problem) * splitsOf(window, tile),
   emit(draft) {
     draft.selectTokens();
     streamForward(draft);

@@ -66,34 +66,55 @@ export function tiledProduct(rows: number, cols: number, depth: number, tile: Ti
     work: {
       tile,
       flops: projectionFlops({ tokens: rows, vocab: cols, hidden: depth }),
-      workgroupFlops: 2 * tile.rows * tile.cols * depth,
+      workgroupFlops: workgroupFlops(tile, depth),
     },
   };
 }
 
-/** The products of one schedule, in whichever of some tiles suits each. */
+/** FLOPs of a workgroup that sums a tile over a depth. */
+function workgroupFlops(tile: Tile, depth: number): number {
+  return 2 * tile.rows * tile.cols * depth;
+}
+
+/** The products of some schedules on one device, in whichever of some tiles suits each. */
 export class Products {
-  readonly #fitting = new Map<string, TiledProduct & { readonly seconds: number }>();
+  readonly #fitting = new Map<string, TiledProduct>();
+  readonly #spans = new Map<string, number>();
 
   constructor(
     readonly tiles: readonly Tile[],
     readonly rates: DeviceRates | undefined,
   ) {}
 
-  /** A product in the tile that leaves least of the device idle when `parts` of it run at once. */
-  fitting(rows: number, cols: number, depth: number, parts = 1) {
-    const key = `${rows} ${cols} ${depth} ${parts}`;
-    const known = this.#fitting.get(key);
-    if (known) return known;
-    const products = this.tiles.map((tile) => {
-      const product = tiledProduct(rows, cols, depth, tile);
-      const workgroups = parts * product.grid[0] * product.grid[1];
-      const { workgroupFlops } = product.work;
-      return { ...product, seconds: productSeconds(tile, workgroups, workgroupFlops, this.rates) };
-    });
-    const best = products.reduce((least, other) => other.seconds < least.seconds ? other : least);
-    this.#fitting.set(key, best);
-    return best;
+  /** The same in one tile alone. */
+  only(tile: Tile): Products {
+    return this.tiles.length === 1 && this.tiles[0] === tile
+      ? this
+      : new Products([tile], this.rates);
+  }
+
+  /** A product in the tile that leaves least of the device idle. */
+  fitting(rows: number, cols: number, depth: number): TiledProduct {
+    const key = `${rows} ${cols} ${depth}`;
+    let product = this.#fitting.get(key);
+    if (!product) {
+      product = tiledProduct(rows, cols, depth, this.#fastest(rows, cols, depth, 1).tile);
+      this.#fitting.set(key, product);
+    }
+    return product;
+  }
+
+  /** The tile that a product takes least time in when `parts` of it run at once, and how long. */
+  #fastest(rows: number, cols: number, depth: number, parts: number) {
+    let tile = this.tiles[0]!;
+    let least = Infinity;
+    // No objects here: a search asks for tens of thousands.
+    for (const each of this.tiles) {
+      const workgroups = parts * Math.ceil(cols / each.cols) * Math.ceil(rows / each.rows);
+      const seconds = productSeconds(each, workgroups, workgroupFlops(each, depth), this.rates);
+      if (seconds < least) [tile, least] = [each, seconds];
+    }
+    return { tile, seconds: least };
   }
 
   /**
@@ -104,25 +125,31 @@ export class Products {
     { rows, cols, depth, unit }: { rows: number; cols: number; depth: number; unit: number },
     { maxBufferSize, maxStorageBufferBindingSize }: DeviceLimits,
   ): number {
+    const key = `${rows} ${cols} ${depth} ${unit}`;
+    const known = this.#spans.get(key);
+    if (known !== undefined) return known;
     const room = Math.min(
       maxBufferSize,
       maxStorageBufferBindingSize,
       PARTS_SHARE * 4 * rows * depth,
     );
     const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (4 * rows * cols))));
-    const spans = Array.from(
-      { length: most },
-      (_, index) => Math.min(depth, roundUp(Math.ceil(depth / (index + 1)), unit)),
-    );
+    const { bytesPerSecond } = this.rates ?? ASSUMED_RATES;
+    const spans: number[] = [];
+    for (let parts = 1; parts <= most; parts++) {
+      const span = Math.min(depth, roundUp(Math.ceil(depth / parts), unit));
+      if (span !== spans.at(-1)) spans.push(span);
+    }
     const close = spans.filter((span) => span <= MAX_SPAN);
-    const candidates = (close.length ? close : spans).map((span) => {
+    const candidates = close.length ? close : spans;
+    const seconds = candidates.map((span) => {
       const parts = Math.ceil(depth / span);
       const moved = parts === 1 ? 0 : 8 * parts * rows * cols;
-      const { bytesPerSecond } = this.rates ?? ASSUMED_RATES;
-      const { seconds } = this.fitting(rows, cols, span, parts);
-      return { span, seconds: seconds + moved / bytesPerSecond };
+      return this.#fastest(rows, cols, span, parts).seconds + moved / bytesPerSecond;
     });
-    const fastest = Math.min(...candidates.map(({ seconds }) => seconds));
-    return candidates.find(({ seconds }) => seconds <= WORTH_PARTS * fastest)!.span;
+    const fastest = Math.min(...seconds);
+    const span = candidates.find((_, index) => seconds[index]! <= WORTH_PARTS * fastest)!;
+    this.#spans.set(key, span);
+    return span;
   }
 }

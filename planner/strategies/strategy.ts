@@ -7,11 +7,15 @@
  */
 import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
-import type { Problem } from "../problem.ts";
+import { roundUp } from "../matrix.ts";
+import { ownedBytes, type Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule.ts";
 import { type Tile, workgroupSize } from "../tile.ts";
+import { worthwhile } from "../worthwhile.ts";
 import type { ScheduleDraft } from "./draft.ts";
-import { blockGranule, Infeasible, type Shape, windowGranule } from "./shape.ts";
+import { statisticRows } from "../statistics.ts";
+import { tokenStride } from "./layout.ts";
+import { blockGranule, Infeasible, pairsOf, type Sizes, windowGranule } from "./shape.ts";
 
 /** A way to do the job. */
 export interface Strategy {
@@ -20,12 +24,27 @@ export interface Strategy {
   readonly summary: string;
   /** Why it cannot serve a problem at all, if so. */
   unsuited(problem: Problem): string | undefined;
-  /** Shapes worth trying, given a tile and what the caller fixed. */
-  shapes(problem: Problem, device: DeviceProfile, tile: Tile, fixed: FixedSizes): Iterable<Shape>;
-  /** Whether it takes one window after the other, so that the weight can be streamed. */
+  /**
+   * Whether it takes one window of the vocabulary after the other and keeps
+   * statistics in between, so that the weight can be streamed; else it needs all of it.
+   */
   readonly streams: boolean;
-  /** Bytes that it takes at the least, where they are plain to see: more than a budget, it is not tried. */
-  least?(problem: Problem): number;
+  /** Most tokens of a block. @throws {Infeasible} where not even the fewest can be. */
+  mostTokens(problem: Problem, device: DeviceProfile): number;
+  /** Most ids of a window beside a block of so many tokens. @throws {Infeasible} where none can be. */
+  mostIds(problem: Problem, device: DeviceProfile, tile: Tile, block: number): number;
+  /** Blocks worth trying, the largest first. */
+  blocks(most: number, granule: number): Iterable<number>;
+  /** Windows worth trying, the largest first: multiples of `granule` up to `most`. */
+  windows(
+    most: number,
+    granule: number,
+    device: DeviceProfile,
+    tile: Tile,
+    block: number,
+  ): Iterable<number>;
+  /** Bytes that go by the sizes: of stored logits, or else of statistics. */
+  stored(problem: Problem, sizes: Sizes): number;
   /** Calls the draft's kernels in order. */
   emit(draft: ScheduleDraft): void;
 }
@@ -75,6 +94,12 @@ export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes =
   );
 }
 
+/** The largest block of which one binding holds the logits. */
+export function largestStored(problem: Problem, device: DeviceProfile): number {
+  // Rows of logits are padded to whole vec4s.
+  return largestBlock(problem, device, 4 * roundUp(problem.vocab, 4));
+}
+
 function cut(total: number, held: number, granule: number, wanted: number, what: string): number {
   if (total <= held && total <= wanted) return total;
   const size = Math.floor(Math.min(held, wanted) / granule) * granule;
@@ -100,23 +125,126 @@ export function splitsOf(window: number, tile: Tile): number {
   return Math.ceil(window / tile.cols);
 }
 
+/** Bytes of one set of partial statistics for each token. */
+export function statisticsBytes(problem: Problem): number {
+  return 4 * tokenStride(problem) * statisticRows(problem);
+}
+
+/** The largest window whose partial statistics one buffer and one binding hold. */
+export function largestFolded(
+  problem: Problem,
+  { limits }: DeviceProfile,
+  tile: Tile,
+): number {
+  const set = statisticsBytes(problem);
+  const splits = Math.floor(
+    Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / set,
+  );
+  if (splits >= splitsOf(problem.vocab, tile)) return problem.vocab;
+  const granule = windowGranule(problem, limits);
+  const window = Math.floor((splits * tile.cols) / granule) * granule;
+  if (window > 0) return window;
+  throw new Infeasible(
+    splits === 0
+      ? `the statistics of ${problem.tokens} tokens, ${set} bytes, exceed maxStorageBufferBindingSize`
+      : `the statistics of ${problem.tokens} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
+  );
+}
+
 /** Block-window pairs past which smaller sizes only cost time, unless the limits force them. */
 const MANY_PAIRS = 2048;
 
+/** A weight that is streamed is cut into no fewer windows than this, where it can be: else little is saved. */
+const STREAMED_WINDOWS = 8;
+
 /**
- * Whether a shape is short enough to be of use: as short as the limits allow, or
- * at least not long, or as the caller wants it.
+ * Sizes worth trying with a tile, the largest first, within what the caller
+ * fixed: as long as the schedule is short, or as short as the limits allow.
+ *
+ * @throws {Infeasible} where there are none.
  */
-export function isShort(
-  { tokens, vocab }: Problem,
-  shape: FixedSizes & { block: number; window: number },
-  largest: { block: number; window: number },
+export function* sizesToTry(
+  strategy: Strategy,
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
   fixed: FixedSizes,
-): boolean {
-  if (fixed.block !== undefined || fixed.window !== undefined) return true;
-  const pairs = ({ block, window }: { block: number; window: number }) =>
-    Math.ceil(tokens / block) * Math.ceil(vocab / window);
-  return pairs(shape) <= Math.max(MANY_PAIRS, pairs(largest));
+  streamed: boolean,
+): Generator<Sizes> {
+  const { tokens, vocab } = problem;
+  checkWindow(strategy, problem, fixed);
+  const most = strategy.mostTokens(problem, device);
+  const granules = granulesOf(problem, device);
+  const blocks = strategy.blocks(most, granules.block);
+  const asked = fixed.block !== undefined || fixed.window !== undefined;
+  const negligible = worthwhile(ownedBytes(problem));
+  let fewest = Infinity;
+  for (const block of fixedOr(fixed.block, most, granules.block, tokens, "block", blocks)) {
+    const ids = largestIds(strategy, problem, device, tile, block, streamed, fixed);
+    if (ids === undefined || ids < Math.min(fixed.window ?? granules.window, vocab)) {
+      // A smaller block may leave room for a window that this one does not.
+      if (block > granules.block && fixed.block === undefined) continue;
+      if (ids === undefined) {
+        strategy.mostIds(problem, device, tile, block);
+        continue;
+      }
+    }
+    const windows = strategy.streams
+      ? fixedOr(
+        fixed.window,
+        ids,
+        granules.window,
+        vocab,
+        "window",
+        strategy.windows(ids, granules.window, device, tile, block),
+      )
+      : [ids];
+    let tried = 0;
+    for (const window of windows) {
+      const sizes = { tile, block, window };
+      const pairs = pairsOf(problem, sizes);
+      fewest = Math.min(fewest, pairs);
+      if (!asked && pairs > Math.max(MANY_PAIRS, fewest)) break;
+      yield sizes;
+      tried++;
+      // What is smaller saves nothing worth having.
+      if (!asked && !streamed && strategy.stored(problem, sizes) <= negligible) break;
+    }
+    if (tried === 1 && strategy.stored(problem, { tile, block, window: ids }) <= negligible) break;
+  }
+}
+
+/** What sizes must be multiples of. */
+export function granulesOf(problem: Problem, { limits }: DeviceProfile) {
+  return { block: blockGranule(problem, limits), window: windowGranule(problem, limits) };
+}
+
+/** The largest window beside a block; `undefined` where there is none, or none as large as asked for. */
+export function largestIds(
+  strategy: Strategy,
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
+  block: number,
+  streamed: boolean,
+  fixed: FixedSizes,
+): number | undefined {
+  let most: number;
+  try {
+    most = strategy.mostIds(problem, device, tile, block);
+  } catch (error) {
+    if (error instanceof Infeasible) return undefined;
+    throw error;
+  }
+  if (fixed.window !== undefined || !streamed) return most;
+  const granule = windowGranule(problem, device.limits);
+  return Math.min(most, roundUp(Math.ceil(problem.vocab / STREAMED_WINDOWS), granule));
+}
+
+/** @throws {Infeasible} where a strategy that needs the whole vocabulary is to work on windows. */
+function checkWindow({ streams }: Strategy, { vocab }: Problem, { window }: FixedSizes): void {
+  if (streams || window === undefined || window >= vocab) return;
+  throw new Infeasible("works on the whole vocabulary, not on windows of it");
 }
 
 /** `most`, and the powers of two times `granule` below it, largest first. */
@@ -126,6 +254,12 @@ export function* halvings(most: number, granule: number): Iterable<number> {
   for (; size >= granule; size /= 2) {
     if (size < most) yield size;
   }
+}
+
+/** Every other one of {@linkcode halvings}, and the smallest. */
+export function quarterings(most: number, granule: number): Iterable<number> {
+  const sizes = [...halvings(most, granule)];
+  return sizes.filter((_, index) => index % 2 === 0 || index === sizes.length - 1);
 }
 
 /**
@@ -143,7 +277,7 @@ export function* eighths(most: number, granule: number): Iterable<number> {
 }
 
 /** The size the caller fixed, or the candidates. @throws {Infeasible} where the fixed one cannot be. */
-export function fixedOr(
+function fixedOr(
   fixed: number | undefined,
   most: number,
   granule: number,

@@ -6,8 +6,7 @@
  * @module
  */
 import { logitsBytes } from "../problem.ts";
-import { blockGranule, Infeasible } from "./shape.ts";
-import { eighths, fixedOr, largestBlock, largestWindow, type Strategy } from "./strategy.ts";
+import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 import type { LogitMatrix } from "./workspace.ts";
 
 /** Stores all logits. */
@@ -15,21 +14,13 @@ export const twoStage: Strategy = {
   name: "two-stage",
   summary: "stores all logits, then applies softmax and cross-entropy",
   streams: false,
-  least: logitsBytes,
   unsuited: () => undefined,
-  *shapes(problem, device, tile, fixed) {
-    if (fixed.window !== undefined && fixed.window < problem.vocab) {
-      throw new Infeasible("works on the whole vocabulary, not on windows of it");
-    }
-    const most = largestBlock(problem, device, 4 * problem.vocab + 12);
-    const granule = blockGranule(problem, device.limits);
-    // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
-    const blocks = [...eighths(most, granule)].filter((block) => block > most / 2);
-    for (const block of fixedOr(fixed.block, most, granule, problem.tokens, "block", blocks)) {
-      const window = largestWindow(problem, device, block);
-      yield { strategy: "two-stage", tile, block, window, splits: 1 };
-    }
-  },
+  mostTokens: largestStored,
+  mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
+  // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
+  blocks: (most, granule) => [...eighths(most, granule)].filter((block) => block > most / 2),
+  windows: (most) => [most],
+  stored: logitsBytes,
   emit(draft) {
     const { tokens, vocab, pass } = draft.problem;
     const matrix = draft.logitMatrix("logits", tokens, vocab, draft.shape.block);

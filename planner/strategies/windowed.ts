@@ -7,15 +7,15 @@
  *
  * @module
  */
-import { blockGranule, Infeasible, windowGranule } from "./shape.ts";
+import { roundUp } from "../matrix.ts";
+import { Infeasible, windowGranule } from "./shape.ts";
 import { streamForward } from "./fused.ts";
 import {
-  fixedOr,
   halvings,
-  isShort,
   largestBlock,
+  largestFolded,
   largestWindow,
-  splitsOf,
+  quarterings,
   type Strategy,
 } from "./strategy.ts";
 
@@ -25,38 +25,33 @@ export const windowed: Strategy = {
   summary: "recomputes logits window by window and stores one window's gradient",
   streams: true,
   unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
-  *shapes(problem, device, tile, fixed) {
-    const { tokens, vocab } = problem;
-    const { limits } = device;
-    const mostTokens = largestBlock(problem, device);
-    const step = windowGranule(problem, limits);
-    const granule = blockGranule(problem, limits);
-    const largest = { block: mostTokens, window: largestWindow(problem, device, mostTokens) };
-    const blocks = halvings(mostTokens, granule);
-    for (const block of fixedOr(fixed.block, mostTokens, granule, tokens, "block", blocks)) {
-      const gradientRows = Math.floor(limits.maxStorageBufferBindingSize / (4 * block));
-      const most = Math.min(
-        largestWindow(problem, device, block),
-        gradientRows >= vocab ? vocab : Math.floor(gradientRows / step) * step,
+  mostTokens: (problem, device) => largestBlock(problem, device),
+  mostIds(problem, device, tile, block) {
+    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+    const granule = windowGranule(problem, device.limits);
+    const rows = Math.min(maxBufferSize, maxStorageBufferBindingSize) / (4 * block);
+    // A row of logit gradients is padded to whole vec4s.
+    const stored = rows >= roundUp(problem.vocab, 4)
+      ? problem.vocab
+      : Math.floor(rows / granule) * granule;
+    if (stored === 0) {
+      throw new Infeasible(
+        `the logit gradients of ${block} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
       );
-      // A smaller block may leave room for a window that this one does not.
-      const least = Math.min(fixed.window ?? step, vocab);
-      if (most < least && block > granule && fixed.block === undefined) continue;
-      if (most < 1) {
-        throw new Infeasible(
-          `the logit gradients of ${block} tokens and ${step} ids exceed maxStorageBufferBindingSize`,
-        );
-      }
-      const windows = halvings(most, Math.max(step, Math.min(tile.cols, most)));
-      for (const window of fixedOr(fixed.window, most, step, vocab, "window", windows)) {
-        if (!isShort(problem, { block, window }, largest, fixed)) continue;
-        yield { strategy: "windowed", tile, block, window, splits: splitsOf(window, tile) };
-      }
     }
+    return Math.min(
+      stored,
+      largestWindow(problem, device, block),
+      largestFolded(problem, device, tile),
+    );
   },
+  // Memory goes by block times window: windows are halved, blocks need not be as well.
+  blocks: quarterings,
+  windows: (most, granule, _, tile) => halvings(most, Math.max(granule, Math.min(tile.cols, most))),
+  stored: (_, { block, window }) => 4 * block * window,
   emit(draft) {
     const { block, window } = draft.shape;
-    const matrix = draft.logitMatrix("logit_gradient", block, window, 1);
+    const matrix = draft.logitMatrix("logit_gradient", block, window, block);
     draft.selectTokens();
     streamForward(draft);
     draft.reduce();

@@ -6,7 +6,19 @@
  */
 import type { DeviceLimits } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
-import { type Matrix, partition, roundUp, segmentBytes, sliceRows } from "../matrix.ts";
+import {
+  type Matrix,
+  matrixBytes,
+  partition,
+  roundUp,
+  rowsBytes,
+  type Segment,
+  segmentCount,
+  segmentsOf,
+  segmentWith,
+  sliceRows,
+} from "../matrix.ts";
+import { emptyCategories } from "../memory.ts";
 import type { Problem } from "../problem.ts";
 import type { BufferSpec, Category, Range, Share, Slice } from "../schedule.ts";
 import { COEFFICIENT_ROWS, keptHeader, tokenResults, tokenStride, TOTALS } from "./layout.ts";
@@ -22,9 +34,13 @@ export interface LogitMatrix {
   readonly origin: number;
 }
 
+/** A matrix of more buffers than this is of no use, and cannot be held as data. */
+const MAX_BUFFERS = 1 << 16;
+
 /** The buffers of one schedule, by what they hold. */
 export class Workspace {
-  readonly #buffers = new Map<string, BufferSpec>();
+  /** By name: a buffer, or all those of a matrix. */
+  readonly #used = new Map<string, BufferSpec | { matrix: Matrix; category: Category }>();
   readonly #hidden: Matrix;
   readonly #weight: Matrix;
   readonly #gradHidden: Matrix;
@@ -62,7 +78,7 @@ export class Workspace {
   #windowed(name: string, rows: number, rowBytes: number): Matrix {
     const { shape, limits } = this;
     const unit = Math.min(shape.window, rows);
-    const most = shape.streamed ? unit * rowBytes : Infinity;
+    const most = shape.residency === "windows" ? unit * rowBytes : Infinity;
     const maxBufferSize = Math.min(limits.maxBufferSize, most);
     return partition(name, rows, rowBytes, unit, { ...limits, maxBufferSize });
   }
@@ -74,14 +90,27 @@ export class Workspace {
   /** Rows at which matrices are cut into buffers, of tokens or of the vocabulary. */
   cuts(of: "tokens" | "vocab"): Set<number> {
     const matrices = of === "vocab"
-      ? this.shape.streamed ? [] : [this.#weight, this.#gradWeight]
+      ? this.shape.residency === "windows" ? [] : [this.#weight, this.#gradWeight]
       : [this.#hidden, this.#gradHidden, ...(this.#logits ? [this.#logits] : [])];
-    return new Set(matrices.flatMap(({ segments }) => segments.map(({ rows }) => rows.start)));
+    return new Set(matrices.flatMap((each) => segmentsOf(each).map(({ rows }) => rows.start)));
   }
 
-  /** Every buffer declared so far. */
+  /** Every buffer used so far. */
   get buffers(): readonly BufferSpec[] {
-    return [...this.#buffers.values()];
+    return [...this.#used.values()].flatMap((used) => {
+      if (!("matrix" in used)) return [used];
+      const { matrix, category } = used;
+      return segmentsOf(matrix).map((segment) => segmentSpec(matrix, segment, category));
+    });
+  }
+
+  /** Bytes of every buffer used so far. */
+  get bytesByCategory(): Record<Category, number> {
+    const bytes = emptyCategories();
+    for (const used of this.#used.values()) {
+      bytes[used.category] += "matrix" in used ? matrixBytes(used.matrix) : used.bytes;
+    }
+    return bytes;
   }
 
   /** Row stride of the logit matrix in elements; 0 where there is none. */
@@ -89,38 +118,40 @@ export class Workspace {
     return this.#logitStride;
   }
 
-  #declare(
-    name: string,
-    bytes: number,
-    category: Category,
-    holds = { tensor: name, offset: 0 },
-  ): void {
-    if (this.#buffers.has(name)) return;
-    if (bytes > this.limits.maxBufferSize) {
-      throw new Infeasible(
-        `buffer ${name} takes ${bytes} bytes, the device allows ${this.limits.maxBufferSize} (maxBufferSize)`,
-      );
-    }
-    const external = category === "input" || category === "output";
-    this.#buffers.set(name, { name, bytes, category, ...(external ? { holds } : {}) });
+  #check(name: string, bytes: number): void {
+    const { maxBufferSize } = this.limits;
+    if (bytes <= maxBufferSize) return;
+    throw new Infeasible(
+      `buffer ${name} takes ${bytes} bytes, the device allows ${maxBufferSize} (maxBufferSize)`,
+    );
   }
 
   /** The whole of a buffer that is bound as one. */
   whole(name: string, bytes: number, category: Category): Slice {
-    this.#declare(name, bytes, category);
+    if (!this.#used.has(name)) {
+      this.#check(name, bytes);
+      this.#used.set(name, bufferSpec(name, bytes, category, { tensor: name, offset: 0 }));
+    }
     return { buffer: name, offset: 0, bytes };
   }
 
-  /** Some rows of a matrix, whose buffer is declared on first use. */
+  /** Some rows of a matrix, whose buffers are declared on first use. */
   #rows(matrix: Matrix, rows: Range, category: Category): Slice {
     const slice = sliceRows(matrix, rows);
-    if (!this.#buffers.has(slice.buffer)) {
-      const segment = matrix.segments.find(({ buffer }) => buffer === slice.buffer)!;
-      this.#declare(slice.buffer, segmentBytes(matrix, segment.rows), category, {
-        tensor: matrix.name,
-        offset: segment.rows.start * matrix.rowBytes,
-      });
+    // Where buffers come and go, a sketch has those alone that its steps use.
+    const name = this.shape.residency === "caller" ? matrix.name : slice.buffer;
+    if (this.#used.has(name)) return slice;
+    this.#check(matrix.name, rowsBytes(matrix, Math.min(matrix.rows, matrix.capacity)));
+    const count = segmentCount(matrix);
+    if (count > MAX_BUFFERS) {
+      throw new Infeasible(
+        `would cut ${matrix.name} into ${count} buffers, more than ${MAX_BUFFERS}`,
+      );
     }
+    const used = this.shape.residency === "caller"
+      ? { matrix, category }
+      : segmentSpec(matrix, segmentWith(matrix, rows.start), category);
+    this.#used.set(name, used);
     return slice;
   }
 
@@ -130,12 +161,14 @@ export class Workspace {
 
   /** All hidden states that the kernels read, buffer by buffer. */
   hiddenBuffers(): Slice[] {
-    return this.#hidden.segments.map(({ rows }) => this.hidden(rows));
+    return segmentsOf(this.#hidden).map(({ rows }) => this.hidden(rows));
   }
 
   /** Those that the rank holds from the start. */
   ownHiddenBuffers(): Slice[] {
-    return this.#ownHidden.segments.map(({ rows }) => this.#rows(this.#ownHidden, rows, "input"));
+    return segmentsOf(this.#ownHidden).map(({ rows }) =>
+      this.#rows(this.#ownHidden, rows, "input")
+    );
   }
 
   weight(window: Range): Slice {
@@ -149,12 +182,12 @@ export class Workspace {
   /** The rank's own rows of it, buffer by buffer. */
   ownGradHiddenBuffers(): Slice[] {
     const matrix = this.#ownGradHidden;
-    return matrix.segments.map(({ rows }) => this.#rows(matrix, rows, "output"));
+    return segmentsOf(matrix).map(({ rows }) => this.#rows(matrix, rows, "output"));
   }
 
   /** The whole gradient of the hidden states, buffer by buffer. */
   gradHiddenBuffers(): Slice[] {
-    return this.#gradHidden.segments.map(({ rows }) => this.gradHidden(rows));
+    return segmentsOf(this.#gradHidden).map(({ rows }) => this.gradHidden(rows));
   }
 
   gradWeight(window: Range): Slice {
@@ -163,7 +196,7 @@ export class Workspace {
 
   /** The whole gradient of the weight, buffer by buffer. */
   gradWeightBuffers(): Slice[] {
-    return this.#gradWeight.segments.map(({ rows }) => this.gradWeight(rows));
+    return segmentsOf(this.#gradWeight).map(({ rows }) => this.gradWeight(rows));
   }
 
   /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
@@ -244,4 +277,25 @@ export class Workspace {
   statistics(): Slice {
     return this.perToken("statistics", statisticRows(this.problem), "scratch");
   }
+}
+
+function segmentSpec(matrix: Matrix, { buffer, rows }: Segment, category: Category): BufferSpec {
+  return bufferSpec(buffer, rowsBytes(matrix, rows.count), category, {
+    tensor: matrix.name,
+    offset: rows.start * matrix.rowBytes,
+  });
+}
+
+/** Buffers of the schedule's own that people may want to see. */
+const SHOWN: ReadonlySet<string> = new Set(["tile_flags"]);
+
+/** A buffer; what comes from the host or goes to it says what it holds. */
+function bufferSpec(
+  name: string,
+  bytes: number,
+  category: Category,
+  holds: { readonly tensor: string; readonly offset: number },
+): BufferSpec {
+  const external = category === "input" || category === "output" || SHOWN.has(name);
+  return { name, bytes, category, ...(external ? { holds } : {}) };
 }
