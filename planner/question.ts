@@ -9,7 +9,7 @@ import type { DeviceProfile } from "./device.ts";
 import { withHostIo } from "./host_io.ts";
 import { predictMemory } from "./memory.ts";
 import { type Problem, wantedGradients } from "./problem.ts";
-import type { Residency, Schedule, Share, StrategyName } from "./schedule.ts";
+import type { Schedule, Share, StrategyName } from "./schedule.ts";
 import { type Detail, ScheduleDraft } from "./strategies/draft.ts";
 import { ALL_STRATEGIES } from "./strategies/mod.ts";
 import { Products } from "./strategies/products.ts";
