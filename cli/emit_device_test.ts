@@ -33,6 +33,22 @@ Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", as
     );
     assert(ok, JSON.stringify(checks));
     assert(checks.some(({ name }) => name === "gradBias"));
+
+    // Rows and words where the manifest says that they are.
+    const { tokens, totals } = manifest.tensors;
+    const at = tokens.rows.indexOf("lse") * tokens.shape[1];
+    const lse = new Float32Array(outputs.tokens.slice().buffer).subarray(at, at + 50);
+    const truth = computeReference(fixture).lse!;
+    lse.forEach((value, token) => {
+      const ignored = fixture.tensors.targets[token] === manifest.problem.ignoreIndex;
+      // Logits of about 12 in f32, of inputs that f16 holds exactly.
+      assert(ignored ? value === 0 : Math.abs(value - truth[token]!) < 1e-3, `${token}`);
+    });
+    const kept = new Uint32Array(outputs.totals.slice().buffer)[totals.rows.indexOf("kept")];
+    assert.equal(
+      kept,
+      fixture.tensors.targets.filter((id) => id !== manifest.problem.ignoreIndex).length,
+    );
     for (const text of Object.values(kernels)) assert.match(text, /^\/\/ [a-z-]+: /);
   } finally {
     device.destroy();

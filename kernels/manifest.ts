@@ -6,6 +6,9 @@
  */
 import { packParams } from "../planner/params.ts";
 import type { Binding, BufferSpec, Dispatch, Schedule, Slice } from "../planner/schedule.ts";
+import { type DeviceLimits, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+import { workgroupBytes, workgroupSize } from "../planner/tile.ts";
+import { type HostTensor, hostTensors, tileFlags } from "./host_tensors.ts";
 import { kernelKey, wgslOf } from "./mod.ts";
 
 /** What a host does at one step. */
@@ -28,6 +31,10 @@ export interface Manifest {
   readonly version: 1;
   readonly strategy: string;
   readonly problem: Schedule["problem"];
+  /** What a device must be asked for beyond WebGPU's defaults. No feature is needed. */
+  readonly requires: { readonly limits: Readonly<Partial<DeviceLimits>> };
+  /** Type, shape and meaning of each host tensor that buffers hold. */
+  readonly tensors: Readonly<Record<string, HostTensor>>;
   /** Buffers to create. Inputs are filled, and outputs read, by the host tensors they hold. */
   readonly buffers: readonly BufferSpec[];
   /** The uniform buffer: `words` repeat every `stride` bytes. */
@@ -82,6 +89,8 @@ export function emitSchedule(schedule: Schedule): Emission {
       version: 1,
       strategy: schedule.strategy,
       problem: schedule.problem,
+      requires: { limits: limitsBeyondDefaults(schedule, dispatches) },
+      tensors: heldTensors(schedule),
       buffers: schedule.buffers,
       uniforms: {
         buffer: "params",
@@ -93,6 +102,39 @@ export function emitSchedule(schedule: Schedule): Emission {
       steps,
     },
   };
+}
+
+/** The descriptions of the tensors that a schedule's buffers hold. */
+function heldTensors({ problem, buffers }: Schedule): Record<string, HostTensor> {
+  const known = hostTensors(problem);
+  const held: Record<string, HostTensor> = {};
+  for (const { holds, bytes } of buffers) {
+    if (holds) held[holds.tensor] ??= known[holds.tensor] ?? tileFlags(bytes);
+  }
+  return held;
+}
+
+/** Limits that a schedule needs and not every device has. Kernels other than of tiles need the defaults. */
+function limitsBeyondDefaults(
+  { buffers, tile }: Schedule,
+  dispatches: readonly Dispatch[],
+): Partial<DeviceLimits> {
+  const most = (values: Iterable<number>) => [...values].reduce((a, b) => Math.max(a, b), 0);
+  const slices = dispatches.flatMap(({ bindings }) => bindings.map(({ slice }) => slice.bytes));
+  const needed: Partial<DeviceLimits> = {
+    maxBufferSize: most(buffers.map(({ bytes }) => bytes)),
+    maxStorageBufferBindingSize: most(slices),
+    maxStorageBuffersPerShaderStage: most(dispatches.map(({ bindings }) => bindings.length)),
+    maxComputeWorkgroupStorageSize: workgroupBytes(tile),
+    maxComputeInvocationsPerWorkgroup: workgroupSize(tile),
+    maxComputeWorkgroupSizeX: workgroupSize(tile),
+    maxComputeWorkgroupsPerDimension: most(dispatches.flatMap(({ grid }) => grid)),
+  };
+  const { limits } = SPECIFICATION_DEFAULTS;
+  return Object.fromEntries(
+    (Object.entries(needed) as [keyof DeviceLimits, number][])
+      .filter(([name, value]) => value > limits[name]),
+  );
 }
 
 /** `forward.wgsl`, or `forward-2.wgsl` where a schedule has the kernel with other bindings too. */

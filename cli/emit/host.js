@@ -2,11 +2,12 @@
  * A minimal host for what `lce emit` wrote beside this file. Web APIs only: any
  * runtime with WebGPU can run it, or read it to see what a host of its own must do.
  *
+ *     const device = await adapter.requestDevice({ requiredLimits: manifest.requires.limits });
  *     const outputs = await run(device, manifest, kernels, inputs);
  *
  * manifest: manifest.json, parsed. kernels: text of each .wgsl file, by its name.
  * inputs and outputs: bytes of whole tensors (Uint8Array), by the names in the manifest's
- * `buffers[].holds.tensor`.
+ * `tensors`, which says their types, shapes and what their rows are.
  */
 export async function run(device, manifest, kernels, inputs) {
   const { buffers, uniforms, steps } = manifest;
