@@ -65,10 +65,12 @@ export async function checkTunedPath(): Promise<void> {
   await makeFolderOf(path);
   const trial = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
-    await Deno.writeFile(trial, new Uint8Array(0));
-    await Deno.remove(trial);
+    // Some bytes, for a full disk takes a file that has none.
+    await Deno.writeFile(trial, new Uint8Array(1 << 14));
   } catch (error) {
     throw cannotKeep(path, error);
+  } finally {
+    await Deno.remove(trial).catch(() => {});
   }
 }
 
