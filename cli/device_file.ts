@@ -10,6 +10,7 @@ import { type DeviceProfile, deviceProfileSchema } from "../planner/device.ts";
 import { impossibleLimits } from "../planner/devices/impossible.ts";
 import { readMap } from "./map_file.ts";
 import { checkNewFile } from "./new_file.ts";
+import { shown } from "../planner/shown.ts";
 
 /** A profile whose limits a device can have. */
 export const possibleProfileSchema = deviceProfileSchema.superRefine(({ limits }, context) => {
@@ -48,7 +49,7 @@ export function profileFaults(issues: readonly z.core.$ZodIssue[], profile: unkn
     );
     return value === undefined
       ? `${place} is needed`
-      : `${place} ${JSON.stringify(value)}: ${issue.message}`;
+      : `${place} ${shown(value)}: ${issue.message}`;
   });
 }
 

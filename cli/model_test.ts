@@ -199,6 +199,14 @@ Deno.test("files that are nearly a map are refused for what they are", async () 
       assert(err.includes(path));
     }, suffix);
   }
+  for (const value of ["[".repeat(5e4) + "]".repeat(5e4), "1e999", "&a [*a]"]) {
+    await withFile(`{"vocab": ${value}, "hidden": 4}`, async (path) => {
+      const { code, err } = await lce("plan", "--config", path);
+      assert.equal(code, EXIT.input, err);
+      assert.match(err, /vocab (\[{80}\.\.\.|Infinity|a value that holds itself): /);
+      assert(err.length < 300, err);
+    });
+  }
   await withFile(`{vocab: 500, hidden: "8"}`, async (path) => {
     assert.match((await lce("plan", "--config", path)).err, /hidden "8"/);
   });

@@ -18,6 +18,7 @@ import { MODEL_FILE } from "./model.ts";
 import { contradictionOf } from "./contradictions.ts";
 import { UsageError } from "./exit.ts";
 import { didYouMean, unknownName } from "./suggest.ts";
+import { shown } from "../planner/shown.ts";
 
 const bytes = z.union([z.int().positive(), z.string()]).transform((value, context) => {
   if (typeof value === "number") return value;
@@ -186,9 +187,7 @@ function explainIssues(
     const name = inFile(setting) ? place : flagName(setting);
     if (merged[setting] === undefined) return `${name} is needed`;
     if (setting === "device") return deviceFault(inFile(setting) ? setting : name, merged[setting]);
-    return `${name} ${JSON.stringify(merged[setting])}: ${issue.message}${
-      choiceHint(issue, merged)
-    }`;
+    return `${name} ${shown(merged[setting])}: ${issue.message}${choiceHint(issue, merged)}`;
   });
   const fromFile = error.issues.some((issue) => {
     const setting = String(issue.path[0] ?? "");

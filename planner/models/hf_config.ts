@@ -12,6 +12,7 @@ import type { Dtype } from "../dtype.ts";
 import { MAX_DIMENSION } from "../problem.ts";
 import type { OutputHead } from "./head.ts";
 import { familyDefaults } from "./hf_defaults.ts";
+import { shown } from "../shown.ts";
 
 /** An output layer as a config describes it. */
 export interface ConfigHead extends OutputHead {
@@ -176,17 +177,24 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function levelsOf(config: Readonly<Record<string, unknown>>, path: string): Levels {
+/** Parts within parts that a config may have; published ones have two at most. */
+const MAX_DEPTH = 8;
+
+function levelsOf(config: Readonly<Record<string, unknown>>, path: string, depth = 0): Levels {
+  if (depth > MAX_DEPTH) throw new ConfigError(`${path} lies deeper than any config's parts do`);
   const parsed = levelSchema.safeParse(config);
   if (!parsed.success) {
     const { path: [key], message } = parsed.error.issues[0]!;
     throw new ConfigError(
-      `${path}${String(key)} ${JSON.stringify(config[String(key)])}: ${message}`,
+      `${path}${String(key)} ${shown(config[String(key)])}: ${message}`,
     );
   }
   const part = PARTS.find((name) => isRecord(config[name]));
   if (part === undefined) return [config];
-  return [...levelsOf(config[part] as Record<string, unknown>, `${path}${part}.`), config];
+  return [
+    ...levelsOf(config[part] as Record<string, unknown>, `${path}${part}.`, depth + 1),
+    config,
+  ];
 }
 
 function first(levels: Levels, keys: readonly string[]): number | undefined {
@@ -211,7 +219,7 @@ function dtypeOf(levels: Levels, notes: string[]): Dtype | undefined {
   const name = String(stated).replace(/^torch\./, "");
   if (Object.hasOwn(DTYPE_NAMES, name)) return DTYPE_NAMES[name];
   notes.push(
-    `its dtype ${JSON.stringify(stated)} is none of ${Object.keys(DTYPE_NAMES).join(", ")}`,
+    `its dtype ${shown(stated)} is none of ${Object.keys(DTYPE_NAMES).join(", ")}`,
   );
 }
 

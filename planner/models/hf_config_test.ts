@@ -193,6 +193,12 @@ Deno.test("values that cannot be are refused by key and value", () => {
   }
 });
 
+Deno.test("parts that nest without end are refused", () => {
+  let config: Record<string, unknown> = { vocab_size: 10, hidden_size: 4 };
+  for (let depth = 0; depth < 100_000; depth++) config = { text_config: config };
+  assert.throws(() => parseModelConfig(config), /deeper than any config's parts do/);
+});
+
 Deno.test("plan files are no model configs", () => {
   for (const plan of [{ vocab: 10, hidden: 4 }, { model: "gemma-2-2b" }, {}, [], null, "x"]) {
     assert(!isModelConfig(plan), JSON.stringify(plan));
