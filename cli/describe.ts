@@ -6,8 +6,9 @@
  */
 import type { Argument, Command, Option } from "@commander-js/extra-typings";
 import { MODELS } from "../planner/models/catalogue.ts";
-import { EXTRA_STATISTICS, GRADIENTS } from "../planner/problem.ts";
-import { DEVICE_NAMES } from "./request.ts";
+import { SWEPT } from "../planner/sweep.ts";
+import { flagName, planFileSchema } from "./request.ts";
+import { type Setting, settingWords } from "./settings.ts";
 
 /** What may stand as a value. */
 export interface ValueDescription {
@@ -55,13 +56,19 @@ export interface CommandDescription {
  * or by the command and its argument.
  */
 export const NAMES: Readonly<Record<string, readonly string[]>> = {
-  "--model": MODELS.map(({ name }) => name),
-  "--device": DEVICE_NAMES,
-  "--gradient-filter": ["auto"],
-  "--statistics": EXTRA_STATISTICS,
-  "--gradients": GRADIENTS,
+  ...settingNames(),
+  "--sweep": SWEPT.map((name) => `${name}=`),
   "lce model name": MODELS.map(({ name }) => name),
 };
+
+/** Words of settings that may have other values too. */
+function settingNames(): Record<string, readonly string[]> {
+  const settings = Object.keys(planFileSchema.shape) as Setting[];
+  return Object.fromEntries(
+    settings.map((name) => [flagName(name), settingWords(name)] as const)
+      .filter(([, words]) => words.length > 0),
+  );
+}
 
 /** Values that are paths, by what help calls them. */
 const PATHS = /\b(file|folder|fixture|path)\b/;

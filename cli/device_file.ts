@@ -8,9 +8,10 @@ import { InputError } from "../fixtures/errors.ts";
 import { writeWhole } from "../fixtures/write.ts";
 import { type DeviceProfile, deviceProfileSchema } from "../planner/device.ts";
 import { impossibleLimits } from "../planner/devices/impossible.ts";
+import { issueText } from "../planner/issues.ts";
+import { shown } from "../planner/shown.ts";
 import { readMap } from "./map_file.ts";
 import { checkNewFile } from "./new_file.ts";
-import { shown } from "../planner/shown.ts";
 
 /** A profile whose limits a device can have. */
 export const possibleProfileSchema = deviceProfileSchema.superRefine(({ limits }, context) => {
@@ -49,7 +50,7 @@ export function profileFaults(issues: readonly z.core.$ZodIssue[], profile: unkn
     );
     return value === undefined
       ? `${place} is needed`
-      : `${place} ${shown(value)}: ${issue.message}`;
+      : `${place} ${shown(value)}: ${issueText(issue)}`;
   });
 }
 

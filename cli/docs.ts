@@ -5,6 +5,7 @@
  * @module
  */
 import { type CommandDescription, everyCommand, type OptionDescription } from "./describe.ts";
+import { NUMBERS, VARIABLES } from "./environment.ts";
 import { EXIT_CODES } from "./exit.ts";
 
 /** Every page by its file's name, the index included. */
@@ -49,6 +50,14 @@ prints a script that lets bash, zsh or fish complete all of it.
 | command | what it does |
 | --- | --- |
 ${rows.join("\n")}
+
+## Numbers
+
+${NUMBERS}
+
+## Environment
+
+${VARIABLES.map(({ name, meaning }) => `- \`${name}\`: ${escape(meaning)}`).join("\n")}
 
 ## Exit codes
 

@@ -10,12 +10,12 @@ import { findModel, type Model, MODELS } from "../planner/models/catalogue.ts";
 import type { OutputHead } from "../planner/models/head.ts";
 import { ConfigError, isModelConfig, parseModelConfig } from "../planner/models/hf_config.ts";
 import type { Problem } from "../planner/problem.ts";
+import { DEVICE_FILE } from "./device_file.ts";
 import { UsageError } from "./exit.ts";
 import { readMap } from "./map_file.ts";
+import { MODEL_FILE } from "./request.ts";
+import { readTexts } from "./settings.ts";
 import { unknownName } from "./suggest.ts";
-
-/** What tells a config's path from a model's name. */
-export const MODEL_FILE = /[/\\]|^\.{1,2}$|\.json$/i;
 
 /** A model with what is known of its output layer. */
 export interface RequestedModel extends OutputHead {
@@ -27,28 +27,23 @@ export interface RequestedModel extends OutputHead {
   readonly notes: readonly string[];
 }
 
-/** What flags and the files they name say of a model, and of everything else. */
-interface Requested {
-  readonly model: RequestedModel | undefined;
+/** What the files that `--config` names say. */
+export interface ConfigFiles {
   /** The plan file. */
   readonly path: string | undefined;
-  /** The model's config, where `--config` names it. */
-  readonly described: string | undefined;
   /** Of the plan file. */
   readonly settings: Record<string, unknown>;
+  /** A model's config. */
+  readonly described: ConfigFile | undefined;
 }
 
 /**
- * The model that a request is about, if any, and its plan file's settings. Models
- * are named by `--model`, by the plan file or by a config; two are a mistake.
+ * Reads the files that `--config` names: a plan file, a model's config, or one of each.
  *
- * @throws {UsageError} where two models, or two plan files, are given.
- * @throws {InputError} where a file cannot be read, or has no such model.
+ * @throws {UsageError} where there are two of a kind.
+ * @throws {InputError} where a file cannot be read.
  */
-export async function requestedModel(
-  configs: readonly string[],
-  flags: Record<string, unknown>,
-): Promise<Requested> {
+export async function readConfigs(configs: readonly string[] = []): Promise<ConfigFiles> {
   const files = await Promise.all(configs.map(readConfigFile));
   const described = files.filter(({ isModel }) => isModel);
   const plans = files.filter(({ isModel }) => !isModel);
@@ -60,41 +55,58 @@ export async function requestedModel(
       } describes ${kind} already; give one of each kind at most`,
     );
   }
-  const plan = plans[0];
-  const path = plan?.path;
-  const fromPlan = plan?.settings.model;
-  if (described[0] && flags.model !== undefined) {
+  const [plan] = plans;
+  const settings = plan ? withPathsBeside(plan) : {};
+  return { path: plan?.path, settings, described: described[0] };
+}
+
+/**
+ * The model that a request is about, if any. Models are named by `--model`, by the
+ * plan file or by a config; two are a mistake.
+ *
+ * @throws {UsageError} where two models are given.
+ * @throws {InputError} where a file cannot be read, or has no such model.
+ */
+export async function requestedModel(
+  { path, settings, described }: ConfigFiles,
+  flags: Record<string, unknown>,
+): Promise<RequestedModel | undefined> {
+  const fromPlan = settings.model;
+  if (described && flags.model !== undefined) {
     throw new UsageError(
-      `--model ${flags.model}: ${described[0].path} describes a model already; give one`,
+      `--model ${flags.model}: ${described.path} describes a model already; give one`,
     );
   }
-  if (described[0] && fromPlan !== undefined) {
+  if (described && fromPlan !== undefined) {
     throw new UsageError(
-      `--config ${described[0].path}: ${path} names the model ${fromPlan} already; give one`,
+      `--config ${described.path}: ${path} names the model ${fromPlan} already; give one`,
     );
   }
-  const settings = plan?.settings ?? {};
   const sized = { ...settings, ...definedOf(flags) };
-  const model = described[0]
-    ? configModel(described[0].path, described[0].settings, sized)
-    : flags.model !== undefined
-    ? await namedModel(flags.model as string, sized)
-    : fromPlan === undefined
-    ? undefined
-    : await namedModel(fromPlan, sized, path);
-  return { model, path, described: described[0]?.path, settings };
+  if (described) return configModel(described.path, described.settings, sized);
+  if (flags.model !== undefined) return await namedModel(flags.model as string, sized);
+  return fromPlan === undefined ? undefined : await namedModel(fromPlan, sized, path);
 }
 
 function definedOf(flags: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
 }
 
-/** A file that `--config` names: a plan, or a model's config; a folder stands for its config.json. */
-async function readConfigFile(path: string) {
+/** A file that `--config` names. */
+interface ConfigFile {
+  readonly path: string;
+  readonly settings: Record<string, unknown>;
+  /** A model's config, or else a plan. */
+  readonly isModel: boolean;
+}
+
+/** Reads a plan or a model's config; a folder stands for its config.json. */
+async function readConfigFile(path: string): Promise<ConfigFile> {
   const isFolder = (await Deno.stat(path).catch(() => undefined))?.isDirectory;
   const file = isFolder ? `${path.replace(/[/\\]+$/, "")}/config.json` : path;
   const settings = await readMap(file, 'of settings, such as "vocab: 256000"');
-  return { path: file, settings, isModel: isModelConfig(settings) };
+  const isModel = isModelConfig(settings);
+  return { path: file, settings: isModel ? settings : readTexts(settings), isModel };
 }
 
 /** A model by its name in the catalogue, or by the path of its config, from the plan file's folder. */
@@ -108,6 +120,18 @@ async function namedModel(
   if (isModel) return configModel(path, settings, sizes);
   throw new InputError(
     `${path} is no model's config: it has none of model_type, architectures and vocab_size`,
+  );
+}
+
+/** Settings of a plan file, with the files that they name looked for beside it. */
+function withPathsBeside({ path, settings }: ConfigFile): Record<string, unknown> {
+  const isPath: Readonly<Record<string, RegExp>> = { device: DEVICE_FILE, svg: /./, timeline: /./ };
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) =>
+      typeof value === "string" && Object.hasOwn(isPath, name) && isPath[name]!.test(value)
+        ? [name, besidePath(value, path)]
+        : [name, value]
+    ),
   );
 }
 

@@ -207,8 +207,8 @@ Deno.test("files that are nearly a map are refused for what they are", async () 
       assert(err.length < 300, err);
     });
   }
-  await withFile(`{vocab: 500, hidden: "8"}`, async (path) => {
-    assert.match((await lce("plan", "--config", path)).err, /hidden "8"/);
+  await withFile(`{vocab: 500, hidden: "8 wide"}`, async (path) => {
+    assert.match((await lce("plan", "--config", path)).err, /hidden "8 wide": must be a number/);
   });
   await withFile(`{"vocab": 500, "hidden": 8, "device": "a//b.json"}`, async (path) => {
     assert.doesNotMatch((await lce("plan", "--config", path)).err, /comments/);

@@ -4,14 +4,12 @@
  *
  * @module
  */
-import { LARGEST_DIMENSIONS, type LargestDimension } from "../planner/largest.ts";
+import type { LargestDimension } from "../planner/largest.ts";
 import { type CodebookHead, codebookHead } from "../planner/heads/codebook.ts";
 import type { Problem } from "../planner/problem.ts";
 import { UsageError } from "./exit.ts";
+import type { Modes } from "./modes_shape.ts";
 import { flagName } from "./request.ts";
-
-/** Values of `--largest`. */
-export const LARGEST = LARGEST_DIMENSIONS;
 
 /** Flags with the least value in place of the one that is looked for. */
 export function withLeast(
@@ -19,16 +17,6 @@ export function withLeast(
   flags: Record<string, unknown>,
 ): Record<string, unknown> {
   return dimension === undefined ? flags : { ...flags, [dimension]: 1 };
-}
-
-/** The flags that change what `lce plan` says. */
-export interface PlanModes {
-  readonly sweep: readonly string[] | undefined;
-  readonly largest: LargestDimension | undefined;
-  readonly timeline: string | undefined;
-  readonly compare: boolean;
-  readonly explain: boolean;
-  readonly codes: number | undefined;
 }
 
 /** The codebook head that is asked for. @throws {UsageError} when so many codes cannot be. */
@@ -42,8 +30,12 @@ export function checkCodes(problem: Problem, codes: number): CodebookHead {
 }
 
 /** Checks that flags do not contradict each other. @throws {UsageError} naming two that do. */
-export function checkTogether(modes: PlanModes, flags: Record<string, unknown>): void {
-  const { largest } = modes;
+export function checkTogether(
+  { sweep, largest, timeline, compare, explain, codes }: Modes,
+  flags: Record<string, unknown>,
+): void {
+  // The rest of them are about how the answer looks.
+  const modes = { sweep, largest, timeline, compare, explain, codes };
   if (largest !== undefined && flags[largest] !== undefined) {
     throw new UsageError(
       `--largest ${largest} looks for the largest ${largest}, and ${
@@ -51,7 +43,7 @@ export function checkTogether(modes: PlanModes, flags: Record<string, unknown>):
       } fixes it: leave one of them out`,
     );
   }
-  if (largest === "vocab" && modes.codes !== undefined) {
+  if (largest === "vocab" && codes !== undefined) {
     throw new UsageError(
       "--largest vocab and --codes cannot be given together: the vocabulary does not matter where codes stand for it",
     );
@@ -69,7 +61,7 @@ export function checkTogether(modes: PlanModes, flags: Record<string, unknown>):
     );
   }
   const other = given.filter((flag) => flag !== "--sweep" && flag !== "--timeline");
-  if (modes.sweep !== undefined && other.length > 0) {
+  if (sweep !== undefined && other.length > 0) {
     throw new UsageError(
       `--sweep and ${other[0]} cannot be given together: a sweep is many plans, and ${
         other[0]

@@ -5,9 +5,13 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import manifest from "../deno.json" with { type: "json" };
+import { NUMBERS, VARIABLES } from "./environment.ts";
 import { EXIT, EXIT_CODES, explain } from "./exit.ts";
 import { guarded, type Output } from "./output.ts";
 import { suggestChoices } from "./suggest_choices.ts";
+
+/** What every message of a failure begins with. */
+const PREFIX = "lce: ";
 
 /** Makes a command; `exit` takes the exit code of one that ran, but found something wrong. */
 type Load = (output: Output, exit: (code: number) => void) => Promise<Command>;
@@ -43,7 +47,11 @@ export async function loadProgram(
     .version(manifest.version, "-V, --version", "print the version");
   for (const name of names) program.addCommand(await COMMANDS[name]!(output, exit) as never);
   const codes = EXIT_CODES.map(({ code, meaning }) => `${code} ${meaning}`).join(", ");
-  program.addHelpText("after", `\nExit codes: ${codes}.`);
+  const variables = VARIABLES.map(({ name, meaning }) => `  ${name}  ${meaning}`).join("\n");
+  program.addHelpText(
+    "after",
+    `\n${NUMBERS}\n\nEnvironment:\n${variables}\n\nExit codes: ${codes}.`,
+  );
   configure(program as unknown as Command, output);
   return program as unknown as Command;
 }
@@ -65,7 +73,7 @@ export async function main(args: readonly string[], raw: Output): Promise<number
     return code;
   } catch (error) {
     const { code, text } = explain(error);
-    if (text !== undefined) output.note(`lce: ${text}`);
+    if (text !== undefined) output.note(`${PREFIX}${text}`);
     return code;
   }
 }
@@ -79,6 +87,7 @@ function configure(command: Command, output: Output): void {
     .configureOutput({
       writeOut: trimmed(output.print),
       writeErr: trimmed(output.note),
+      outputError: (text, write) => write(text.replace(/^error: /, PREFIX)),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })

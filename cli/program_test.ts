@@ -86,13 +86,16 @@ Deno.test("lce.schema.json is what the schema makes", async () => {
 const PLAN = ["plan", "--vocab", "1000", "--hidden", "64"];
 const USAGE: readonly [string[], RegExp][] = [
   [["plan"], /--hidden is needed\n--vocab is needed/],
-  [["plan", "--vocab", "0", "--hidden", "64"], /--vocab 0: .*>=1/],
-  [["plan", "--vocab", "-5", "--hidden", "64"], /--vocab -5: .*>=1/],
-  [["plan", "--vocab", "1.5", "--hidden", "64"], /--vocab 1.5: .*int/],
-  [["plan", "--vocab", "2147483648", "--hidden", "64"], /--vocab 2147483648: .*<=2147483647/],
-  [["plan", "--vocab", "1e400", "--hidden", "64"], /--vocab/],
-  [["plan", "--vocab", "twelve", "--hidden", "64"], /must be a number/],
-  [["plan", "--vocab", "", "--hidden", "64"], /must be a number/],
+  [["plan", "--vocab", "0", "--hidden", "64"], /--vocab 0: must be at least 1$/m],
+  [["plan", "--vocab", "-5", "--hidden", "64"], /--vocab -5: must be at least 1$/m],
+  [["plan", "--vocab", "1.5", "--hidden", "64"], /--vocab 1.5: must be a whole number$/m],
+  [
+    ["plan", "--vocab", "2147483648", "--hidden", "64"],
+    /--vocab 2147483648: must be at most 2147483647$/m,
+  ],
+  [["plan", "--vocab", "1e400", "--hidden", "64"], /1e400 is too large a number/],
+  [["plan", "--vocab", "twelve", "--hidden", "64"], /is no number: write 8192/],
+  [["plan", "--vocab", "", "--hidden", "64"], /is no number: write 8192/],
   [["plan", "--vocab", "2147483647", "--hidden", "2147483647"], /2\^53 bytes/],
   [[...PLAN, "--dtype", "f8"], /'f8' is invalid.*f32, f16, bf16/],
   [[...PLAN, "--pass", "backward"], /forward, train/],
@@ -111,6 +114,8 @@ for (const [args, message] of USAGE) {
     assert.equal(code, EXIT.usage, err);
     assert.match(err, message);
     assert.equal(out, "");
+    assert.match(err, /^lce: /, "one way to begin a message");
+    assert.doesNotMatch(err, /Invalid input|Invalid option|Too small|Too big|expected/);
     assert(!/\bat .*\.ts:\d+/.test(err), "no stack trace");
   });
 }

@@ -7,18 +7,19 @@
 import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
+import { issueText } from "../planner/issues.ts";
 import type { Parallelism } from "../planner/parallel.ts";
 import { MODELS } from "../planner/models/catalogue.ts";
 import { problemSchema, problemShape } from "../planner/problem.ts";
 import { STRATEGIES } from "../planner/schedule.ts";
 import { WEIGHT_PLACEMENTS } from "../planner/question.ts";
+import { shown } from "../planner/shown.ts";
 import { parseBytes } from "../planner/units.ts";
 import { DEVICE_FILE, possibleProfileSchema, profileFaults } from "./device_file.ts";
-import { MODEL_FILE } from "./model.ts";
 import { contradictionOf } from "./contradictions.ts";
 import { UsageError } from "./exit.ts";
+import { type Modes, modesShape } from "./modes_shape.ts";
 import { didYouMean, unknownName } from "./suggest.ts";
-import { shown } from "../planner/shown.ts";
 
 const bytes = z.union([z.int().positive(), z.string()]).transform((value, context) => {
   if (typeof value === "number") return value;
@@ -76,24 +77,30 @@ export function parallelismOf(
 /** What `--device` knows by name. */
 export const DEVICE_NAMES = ["auto", ...NAMED_DEVICES.map(({ name }) => name)];
 
+/** What tells a config's path from a model's name. */
+export const MODEL_FILE = /[/\\]|^\.{1,2}$|\.json$/i;
+
 /** Everything a plan file may say. */
 export const planFileSchema = z.strictObject({
   ...problemShape,
   ...choicesShape,
   ...ownersShape,
   ...parallelShape,
+  ...modesShape,
   model: z.union([
     z.enum(MODELS.map(({ name }) => name)),
     z.string().regex(MODEL_FILE).describe("a model's config.json, from the plan file's folder"),
   ]).optional()
-    .describe("published model that gives hidden, vocab, dtype, softcap, logitScale and bias"),
+    .describe(
+      "a published model by name (lce model lists them), or the file or folder of its config.json",
+    ),
   device: z.union([
     z.enum(DEVICE_NAMES),
     z.string().regex(DEVICE_FILE).describe("file with a profile, from the plan file's folder"),
     possibleProfileSchema,
   ]).default("default")
     .describe(
-      "a device by name, this machine's adapter (auto), a file with a profile, or a profile",
+      "a device by name (lce device --list), auto (this machine's), or a profile's file",
     ),
 });
 
@@ -158,6 +165,25 @@ export function checkWith<Schema extends z.ZodType>(
   throw explainIssues(parsed.error, given, given, undefined);
 }
 
+/**
+ * Checks the settings of a plan's modes, of which flags win over a file's.
+ *
+ * @throws {UsageError} when a flag is at fault. @throws {InputError} when the file is.
+ */
+export function checkModes(
+  flags: Record<string, unknown>,
+  { path, settings }: Pick<Beneath, "path" | "settings">,
+): Modes {
+  const ours = (from: Record<string, unknown>) =>
+    Object.fromEntries(
+      Object.entries(from).filter(([name, value]) => name in modesShape && value !== undefined),
+    );
+  const merged = { ...ours(settings), ...ours(flags) };
+  const parsed = z.strictObject(modesShape).safeParse(merged);
+  if (parsed.success) return parsed.data;
+  throw explainIssues(parsed.error, merged, ours(flags), path);
+}
+
 /** Checks the planner's choices by themselves. @throws {UsageError} naming each flag that is wrong. */
 export function checkChoices(
   flags: Record<string, unknown>,
@@ -187,7 +213,9 @@ function explainIssues(
     const name = inFile(setting) ? place : flagName(setting);
     if (merged[setting] === undefined) return `${name} is needed`;
     if (setting === "device") return deviceFault(inFile(setting) ? setting : name, merged[setting]);
-    return `${name} ${shown(merged[setting])}: ${issue.message}${choiceHint(issue, merged)}`;
+    const value = merged[setting];
+    const text = inFile(setting) || !Array.isArray(value) ? shown(value) : value.join(",");
+    return `${name} ${text}: ${issueText(issue)}${choiceHint(issue, merged)}`;
   });
   const fromFile = error.issues.some((issue) => {
     const setting = String(issue.path[0] ?? "");
@@ -220,8 +248,37 @@ function deviceFault(name: string, device: unknown): string {
 
 /** The JSON Schema of a plan file, for editors. */
 export function planFileJsonSchema(): Record<string, unknown> {
+  const { properties = {}, ...schema } = z.toJSONSchema(planFileSchema, { io: "input" });
   return {
     title: "lce plan file",
-    ...z.toJSONSchema(planFileSchema, { io: "input" }),
+    ...schema,
+    properties: Object.fromEntries(
+      Object.entries(properties).map(([name, property]) => [name, withTexts(property as Property)]),
+    ),
+  };
+}
+
+/** What of a property's JSON Schema matters here. */
+interface Property {
+  readonly type?: string;
+  readonly default?: unknown;
+  readonly description?: string;
+}
+
+/** Texts that a number or a list may be written as. */
+const TEXTS: Readonly<Record<string, object>> = {
+  integer: { type: "string", pattern: "^\\d+(\\.\\d+)?[kKmM]i?$" },
+  array: { type: "string" },
+};
+
+/** A property that may be written as its flag takes it, too. */
+function withTexts(property: Property): object {
+  const text = TEXTS[property.type ?? ""];
+  if (!text) return property;
+  const { default: initial, description, ...own } = property;
+  return {
+    ...(initial === undefined ? {} : { default: initial }),
+    ...(description === undefined ? {} : { description }),
+    anyOf: [own, text],
   };
 }

@@ -7,12 +7,11 @@ import { PEERS } from "../planner/peers/mod.ts";
 import { DoesNotFitError, type PlanOptions } from "../planner/plan.ts";
 import { type Axis, memoryByStrategy, sweep } from "../planner/sweep.ts";
 import { UsageError } from "./exit.ts";
+import type { Modes } from "./modes_shape.ts";
 import { checkPicture, savePicture } from "./new_file.ts";
 import type { Output } from "./output.ts";
 import { type ChartRow, sweepChart } from "./picture/sweep_chart.ts";
-import type { Format } from "./render/formats.ts";
 import { renderSweep, rowMemory, type SweepAbout, sweepRow } from "./render/sweep.ts";
-import { suggestions } from "./suggest.ts";
 import { parseSweeps } from "./sweep_flag.ts";
 
 /**
@@ -21,36 +20,16 @@ import { parseSweeps } from "./sweep_flag.ts";
  */
 const USUAL_PEERS = ["pytorch-two-stage", "pytorch-compile", "liger", "cut-cross-entropy"];
 
-/**
- * Names of the published methods to compare with: those of a list, `all` or `none`;
- * `undefined` where nothing was said.
- *
- * @throws {UsageError} naming the methods that there are.
- */
-function peersWanted(text: string | undefined): readonly string[] | undefined {
-  const known = PEERS.map(({ method }) => method);
-  if (text === undefined) return undefined;
-  if (text === "none") return [];
-  if (text === "all") return known;
-  const wanted = [...new Set(text.split(",").map((name) => name.trim()))];
-  for (const name of wanted) {
-    if (known.includes(name)) continue;
-    const near = suggestions(name, known);
-    const hint = near.length ? ` Did you mean ${near.join(" or ")}?` : "";
-    throw new UsageError(
-      `--peers: there is no method "${name}".${hint} Methods: ${known.join(", ")}, all, none.`,
-    );
-  }
-  return wanted;
+/** Names of the published methods to compare with; `undefined` where nothing was said. */
+function peersWanted(names: readonly string[] | undefined): readonly string[] | undefined {
+  if (names?.[0] === "none") return [];
+  if (names?.[0] === "all") return PEERS.map(({ method }) => method);
+  return names && [...new Set(names)];
 }
 
-/** Flags that only a sweep or a picture knows. */
-export interface PictureFlags {
-  readonly sweep?: readonly string[] | undefined;
-  readonly format?: Format | undefined;
-  readonly peers?: string | undefined;
-  readonly svg?: string | undefined;
-  readonly timeline?: string | undefined;
+/** Settings that only a sweep or a picture knows. */
+export interface PictureFlags
+  extends Pick<Modes, "sweep" | "format" | "peers" | "svg" | "timeline"> {
   readonly force?: boolean | undefined;
 }
 
@@ -69,13 +48,15 @@ export async function checkPictures(
   { sweep = [], format, peers, svg, timeline, force = false }: PictureFlags,
   flags: Record<string, unknown>,
 ): Promise<PictureRequest> {
-  const axes = parseSweeps(sweep, flags);
+  const axes = parseSweeps([sweep].flat(), flags);
   const needsSweep = Object.entries({ format, peers, svg }).find(([, value]) =>
     value !== undefined
   );
   if (axes.length === 0 && needsSweep) {
     throw new UsageError(
-      `--${needsSweep[0]} ${needsSweep[1]}: needs --sweep, such as tokens=1k..64k`,
+      `--${needsSweep[0]} ${
+        [needsSweep[1]].flat().join(",")
+      }: needs --sweep, such as tokens=1k..64k`,
     );
   }
   if (axes.length > 0 && timeline !== undefined) {

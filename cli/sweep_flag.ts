@@ -5,14 +5,12 @@
  */
 import { MAX_DIMENSION } from "../planner/problem.ts";
 import { type Axis, doublings, gridSize, logSpaced, SWEPT, type Swept } from "../planner/sweep.ts";
-import { parseBytes } from "../planner/units.ts";
+import { parseBytes, parseNumber } from "../planner/units.ts";
 import { UsageError } from "./exit.ts";
 import { suggestions } from "./suggest.ts";
 
 /** Most points of one sweep: minutes of planning, and a table longer than anyone reads. */
 export const MOST_POINTS = 10_000;
-
-const SUFFIXES: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20 };
 
 /**
  * Reads every `--sweep` of a command. `flags` are its plain flags, by setting.
@@ -79,15 +77,7 @@ function parseCount(text: string, fault: Fault): number {
 }
 
 function parseValue(text: string, name: Swept, fault: Fault): number {
-  const match = /^(\d+(?:\.\d+)?)([km]?)$/i.exec(text);
-  const value = match
-    ? Number(match[1]) * SUFFIXES[match[2]!.toLowerCase()]!
-    : name === "budget"
-    ? sizeOf(text, fault)
-    : undefined;
-  if (value === undefined) {
-    throw fault(`"${text}" is no number; k (1024) and m (1024 k) may follow one`);
-  }
+  const value = name === "budget" ? read(parseBytes, text, fault) : read(parseNumber, text, fault);
   const most = name === "budget" ? Number.MAX_SAFE_INTEGER : MAX_DIMENSION;
   if (!(Number.isInteger(value) && value >= 1 && value <= most)) {
     throw fault(`${text}: ${name} must be a whole number from 1 to ${most}`);
@@ -95,9 +85,9 @@ function parseValue(text: string, name: Swept, fault: Fault): number {
   return value;
 }
 
-function sizeOf(text: string, fault: Fault): number {
+function read(parse: (text: string) => number, text: string, fault: Fault): number {
   try {
-    return parseBytes(text);
+    return parse(text);
   } catch (error) {
     throw fault((error as Error).message);
   }

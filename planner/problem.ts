@@ -35,13 +35,14 @@ export const problemShape = {
   vocab: dimension("rows of the weight (the output embedding), padding included"),
   dtype: z.enum(DTYPES).default("f32").describe("storage type of hidden states and weight"),
   pass: z.enum(PASSES).default("forward").describe("loss alone, or loss and gradients"),
-  objective: z.enum(OBJECTIVES).default("cross-entropy"),
-  reduction: z.enum(REDUCTIONS).default("mean"),
+  objective: z.enum(OBJECTIVES).default("cross-entropy").describe("what is differentiated"),
+  reduction: z.enum(REDUCTIONS).default("mean").describe("of per-token losses to the loss"),
   ignoreIndex: z.int().min(-(2 ** 31)).max(MAX_DIMENSION).default(-100)
     .describe("tokens with this target are skipped"),
   bias: z.boolean().default(false).describe("add a bias per vocabulary entry to the logits"),
   classWeight: z.boolean().default(false).describe("weigh each target's loss, as PyTorch does"),
-  labelSmoothing: z.number().min(0).max(1).default(0),
+  labelSmoothing: z.number().min(0).max(1).default(0)
+    .describe("share of each target that is spread over the vocabulary"),
   zLoss: z.number().nonnegative().default(0).describe("adds zLoss * lse^2 to each token"),
   logitScale: z.number().default(1).refine((scale) => scale !== 0, "must not be 0")
     .describe("multiplies the logits, before the softcap"),

@@ -1,5 +1,5 @@
 /**
- * Bytes as people write and read them: `2GiB`, `512 MB`, `1.5 MiB`.
+ * Numbers as people write and read them: `2GiB`, `512 MB`, `4k`, `1.5 ms`, `44 TFLOP/s`.
  *
  * @module
  */
@@ -75,4 +75,66 @@ export function formatBytes(bytes: number): string {
   }
   const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
   return `${sign}${value.toFixed(digits)} ${unit}`;
+}
+
+/** What may follow a number: sizes of models are powers of two, and `128k` ids are 131072. */
+const SUFFIXES: Readonly<Record<string, number>> = {
+  k: 2 ** 10,
+  ki: 2 ** 10,
+  m: 2 ** 20,
+  mi: 2 ** 20,
+};
+
+/**
+ * Reads a number strictly: digits, a decimal part, an exponent; or digits before
+ * `k` (1024) or `m` (1024 k), in any case, `Ki` and `Mi` alike.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(parseNumber("4k"), 4096);
+ * assert.equal(parseNumber("1e4"), 10000);
+ * assert.equal(parseNumber("-0.5"), -0.5);
+ * ```
+ *
+ * @throws {SyntaxError} when the text is no such number, or larger than any that can be told apart.
+ */
+export function parseNumber(text: string): number {
+  const match = /^(-?\d+(?:\.\d+)?)(e[+-]?\d+|[km]i?)?$/i.exec(text.trim());
+  const suffix = SUFFIXES[match?.[2]?.toLowerCase() ?? ""];
+  const value = !match ? NaN : suffix ? Number(match[1]) * suffix : Number(match[0]);
+  if (Number.isFinite(value)) return value;
+  throw new SyntaxError(
+    match
+      ? `${text} is too large a number`
+      : `"${text}" is no number: write 8192, 8k (k is 1024, m is 1024 k) or 1e4, say`,
+  );
+}
+
+/**
+ * Writes a count or a rate with a decimal prefix: `17.2 TFLOP`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(formatCount(44.1e12, "FLOP/s"), "44.1 TFLOP/s");
+ * assert.equal(formatCount(8.08, "FLOP/s"), "8.08 FLOP/s");
+ * ```
+ */
+export function formatCount(value: number, unit: string): string {
+  const prefixes = ["", "k", "M", "G", "T", "P", "E"];
+  let index = 0;
+  let scaled = value;
+  // What would be rounded up to four digits takes the next prefix.
+  while (scaled >= 999.5 && index < prefixes.length - 1) {
+    scaled /= 1000;
+    index++;
+  }
+  const whole = scaled >= 99.95 || (index === 0 && Number.isInteger(scaled));
+  const digits = whole
+    ? scaled.toFixed(0)
+    : index === 0
+    ? scaled.toPrecision(3)
+    : scaled.toFixed(1);
+  return `${digits} ${prefixes[index]}${unit}`;
 }

@@ -7,7 +7,6 @@
 import { Command, Option } from "@commander-js/extra-typings";
 import { measurePeaks, type Peaks } from "../../kernels/calibration.ts";
 import { GpuError } from "../../kernels/errors.ts";
-import { DTYPES } from "../../planner/dtype.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
@@ -15,7 +14,7 @@ import { compareRows, noteComparison, readEarlier } from "../against.ts";
 import { checkStrategy } from "../contradictions.ts";
 import { UsageError } from "../exit.ts";
 import { checkChoices, checkWith } from "../request.ts";
-import { gradientFilterFlag, parseNumber } from "../flags.ts";
+import { parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
 import { measure, type MeasureOptions } from "../measure.ts";
 import { INPUT_KINDS } from "../inputs.ts";
@@ -25,6 +24,7 @@ import { drawRoofline } from "../picture/roofline.ts";
 import { renderBench } from "../render/bench.ts";
 import { type BenchRow, benchRow } from "../render/bench_row.ts";
 import { FORMATS } from "../render/formats.ts";
+import { settingFlags } from "../settings.ts";
 import { parseShape } from "../shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
@@ -39,18 +39,16 @@ const SHAPES = {
   ],
 } as const;
 
+/** Settings that may be fixed. */
+const SETTINGS = ["pass", "dtype", "strategy", "window", "block", "gradientFilter"] as const;
+
 /** The command. */
 export function benchCommand(output: Output): Command {
-  return new Command("bench")
+  const command = new Command("bench")
     .description("time the strategies on this machine's device, beside the two-stage baseline")
     .option("--shape <NxDxV...>", "shapes as tokens x hidden x vocab", splitShapes)
-    .option("--quick", "two small shapes, few repeats: under a minute on a CPU device")
-    .addOption(new Option("--pass <pass>", "one pass only").choices(PASSES))
-    .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
-    .addOption(new Option("--strategy <name>", "one strategy only").choices(STRATEGIES))
-    .option("--window <ids>", "vocabulary ids handled in one step", parseNumber)
-    .option("--block <tokens>", "tokens handled in one step", parseNumber)
-    .addOption(gradientFilterFlag())
+    .option("--quick", "two small shapes, few repeats: under a minute on a CPU device");
+  return settingFlags(command, SETTINGS, { pass: "one pass only", strategy: "one strategy only" })
     .addOption(
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
         .choices(INPUT_KINDS).default("flat" as const),
@@ -77,7 +75,7 @@ Examples:
     )
     .action(async (options) => {
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
-      const { inputs, gradientFilter = 0, against, roofline, force = false } = options;
+      const { inputs, gradientFilter, against, roofline, force = false } = options;
       const fixed = checkChoices({ window: options.window, block: options.block });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);

@@ -35,6 +35,10 @@ Example:
           "lce emit writes what one device runs: leave out tensorParallel, dataParallel and sequenceParallel",
         );
       }
+      const other = (["codes", "largest", "sweep"] as const).find((name) => request[name]);
+      if (other) {
+        throw new UsageError(`lce emit writes the plan that settings fix: leave out ${other}`);
+      }
       if (request.weights === "streamed") {
         throw new UsageError(
           "--weights streamed: what lce emit writes works on buffers of the host, the whole weight among them, and streams none; leave it out",

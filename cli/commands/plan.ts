@@ -7,47 +7,28 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { planLargest } from "../../planner/largest.ts";
 import { planParallel } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parallelFlags, parseNumber, planningFlags, requestOf } from "../flags.ts";
+import { parallelFlags, planningFlags, requestOf } from "../flags.ts";
 import { deviceOf } from "../gpu.ts";
-import { checkCodes, checkTogether, LARGEST, withLeast } from "../plan_modes.ts";
-import { modelJson, modelLine } from "../model.ts";
+import { type Modes, modesShape } from "../modes_shape.ts";
+import { checkCodes, checkTogether, withLeast } from "../plan_modes.ts";
+import { modelJson, modelLine, readConfigs } from "../model.ts";
 import { savePicture } from "../new_file.ts";
 import { type Output, rendered } from "../output.ts";
 import { timeline as drawTimeline } from "../picture/timeline.ts";
-import { FORMATS } from "../render/formats.ts";
 import { codebookJson, codebookText } from "../render/codebook.ts";
 import { largestJson, largestText } from "../render/largest.ts";
 import { parallelPlanJson, parallelPlanText } from "../render/parallel.ts";
 import { planJson, planText } from "../render/plan.ts";
-import { parallelismOf } from "../request.ts";
+import { checkModes, parallelismOf } from "../request.ts";
+import { settingFlags } from "../settings.ts";
 import { checkPictures, runSweep } from "../sweep.ts";
 
 /** The command. */
 export function planCommand(output: Output): Command {
   const command = new Command("plan")
     .description("plan a linear cross-entropy: strategy, sizes, memory and cost, to the byte");
-  return parallelFlags(planningFlags(command))
-    .option(
-      "--codes <count>",
-      "a codebook head: so many codes stand for the vocabulary",
-      parseNumber,
-    )
-    .option("--host-io", "plan what lce run does: inputs from the host, results back to it")
-    .option("--compare", "set published methods' memory beside the plan's")
-    .option("--explain", "list every candidate, and why it lost")
-    .addOption(
-      new Option("--largest <dimension>", "the largest that fits the device and the budget")
-        .choices(LARGEST),
-    )
-    .option(
-      "--sweep <NAME=FROM..TO>",
-      "plan a range, by doubling; NAME=FROM..TO:COUNT and NAME=a,b,c too; repeat for a grid",
-      (text: string, before: string[] | undefined) => [...(before ?? []), text],
-    )
-    .addOption(new Option("--format <name>", "of a sweep (default: table)").choices(FORMATS))
-    .option("--peers <list>", "published methods to set beside a sweep, all or none")
-    .option("--svg <file>", "draw a sweep's memory, method by method")
-    .option("--timeline <file>", "draw the plan's buffers over its steps, as SVG")
+  const modes = Object.keys(modesShape) as (keyof Modes)[];
+  return settingFlags(parallelFlags(planningFlags(command)), ["hostIo", ...modes])
     .option("--force", "replace the file that --svg or --timeline names")
     .addOption(new Option("--json", "print JSON alone").conflicts("format"))
     .addHelpText(
@@ -63,23 +44,28 @@ Examples:
   $ lce plan --config plan.yaml --budget 8GiB --json
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg`,
     )
-    .action(async (options) => {
-      const { json, sweep, format, peers, svg, timeline, force = false, ...others } = options;
-      const { compare = false, explain = false, largest, codes, ...flags } = others;
-      const pictures = { sweep, format, peers, svg, timeline, force };
+    .action(async ({ json, force = false, config, ...given }) => {
+      const files = await readConfigs(config);
+      const modes = checkModes(given, files);
+      const { compare = false, explain = false, largest, codes, ...pictured } = modes;
+      const flags = Object.fromEntries(
+        Object.entries(given).filter(([name]) => !(name in modesShape)),
+      );
+      const { timeline } = modes;
+      const pictures = { ...pictured, force };
       const { axes, methods } = await checkPictures(pictures, flags);
-      checkTogether({ sweep, largest, timeline, compare, explain, codes }, flags);
+      checkTogether(modes, flags);
       // The smallest point stands for the sweep: where it is no problem, none is.
       const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
       const { problem: asked, request, model } = await requestOf({
         ...withLeast(largest, flags),
         ...Object.fromEntries(least),
-      });
+      }, files);
       const head = codes === undefined ? undefined : checkCodes(asked, codes);
       const problem = head?.problem ?? asked;
       const device = await deviceOf(request);
       const named = model ? { model: modelJson(model) } : {};
-      const forPeople = !json && (format ?? "table") === "table";
+      const forPeople = !json && (modes.format ?? "table") === "table";
       if (model && forPeople) output.print(modelLine(model, asked));
       if (axes.length > 0) {
         const about = { problem, device, axes, named };

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
 import { measurePeaks } from "../../kernels/calibration.ts";
-import { DTYPES } from "../../planner/dtype.ts";
 import { parseProblem } from "../../planner/problem.ts";
 import { feasibleTiles, tunableTiles } from "../../planner/tile.ts";
 import { openDevice } from "../gpu.ts";
 import type { Output } from "../output.ts";
 import { tuneJson, tuneText } from "../render/tune.ts";
+import { settingFlags } from "../settings.ts";
 import { parseShape } from "../shape_flag.ts";
 import { checkTunedPath, keepTunedRates } from "../tuned.ts";
 import { tune, tuningProblem } from "../tune.ts";
@@ -23,14 +23,14 @@ const EFFORT = {
 
 /** The command. */
 export function tuneCommand(output: Output): Command {
-  return new Command("tune")
+  const command = new Command("tune")
     .description("measure this machine's device, so that plans for it are chosen by its own speed")
     .option("--quick", "the shipped tiles only, few repeats")
     .option(
       "--shape <NxDxV>",
       "tune on this problem, tokens x hidden x vocab, instead of one that fits the device",
-    )
-    .addOption(new Option("--dtype <type>", "storage type").choices(DTYPES).default("f32" as const))
+    );
+  return settingFlags(command, ["dtype"])
     .option("--dry-run", "measure, but keep what was kept before")
     .option("--json", "print JSON alone")
     .addHelpText(
@@ -57,7 +57,7 @@ Examples:
         const peaks = await measurePeaks(device, { seconds: effort.peaks });
         const problem = asked
           ? parseProblem({ ...asked, dtype, pass: "train" })
-          : { ...tuningProblem(peaks, effort.pass), dtype };
+          : { ...tuningProblem(peaks, effort.pass), ...(dtype ? { dtype } : {}) };
         const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {
           ...effort,

@@ -1,0 +1,19 @@
+/**
+ * What every command shares, for help and pages: how numbers are written, and the
+ * environment variables that are read.
+ *
+ * @module
+ */
+
+/** How numbers are written, wherever one is. */
+export const NUMBERS =
+  "Numbers may be written as 8192, 8k or 1e4: k is 1024 and m is 1024 k, in flags, sweeps and plan files.";
+
+/** Environment variables, and what they change. */
+export const VARIABLES: readonly { readonly name: string; readonly meaning: string }[] = [
+  {
+    name: "LCE_CACHE",
+    meaning: "the folder that lce tune keeps rates in (default: lce within the user's cache)",
+  },
+  { name: "LCE_DEBUG", meaning: "set to anything, a defect of lce is reported with its stack" },
+];

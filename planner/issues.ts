@@ -1,0 +1,56 @@
+/**
+ * What is wrong with a value, in plain words: what a check found, without the
+ * words of the library that checked.
+ *
+ * @module
+ */
+import type * as z from "zod";
+
+/** What a value must be, by what zod calls it. */
+const KINDS: Readonly<Record<string, string>> = {
+  int: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  string: "text",
+  array: "a list",
+  object: "a map",
+  record: "a map",
+};
+
+/** Says what a value must be; the sentence's subject, the value itself, is the caller's. */
+export function issueText(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      // The one kind of number that is none is told by what was received.
+      return "received" in issue
+        ? "must be a finite number"
+        : `must be ${KINDS[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      return bound(issue.origin, issue.inclusive ? "at least" : "more than", issue.minimum);
+    case "too_big":
+      return bound(issue.origin, issue.inclusive ? "at most" : "less than", issue.maximum);
+    case "invalid_value":
+      return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.join(", ")}`;
+    case "unrecognized_keys":
+      return `has the unknown ${issue.keys.length > 1 ? "fields" : "field"} ${
+        issue.keys.join(", ")
+      }`;
+    case "invalid_union":
+      return alternatives(issue.errors);
+    default:
+      return issue.message;
+  }
+}
+
+function bound(origin: string, than: string, limit: number | bigint): string {
+  return origin === "array"
+    ? `must have ${than} ${limit} ${Number(limit) === 1 ? "entry" : "entries"}`
+    : `must be ${than} ${limit}`;
+}
+
+/** What a value must be where there are several ways to be right. */
+function alternatives(errors: readonly (readonly z.core.$ZodIssue[])[]): string {
+  const ways = errors.flatMap(([first]) => first ? [issueText(first)] : []);
+  const distinct = [...new Set(ways)].map((way) => way.replace(/^must be /, ""));
+  return `must be ${distinct.join(", or ")}`;
+}
