@@ -5,6 +5,7 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import { writeCheckpoint } from "../../fixtures/checkpoint.ts";
+import type { Fixture } from "../../fixtures/fixture.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/safetensors.ts";
@@ -117,9 +118,21 @@ Examples:
       const problem = checkWith(problemSchema, flags);
       checkNewFolder(folder, force === true);
       checkMemory(problem);
-      await writeCheckpoint(folder, makeSynthetic(problem, seed));
+      await writeCheckpoint(folder, syntheticOf(problem, seed));
       output.print(`Wrote ${folder}: run it with "lce run ${folder}".`);
     });
+}
+
+/** Makes inputs. @throws {UsageError} where one is longer than an array can be. */
+function syntheticOf(problem: Problem, seed: number): Fixture {
+  try {
+    return makeSynthetic(problem, seed);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(
+      `These inputs are too large to make (${error.message}): make them smaller`,
+    );
+  }
 }
 
 /** Refuses inputs that this machine's memory does not hold. @throws {UsageError} */
