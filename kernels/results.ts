@@ -87,7 +87,7 @@ export function decodeResults(problem: Problem, outputs: HostTensors): Results {
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {
-  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
 function floatsOf(words: Uint32Array): Float32Array {
