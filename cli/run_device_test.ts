@@ -18,6 +18,96 @@ Deno.test("lce run --json meets its contract on the default fixture", async () =
   }
   assert.equal(memory.predictedPeakBytes, memory.measuredPeakBytes);
   assert(memory.ok && time.ms > 0 && time.tflops > 0);
+  const { coverage } = agreement;
+  assert.deepEqual(coverage, {
+    rows: 96,
+    ofRows: 96,
+    gradients: {},
+    givenStatistics: false,
+    complete: true,
+  });
+});
+
+Deno.test("by default a training run's gradients are compared, all of them", async () => {
+  const { code, out } = await lce("run", "--pass", "train", "--json");
+  assert.equal(code, EXIT.ok);
+  const [{ agreement }] = JSON.parse(out);
+  assert.deepEqual(agreement.coverage.gradients, {
+    hidden: { rows: 96, ofRows: 96 },
+    weight: { rows: 5003, ofRows: 5003 },
+  });
+  const names = agreement.checks.map(({ name }: { name: string }) => name);
+  assert(["loss", "gradHidden", "gradWeight"].every((name) => names.includes(name)));
+});
+
+Deno.test("a fixture that cannot be read does not keep the others from running", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/broken.safetensors`, "no tensors");
+    const good = `${ROOT}fixtures/oracle/one-token.safetensors`;
+    const paths = [`${folder}/broken.safetensors`, good];
+    const people = await lce("run", ...paths);
+    assert.equal(people.code, EXIT.input);
+    assert.match(people.err, /^lce: .*broken\.safetensors/);
+    assert.match(people.out, /^one-token: ok/);
+    assert.match(people.out, /1 agree, 1 could not run\.\n$/);
+    assert.match(people.progress[0]!, /broken\.safetensors \(1 of 2\): reading/);
+    const { code, out } = await lce("run", ...paths, "--json");
+    assert.equal(code, EXIT.input);
+    const [broken, fine] = JSON.parse(out);
+    assert.deepEqual([broken.ok, broken.exitCode, fine.ok], [false, EXIT.input, true]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("logits past the largest f32 are the input's fault, and said", async () => {
+  const { writeSafetensors } = await import("../fixtures/safetensors.ts");
+  const { bytesOf } = await import("../fixtures/elements.ts");
+  const folder = await Deno.makeTempDir();
+  const matrix = (value: number) => ({
+    dtype: "F32",
+    shape: [2, 3],
+    bytes: bytesOf(new Float32Array(6).fill(value)),
+  } as const);
+  try {
+    await writeSafetensors(`${folder}/x.safetensors`, {
+      hidden: matrix(3e38),
+      weight: matrix(2),
+      targets: { dtype: "I32", shape: [2], bytes: bytesOf(Int32Array.of(0, 1)) },
+    });
+    const { code, err } = await lce("run", `${folder}/x.safetensors`);
+    assert.equal(code, EXIT.input);
+    assert.match(err, /a logit reaches 1\.8e\+39, past the largest f32, 3\.4e\+38/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("lce run --thorough runs a fixture in every way", async () => {
+  const path = `${ROOT}fixtures/oracle/odd-dims.safetensors`;
+  const { code, out, err } = await lce("run", "--thorough", path, "--json");
+  assert.equal(code, EXIT.ok, err);
+  const entries = JSON.parse(out);
+  assert.deepEqual(
+    entries.map(({ fixture }: { fixture: string }) => fixture),
+    ["odd-dims", "many tokens", "a filter at work"],
+  );
+  const ways = entries.flatMap(({ variants }: { variants: Record<string, unknown>[] }) => variants);
+  for (const strategy of ["two-stage", "fused", "windowed", "chunked"]) {
+    const of = ways.filter((way: { strategy: string }) => way.strategy === strategy);
+    assert(of.some(({ how }: { how: string }) => how === "steps"), strategy);
+    assert(of.some(({ how }: { how: string }) => how === "host"), strategy);
+    assert(new Set(of.map(({ block }: { block: number }) => block)).size > 1, strategy);
+  }
+  assert(
+    ways.every(({ ok, repeats, how }: { ok: boolean; repeats?: boolean; how: string }) =>
+      ok && (how === "steps" ? repeats === true : repeats === undefined)
+    ),
+  );
+  const mixed = await lce("run", "--thorough", "--strategy", "fused");
+  assert.equal(mixed.code, EXIT.usage);
+  assert.match(mixed.err, /leave --strategy out/);
 });
 
 Deno.test("lce run for people says the same", async () => {

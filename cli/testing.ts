@@ -6,13 +6,15 @@
 import { main } from "./program.ts";
 import type { BenchRow } from "./render/bench_row.ts";
 
-/** Runs lce with some arguments and keeps what it says. */
-export async function lce(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const said = { out: "", err: "" };
+/** Runs lce with some arguments and keeps what it says; `progress` is what a terminal would show. */
+export async function lce(
+  ...args: string[]
+): Promise<{ code: number; out: string; err: string; progress: string[] }> {
+  const said = { out: "", err: "", progress: [] as string[] };
   const code = await main(args, {
     print: (text) => said.out += `${text}\n`,
     note: (text) => said.err += `${text}\n`,
-    progress: () => {},
+    progress: (text) => said.progress.push(text),
   });
   return { code, ...said };
 }

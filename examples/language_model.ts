@@ -7,7 +7,7 @@
  * @module
  */
 import { bytesOf } from "../fixtures/elements.ts";
-import { computeReference } from "../fixtures/reference.ts";
+import { computeReference } from "../fixtures/verify/reference.ts";
 import { Random } from "../fixtures/random.ts";
 import {
   LinearCrossEntropy,

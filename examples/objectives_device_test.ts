@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openDevice } from "../cli/gpu.ts";
 import { bytesOf, decodeElements } from "../fixtures/elements.ts";
 import { Random } from "../fixtures/random.ts";
-import { computeReference } from "../fixtures/reference.ts";
+import { computeReference } from "../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { LinearCrossEntropy, packUpstream, parseProblem, plan } from "../mod.ts";
 import { readFloats } from "./language_model.ts";

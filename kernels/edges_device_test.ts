@@ -6,10 +6,10 @@
  */
 import assert from "node:assert/strict";
 import { openDevice } from "../cli/gpu.ts";
-import { checkAgreement } from "../fixtures/agreement.ts";
+import { checkAgreement } from "../fixtures/verify/agreement.ts";
 import { decodeElements } from "../fixtures/elements.ts";
 import { type Fixture, uploads } from "../fixtures/fixture.ts";
-import { computeReference } from "../fixtures/reference.ts";
+import { computeReference } from "../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { makePlan, type PlanOptions } from "../planner/plan.ts";
 import { parseProblem, type ProblemInput } from "../planner/problem.ts";

@@ -297,7 +297,7 @@ export class LinearCrossEntropy {
     this.#alive();
     const { device } = this.#stage;
     const results = this.#plan.schedule.buffers.filter((spec) =>
-      spec.category === "output" && !isCallers(spec) && (names?.includes(spec.name) ?? true)
+      spec.holds && !isCallers(spec) && (names?.includes(spec.name) ?? true)
     );
     const size = results.reduce((sum, { bytes }) => sum + bytes, 0);
     const staging = device.createBuffer({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { checkAgreement } from "../fixtures/agreement.ts";
+import { checkAgreement } from "../fixtures/verify/agreement.ts";
 import { bytesOf } from "../fixtures/elements.ts";
-import { computeReference } from "../fixtures/reference.ts";
+import { computeReference } from "../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { openDevice } from "../cli/gpu.ts";
 import {

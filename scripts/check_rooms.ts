@@ -10,7 +10,7 @@
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   planner: [],
   kernels: ["planner"],
-  fixtures: ["planner"],
+  fixtures: ["kernels", "planner"],
   // Its version is the package's.
   cli: ["fixtures", "kernels", "planner", "deno.json"],
 };

@@ -9,18 +9,24 @@ import type { CheckpointOptions } from "../../fixtures/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
+import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
+import { runThoroughly, thoroughExtras, type Variant } from "../../fixtures/verify/thorough.ts";
+import { verify } from "../../fixtures/verify/verify.ts";
+import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
+import type { AcquiredDevice } from "../../kernels/device.ts";
+import type { Parallelism } from "../../planner/parallel.ts";
+import type { PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule.ts";
 import { checkStrategy } from "../contradictions.ts";
-import { EXIT } from "../exit.ts";
+import { EXIT, explain, UsageError } from "../exit.ts";
 import { choiceFlags, gradientFilterFlag, parallelFlags } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
-import { type Output, rendered } from "../output.ts";
+import type { Output } from "../output.ts";
 import { ranksJson, ranksText } from "../render/ranks.ts";
 import { runJson, runText } from "../render/run.ts";
-import { checkChoices, checkWith, parallelismOf, parallelShape } from "../request.ts";
-import { verify } from "../verify.ts";
-import { verifyRanks } from "../verify_ranks.ts";
+import { thoroughJson, thoroughText } from "../render/thorough.ts";
+import { checkChoices, checkWith, flagName, parallelismOf, parallelShape } from "../request.ts";
 
 /** The command. `exit` takes the exit code of a run that disagrees. */
 export function runCommand(output: Output, exit: (code: number) => void): Command {
@@ -44,6 +50,16 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       "--weight-tensor <name>",
       "name of the output embedding in the file (default: by the config, and the names in use)",
     )
+    .addOption(
+      new Option(
+        "--reference <extent>",
+        "how much is compared in float64: full, sampled, or auto: all of it where that takes less than a minute",
+      ).choices(REFERENCES).default("auto" as const),
+    )
+    .option(
+      "--thorough",
+      "run in every strategy, in several windows and blocks, streamed, and on buffers that hold another step",
+    )
     .option("--json", "print JSON alone: an array with an entry for each fixture")
     .addHelpText(
       "after",
@@ -52,82 +68,200 @@ A checkpoint folder has activations.safetensors beside its weights: hidden_state
 hidden] or [batch, sequence, hidden], and targets of the same rows. Nothing is shifted: row t
 predicts target t, and -100 is no target.
 
+A fixture that cannot be read or does not fit is reported, and the others run. The exit
+code is 1 where a result disagrees, else that of the first fixture that could not run.
+
 Without a fixture, a small checkpoint that comes with lce is run. With a split, all
 ranks run in turns on this device, and exchange what a cluster's would.
 
 Examples:
   $ lce run
   $ lce run fixtures/oracle --json
+  $ lce run fixtures/oracle/mean.safetensors --thorough
   $ lce run --tensor-parallel 3 --pass train
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
-    .action(async (paths, { pass, limits, json, gradientFilter, weightTensor, ...rest }) => {
+    .action(async (paths, given) => {
+      const { pass, limits, json, gradientFilter, weightTensor, reference, thorough, ...rest } =
+        given;
       const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
       const split = { tensorParallel, dataParallel, sequenceParallel };
       const options = checkChoices(choices);
       const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
       checkStrategy(options.strategy, pass);
-      const fixtures = await openAll(paths, output, { weightTensor });
+      if (thorough) checkThorough({ ...choices, ...split, pass, gradientFilter, reference });
+      const sources = await sourcesOf(paths, { weightTensor }, thorough ?? false);
       const acquired = await openDevice({ limits });
+      const tally = new Tally();
       const entries: unknown[] = [];
-      let ok = true;
       try {
-        for (const [index, fixture] of fixtures.entries()) {
-          const problem = {
-            ...fixture.problem,
-            pass: pass ?? defaultPass(fixture, options.strategy),
-            ...(gradientFilter === undefined ? {} : { gradientFilter }),
-          };
-          const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
-          const progress = (what: string, done: number, total: number) =>
+        for (const [index, { name, open, skippable }] of sources.entries()) {
+          const progress = (what: string, done?: number, total = 1) =>
             output.progress(
-              `${fixture.name} (${index + 1} of ${fixtures.length}): ${what}, ${
-                Math.floor((100 * done) / total)
-              } %`,
+              `${name} (${index + 1} of ${sources.length}): ${what}${
+                done === undefined ? "" : `, ${Math.floor((100 * done) / total)} %`
+              }`,
             );
-          const found = parallelism
-            ? rendered(
-              await verifyRanks(prepared, acquired, parallelism, options, progress),
-              ranksJson,
-              ranksText,
-            )
-            : rendered(await verify(prepared, acquired, options, progress), runJson, runText);
-          ok &&= found.of.ok;
-          if (json) entries.push(found.json());
-          else output.print(found.text() + "\n");
+          try {
+            progress("reading");
+            const fixture = await open();
+            for (const note of fixture.notes ?? []) output.note(`${fixture.name}: ${note}`);
+            const problem = {
+              ...fixture.problem,
+              ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
+              ...(gradientFilter === undefined ? {} : { gradientFilter }),
+            };
+            const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
+            const found = thorough
+              ? await thoroughly(prepared, acquired, progress)
+              : await once(prepared, acquired, { parallelism, options, reference, progress });
+            tally.ran(found.ok);
+            if (json) entries.push(found.json());
+            else output.print(found.text() + "\n");
+          } catch (error) {
+            if (error instanceof UnsupportedCaseError && skippable) {
+              output.note(`Skipped: ${error.message}`);
+              continue;
+            }
+            const { code, text } = explain(error);
+            // A device that failed may fail everything after it; a defect of ours is no fixture's.
+            if (code === EXIT.device || code === EXIT.internal || sources.length === 1) throw error;
+            tally.failed(code);
+            output.note(`lce: ${text}`);
+            if (json) entries.push({ fixture: name, ok: false, error: text, exitCode: code });
+          }
         }
       } finally {
         acquired.device.destroy();
       }
       if (json) output.print(JSON.stringify(entries, null, 2));
-      else if (fixtures.length > 1) {
-        output.print(ok ? `All ${fixtures.length} fixtures agree.` : "Some fixtures FAILED.");
-      }
-      if (!ok) exit(EXIT.verification);
+      else if (sources.length > 1) output.print(tally.summary());
+      if (tally.exitCode !== EXIT.ok) exit(tally.exitCode);
     }) as unknown as Command;
 }
 
-/** Opens what the paths stand for; cases that lce cannot run are left out of folders, and named. */
-async function openAll(
+/** What a run found, in JSON and for people; neither is made before it is asked for. */
+interface Found {
+  readonly ok: boolean;
+  json(): object;
+  text(): string;
+}
+
+/** Runs a fixture once, on one device or on several simulated ranks. */
+async function once(
+  fixture: Fixture,
+  acquired: AcquiredDevice,
+  { parallelism, options, reference, progress }: {
+    parallelism: Parallelism | undefined;
+    options: PlanOptions;
+    reference: ReferenceMode;
+    progress: (what: string, done: number, total: number) => void;
+  },
+): Promise<Found> {
+  const how = { reference, onProgress: progress };
+  if (parallelism) {
+    const found = await verifyRanks(fixture, acquired, parallelism, options, how);
+    return { ok: found.ok, json: () => ranksJson(found), text: () => ranksText(found) };
+  }
+  const found = await verify(fixture, acquired, options, how);
+  return { ok: found.ok, json: () => runJson(found), text: () => runText(found) };
+}
+
+/** Runs a fixture in every way. */
+async function thoroughly(
+  fixture: Fixture,
+  acquired: AcquiredDevice,
+  progress: (what: string) => void,
+): Promise<Found> {
+  const variants: Variant[] = [];
+  for await (const variant of runThoroughly(fixture, acquired, progress)) variants.push(variant);
+  const ok = variants.length > 0 && variants.every(({ ok }) => ok);
+  return {
+    ok,
+    json: () => thoroughJson(fixture, variants, ok),
+    text: () => thoroughText(fixture, variants, ok),
+  };
+}
+
+/** A fixture that is opened when its turn comes. */
+interface Source {
+  readonly name: string;
+  readonly open: () => Promise<Fixture>;
+  /** Whether it was found in a folder, so that a kind which lce cannot run is left out. */
+  readonly skippable: boolean;
+}
+
+/** What the paths stand for; the default fixture where there are none. */
+async function sourcesOf(
   paths: readonly string[],
-  output: Output,
   options: CheckpointOptions,
-): Promise<Fixture[]> {
-  if (paths.length === 0) return [await openDefault()];
-  const fixtures: Fixture[] = [];
+  thorough: boolean,
+): Promise<Source[]> {
+  const extras = thorough
+    ? thoroughExtras().map((fixture) => ({
+      name: fixture.name,
+      open: () => Promise.resolve(fixture),
+      skippable: false,
+    }))
+    : [];
+  if (paths.length === 0) {
+    return [{ name: "tiny-lm", open: openDefault, skippable: false }, ...extras];
+  }
+  const sources: Source[] = [];
   for (const path of paths) {
     for (const found of await findFixtures(path)) {
-      try {
-        const fixture = await openFixture(found, options);
-        for (const note of fixture.notes ?? []) output.note(`${fixture.name}: ${note}`);
-        fixtures.push(fixture);
-      } catch (error) {
-        if (!(error instanceof UnsupportedCaseError) || found.path === path) throw error;
-        output.note(`Skipped: ${error.message}`);
-      }
+      sources.push({
+        name: found.path,
+        open: () => openFixture(found, options),
+        skippable: found.path !== path,
+      });
     }
   }
-  return fixtures;
+  return [...sources, ...extras];
+}
+
+/** What came of all fixtures. */
+class Tally {
+  #agreed = 0;
+  #disagreed = 0;
+  readonly #failures: number[] = [];
+
+  ran(ok: boolean): void {
+    if (ok) this.#agreed++;
+    else this.#disagreed++;
+  }
+
+  failed(code: number): void {
+    this.#failures.push(code);
+  }
+
+  get exitCode(): number {
+    return this.#disagreed > 0 ? EXIT.verification : this.#failures[0] ?? EXIT.ok;
+  }
+
+  summary(): string {
+    const parts = [
+      `${this.#agreed} agree`,
+      ...(this.#disagreed > 0 ? [`${this.#disagreed} FAILED`] : []),
+      ...(this.#failures.length > 0 ? [`${this.#failures.length} could not run`] : []),
+    ];
+    return this.exitCode === EXIT.ok
+      ? `All ${this.#agreed} fixtures agree.`
+      : `${parts.join(", ")}.`;
+  }
+}
+
+/** @throws {UsageError} where a flag decides what a thorough run tries in turn. */
+function checkThorough(given: Readonly<Record<string, unknown>>): void {
+  const decided = Object.entries(given)
+    .filter(([name, value]) => value !== undefined && !(name === "reference" && value === "auto"));
+  if (decided.length === 0) return;
+  const [name] = decided[0]!;
+  throw new UsageError(
+    `--thorough tries every strategy, pass and size in turn, and compares all of it: leave ${
+      flagName(name)
+    } out`,
+  );
 }
 
 /** Training where the fixture has gradients to compare with, and the strategy can train. */

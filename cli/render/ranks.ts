@@ -4,10 +4,10 @@
  * @module
  */
 import { formatBytes } from "../../planner/units.ts";
-import type { ParallelVerification, RankVerification } from "../verify_ranks.ts";
+import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
 import { choiceLines, problemLine } from "./plan.ts";
-import { checkRows, lossRows } from "./run.ts";
+import { agreementLines, lossRows } from "./run.ts";
 import { indented, table } from "./table.ts";
 
 /** One entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times milliseconds. */
@@ -60,8 +60,7 @@ export function ranksText(verification: ParallelVerification): string {
     ])),
     indented("ranks"),
     indented(table(ranks.map(rankRow)), 4),
-    indented("agreement"),
-    indented(table(checkRows(agreement)), 4),
+    ...agreementLines(agreement),
   ].join("\n");
 }
 

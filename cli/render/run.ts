@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Agreement } from "../../fixtures/agreement.ts";
+import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { conventionalFlops } from "../measure.ts";
-import type { Verification } from "../verify.ts";
+import type { Verification } from "../../fixtures/verify/verify.ts";
 import { choiceLines, problemLine } from "./plan.ts";
 import { indented, table } from "./table.ts";
 
@@ -45,12 +45,6 @@ export function runJson(verification: Verification) {
 /** A verification for people. */
 export function runText(verification: Verification): string {
   const { fixture, plan, agreement, memory, time, results, ok } = verification;
-  const { predictedPeakBytes, measuredPeakBytes } = memory;
-  const verdict = measuredPeakBytes === predictedPeakBytes
-    ? "to the byte as predicted"
-    : memory.ok
-    ? `predicted ${predictedPeakBytes}`
-    : `MORE than the predicted ${predictedPeakBytes}`;
   return [
     `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
     indented(problemLine(plan)),
@@ -62,9 +56,11 @@ export function runText(verification: Verification): string {
         : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
       [
         "memory",
-        `peak ${measuredPeakBytes} bytes, ${verdict}; extra ${
-          formatBytes(memory.measuredExtraPeakBytes)
-        }, two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
+        `peak ${memory.measuredPeakBytes} bytes, ${
+          asPredicted(memory.measuredPeakBytes, memory.predictedPeakBytes)
+        }; extra ${memory.measuredExtraPeakBytes} bytes, ${
+          asPredicted(memory.measuredExtraPeakBytes, memory.predictedExtraPeakBytes)
+        }; two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
       ],
       [
         "time",
@@ -73,9 +69,46 @@ export function runText(verification: Verification): string {
         } ms to compile`,
       ],
     ])),
+    ...agreementLines(agreement),
+  ].join("\n");
+}
+
+function asPredicted(measured: number, predicted: number): string {
+  if (measured === predicted) return "to the byte as predicted";
+  return `${measured > predicted ? "MORE" : "LESS"} than the predicted ${predicted}`;
+}
+
+/** What was compared, how it came out, and what was not compared. */
+export function agreementLines(agreement: Agreement): string[] {
+  return [
     indented("agreement"),
     indented(table(checkRows(agreement)), 4),
-  ].join("\n");
+    ...coverageNotes(agreement).map((note) => indented(note, 4)),
+  ];
+}
+
+/** What a comparison left out, in sentences; nothing where it is complete. */
+function coverageNotes({ coverage, denormals }: Agreement): string[] {
+  const { rows, ofRows, gradients, givenStatistics, complete } = coverage;
+  const flushed = denormals === 0 ? [] : [
+    `${denormals} elements are below f32's smallest normal number: devices may read them as zero`,
+  ];
+  if (complete) return flushed;
+  const partly = Object.entries(gradients).map(([name, { rows, ofRows }]) =>
+    rows === 0
+      ? `the ${name} gradient NOT checked`
+      : rows === ofRows
+      ? `the ${name} gradient checked whole`
+      : `${rows} of ${ofRows} rows of the ${name} gradient checked`
+  );
+  return [
+    [`${rows} of ${ofRows} tokens checked`, ...partly].join("; "),
+    ...(givenStatistics && Object.values(gradients).some(({ rows }) => rows > 0)
+      ? ["loss and weight gradients are checked given the run's own log-sum-exps"]
+      : []),
+    "--reference full compares all of it",
+    ...flushed,
+  ];
 }
 
 /** A line for each comparison. */
@@ -92,7 +125,12 @@ export function checkRows({ checks }: Agreement): string[][] {
 /** The loss, where there is one. */
 export function lossRows(of: Pick<Verification, "results" | "fixture">): string[][] {
   const { loss } = of.results;
-  return loss === undefined ? [] : [["loss", `${loss}${noteOnLoss(of)}`]];
+  return loss === undefined ? [] : [["loss", `${shortLoss(loss)}${noteOnLoss(of)}`]];
+}
+
+/** An f32 has seven digits. */
+function shortLoss(loss: number): string {
+  return Number.isFinite(loss) ? `${Number(loss.toPrecision(7))}` : `${loss}`;
 }
 
 function noteOnLoss({ results, fixture }: Pick<Verification, "results" | "fixture">): string {
