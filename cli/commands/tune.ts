@@ -66,19 +66,21 @@ Examples:
         });
         const now = new Date().toISOString().slice(0, 10);
         const rates = { ...tuning.rates, source: `tuned on this machine, ${now}` };
-        const measured = { device: profile.name, problem, peaks, rates, results: tuning.results };
-        const print = (kept: string | undefined) => {
-          const report = { ...measured, kept };
-          output.print(json ? JSON.stringify(tuneJson(report), null, 2) : tuneText(report));
+        let failure: unknown;
+        const kept = dryRun
+          ? undefined
+          : await keepTunedRates(profile, rates).catch((error) => void (failure = error));
+        const report = {
+          device: profile.name,
+          problem,
+          peaks,
+          rates,
+          results: tuning.results,
+          kept: kept ?? undefined,
         };
-        if (dryRun) return print(undefined);
-        try {
-          print(await keepTunedRates(profile, rates));
-        } catch (error) {
-          // What was measured is not lost with the file.
-          print(undefined);
-          throw error;
-        }
+        // What was measured is not lost with the file.
+        output.print(json ? JSON.stringify(tuneJson(report), null, 2) : tuneText(report));
+        if (failure !== undefined) throw failure;
       } finally {
         device.destroy();
       }
