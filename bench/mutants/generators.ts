@@ -241,7 +241,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'adds: "always",',
     replace: 'adds: "never",',
     why: "all windows but one would be lost",
-    killers: [RANDOM],
+    killers: [PARTS],
   },
   {
     name: "the parts of a hidden gradient replace what windows before have left",
@@ -260,12 +260,12 @@ export const GENERATORS: readonly Mutant[] = [
     killers: [PARTS],
   },
   {
-    name: "logit gradients past the last kept token are read",
+    name: "logit gradients past the window are read",
     file: "kernels/gradients.ts",
     find: "exists & vec4<bool>(position < positions)",
-    replace: "exists",
-    why: "what an earlier step left in scratch memory would enter the weight's gradient",
-    killers: [STEPS, RANDOM],
+    replace: "vec4<bool>(position < positions)",
+    why: "what an earlier window left in scratch memory would enter the hidden gradient",
+    killers: [WINDOWS, PARTS],
   },
   {
     name: "the first of two bf16 keeps the bits of the second",
@@ -300,11 +300,11 @@ export const GENERATORS: readonly Mutant[] = [
     killers: [FILTER],
   },
   {
-    name: "invocations without a block to copy overwrite others'",
+    name: "the parts of a micro-tile lie side by side",
     file: "kernels/staging.ts",
-    find: "(s + 1) * threads <= blocks ? lines",
-    replace: "s >= 0 ? lines",
-    why: "small tiles would multiply rows past their end",
+    find: "4 * lanes * (i >> 2) + (i & 3)",
+    replace: "4 * (i >> 2) + (i & 3)",
+    why: "results would be stored for each other's rows and columns",
     killers: [TILES],
   },
   {
