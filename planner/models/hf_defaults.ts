@@ -2,7 +2,7 @@
  * What a `config.json` leaves out because its family's default says it: Hugging
  * Face writes only what differs from the configuration class of the `model_type`.
  * Figures are those of the classes in
- * https://github.com/huggingface/transformers/tree/v4.57.0/src/transformers/models.
+ * https://github.com/huggingface/transformers/tree/main/src/transformers/models.
  *
  * @module
  */
