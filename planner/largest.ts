@@ -4,6 +4,13 @@
  * @module
  */
 import type { DeviceProfile } from "./device.ts";
+import {
+  type Parallelism,
+  ParallelismError,
+  type ParallelPlan,
+  planParallel,
+  rankPart,
+} from "./parallel.ts";
 import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
 import { MAX_DIMENSION, type Problem } from "./problem.ts";
 import type { PlanOptions } from "./question.ts";
@@ -16,22 +23,21 @@ export const LARGEST_DIMENSIONS = ["tokens", "vocab", "hidden"] as const;
 export type LargestDimension = typeof LARGEST_DIMENSIONS[number];
 
 /** The largest value of a dimension, with its plan and what is in the way of the next. */
-export interface Largest {
+export interface Largest<Planned = Plan> {
   readonly dimension: LargestDimension;
-  /** The value: the next larger one does not fit. */
+  /** The value: no larger one fits. */
   readonly value: number;
   /** The plan at that value. */
-  readonly plan: Plan;
+  readonly plan: Planned;
   /** Why the next larger value does not fit; `undefined` where no problem may be larger. */
   readonly limit: string | undefined;
 }
 
 /**
- * Finds the largest value of a dimension whose plan fits the device and the
- * budget, by doubling and then halving the interval.
+ * Finds the largest value of a dimension whose plan fits the device and the budget.
  *
  * @param problem whose value of the dimension is not looked at.
- * @throws {DoesNotFitError} where not even 1 fits.
+ * @throws {DoesNotFitError} where nothing fits.
  */
 export function planLargest(
   dimension: LargestDimension,
@@ -39,27 +45,133 @@ export function planLargest(
   device: DeviceProfile,
   options: PlanOptions = {},
 ): Largest {
-  const at = (value: number): Problem => ({ ...problem, [dimension]: value });
-  const canBe = (value: number) => fits(at(value), device, options);
-  const most = largestCountable(dimension, problem);
-  let value = 1;
-  if (!canBe(value)) return { dimension, value, plan: makePlan(at(1), device, options), limit: "" };
-  let beyond = 2;
-  while (beyond <= most && canBe(beyond)) {
-    value = beyond;
-    beyond *= 2;
-  }
-  beyond = Math.min(beyond, most + 1);
-  while (beyond - value > 1) {
-    const middle = Math.floor((value + beyond) / 2);
-    if (canBe(middle)) value = middle;
-    else beyond = middle;
-  }
-  const limit = value === most
-    ? undefined
-    : obstacle(() => makePlan(at(value + 1), device, options));
-  return { dimension, value, plan: makePlan(at(value), device, options), limit };
+  return largest(dimension, problem, {
+    fits: (at) => fits(at, device, options),
+    plan: (at) => makePlan(at, device, options),
+  });
 }
+
+/**
+ * The same for a job that several devices do together: the budget is each device's.
+ *
+ * @throws {DoesNotFitError} where nothing fits.
+ * @throws {ParallelismError} where no job can be split that way.
+ */
+export function planLargestParallel(
+  dimension: LargestDimension,
+  problem: Problem,
+  device: DeviceProfile,
+  parallelism: Parallelism,
+  options: PlanOptions = {},
+): Largest<ParallelPlan> {
+  const { tensor, data, sequence } = parallelism;
+  // Every rank has a row or a token at least, and under sequence parallelism as many as any other.
+  const step = dimension === "tokens" && sequence ? tensor * data : 1;
+  const least = dimension === "tokens" ? data : dimension === "vocab" ? tensor : 1;
+  return largest(dimension, problem, {
+    least: Math.max(step, least),
+    step,
+    fits: (at) => {
+      try {
+        const { part, share } = rankPart(at, parallelism);
+        return fits(part, device, { ...options, share });
+      } catch (error) {
+        if (error instanceof ParallelismError) return false;
+        throw error;
+      }
+    },
+    plan: (at) => planParallel(at, device, parallelism, options),
+  });
+}
+
+/** A search for the largest value: what may be tried, and what fits. */
+interface Search<Planned> {
+  /** The least value, and the distance from one to the next. */
+  readonly least?: number;
+  readonly step?: number;
+  fits(problem: Problem): boolean;
+  plan(problem: Problem): Planned;
+}
+
+/**
+ * Rows are aligned by what their width divides by: of widths that share their
+ * factor of two, a larger one needs more, while one of another factor may need
+ * less. From this factor on, rows of every storage type are aligned.
+ */
+const ALIGNED_WIDTH = 128;
+
+function largest<Planned>(
+  dimension: LargestDimension,
+  problem: Problem,
+  { least = 1, step = 1, fits, plan }: Search<Planned>,
+): Largest<Planned> {
+  const at = (value: number): Problem => ({ ...problem, [dimension]: value });
+  const canBe = (value: number) => fits(at(value));
+  const most = largestCountable(dimension, problem);
+  let value: number | undefined;
+  if (dimension === "hidden") {
+    for (let factor = ALIGNED_WIDTH; factor >= 1; factor /= 2) {
+      // The odd multiples of the factor; of the largest one, all.
+      const stride = factor === ALIGNED_WIDTH ? factor : 2 * factor;
+      const from = value === undefined ? factor : firstPast(value, factor, stride);
+      value = climb(from, stride, most, canBe) ?? value;
+    }
+  } else value = climb(least, step, most, canBe);
+  if (value === undefined) {
+    return { dimension, value: least, plan: plan(at(least)), limit: "" };
+  }
+  const next = value + step;
+  return {
+    dimension,
+    value,
+    plan: plan(at(value)),
+    limit: next > most ? undefined : obstacle(() => plan(at(next))),
+  };
+}
+
+/** The first value past another of those that begin at `first` and are `stride` apart. */
+function firstPast(value: number, first: number, stride: number): number {
+  return value < first ? first : first + (Math.floor((value - first) / stride) + 1) * stride;
+}
+
+/**
+ * The largest of some values that can be, as far as what is larger than one that
+ * cannot be cannot be either: by doubling, and then by halving the interval.
+ * Rounding makes a larger value need a little less here and there: the next few
+ * are looked at before it ends.
+ */
+function climb(
+  from: number,
+  stride: number,
+  most: number,
+  canBe: (value: number) => boolean,
+): number | undefined {
+  const count = Math.floor((most - from) / stride) + 1;
+  const value = (index: number) => from + index * stride;
+  let good = -1;
+  let begin = NEARBY.find((index) => index < count && canBe(value(index)));
+  while (begin !== undefined) {
+    good = begin;
+    let reach = 1;
+    while (good + reach < count && canBe(value(good + reach))) {
+      good += reach;
+      reach *= 2;
+    }
+    let bad = Math.min(good + reach, count);
+    while (bad - good > 1) {
+      const middle = Math.floor((good + bad) / 2);
+      if (canBe(value(middle))) good = middle;
+      else bad = middle;
+    }
+    const base: number = good;
+    begin = NEARBY.map((more) => base + 1 + more)
+      .find((index) => index < count && canBe(value(index)));
+  }
+  return good < 0 ? undefined : value(good);
+}
+
+/** How far past what cannot be a search looks. */
+const NEARBY = [0, 1, 3, 7, 15, 31, 63, 127, 255];
 
 /** The largest value at which every matrix can still be counted exactly (`problem.ts`). */
 function largestCountable(dimension: LargestDimension, problem: Problem): number {
@@ -72,7 +184,7 @@ function largestCountable(dimension: LargestDimension, problem: Problem): number
   return Math.min(MAX_DIMENSION, Math.floor(Number.MAX_SAFE_INTEGER / (4 * beside)));
 }
 
-function obstacle(plan: () => Plan): string {
+function obstacle(plan: () => unknown): string {
   try {
     plan();
   } catch (error) {

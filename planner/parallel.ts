@@ -91,15 +91,11 @@ export function planParallel(
   parallelism: Parallelism,
   options: PlanOptions = {},
 ): ParallelPlan {
-  checkParallelism(problem, parallelism);
+  const { part, share } = rankPart(problem, parallelism);
   const { tensor, data } = parallelism;
   const vocabs = evenShares(problem.vocab, tensor);
   const tokens = evenShares(problem.tokens, data);
-  const largest = makePlan(
-    { ...problem, tokens: tokens[0]!.count, vocab: vocabs[0]!.count },
-    device,
-    { ...options, share: shareOf(problem, parallelism, vocabs[0]!) },
-  );
+  const largest = makePlan(part, device, { ...options, share });
   const memories = new Map<string, MemoryPrediction>();
   const memoryOf = (part: Pick<Rank, "tokens" | "vocab">) => {
     // Ids do not matter to memory: parts as large take as much.
@@ -122,6 +118,25 @@ export function planParallel(
     ranks,
     collectives: collectivesOf(largest.schedule),
     options,
+  };
+}
+
+/**
+ * The part of the largest rank, which is the first.
+ *
+ * @throws {ParallelismError} when the job cannot be split that way.
+ */
+export function rankPart(
+  problem: Problem,
+  parallelism: Parallelism,
+): { readonly part: Problem; readonly share: Share | undefined } {
+  checkParallelism(problem, parallelism);
+  const { tensor, data } = parallelism;
+  const vocab = { start: 0, count: Math.ceil(problem.vocab / tensor) };
+  const tokens = Math.ceil(problem.tokens / data);
+  return {
+    part: { ...problem, tokens, vocab: vocab.count },
+    share: shareOf(problem, parallelism, vocab),
   };
 }
 

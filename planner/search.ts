@@ -60,10 +60,9 @@ export function fits(problem: Problem, device: DeviceProfile, options: PlanOptio
   return residenciesOf(options).flat().some((residency) =>
     strategiesOf(options).some((strategy) => {
       if (refusal(strategy, question, residency) !== undefined) return false;
-      for (const candidate of smallest(strategy, question, residency)) {
-        if (withinBudget([candidate], options.budget).length > 0) return true;
-      }
-      return false;
+      const fitting = (candidate: Candidate) =>
+        withinBudget([candidate], options.budget).length > 0;
+      return smallest(strategy, question, residency).some(fitting);
     })
   );
 }
