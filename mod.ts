@@ -80,6 +80,7 @@ export {
   type Alternative,
   type Candidate,
   DoesNotFitError,
+  FixedSizeError,
   type Outline,
   type Plan,
   type PlanOptions,

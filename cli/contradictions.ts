@@ -14,7 +14,14 @@ const WHOLE_VOCABULARY: readonly StrategyName[] = ["two-stage", "chunked"];
 
 /** What contradicts itself: the setting at fault, and its value with why. */
 export interface Contradiction {
-  readonly setting: "strategy" | "gradients" | "weights";
+  readonly setting:
+    | "strategy"
+    | "gradients"
+    | "weights"
+    | "gradientFilter"
+    | "reduction"
+    | "labelSmoothing"
+    | "zLoss";
   readonly text: string;
 }
 
@@ -37,6 +44,24 @@ export function contradictionOf(
       "Set the pass to train, or leave the gradients out";
     return { setting: "gradients", text };
   }
+  return withoutEffect(problem);
+}
+
+/** A setting that would change nothing. */
+function withoutEffect(problem: Problem): Contradiction | undefined {
+  const { gradientFilter, pass, objective, reduction, labelSmoothing, zLoss } = problem;
+  if (gradientFilter !== 0 && pass === "forward") {
+    const text = `${gradientFilter}: the forward pass has no gradients to filter. ` +
+      "Set the pass to train, or leave the filter out";
+    return { setting: "gradientFilter", text };
+  }
+  if (objective !== "statistics") return undefined;
+  const text = (value: string | number) =>
+    `${value}: the objective is statistics, which has no loss of its own. ` +
+    "Leave it out, or choose cross-entropy";
+  if (reduction !== "mean") return { setting: "reduction", text: text(reduction) };
+  if (labelSmoothing > 0) return { setting: "labelSmoothing", text: text(labelSmoothing) };
+  if (zLoss > 0) return { setting: "zLoss", text: text(zLoss) };
   return undefined;
 }
 
@@ -60,7 +85,7 @@ function windowFault(
 ): string | undefined {
   if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
   if (window === undefined || window >= vocab) return undefined;
-  return `${strategy}: works on the whole vocabulary, so a window of ${window} ids cannot be. ` +
+  return `${strategy}: works on the whole vocabulary, and cannot take a window of ${window} ids. ` +
     "Leave the window out, or choose fused or windowed";
 }
 

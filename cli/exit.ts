@@ -8,7 +8,7 @@ import { InputError } from "../fixtures/errors.ts";
 import { NoDeviceError } from "../kernels/device.ts";
 import { GpuError } from "../kernels/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
-import { DoesNotFitError } from "../planner/plan.ts";
+import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 
 /** What the process reports to whoever started it. */
 export const EXIT = {
@@ -52,7 +52,10 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof CommanderError) {
     return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage, text: undefined };
   }
-  if (error instanceof UsageError || error instanceof ParallelismError) {
+  if (
+    error instanceof UsageError || error instanceof ParallelismError ||
+    error instanceof FixedSizeError
+  ) {
     return { code: EXIT.usage, text: error.message };
   }
   if (error instanceof InputError) return { code: EXIT.input, text: error.message };

@@ -29,6 +29,13 @@ export function checkCodes(problem: Problem, codes: number): CodebookHead {
   }
 }
 
+/** Flags that know no ranks, and why. */
+const WITHOUT_RANKS: ReadonlyMap<string, string> = new Map([
+  ["--compare", "the published methods' models are of one device"],
+  ["--sweep", "a sweep's points are plans of one device; plan its points one by one"],
+  ["--codes", "a codebook head is planned for one device"],
+]);
+
 /** Checks that flags do not contradict each other. @throws {UsageError} naming two that do. */
 export function checkTogether(
   { sweep, largest, timeline, compare, explain, codes }: Modes,
@@ -53,11 +60,10 @@ export function checkTogether(
   const given = Object.entries(modes)
     .filter(([, value]) => value !== undefined && value !== false)
     .map(([mode]) => flagName(mode));
-  if (ranks !== undefined && given.length > 0) {
+  const alone = given.find((flag) => WITHOUT_RANKS.has(flag));
+  if (ranks !== undefined && alone !== undefined) {
     throw new UsageError(
-      `${given[0]} and ${
-        flagName(ranks)
-      } cannot be given together: it is about one plan, and each rank has its own`,
+      `${alone} and ${flagName(ranks)} cannot be given together: ${WITHOUT_RANKS.get(alone)}`,
     );
   }
   const other = given.filter((flag) => flag !== "--sweep" && flag !== "--timeline");

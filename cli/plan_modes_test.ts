@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { lce } from "./testing.ts";
+import { plan } from "../mod.ts";
+import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+import { parseProblem } from "../planner/problem.ts";
+import { lce, withFile } from "./testing.ts";
 
 const PLAN = ["plan", "--vocab", "5000", "--hidden", "64", "--tokens", "512"];
 
@@ -71,7 +74,17 @@ const CONTRADICTIONS: readonly [readonly string[], RegExp][] = [
   [["--codes", "0"], /--codes 0: .* from 1 to 5000/],
   [["--codes", "5001"], /--codes 5001: .* from 1 to 5000/],
   [["--sweep", "block=64,128", "--explain"], /--sweep and --explain cannot be given together/],
-  [["--compare", "--tensor-parallel", "2"], /--compare and --tensor-parallel cannot/],
+  [["--compare", "--tensor-parallel", "2"], /--compare and --tensor-parallel cannot.*one device/],
+  [["--sweep", "block=64", "--tensor-parallel", "2"], /--sweep and --tensor-parallel cannot/],
+  [["--window", "7"], /window of 7 ids/],
+  [["--block", "1"], /block of 1 tokens/],
+  [["--gradient-filter", "auto"], /--gradient-filter auto: the forward pass has no gradients/],
+  [
+    ["--objective", "statistics", "--label-smoothing", "0.1"],
+    /--label-smoothing 0.1: the objective/,
+  ],
+  [["--objective", "statistics", "--reduction", "sum"], /--reduction sum: the objective/],
+  [["--statistics", "entropy,entropy"], /--statistics .*has entropy twice/],
 ];
 
 for (const [flags, message] of CONTRADICTIONS) {
@@ -82,3 +95,64 @@ for (const [flags, message] of CONTRADICTIONS) {
     assert.equal(out, "");
   });
 }
+
+Deno.test("lce plan says what plan() of the library says, to the byte", async () => {
+  for (const pass of ["forward", "train"] as const) {
+    const sizes = { vocab: 256000, hidden: 4096 };
+    const { out } = await lce(
+      ...["plan", "--vocab", "256000", "--hidden", "4096", "--pass", pass, "--json"],
+    );
+    const { memory, hostIo } = JSON.parse(out);
+    const planned = plan(parseProblem({ ...sizes, pass }), SPECIFICATION_DEFAULTS);
+    assert.equal(memory.peakBytes, planned.memory.peakBytes);
+    assert.equal(memory.extraPeakBytes, planned.memory.extraPeakBytes);
+    assert.equal(hostIo, false);
+    const inputs = 4 * 4096 * (8192 + 256000);
+    assert(memory.peakBytes >= (pass === "train" ? 2 : 1) * inputs, "inputs and gradients");
+    assert(memory.savedRatio > 0 && memory.savedRatio < 1);
+  }
+});
+
+Deno.test("--host-io plans what lce run does, in a plan file too", async () => {
+  const { out } = await lce(...PLAN, "--pass", "train", "--host-io", "--json");
+  const resident = JSON.parse((await lce(...PLAN, "--pass", "train", "--json")).out);
+  const host = JSON.parse(out);
+  assert.equal(host.hostIo, true);
+  assert(host.memory.peakByCategory.staging > 0);
+  assert.equal(resident.memory.peakByCategory.staging, 0);
+  await withFile(
+    "vocab: 5000\nhidden: 64\ntokens: 512\npass: train\nhostIo: true\n",
+    async (path) => {
+      const { out } = await lce("plan", "--config", path, "--json");
+      assert.equal(JSON.parse(out).memory.peakBytes, host.memory.peakBytes);
+    },
+  );
+});
+
+Deno.test("a weight that is streamed for want of room is said first, and counted once", async () => {
+  const flags = ["plan", "--vocab", "50000", "--hidden", "64", "--tokens", "512"];
+  const { out, code } = await lce(...flags, "--budget", "6MiB");
+  assert.equal(code, EXIT.ok);
+  const [, , , buffers] = out.split("\n");
+  assert.match(buffers!, /^buffers +weights streamed: .*only lce run can do it$/);
+  assert.match(out, /because +with the whole weight on the device nothing fits 6.00 MiB/);
+  assert.match(out, /^ +weight +12.2 MiB +input +one window at a time$/m);
+  const csv = await lce(
+    ...["plan", "--hidden", "64", "--vocab", "50000", "--tokens", "512"],
+    ...["--sweep", "budget=6MiB,60MiB", "--format", "csv"],
+  );
+  const [header, ...rows] = csv.out.trimEnd().split("\n").map((line) => line.split(","));
+  const column = header!.indexOf("weights");
+  assert.deepEqual(rows.map((row) => row[column]), ["streamed", "resident"]);
+});
+
+Deno.test("ranks have a largest and a timeline", async () => {
+  const flags = ["--hidden", "64", "--vocab", "5000", "--pass", "train", "--tensor-parallel", "3"];
+  const { out, code, err } = await lce(
+    ...["plan", ...flags, "--largest", "tokens", "--budget", "32MiB", "--json"],
+  );
+  assert.equal(code, EXIT.ok, err);
+  const { largest, problem, perRank } = JSON.parse(out);
+  assert.equal(problem.tokens, largest.value);
+  assert(perRank.every(({ peakBytes }: { peakBytes: number }) => peakBytes <= 32 * 2 ** 20));
+});

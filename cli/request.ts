@@ -142,7 +142,7 @@ export function checkRequest(
   });
   if (contradiction) {
     const { setting, text } = contradiction;
-    const flagged = ["strategy", "pass", "window", "gradients", "weights"].some((name) =>
+    const flagged = [setting, "strategy", "pass", "window", "weights", "objective"].some((name) =>
       name in given
     );
     throw path === undefined || flagged

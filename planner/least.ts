@@ -16,6 +16,12 @@ import { MAX_PAIRS, pairsOf } from "./strategies/shape.ts";
 import { granulesOf, halvings, largestIds, type Strategy } from "./strategies/strategy.ts";
 import type { Tile } from "./tile.ts";
 
+/**
+ * Points that are looked at where buffers come and go: then a sketch has steps
+ * for every buffer, of which there may be thousands.
+ */
+const MOST_TRIED = 6;
+
 /** A point of the search: a block and a window. */
 interface Point {
   readonly block: number;
@@ -143,6 +149,7 @@ function* descend(
       if (best.candidate && bytes >= best.candidate.memory.peakBytes) break;
       const key = `${point.block} ${point.window}`;
       if (seen.has(key)) continue;
+      if (residency !== "caller" && seen.size >= MOST_TRIED) break;
       seen.add(key);
       const candidate = attempt(() => evaluate(question, strategy, { tile, ...point }, choices));
       if (!candidate) continue;

@@ -12,8 +12,6 @@ export interface MemoryPrediction {
   readonly peakBytes: number;
   /** Most bytes alive at any step, without the caller's inputs and outputs. */
   readonly extraPeakBytes: number;
-  /** Step at which `peakBytes` is first reached. */
-  readonly peakStep: number;
   /** Most bytes alive at any step, for each category by itself. */
   readonly byCategory: Readonly<Record<Category, number>>;
 }
@@ -25,6 +23,15 @@ export function predictMemory(schedule: Schedule): MemoryPrediction {
     for (const { category, bytes } of schedule.buffers) byCategory[category] += bytes;
     return heldThroughout(byCategory);
   }
+  return sweepLives(schedule).memory;
+}
+
+/** The step at which most bytes are first alive. */
+export function peakStepOf(schedule: Schedule): number {
+  return schedule.residency === "caller" ? 0 : sweepLives(schedule).peakStep;
+}
+
+function sweepLives(schedule: Schedule): { memory: MemoryPrediction; peakStep: number } {
   const born: number[][] = [];
   const dead: number[][] = [];
   const lives = lifetimes(schedule);
@@ -54,7 +61,7 @@ export function predictMemory(schedule: Schedule): MemoryPrediction {
       live[category] -= bytes;
     }
   }
-  return { peakBytes, extraPeakBytes, peakStep, byCategory };
+  return { memory: { peakBytes, extraPeakBytes, byCategory }, peakStep };
 }
 
 /** Memory of buffers that are all there from the first step to the last. */
@@ -63,7 +70,7 @@ export function heldThroughout(
 ): MemoryPrediction {
   const { input, output, state, scratch, staging } = byCategory;
   const extraPeakBytes = state + scratch + staging;
-  return { peakBytes: extraPeakBytes + input + output, extraPeakBytes, peakStep: 0, byCategory };
+  return { peakBytes: extraPeakBytes + input + output, extraPeakBytes, byCategory };
 }
 
 /** Zero for every category. */

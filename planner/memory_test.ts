@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { predictMemory } from "./memory.ts";
+import { peakStepOf, predictMemory } from "./memory.ts";
 import { parseProblem } from "./problem.ts";
 import type { BufferSpec, Schedule, Step } from "./schedule.ts";
 import { TILES } from "./tile.ts";
@@ -37,8 +37,14 @@ Deno.test("predictMemory() counts a buffer from its first use to its last", () =
   assert.deepEqual(predictMemory(schedule), {
     peakBytes: 1107,
     extraPeakBytes: 107,
-    peakStep: 2,
     byCategory: { input: 1000, output: 0, state: 7, scratch: 100, staging: 0 },
+  });
+  assert.equal(peakStepOf(schedule), 2);
+  // The caller's stay, and so do ours from step to step.
+  assert.deepEqual(predictMemory({ ...schedule, residency: "caller" }), {
+    peakBytes: 1137,
+    extraPeakBytes: 137,
+    byCategory: { input: 1000, output: 0, state: 7, scratch: 130, staging: 0 },
   });
 });
 

@@ -7,11 +7,12 @@
 import type { Candidate, Prediction } from "./candidate.ts";
 import { AS_FAST, best, bestOf, paretoFront, withinBudget } from "./choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
-import { type MemoryPrediction, predictMemory } from "./memory.ts";
+import type { MemoryPrediction } from "./memory.ts";
 import type { Problem } from "./problem.ts";
 import { ask, emit, evaluate, type PlanOptions, type Question } from "./question.ts";
 import type { Schedule, StrategyName } from "./schedule.ts";
 import { type Offer, search } from "./search.ts";
+import { granulesOf } from "./strategies/strategy.ts";
 import { twoStage } from "./strategies/two_stage.ts";
 import { formatTile, tileProblem, TILES } from "./tile.ts";
 import { formatBytes } from "./units.ts";
@@ -73,6 +74,12 @@ export class DoesNotFitError extends Error {
   }
 }
 
+/** A window or a block that the caller fixed and that no schedule can have, whatever the budget. */
+export class FixedSizeError extends DoesNotFitError {
+  /** Tells this error from others without `instanceof`. */
+  override name = "FixedSizeError";
+}
+
 /**
  * Plans a problem on a device: without a budget the smallest extra memory among
  * the schedules that are as fast as the fastest, under a budget the fastest
@@ -90,6 +97,7 @@ export class DoesNotFitError extends Error {
  * assert(plan.memory.extraPeakBytes < 0.01 * plan.twoStage.extraPeakBytes);
  * ```
  *
+ * @throws {FixedSizeError} when a window or block that the caller fixed cannot be.
  * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
  */
 export function makePlan(
@@ -99,6 +107,7 @@ export function makePlan(
 ): Plan {
   const question = ask(problem, device, options);
   checkTile(question);
+  checkSizes(question);
   const offers = search(problem, device, options);
   const candidates = offers.flatMap((offer) => offer.candidates);
   if (candidates.length === 0) {
@@ -112,8 +121,7 @@ export function makePlan(
   // Asked anew: a plan does not keep what the search has remembered.
   const schedule = () => written ??= emit(ask(problem, device, options), shape, "whole");
   return {
-    // Of buffers that come and go, a sketch does not know at which step most are there.
-    memory: shape.residency === "caller" ? chosen.memory : predictMemory(schedule()),
+    memory: chosen.memory,
     cost: chosen.cost,
     get schedule() {
       return schedule();
@@ -131,6 +139,21 @@ export function makePlan(
     candidates,
     front: paretoFront(candidates),
   };
+}
+
+/** Refuses sizes of the caller's at which no binding may begin. */
+function checkSizes({ problem, device, options }: Question): void {
+  const granules = granulesOf(problem, device);
+  const fixed = [
+    ["window", options.window, granules.window, problem.vocab, "ids"],
+    ["block", options.block, granules.block, problem.tokens, "tokens"],
+  ] as const;
+  for (const [what, size, granule, total, unit] of fixed) {
+    if (size === undefined || size >= total || size % granule === 0) continue;
+    throw new FixedSizeError(
+      `Cannot work on a ${what} of ${size} ${unit}: as bindings must be aligned, it must be a multiple of ${granule}, or all ${total}`,
+    );
+  }
 }
 
 /** Refuses a tile of the caller's that the device cannot run. */

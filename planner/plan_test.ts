@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { predictMemory } from "./memory.ts";
-import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
-import { parseProblem, type Problem } from "./problem.ts";
+import { DoesNotFitError, FixedSizeError, makePlan, type Plan } from "./plan.ts";
+import { ownedBytes, parseProblem, type Problem, problemSchema } from "./problem.ts";
 import {
   type Dispatch,
   type Schedule,
@@ -197,4 +197,120 @@ Deno.test("windowed training of a Gemma-sized head takes under 2 % of two-stage'
   const problem = parseProblem({ tokens: 8192, hidden: 2304, vocab: 256000, pass: "train" });
   const plan = makePlan(problem, SPECIFICATION_DEFAULTS, { strategy: "windowed" });
   assert(plan.memory.extraPeakBytes < 0.02 * plan.twoStage.extraPeakBytes);
+});
+
+Deno.test("logits are not recommended for their speed, where they take more than next to nothing", () => {
+  for (const sizes of [[524288, 4096, 128256], [8388608, 64, 1000]] as const) {
+    const [tokens, hidden, vocab] = sizes;
+    const problem = parseProblem({ tokens, hidden, vocab });
+    const { outline, memory, twoStage } = makePlan(problem, SPECIFICATION_DEFAULTS);
+    assert.equal(outline.strategy, "fused");
+    // Statistics of all tokens fit one binding, 128 MiB; what else there is is small.
+    assert(memory.extraPeakBytes < 200 * 2 ** 20, `${memory.extraPeakBytes}`);
+    assert(twoStage.extraPeakBytes >= 4 * tokens * vocab);
+  }
+});
+
+Deno.test("a plan is of buffers that the caller owns throughout, and so is its baseline", () => {
+  fc.assert(
+    fc.property(problems, devices, (problem, device) => {
+      const plan = tryPlan(problem, device, { weights: "resident" });
+      if (!plan) return;
+      const { memory, twoStage, schedule } = plan;
+      assert.equal(schedule.residency, "caller");
+      assert(memory.peakBytes >= ownedBytes(problem), "hidden states, weight and gradients");
+      const total = schedule.buffers.reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.equal(memory.peakBytes, total, "every buffer, from the first step to the last");
+      assert.equal(twoStage.byCategory.input >= ownedBytes({ ...problem, pass: "forward" }), true);
+      assert(schedule.steps.every(({ kind }) => kind !== "upload" && kind !== "readback"));
+    }),
+    { ...SEED, numRuns: 60 },
+  );
+});
+
+Deno.test("flags of tiles are ours: they count in extra memory", () => {
+  const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 9000, pass: "train" });
+  const extra = (gradientFilter: number | "auto") =>
+    makePlan({ ...problem, gradientFilter }, SPECIFICATION_DEFAULTS, { strategy: "windowed" })
+      .outline.buffers.find(({ name }) => name === "tile_flags")?.category;
+  assert.equal(extra("auto"), "state");
+  assert.equal(extra(0), undefined);
+});
+
+Deno.test("a weight is streamed where nothing else fits, in windows that let the peak fall", () => {
+  const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 50000 });
+  const weightBytes = 4 * 64 * 50000;
+  const budget = weightBytes / 2;
+  const plan = makePlan(problem, SPECIFICATION_DEFAULTS, { budget });
+  assert.equal(plan.outline.residency, "windows");
+  assert(plan.memory.peakBytes <= budget);
+  assert.match(plan.reason, /nothing fits/);
+  assert.throws(
+    () => makePlan(problem, SPECIFICATION_DEFAULTS, { budget, weights: "resident" }),
+    DoesNotFitError,
+  );
+  const streamed = makePlan(problem, SPECIFICATION_DEFAULTS, { weights: "streamed" });
+  assert(streamed.outline.window.count >= 8 && streamed.memory.peakBytes < weightBytes / 2);
+  // A library's plan, and one without a budget, keep it.
+  assert.equal(makePlan(problem, SPECIFICATION_DEFAULTS).outline.residency, "caller");
+});
+
+Deno.test("no plan is made that the device refuses", () => {
+  const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 9000, bias: true });
+  const tile = { rows: 256, cols: 256, depth: 64, microRows: 8, microCols: 8 };
+  assert.throws(
+    () => makePlan(problem, SPECIFICATION_DEFAULTS, { tile }),
+    (error: unknown) =>
+      error instanceof DoesNotFitError && /256x256x64.*needs 1024/.test(error.message),
+  );
+  const { limits } = SPECIFICATION_DEFAULTS;
+  const few = { name: "few", limits: { ...limits, maxStorageBuffersPerShaderStage: 4 } };
+  assert.throws(
+    () => makePlan(problem, few),
+    (error: unknown) =>
+      error instanceof DoesNotFitError && /maxStorageBuffersPerShaderStage/.test(error.message),
+  );
+  // Buffers smaller than a binding may be.
+  const odd = { name: "odd", limits: { ...limits, maxBufferSize: 2 ** 17 } };
+  const train = { ...problem, pass: "train" } as const;
+  for (const strategy of ["windowed", "chunked"] as const) {
+    const { schedule } = makePlan(train, odd, { strategy });
+    assert(schedule.buffers.every(({ bytes }) => bytes <= 2 ** 17));
+  }
+});
+
+Deno.test("a size that no binding can begin at is the caller's mistake", () => {
+  const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 9000 });
+  for (
+    const [options, message] of [[{ window: 7 }, /window of 7 ids/], [
+      { block: 1 },
+      /block of 1 /,
+    ]] as const
+  ) {
+    assert.throws(
+      () => makePlan(problem, SPECIFICATION_DEFAULTS, options),
+      (error: unknown) => error instanceof FixedSizeError && message.test(error.message),
+    );
+  }
+});
+
+Deno.test("sizes of every order are planned, or refused with a reason", () => {
+  const size = fc.integer({ min: 0, max: 31 * 16 }).map((exponent) =>
+    Math.min(2 ** 31 - 1, Math.floor(2 ** (exponent / 16)))
+  );
+  fc.assert(
+    fc.property(
+      fc.record({ tokens: size, hidden: size, vocab: size }),
+      fc.constantFrom("forward", "train"),
+      fc.constantFrom("f32", "bf16"),
+      fc.integer({ min: 17, max: 32 }),
+      (sizes, pass, dtype, buffer) => {
+        const parsed = problemSchema.safeParse({ ...sizes, pass, dtype });
+        if (!parsed.success) return;
+        const limits = { ...SPECIFICATION_DEFAULTS.limits, maxBufferSize: 2 ** buffer };
+        tryPlan(parsed.data, { name: "random", limits });
+      },
+    ),
+    { ...SEED, numRuns: 300 },
+  );
 });

@@ -57,6 +57,10 @@ export const problemShape = {
 
 /** Schema of a {@linkcode Problem}: fills in defaults, rejects unknown fields. */
 export const problemSchema = z.strictObject(problemShape).superRefine((problem, context) => {
+  const twice = problem.statistics.find((name, index, all) => all.indexOf(name) !== index);
+  if (twice !== undefined) {
+    context.addIssue({ code: "custom", path: ["statistics"], message: `has ${twice} twice` });
+  }
   if (problem.gradients?.includes("bias") && !problem.bias) {
     context.addIssue({
       code: "custom",

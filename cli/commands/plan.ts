@@ -4,16 +4,16 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { planLargest } from "../../planner/largest.ts";
+import { planLargest, planLargestParallel } from "../../planner/largest.ts";
 import { planParallel } from "../../planner/parallel.ts";
-import { makePlan } from "../../planner/plan.ts";
+import { makePlan, type Plan } from "../../planner/plan.ts";
 import { parallelFlags, planningFlags, requestOf } from "../flags.ts";
 import { deviceOf } from "../gpu.ts";
 import { type Modes, modesShape } from "../modes_shape.ts";
 import { checkCodes, checkTogether, withLeast } from "../plan_modes.ts";
 import { modelJson, modelLine, readConfigs } from "../model.ts";
 import { savePicture } from "../new_file.ts";
-import { type Output, rendered } from "../output.ts";
+import type { Output } from "../output.ts";
 import { timeline as drawTimeline } from "../picture/timeline.ts";
 import { codebookJson, codebookText } from "../render/codebook.ts";
 import { largestJson, largestText } from "../render/largest.ts";
@@ -74,10 +74,26 @@ Examples:
       }
       const print = ({ json: asJson, text }: { json: () => object; text: () => string }) =>
         output.print(json ? JSON.stringify({ ...named, ...asJson() }, null, 2) : text());
+      const draw = async (plan: Plan) => {
+        if (timeline === undefined) return;
+        await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
+      };
       const parallelism = parallelismOf(request);
       if (parallelism) {
-        const plan = planParallel(problem, device, parallelism, request);
-        return print(rendered(plan, parallelPlanJson, parallelPlanText));
+        const found = largest &&
+          planLargestParallel(largest, problem, device, parallelism, request);
+        const plan = found ? found.plan : planParallel(problem, device, parallelism, request);
+        print({
+          json: () => ({
+            ...(found ? largestJson(found) : {}),
+            ...parallelPlanJson(plan, { explain }),
+          }),
+          text: () =>
+            [...(found ? [largestText(found)] : []), parallelPlanText(plan, { explain })]
+              .join("\n\n"),
+        });
+        // The largest rank's: no other takes more.
+        return await draw(plan.largest);
       }
       const found = largest && planLargest(largest, problem, device, request);
       const plan = found ? found.plan : makePlan(problem, device, request);
@@ -99,8 +115,6 @@ Examples:
             planText(plan, extras),
           ].join("\n\n"),
       });
-      if (timeline !== undefined) {
-        await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
-      }
+      await draw(plan);
     }) as unknown as Command;
 }

@@ -112,6 +112,7 @@ Examples:
               ...(gradientFilter === undefined ? {} : { gradientFilter }),
             };
             const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
+            checkStrategy(options.strategy, prepared.problem.pass);
             const found = thorough
               ? await thoroughly(prepared, acquired, progress)
               : await once(prepared, acquired, { parallelism, options, reference, progress });

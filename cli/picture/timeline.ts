@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { peakStepOf } from "../../planner/memory.ts";
 import type { Plan } from "../../planner/plan.ts";
 import { CATEGORIES, type Category, lifetimes } from "../../planner/schedule.ts";
 import { formatBytes } from "../../planner/units.ts";
@@ -44,7 +45,8 @@ type At = (step: number) => number;
 
 /** Draws the buffers of a plan over its steps. */
 export function timeline(plan: Plan): string {
-  const { schedule, memory } = plan;
+  const { schedule } = plan;
+  const peakStep = peakStepOf(schedule);
   const steps = schedule.steps.length;
   const x: At = (step) => LEFT + (step / steps) * (RIGHT - LEFT);
   const tracks = tracksOf(schedule);
@@ -56,21 +58,21 @@ export function timeline(plan: Plan): string {
       width: WIDTH,
       height: bottom + 44,
       title,
-      description: describe(plan, tracks),
+      description: describe(plan, tracks, peakStep),
       style: STYLE,
     },
     text(LEFT, 28, "title", title),
     text(LEFT, 48, "small muted", problemLine(plan)),
-    element("g", { class: "live" }, ...area(plan, x)),
+    element("g", { class: "live" }, ...area(plan, x, peakStep)),
     element("g", { class: "kinds" }, ...strip(plan, x)),
     element("g", { class: "tracks" }, ...rows.marks),
     element("g", { class: "axis" }, ...stepAxis(steps, x, bottom)),
-    element("g", { class: "peak" }, ...peakMark(x(memory.peakStep + 0.5), plan, bottom)),
+    element("g", { class: "peak" }, ...peakMark(x(peakStep + 0.5), plan, peakStep, bottom)),
   );
 }
 
 /** Live bytes by category, stacked, under round numbers of bytes. */
-function area({ schedule, memory }: Plan, x: At): Markup[] {
+function area({ schedule, memory }: Plan, x: At, peakStep: number): Markup[] {
   const y = (bytes: number) => AREA.bottom - (bytes / memory.peakBytes) * (AREA.bottom - AREA.top);
   const lives = lifetimes(schedule);
   const ticks = roundTicks(memory.peakBytes, 5, 1024);
@@ -95,7 +97,7 @@ function area({ schedule, memory }: Plan, x: At): Markup[] {
       { d: `M${[...upper, ...lower].join("L")}Z`, class: `area f-${COLOUR[category]}` },
       element("title", {}, HEADING[category]),
     ));
-    names.push({ category, y: y(bytesAt(above, memory.peakStep)) });
+    names.push({ category, y: y(bytesAt(above, peakStep)) });
     below = above;
   }
   const total = outline(below, x, y);
@@ -224,10 +226,10 @@ function stepAxis(steps: number, x: At, bottom: number): Markup[] {
 }
 
 /** The step at which most bytes are alive, through area and bars, with its bytes above. */
-function peakMark(at: number, { memory }: Plan, bottom: number): Markup[] {
+function peakMark(at: number, { memory }: Plan, peakStep: number, bottom: number): Markup[] {
   const words = `peak ${
     formatBytes(memory.peakBytes)
-  } (${memory.peakBytes} bytes) at step ${memory.peakStep}`;
+  } (${memory.peakBytes} bytes) at step ${peakStep}`;
   const rightwards = at < (LEFT + RIGHT) / 2;
   return [
     line(at, AREA.top - 14, at, bottom, "level s-alert"),
@@ -241,10 +243,10 @@ function peakMark(at: number, { memory }: Plan, bottom: number): Markup[] {
 }
 
 /** The picture in words. */
-function describe(plan: Plan, tracks: readonly Track[]): string {
+function describe(plan: Plan, tracks: readonly Track[], peakStep: number): string {
   const { memory, schedule } = plan;
   return [
-    `Live bytes over ${schedule.steps.length} steps; at most ${memory.peakBytes} bytes, at step ${memory.peakStep}.`,
+    `Live bytes over ${schedule.steps.length} steps; at most ${memory.peakBytes} bytes, at step ${peakStep}.`,
     ...tracks.map(({ name, category, peakBytes, life }) =>
       `${name} (${category}): ${formatBytes(peakBytes)}, steps ${life.first} to ${life.last}.`
     ),

@@ -3,17 +3,24 @@
  *
  * @module
  */
-import type { Largest } from "../../planner/largest.ts";
+import type { Largest, LargestDimension } from "../../planner/largest.ts";
+
+/** What fits, in words. */
+const WORDS: Readonly<Record<LargestDimension, (value: number) => string>> = {
+  tokens: (value) => value === 1 ? "1 token fits" : `${value} tokens fit`,
+  vocab: (value) => `A vocabulary of ${value} fits`,
+  hidden: (value) => `A hidden size of ${value} fits`,
+};
 
 /** What `lce plan --largest --json` says besides the plan. */
-export function largestJson({ dimension, value, limit }: Largest) {
+export function largestJson({ dimension, value, limit }: Largest<unknown>) {
   return { largest: { dimension, value, limit: limit ?? null } };
 }
 
 /** The same for people: a line or two above the plan. */
-export function largestText({ dimension, value, limit }: Largest): string {
+export function largestText({ dimension, value, limit }: Largest<unknown>): string {
   return [
-    `The largest ${dimension} that fits is ${value}.`,
-    ...(limit ? [`With ${value + 1}: ${limit}`] : []),
+    `${WORDS[dimension](value)} at the most.`,
+    ...(limit ? [`With one more: ${limit}`] : []),
   ].join("\n");
 }

@@ -11,17 +11,17 @@ import {
 } from "../../planner/parallel.ts";
 import type { Collective } from "../../planner/schedule.ts";
 import { formatBytes } from "../../planner/units.ts";
-import { planJson, planText, problemLine } from "./plan.ts";
+import { type PlanExtras, planJson, planText, problemLine } from "./plan.ts";
 import { indented, table } from "./table.ts";
 
 /**
  * The contract of `lce plan --json` for several ranks: the plan of rank 0, whose
  * part is the largest, but the problem of them all. Sizes are bytes.
  */
-export function parallelPlanJson(plan: ParallelPlan) {
+export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
   const { largest, problem, parallelism, ranks, collectives } = plan;
   return {
-    ...planJson(largest),
+    ...planJson(largest, extras),
     problem,
     parallel: parallelism,
     perRank: ranks.map(rankJson),
@@ -71,7 +71,7 @@ function totalSent({ collectives, parallelism }: ParallelPlan): number {
 }
 
 /** The plan for people: ranks, collectives, then the largest rank's plan. */
-export function parallelPlanText(plan: ParallelPlan): string {
+export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): string {
   const { problem, largest } = plan;
   return [
     problemLine({ problem, device: largest.device }),
@@ -85,7 +85,7 @@ export function parallelPlanText(plan: ParallelPlan): string {
     indented(collectiveTable(plan)),
     "",
     "rank 0, the largest",
-    indented(planText(largest)),
+    indented(planText(largest, extras)),
   ].join("\n");
 }
 
