@@ -85,7 +85,7 @@ function windowFault(
 ): string | undefined {
   if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
   if (window === undefined || window >= vocab) return undefined;
-  return `${strategy}: works on the whole vocabulary, and cannot take a window of ${window} ids. ` +
+  return `${strategy}: works on the whole vocabulary, so a window of ${window} ids is of no use. ` +
     "Leave the window out, or choose fused or windowed";
 }
 

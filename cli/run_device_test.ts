@@ -142,10 +142,10 @@ Deno.test("a wrong expectation makes lce run fail with 1", async () => {
   }
 });
 
-Deno.test("a strategy that cannot serve the pass exits with 5", async () => {
+Deno.test("a strategy that cannot serve the pass is a usage error", async () => {
   const { code, err } = await lce("run", "--strategy", "chunked");
-  assert.equal(code, EXIT.doesNotFit);
-  assert.match(err, /chunked is a training strategy/);
+  assert.equal(code, EXIT.usage);
+  assert.match(err, /chunked: is a training strategy/);
 });
 
 Deno.test("without an adapter lce run exits with 3 and says how to get one", async () => {

@@ -60,22 +60,24 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
   return {
     device,
     software: adapter.info.isFallbackAdapter,
-    profile: describe(adapter.info, limits),
+    profile: describe(adapter.info, limits, device.features),
   };
 }
 
-/** Describes a device of the caller's to the planner: its name and the limits it was asked for. */
+/** Describes a device of the caller's to the planner: its name, and the limits and features it was asked for. */
 export function deviceProfile(device: GPUDevice): DeviceProfile {
-  return describe(device.adapterInfo, device.limits);
+  return describe(device.adapterInfo, device.limits, device.features);
 }
 
 function describe(
   info: GPUAdapterInfo | undefined,
   limits: DeviceLimits | GPUSupportedLimits,
+  features: Iterable<string>,
 ): DeviceProfile {
   const name = adapterName(info);
   const rates = measuredRates(name);
-  return { name, limits: pickLimits(limits), ...(rates ? { rates } : {}) };
+  const profile = { name, limits: pickLimits(limits), features: [...features].sort() };
+  return { ...profile, ...(rates ? { rates } : {}) };
 }
 
 function adapterName(info: GPUAdapterInfo | undefined): string {

@@ -116,8 +116,8 @@ export function makePlan(
   }
   const chosen = choose(candidates, options.budget);
   const { shape } = chosen;
-  const { steps: _, params: __, backwardStart: ___, ...outline } = emit(question, shape, "sketch");
   let written: Schedule | undefined;
+  let outlined: Outline | undefined;
   // Asked anew: a plan does not keep what the search has remembered.
   const schedule = () => written ??= emit(ask(problem, device, options), shape, "whole");
   return {
@@ -126,7 +126,14 @@ export function makePlan(
     get schedule() {
       return schedule();
     },
-    outline,
+    get outline() {
+      // Where buffers come and go, a sketch has some of them only.
+      return outlined ??= outlineOf(
+        shape.residency === "caller"
+          ? emit(ask(problem, device, options), shape, "sketch")
+          : schedule(),
+      );
+    },
     problem,
     device,
     reason: reasonFor(chosen, options),
@@ -139,6 +146,10 @@ export function makePlan(
     candidates,
     front: paretoFront(candidates),
   };
+}
+
+function outlineOf({ steps: _, params: __, backwardStart: ___, ...outline }: Schedule): Outline {
+  return outline;
 }
 
 /** Refuses sizes of the caller's at which no binding may begin. */

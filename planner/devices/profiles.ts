@@ -28,6 +28,7 @@ function row(
   adapter: string,
   limits: Partial<DeviceLimits>,
   source: string,
+  features?: readonly string[],
 ): NamedDevice {
   const rates = measuredRates(adapter);
   return {
@@ -35,6 +36,7 @@ function row(
     profile: {
       name: adapter,
       limits: { ...SPECIFICATION_DEFAULTS.limits, ...limits },
+      ...(features ? { features: [...features] } : {}),
       ...(rates ? { rates } : {}),
     },
     source,
@@ -183,6 +185,7 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxComputeWorkgroupSizeX: 1024,
     },
     "Deno 2.9.6 on Mesa 22.3.6, as it reports itself",
+    ["timestamp-query"],
   ),
 ];
 
