@@ -6,6 +6,7 @@
  */
 import * as z from "zod";
 import { InputError } from "../fixtures/errors.ts";
+import { formatBytes } from "../planner/units.ts";
 import { profileFaults } from "./device_file.ts";
 import type { Output } from "./output.ts";
 import { readText } from "./read_file.ts";
@@ -27,6 +28,7 @@ const earlierRowSchema = z.object({
   ms: milliseconds.nullable(),
   fastest: milliseconds.nullish(),
   slowest: milliseconds.nullish(),
+  extraPeakBytes: z.number().nonnegative().nullish(),
 }).superRefine(({ ms, fastest, slowest }, context) => {
   const fault = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message });
@@ -89,9 +91,19 @@ export function verdict(now: Times, earlier: Times): string {
   const change = now.ms / earlier.ms - 1;
   const spread = Math.max(relativeSpread(now), relativeSpread(earlier));
   if (overlap || Math.abs(change) < spread) return "noise";
+  return `${percentText(change)} ${change < 0 ? "faster" : "slower"}`;
+}
+
+function percentText(change: number): string {
   const percent = 100 * Math.abs(change);
-  const digits = percent < 1 ? percent.toPrecision(1) : percent.toFixed(0);
-  return `${Number(digits)} % ${change < 0 ? "faster" : "slower"}`;
+  return `${Number(percent < 1 ? percent.toPrecision(1) : percent.toFixed(0))} %`;
+}
+
+/** Whether a plan's extra memory is more or less than an earlier one's: `same`, `12 % more`. */
+function memoryVerdict(now: number, earlier: number): string {
+  if (now === earlier) return "same";
+  const size = earlier === 0 ? formatBytes(now) : percentText(now / earlier - 1);
+  return `${size} ${now < earlier ? "less" : "more"}`;
 }
 
 const KEYS = [
@@ -122,6 +134,7 @@ export function compareRows(
     const both = row.ms !== null && typeof partner?.ms === "number"
       ? [{ ...row, ms: row.ms }, { ...partner, ms: partner.ms }] as const
       : undefined;
+    const bytes = partner?.extraPeakBytes ?? null;
     return {
       ...row,
       againstDevice: partner?.device ?? null,
@@ -129,11 +142,48 @@ export function compareRows(
       againstSpread: partner?.ms ? relativeSpread({ ...partner, ms: partner.ms }) : null,
       againstRatio: both ? both[0].ms / both[1].ms : null,
       against: both ? verdict(...both) : null,
+      againstExtraPeakBytes: bytes,
+      againstMemory: row.extraPeakBytes === null || bytes === null
+        ? null
+        : memoryVerdict(row.extraPeakBytes, bytes),
     };
   });
 }
 
-/** Says what a reader of the comparison must know: other devices, and rows without a partner. */
+/** Most by which time or memory may have grown: a share of what it was. */
+export function parseShare(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*%?$/.exec(text.trim());
+  if (match) return Number(match[1]) / 100;
+  throw new SyntaxError(`"${text}" is no share: write a percentage, such as 10%`);
+}
+
+/**
+ * Rows that are worse than an earlier run's by more than a share, a line for each:
+ * slower by more than noise, with more memory, or no longer measurable.
+ */
+export function regressions(rows: readonly (BenchRow & Against)[], share: number): string[] {
+  return rows.flatMap((row) => {
+    const faults = [
+      ...(row.against?.endsWith("slower") && row.againstRatio! - 1 > share ? [row.against] : []),
+      ...(row.extraPeakBytes !== null && row.againstExtraPeakBytes !== null &&
+          row.extraPeakBytes > (1 + share) * row.againstExtraPeakBytes
+        ? [`${row.againstMemory} memory`]
+        : []),
+      ...(row.ms === null && row.againstMs !== null ? ["had a time, and has none now"] : []),
+    ];
+    return faults.length > 0 ? [`${rowName(row)}: ${faults.join(", ")}`] : [];
+  });
+}
+
+function rowName({ tokens, hidden, vocab, dtype, pass, strategy }: BenchRow): string {
+  return `${tokens}x${hidden}x${vocab} ${dtype} ${pass} ${strategy}`;
+}
+
+/**
+ * Says what a reader of the comparison must know: other devices, and rows without a partner.
+ *
+ * @throws {InputError} where no row has a partner: nothing was compared.
+ */
 export function noteComparison(
   path: string,
   rows: readonly (BenchRow & Against)[],
@@ -159,9 +209,17 @@ export function noteComparison(
         "so noise may pass for a difference",
     );
   }
-  if (rows.length > 0 && rows.every(({ againstMs }) => againstMs === null)) {
-    output.note(
+  const alone = rows.filter(({ againstDevice }) => againstDevice === null);
+  if (rows.length > 0 && alone.length === rows.length) {
+    throw new InputError(
       `--against ${path}: has no measurement of the same strategy, pass, shape, types and inputs as any here`,
+    );
+  }
+  if (alone.length > 0) {
+    output.note(
+      `--against ${path}: says nothing of ${alone.length} of ${rows.length} rows: ${
+        alone.map(rowName).join("; ")
+      }`,
     );
   }
 }

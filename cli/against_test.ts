@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { compareRows, noteComparison, readEarlier, verdict } from "./against.ts";
+import {
+  compareRows,
+  noteComparison,
+  parseShare,
+  readEarlier,
+  regressions,
+  verdict,
+} from "./against.ts";
 import { EXIT } from "./exit.ts";
 import { renderBench } from "./render/bench.ts";
 import type { BenchRow } from "./render/bench_row.ts";
@@ -82,17 +89,20 @@ Deno.test("the comparison is a column for people and fields for programs", () =>
   const show = (format: Parameters<typeof renderBench>[1]) =>
     renderBench(rows, format, { kernels: false, against: true });
   const [, , header, first, second] = show("table").split("\n");
-  assert.match(header!, /to two-stage +against +extra/);
-  assert.match(first!, / 50 % faster +1\.00 KiB/);
-  assert.match(second!, / - +1\.00 KiB/);
-  assert.match(show("markdown"), /\| 50 % faster \|.*\n.*\| - \|/);
+  assert.match(header!, /to two-stage +against +memory against +extra/);
+  assert.match(first!, / 50 % faster +same +1\.00 KiB/);
+  assert.match(second!, / - +- +1\.00 KiB/);
+  assert.match(show("markdown"), /\| 50 % faster \| same \|.*\n.*\| - \|/);
   const [one, two] = JSON.parse(show("json"));
   assert.equal(one.againstMs, 20);
   assert.equal(one.againstRatio, 0.5);
   assert.equal(one.against, "50 % faster");
   assert.equal(one.againstDevice, "another");
   assert.equal(two.against, null);
-  assert.match(show("csv").split("\n")[0]!, /,againstMs,.*againstRatio,against$/);
+  assert.match(
+    show("csv").split("\n")[0]!,
+    /,againstMs,.*againstRatio,against,againstExtraPeakBytes,againstMemory$/,
+  );
   const plain = renderBench([row()], "table", { kernels: false });
   assert.doesNotMatch(plain, /against/);
 });
@@ -110,7 +120,14 @@ Deno.test("another device, no partner and single repeats are said on stderr", ()
   assert.deepEqual(notes([row()], [row()]), []);
   const [device] = notes([row()], [row({ device: "another" })]);
   assert.match(device!, /--against x.json: measured on another, not on a device/);
-  assert.match(notes([row()], [row({ vocab: 1 })])[0]!, /no measurement of the same strategy/);
+  assert.throws(() => notes([row()], [row({ vocab: 1 })]), {
+    name: "InputError",
+    message: /no measurement of the same strategy/,
+  });
+  assert.match(
+    notes([row(), row({ vocab: 1 })], [row()])[0]!,
+    /says nothing of 1 of 2 rows: 32x64x1 f32 forward fused/,
+  );
   assert.match(notes([row()], [row({ fastest: 10, slowest: 10 })])[0]!, /1 of 1 rows .* single/);
 });
 
@@ -172,4 +189,63 @@ Deno.test("--against a missing file exits with 4 and names it", async () => {
   const { code, err } = await lce("bench", "--against", "/nonexistent/before.json");
   assert.equal(code, EXIT.input);
   assert.equal(err, "lce: /nonexistent/before.json does not exist\n");
+});
+
+Deno.test("memory is compared to the byte", () => {
+  const cases: [number | null, number | null, string | null][] = [
+    [1024, 1024, "same"],
+    [1025, 1024, "0.1 % more"],
+    [10240, 1024, "900 % more"],
+    [512, 1024, "50 % less"],
+    [2048, 0, "2.00 KiB more"],
+    [null, 1024, null],
+    [1024, null, null],
+  ];
+  for (const [now, before, expected] of cases) {
+    const [compared] = compareRows([row({ extraPeakBytes: now })], [
+      row({ extraPeakBytes: before }),
+    ]);
+    assert.equal(compared!.againstMemory, expected);
+  }
+});
+
+Deno.test("a row is worse where time grew by more than noise and a share, memory by a share, or no time is left", () => {
+  const slower = { ms: 11, fastest: 10.9, slowest: 11.1 };
+  const none = { ms: null, fastest: null, slowest: null, missing: "too large" };
+  const cases: [Partial<BenchRow>, number, RegExp | undefined][] = [
+    [{}, 0, undefined],
+    [slower, 0.05, /^32x64x256 f32 forward fused: 10 % slower$/],
+    [slower, 0.2, undefined],
+    // More than the share, but the repeats overlap.
+    [{ ms: 11, fastest: 9, slowest: 12 }, 0.05, undefined],
+    [{ ms: 9, fastest: 8.9, slowest: 9.1 }, 0, undefined],
+    [{ extraPeakBytes: 1100 }, 0.05, /: 7 % more memory$/],
+    [{ extraPeakBytes: 1100 }, 0.1, undefined],
+    [none, 9, /: had a time, and has none now$/],
+  ];
+  for (const [now, share, expected] of cases) {
+    const worse = regressions(compareRows([row(now)], [row()]), share);
+    assert.equal(worse.length, expected ? 1 : 0, JSON.stringify(now));
+    if (expected) assert.match(worse[0]!, expected);
+  }
+});
+
+Deno.test("--fail-over takes a percentage, and needs an earlier run", async () => {
+  assert.deepEqual(["10%", "2.5 %", "0", "150"].map(parseShare), [0.1, 0.025, 0, 1.5]);
+  for (const text of ["", "-1%", "ten", "1e1"]) {
+    const { code, err } = await lce("bench", "--against", "x.json", "--fail-over", text);
+    assert.equal(code, EXIT.usage, text);
+    assert.match(err, /is no share: write a percentage, such as 10%/);
+  }
+  const { code, err } = await lce("bench", "--fail-over", "10%");
+  assert.equal(code, EXIT.usage);
+  assert.match(err, /--fail-over: needs --against/);
+});
+
+Deno.test("why a row has no time is said below the rows, and stretches none of them", () => {
+  const missing = "No schedule fits the device: ".padEnd(200, "so it is ");
+  const none = row({ ms: null, fastest: null, slowest: null, tflops: null, tile: null, missing });
+  const [, lines, why] = renderBench([row(), none], "table", { kernels: false }).split("\n\n");
+  assert(lines!.split("\n").every((line) => line.length < 180), lines);
+  assert.equal(why, `32x64x256 f32 forward fused: ${missing}`);
 });

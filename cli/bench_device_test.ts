@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
 import { ofClass, parseSvg } from "./picture/testing.ts";
-import { lce } from "./testing.ts";
+import { lce, withFile } from "./testing.ts";
 
 const TINY = ["bench", "--shape", "32x64x256", "--repeats", "1", "--quick"];
 
@@ -18,7 +18,7 @@ Deno.test("a run's JSON is what the next is compared with, and every row is unde
     );
     assert.equal(code, EXIT.ok, err);
     assert.match(err, /5 of 5 rows rest on a single repeat/);
-    assert.match(err, /Wrote .*roofline\.svg\.\n$/);
+    assert.match(err, /^Wrote .*roofline\.svg\.$/m);
     const [earlier, rows] = [JSON.parse(before.out), JSON.parse(out)];
     assert.equal(rows.length, 5);
     rows.forEach((row: Record<string, number>, index: number) => {
@@ -39,4 +39,30 @@ Deno.test("a run's JSON is what the next is compared with, and every row is unde
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("a run that got worse exits with 1 where told to, and is reported where not", async () => {
+  const one = [...TINY, "--strategy", "fused", "--json"];
+  const [now] = JSON.parse((await lce(...one)).out);
+  const before = { ...now, ms: now.ms / 1e3, fastest: now.ms / 1e3, slowest: now.ms / 1e3 };
+  await withFile(JSON.stringify([before]), async (path) => {
+    const reported = await lce(...one, "--against", path);
+    assert.equal(reported.code, EXIT.ok);
+    assert.match(reported.err, /Worse than in .*:\n {2}32x64x256 f32 forward fused: \d+ % slower/);
+    assert.match(reported.err, /--fail-over 10% would make it an exit code of 1/);
+    const failed = await lce(...one, "--against", path, "--fail-over", "10%");
+    assert.equal(failed.code, EXIT.verification);
+  }, ".json");
+  await withFile(JSON.stringify([{ ...now, vocab: 1 }]), async (path) => {
+    const { code, err } = await lce(...one, "--against", path);
+    assert.equal(code, EXIT.input);
+    assert.match(err, /no measurement of the same strategy/);
+  }, ".json");
+});
+
+Deno.test("a run of which nothing fits prints its rows and exits with 5", async () => {
+  const { code, out, err } = await lce("bench", "--shape", "100000x100000x100000", "--quick");
+  assert.equal(code, EXIT.doesNotFit, err);
+  assert.match(out, /two-stage: No schedule fits/);
+  assert.match(err, /^lce: No schedule fits/);
 });

@@ -13,7 +13,7 @@ import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 /** What the process reports to whoever started it. */
 export const EXIT = {
   ok: 0,
-  /** A result disagrees with the truth, or memory with its prediction. */
+  /** A result disagrees with the truth, memory with its prediction, or a time with `--fail-over`. */
   verification: 1,
   /** Wrong flags or values. */
   usage: 2,

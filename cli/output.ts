@@ -15,14 +15,17 @@ export interface Output {
   note(text: string): void;
   /** Says how far a long job is, on a terminal only; the next call overwrites it. */
   progress(text: string): void;
+  /** Characters of a line of results where a terminal shows them; files have no such limit. */
+  readonly width?: number | undefined;
 }
 
 /**
  * The same output for text that may hold a stranger's: what a terminal would obey
  * is spelled out. In JSON the spelling is an escape, and means the same character.
  */
-export function guarded({ print, note, progress }: Output): Output {
+export function guarded({ print, note, progress, width }: Output): Output {
   return {
+    width,
     print: (text) => print(printableLines(text)),
     note: (text) => note(printableLines(text)),
     progress: (text) => progress(printable(text)),
@@ -43,6 +46,7 @@ export function processOutput(): Output {
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
   };
   return {
+    width: Deno.stdout.isTerminal() ? terminalWidth() : undefined,
     print(text) {
       clear();
       try {
@@ -67,6 +71,18 @@ export function processOutput(): Output {
       shown = true;
     },
   };
+}
+
+/** No table is made narrower than this. */
+const LEAST_WIDTH = 40;
+
+/** Columns of the terminal; 80 where it does not say. */
+function terminalWidth(): number {
+  try {
+    return Math.max(LEAST_WIDTH, Deno.consoleSize().columns || 80);
+  } catch {
+    return 80;
+  }
 }
 
 /** Something that can be said in JSON and to people; neither is made before it is asked for. */

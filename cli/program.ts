@@ -23,7 +23,7 @@ type Load = (output: Output, exit: (code: number) => void) => Promise<Command>;
 const COMMANDS: Readonly<Record<string, Load>> = {
   plan: async (output) => (await import("./commands/plan.ts")).planCommand(output),
   run: async (output, exit) => (await import("./commands/run.ts")).runCommand(output, exit),
-  bench: async (output) => (await import("./commands/bench.ts")).benchCommand(output),
+  bench: async (output, exit) => (await import("./commands/bench.ts")).benchCommand(output, exit),
   tune: async (output) => (await import("./commands/tune.ts")).tuneCommand(output),
   emit: async (output) => (await import("./commands/emit.ts")).emitCommand(output),
   device: async (output) => (await import("./commands/device.ts")).deviceCommand(output),

@@ -92,7 +92,8 @@ export async function runSweep(
   const forFiles = methods ?? USUAL_PEERS;
   const rows = sweepRows(about, options, { methods: forFiles, draw: svg !== undefined, output });
   const forPeople = format === "table" || format === "markdown";
-  output.print(renderSweep(about, rows, format, methods ?? (forPeople ? [] : USUAL_PEERS)));
+  const shown = methods ?? (forPeople ? [] : USUAL_PEERS);
+  output.print(renderSweep(about, rows, format, shown, { width: output.width }));
   if (svg !== undefined) {
     await savePicture("--svg", svg, sweepChart(about, rows), { force, output });
   }

@@ -6,12 +6,25 @@
 import { main } from "./program.ts";
 import type { BenchRow } from "./render/bench_row.ts";
 
-/** Runs lce with some arguments and keeps what it says; `progress` is what a terminal would show. */
-export async function lce(
-  ...args: string[]
-): Promise<{ code: number; out: string; err: string; progress: string[] }> {
+/** What a run of lce says. */
+interface Said {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  /** What a terminal would show while it runs. */
+  readonly progress: readonly string[];
+}
+
+/** Runs lce with some arguments and keeps what it says. */
+export function lce(...args: string[]): Promise<Said> {
+  return lceWithin(undefined, ...args);
+}
+
+/** Runs lce as on a terminal with so many columns. */
+export async function lceWithin(width: number | undefined, ...args: string[]): Promise<Said> {
   const said = { out: "", err: "", progress: [] as string[] };
   const code = await main(args, {
+    width,
     print: (text) => said.out += `${text}\n`,
     note: (text) => said.err += `${text}\n`,
     progress: (text) => said.progress.push(text),

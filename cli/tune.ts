@@ -73,6 +73,34 @@ export async function tune(
   return { rates: { ...first, flopsPerSecond: Number(best.toPrecision(4)), tiles }, results };
 }
 
+/**
+ * Checks that at least one tile works on a problem, before anything is measured.
+ *
+ * @throws {DoesNotFitError} saying why the first does not.
+ */
+export function checkTunable(
+  problem: Problem,
+  profile: DeviceProfile,
+  tiles: readonly Tile[],
+): void {
+  let first: DoesNotFitError | undefined;
+  for (const tile of tiles) {
+    try {
+      planOn(problem, profile, tile);
+      return;
+    } catch (error) {
+      if (!(error instanceof DoesNotFitError)) throw error;
+      first ??= error;
+    }
+  }
+  if (first) throw first;
+}
+
+/** What is timed of a tile. */
+function planOn(problem: Problem, device: DeviceProfile, tile: Tile): Plan {
+  return makePlan(problem, device, { strategy: "windowed", tile });
+}
+
 async function timeTile(
   problem: Problem,
   tile: Tile,
@@ -82,7 +110,7 @@ async function timeTile(
 ): Promise<TileResult> {
   const device = { ...acquired.profile, rates };
   try {
-    const plan = makePlan(problem, device, { strategy: "windowed", tile });
+    const plan = planOn(problem, device, tile);
     const { ms } = await measure(plan, acquired, { ...options, kernels: false });
     return { tile, flopsPerSecond: rateFor(plan, device, rates, ms / 1000), missing: undefined };
   } catch (error) {

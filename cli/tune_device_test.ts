@@ -101,3 +101,10 @@ for (const shape of ["64x64", "0x64x64", "axbxc"]) {
     assert.match(err, /tokens x hidden x vocab/);
   });
 }
+
+Deno.test("lce tune on a shape that no device holds exits with 5, before anything is measured", async () => {
+  const { code, out, err } = await lce("tune", "--quick", "--shape", "100000x100000x100000");
+  assert.equal(code, EXIT.doesNotFit, err);
+  assert.match(err, /^lce: .*fit/);
+  assert.equal(out, "");
+});

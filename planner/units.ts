@@ -41,25 +41,33 @@ export function parseBytes(text: string): number {
   return bytes;
 }
 
+/** From which seconds on a unit of time is used, and how many seconds it is. */
+const TIMES: readonly (readonly [from: number, seconds: number, unit: string])[] = [
+  [7200, 3600, "h"],
+  [120, 60, "min"],
+  [0.9995, 1, "s"],
+  [1e-4, 1e-3, "ms"],
+  [0, 1e-6, "us"],
+];
+
 /**
- * Writes a time as people say it: `0.42 ms`, `22 s`, `1.5 h`.
+ * Writes a time as people say it: `420 ms`, `22 s`, `1.5 h`; to two digits, or to as
+ * many as told, and to the unit where it has more of them.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
  * assert.equal(formatSeconds(22.26), "22 s");
+ * assert.equal(formatSeconds(22.26, 3), "22.3 s");
  * assert.equal(formatSeconds(0.0042), "4.2 ms");
  * ```
  */
-export function formatSeconds(seconds: number): string {
-  const [value, unit] = seconds < 1
-    ? [seconds * 1000, "ms"]
-    : seconds < 120
-    ? [seconds, "s"]
-    : seconds < 7200
-    ? [seconds / 60, "min"]
-    : [seconds / 3600, "h"];
-  return `${value < 1 ? value.toPrecision(2) : value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
+export function formatSeconds(seconds: number, digits = 2): string {
+  const [, factor, unit] = TIMES.find(([from]) => seconds >= from) ?? TIMES.at(-1)!;
+  const rounded = Number((seconds / factor).toPrecision(digits));
+  const before = rounded === 0 ? 1 : Math.floor(Math.log10(Math.abs(rounded))) + 1;
+  const value = before >= digits ? seconds / factor : rounded;
+  return `${value.toFixed(Math.max(0, digits - before))} ${unit}`;
 }
 
 /** Writes bytes with the largest binary unit below them, to three digits or more. */

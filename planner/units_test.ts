@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { formatBytes, formatCount, parseBytes, parseNumber } from "./units.ts";
+import { formatBytes, formatCount, formatSeconds, parseBytes, parseNumber } from "./units.ts";
 
 Deno.test("parseBytes() reads decimal and binary units in any case", () => {
   assert.equal(parseBytes("4096"), 4096);
@@ -52,4 +52,23 @@ Deno.test("formatCount() takes the prefix that leaves up to three digits", () =>
   assert.equal(formatCount(999.7, "FLOP/s"), "1.0 kFLOP/s");
   assert.equal(formatCount(999.96e9, "B/s"), "1.0 TB/s");
   assert.equal(formatCount(0.00808, "FLOP/s"), "0.00808 FLOP/s");
+});
+
+Deno.test("formatSeconds() takes the unit that people would", () => {
+  const cases: [number, string, string?][] = [
+    [0, "0.0 us"],
+    [1.23e-5, "12 us", "12.3 us"],
+    [0.00042, "0.42 ms", "0.420 ms"],
+    [0.00996, "10 ms", "9.96 ms"],
+    [0.1234, "123 ms", "123 ms"],
+    [0.9999, "1.0 s", "1.00 s"],
+    [22.26, "22 s", "22.3 s"],
+    [119, "119 s"],
+    [600, "10 min"],
+    [7200, "2.0 h"],
+  ];
+  for (const [seconds, two, three] of cases) {
+    assert.equal(formatSeconds(seconds), two);
+    if (three) assert.equal(formatSeconds(seconds, 3), three);
+  }
 });

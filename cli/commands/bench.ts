@@ -10,9 +10,9 @@ import { GpuError } from "../../kernels/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
-import { compareRows, noteComparison, readEarlier } from "../against.ts";
+import { compareRows, noteComparison, parseShare, readEarlier, regressions } from "../against.ts";
 import { checkStrategy } from "../contradictions.ts";
-import { UsageError } from "../exit.ts";
+import { EXIT, UsageError } from "../exit.ts";
 import { checkChoices, checkWith } from "../request.ts";
 import { parseNumber } from "../flags.ts";
 import { openDevice } from "../gpu.ts";
@@ -24,7 +24,7 @@ import { drawRoofline } from "../picture/roofline.ts";
 import { renderBench } from "../render/bench.ts";
 import { type BenchRow, benchRow } from "../render/bench_row.ts";
 import { FORMATS } from "../render/formats.ts";
-import { settingFlags } from "../settings.ts";
+import { readArgument, settingFlags } from "../settings.ts";
 import { parseShape } from "../shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
@@ -42,8 +42,8 @@ const SHAPES = {
 /** Settings that may be fixed. */
 const SETTINGS = ["pass", "dtype", "strategy", "window", "block", "gradientFilter"] as const;
 
-/** The command. */
-export function benchCommand(output: Output): Command {
+/** The command. `exit` takes the exit code of a run that is worse than an earlier one. */
+export function benchCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("bench")
     .description("time the strategies on this machine's device, beside the two-stage baseline")
     .option("--shape <NxDxV...>", "shapes as tokens x hidden x vocab", splitShapes)
@@ -62,6 +62,11 @@ export function benchCommand(output: Output): Command {
     .addOption(new Option("--json", "short for --format json").conflicts("format"))
     .option("--kernels", "show the time of each kernel")
     .option("--against <file>", "compare with an earlier run, as --json printed it")
+    .option(
+      "--fail-over <percent>",
+      "exit with 1 where time or memory grew by more than noise and this, such as 10%",
+      (text: string) => readArgument(parseShare, text),
+    )
     .option("--roofline <file>", "draw the rows under the device's measured peaks, as SVG")
     .option("--force", "replace the file that --roofline names")
     .addHelpText(
@@ -71,11 +76,12 @@ Examples:
   $ lce bench --shape 4096x4096x128256 --pass train --dtype bf16
   $ lce bench --quick --json > before.json
   $ lce bench --quick --against before.json
+  $ lce bench --quick --against before.json --fail-over 10%
   $ lce bench --quick --roofline roofline.svg`,
     )
     .action(async (options) => {
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
-      const { inputs, gradientFilter, against, roofline, force = false } = options;
+      const { inputs, gradientFilter, against, failOver, roofline, force = false } = options;
       const fixed = checkChoices({ window: options.window, block: options.block });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
@@ -92,6 +98,11 @@ Examples:
           })
         )
       );
+      if (failOver !== undefined && against === undefined) {
+        throw new UsageError(
+          "--fail-over: needs --against, the run that time and memory grew from",
+        );
+      }
       if (force && roofline === undefined) throw new UsageError("--force: needs --roofline");
       await checkPicture("--roofline", roofline, force);
       const earlier = against === undefined ? undefined : await readEarlier(against);
@@ -103,6 +114,7 @@ Examples:
       };
       const acquired = await openDevice();
       const rows: BenchRow[] = [];
+      const failures: Error[] = [];
       let peaks: Peaks | undefined;
       try {
         if (roofline !== undefined) {
@@ -114,7 +126,8 @@ Examples:
             if (strategy && name !== strategy) continue;
             const { tokens, hidden, vocab } = problem;
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const row = await measureOne(problem, { ...fixed, strategy: name }, acquired, how);
+            const choices = { ...fixed, strategy: name };
+            const row = await measureOne(problem, choices, acquired, how, failures);
             if (row) rows.push(row);
           }
         }
@@ -126,21 +139,33 @@ Examples:
         kernels: kernels ?? false,
         against: compared !== undefined,
         peaks,
+        width: output.width,
       }));
-      if (compared) noteComparison(against!, compared, output);
       if (roofline !== undefined) {
         const svg = drawRoofline(acquired.profile.name, peaks!, rows);
         await savePicture("--roofline", roofline, svg, { force, output });
       }
+      if (rows.every(({ ms }) => ms === null) && failures[0]) throw failures[0];
+      if (!compared) return;
+      noteComparison(against!, compared, output);
+      const worse = regressions(compared, failOver ?? 0);
+      if (worse.length === 0) return;
+      output.note(`Worse than in ${against}:\n${worse.map((line) => `  ${line}`).join("\n")}`);
+      if (failOver !== undefined) return exit(EXIT.verification);
+      output.note("That is said, no more: --fail-over 10% would make it an exit code of 1.");
     }) as unknown as Command;
 }
 
-/** A row for one strategy; one that says why where it cannot run; none where it does not apply. */
+/**
+ * A row for one strategy; one that says why where it cannot run, of which `failures`
+ * keeps the error; none where it does not apply.
+ */
 async function measureOne(
   problem: Problem,
   choices: PlanOptions & { strategy: StrategyName },
   acquired: Awaited<ReturnType<typeof openDevice>>,
   how: MeasureOptions,
+  failures: Error[],
 ): Promise<BenchRow | undefined> {
   const { strategy } = choices;
   const applies = problem.pass === "forward"
@@ -159,6 +184,7 @@ async function measureOne(
     );
   } catch (error) {
     if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
+    failures.push(error);
     return benchRow(problem, strategy, profile.name, error.message, how.inputs);
   }
 }

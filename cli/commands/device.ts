@@ -33,7 +33,7 @@ Examples:
     )
     .action(async ({ list, save, force = false, json }) => {
       if (list) {
-        return output.print(json ? JSON.stringify(NAMED_DEVICES, null, 2) : listText());
+        return output.print(json ? JSON.stringify(NAMED_DEVICES, null, 2) : listText(output.width));
       }
       if (force && save === undefined) throw new UsageError("--force: needs --save");
       if (save !== undefined) await checkSavePath(save, force);
@@ -57,7 +57,7 @@ Examples:
     }) as unknown as Command;
 }
 
-function listText(): string {
+function listText(width: number | undefined): string {
   const rows = NAMED_DEVICES.map(({ name, profile: { limits, rates }, source }) => [
     name,
     formatBytes(limits.maxStorageBufferBindingSize),
@@ -68,5 +68,5 @@ function listText(): string {
     source,
   ]);
   const heads = ["device", "binding", "buffer", "workgroup", "invocations", "speed", "source"];
-  return table([heads, ...rows], ["left", "right", "right", "right", "right"]);
+  return table([heads, ...rows], ["left", "right", "right", "right", "right"], { width });
 }

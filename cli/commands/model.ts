@@ -28,39 +28,44 @@ Examples:
     )
     .action((name, { json }) => {
       if (name === undefined) {
-        return output.print(json ? JSON.stringify(MODELS, null, 2) : listText());
+        return output.print(json ? JSON.stringify(MODELS, null, 2) : listText(output.width));
       }
       const model = findModel(name);
       if (!model) throw new UsageError(unknownModel(name));
-      output.print(json ? JSON.stringify(model, null, 2) : modelText(model));
+      output.print(json ? JSON.stringify(model, null, 2) : modelText(model, output.width));
     }) as unknown as Command;
 }
 
-function listText(): string {
+function listText(width: number | undefined): string {
   const heads = ["model", "vocab", "hidden", "softcap", "logit scale", "head"];
-  return table([heads, ...MODELS.map(modelRow)], ["left", "right", "right", "right", "right"]);
+  const align = ["left", "right", "right", "right", "right"] as const;
+  return table([heads, ...MODELS.map(modelRow)], align, { width });
 }
 
-function modelText(model: Model): string {
+function modelText(model: Model, width: number | undefined): string {
   const { vocab, hidden, dtype, softcap, logitScale, bias, tied, tokenizer } = model;
   const known = (value: unknown) => value === undefined ? "unknown" : `${value}`;
-  return table([
-    ["model", model.name],
+  return table(
     [
-      "vocab",
-      `${vocab} rows${tokenizer === undefined ? "" : `, ${tokenizer} ids in the tokenizer`}`,
+      ["model", model.name],
+      [
+        "vocab",
+        `${vocab} rows${tokenizer === undefined ? "" : `, ${tokenizer} ids in the tokenizer`}`,
+      ],
+      ["hidden", `${hidden}`],
+      ["dtype", known(dtype)],
+      ["softcap", `${softcap ?? "none"}`],
+      ["logit scale", `${logitScale ?? 1}`],
+      ["bias", known(bias)],
+      ["tied head", known(tied)],
+      [
+        "weight",
+        `${formatBytes(bytesPerElement(dtype ?? "bf16") * vocab * hidden)} in ${dtype ?? "bf16"}`,
+      ],
+      ["source", model.source],
+      ["checked", model.checked],
     ],
-    ["hidden", `${hidden}`],
-    ["dtype", known(dtype)],
-    ["softcap", `${softcap ?? "none"}`],
-    ["logit scale", `${logitScale ?? 1}`],
-    ["bias", known(bias)],
-    ["tied head", known(tied)],
-    [
-      "weight",
-      `${formatBytes(bytesPerElement(dtype ?? "bf16") * vocab * hidden)} in ${dtype ?? "bf16"}`,
-    ],
-    ["source", model.source],
-    ["checked", model.checked],
-  ]);
+    [],
+    { width },
+  );
 }

@@ -19,6 +19,7 @@ import { codebookJson, codebookText } from "../render/codebook.ts";
 import { largestJson, largestText } from "../render/largest.ts";
 import { parallelPlanJson, parallelPlanText } from "../render/parallel.ts";
 import { planJson, planText } from "../render/plan.ts";
+import { wrapped } from "../render/wrap.ts";
 import { checkModes, parallelismOf } from "../request.ts";
 import { settingFlags } from "../settings.ts";
 import { checkPictures, runSweep } from "../sweep.ts";
@@ -66,7 +67,7 @@ Examples:
       const device = await deviceOf(request);
       const named = model ? { model: modelJson(model) } : {};
       const forPeople = !json && (modes.format ?? "table") === "table";
-      if (model && forPeople) output.print(modelLine(model, asked));
+      if (model && forPeople) output.print(wrapped(modelLine(model, asked), output.width));
       if (axes.length > 0) {
         const about = { problem, device, axes, named };
         const shown = json ? { ...pictures, format: "json" as const } : pictures;
@@ -101,7 +102,7 @@ Examples:
       const shownHead = found && head
         ? checkCodes({ ...asked, [largest!]: found.value }, codes!)
         : head;
-      const extras = { compare, explain };
+      const extras = { compare, explain, width: output.width };
       print({
         json: () => ({
           ...(found ? largestJson(found) : {}),
@@ -110,8 +111,8 @@ Examples:
         }),
         text: () =>
           [
-            ...(found ? [largestText(found)] : []),
-            ...(shownHead ? [codebookText(shownHead)] : []),
+            ...(found ? [wrapped(largestText(found), output.width)] : []),
+            ...(shownHead ? [codebookText(shownHead, { width: output.width })] : []),
             planText(plan, extras),
           ].join("\n\n"),
       });

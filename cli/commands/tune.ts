@@ -5,15 +5,16 @@
  */
 import { Command } from "@commander-js/extra-typings";
 import { measurePeaks } from "../../kernels/calibration.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { problemSchema } from "../../planner/problem.ts";
 import { feasibleTiles, tunableTiles } from "../../planner/tile.ts";
 import { openDevice } from "../gpu.ts";
 import type { Output } from "../output.ts";
 import { tuneJson, tuneText } from "../render/tune.ts";
+import { checkWith } from "../request.ts";
 import { settingFlags } from "../settings.ts";
 import { parseShape } from "../shape_flag.ts";
 import { checkTunedPath, keepTunedRates } from "../tuned.ts";
-import { tune, tuningProblem } from "../tune.ts";
+import { checkTunable, tune, tuningProblem } from "../tune.ts";
 
 /** How long things may take, in ms and s. */
 const EFFORT = {
@@ -53,12 +54,13 @@ Examples:
         const { limits } = acquired.profile;
         // Rates kept from before would only lead the search astray.
         const profile = { name: acquired.profile.name, limits };
+        const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
+        const askedFor = asked && checkWith(problemSchema, { ...asked, dtype, pass: "train" });
+        if (askedFor) checkTunable(askedFor, profile, tiles);
         output.progress("measuring the device's peaks");
         const peaks = await measurePeaks(device, { seconds: effort.peaks });
-        const problem = asked
-          ? parseProblem({ ...asked, dtype, pass: "train" })
-          : { ...tuningProblem(peaks, effort.pass), ...(dtype ? { dtype } : {}) };
-        const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
+        const problem = askedFor ??
+          { ...tuningProblem(peaks, effort.pass), ...(dtype ? { dtype } : {}) };
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {
           ...effort,
           tiles,
@@ -79,7 +81,11 @@ Examples:
           kept: kept ?? undefined,
         };
         // What was measured is not lost with the file.
-        output.print(json ? JSON.stringify(tuneJson(report), null, 2) : tuneText(report));
+        output.print(
+          json
+            ? JSON.stringify(tuneJson(report), null, 2)
+            : tuneText(report, { width: output.width }),
+        );
         if (failure !== undefined) throw failure;
       } finally {
         device.destroy();

@@ -4,11 +4,12 @@
  * @module
  */
 import type { Peaks } from "../../kernels/calibration.ts";
-import { formatBytes } from "../../planner/units.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import type { Against, BenchRow } from "./bench_row.ts";
 import { csv, type Format, markdown } from "./formats.ts";
 import { roofText } from "./roof.ts";
 import { table } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** A row, compared with an earlier run or not. */
 type ShownRow = BenchRow & Partial<Against>;
@@ -20,6 +21,8 @@ export interface BenchOptions {
   readonly against?: boolean;
   /** The roof over all rows, said below them. */
   readonly peaks?: Peaks | undefined;
+  /** Most characters of a line of a table. */
+  readonly width?: number | undefined;
 }
 
 /** Writes rows in a format. */
@@ -28,40 +31,38 @@ export function renderBench(
   format: Format,
   options: BenchOptions,
 ): string {
-  const below = options.peaks ? `\n\n${roofText(rows, options.peaks)}` : "";
   switch (format) {
     case "json":
       return JSON.stringify(rows, null, 2);
     case "csv":
       return csv(rows);
     case "markdown":
-      return markdown(cells(rows, options)) + below;
+      return [markdown(cells(rows, options)), ...remarks(rows, options)].join("\n\n");
     case "table":
-      return `${rows[0]?.device ?? "nothing measured"}\n\n${
-        table(cells(rows, options), [
-          "left",
-          "left",
-          "left",
-          "right",
-          "left",
-          "right",
-          "right",
-        ])
-      }${below}`;
+      return [
+        rows[0]?.device ?? "nothing measured",
+        table(cells(rows, options), ALIGN, { width: options.width, keys: KEYS }),
+        ...remarks(rows, options).map((text) => wrapped(text, options.width)),
+      ].join("\n\n");
   }
 }
+
+/** Columns that say what was measured. */
+const KEYS = 3;
+
+const ALIGN = ["left", "left", "left", "right", "left", "right", "right", "right"] as const;
 
 function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): string[][] {
   const header = [
     "shape",
     "pass",
     "strategy",
-    "ms",
-    "from to",
+    "time",
+    "fastest to slowest",
     "expected",
-    "TFLOP/s",
+    "rate",
     "to two-stage",
-    ...(against ? ["against"] : []),
+    ...(against ? ["against", "memory against"] : []),
     "extra",
     "tile",
     "window, block, splits",
@@ -70,22 +71,39 @@ function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): s
   return [
     header,
     ...rows.map((row) => [
-      `${row.tokens}x${row.hidden}x${row.vocab} ${row.dtype}`,
-      row.pass,
-      row.strategy,
-      row.ms?.toFixed(2) ?? "-",
-      row.ms === null ? "" : `${row.fastest!.toFixed(2)} ${row.slowest!.toFixed(2)}`,
-      row.estimatedMs?.toFixed(2) ?? "",
-      row.tflops?.toPrecision(3) ?? "-",
+      ...keysOf(row),
+      timeText(row.ms) || "-",
+      row.ms === null ? "" : `${timeText(row.fastest)} to ${timeText(row.slowest)}`,
+      timeText(row.estimatedMs),
+      row.tflops === null ? "-" : formatCount(1e12 * row.tflops, "FLOP/s"),
       ratio(row, rows),
-      ...(against ? [row.against ?? "-"] : []),
+      ...(against ? [row.against ?? "-", row.againstMemory ?? "-"] : []),
       row.extraPeakBytes === null ? "" : formatBytes(row.extraPeakBytes),
-      row.tile ?? row.missing!,
+      row.tile ?? "-",
       row.tile === null ? "" : `${row.window} ${row.block} ${row.splits}`,
       ...(kernels
-        ? [Object.entries(row.kernels).map(([name, ms]) => `${name} ${ms.toFixed(2)}`).join(", ")]
+        ? [Object.entries(row.kernels).map(([name, ms]) => `${name} ${timeText(ms)}`).join(", ")]
         : []),
     ]),
+  ];
+}
+
+function keysOf(row: ShownRow): string[] {
+  return [`${row.tokens}x${row.hidden}x${row.vocab} ${row.dtype}`, row.pass, row.strategy];
+}
+
+function timeText(ms: number | null): string {
+  return ms === null ? "" : formatSeconds(ms / 1000, 3);
+}
+
+/** Below the rows: why some have no time, and the roof over all. */
+function remarks(rows: readonly ShownRow[], { peaks }: BenchOptions): string[] {
+  const missing = rows.flatMap((row) =>
+    row.missing === null ? [] : [`${keysOf(row).join(" ")}: ${row.missing}`]
+  );
+  return [
+    ...(missing.length > 0 ? [missing.join("\n")] : []),
+    ...(peaks ? [roofText(rows, peaks)] : []),
   ];
 }
 

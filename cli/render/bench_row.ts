@@ -53,6 +53,9 @@ export interface Against {
   readonly againstRatio: number | null;
   /** `12 % faster`, `8 % slower` or `noise`; null where either has no time. */
   readonly against: string | null;
+  readonly againstExtraPeakBytes: number | null;
+  /** `same`, `12 % more` or `8 % less`: what is planned has no noise; null where either is not known. */
+  readonly againstMemory: string | null;
 }
 
 /** A row from a measurement, or from the reason for having none. */

@@ -9,7 +9,7 @@ import type { Candidate, Plan } from "../../planner/plan.ts";
 import { formatTile } from "../../planner/tile.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { placeOfWeight } from "./plan_words.ts";
-import { indented, table } from "./table.ts";
+import { indented, type Layout, table, within } from "./table.ts";
 
 /** A candidate's choices, its memory in bytes, and its time relative to the chosen one's. */
 export function candidateJson({ shape, memory, cost }: Candidate, { chosen }: Plan) {
@@ -39,7 +39,7 @@ export function explainedJson(candidate: Candidate, plan: Plan) {
 }
 
 /** Every candidate for people, the smallest first; those that none beats are starred. */
-export function candidatesText(plan: Plan): string {
+export function candidatesText(plan: Plan, layout: Layout = {}): string {
   const { candidates, front, chosen, budget } = plan;
   const rows = [...candidates]
     .sort((a, b) => a.memory.peakBytes - b.memory.peakBytes || a.cost.seconds - b.cost.seconds)
@@ -60,6 +60,6 @@ export function candidatesText(plan: Plan): string {
   const heads = ["", "strategy", "block", "window", "tile", "peak", "extra", "time", "verdict"];
   const align = ["left", "left", "right", "right", "left", "right", "right", "right"] as const;
   return `candidates (* none needs less and is as fast)\n${
-    indented(table([heads, ...rows], align))
+    indented(table([heads, ...rows], align, within({ ...layout, keys: 5 })))
   }`;
 }

@@ -7,7 +7,9 @@ import { peersOf } from "../../planner/peers/mod.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
 import { parseProblem, type Problem } from "../../planner/problem.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
-import { indented, table } from "./table.ts";
+import { formatBytes } from "../../planner/units.ts";
+import { indented, type Layout, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** Bytes beyond the inputs in each pass; in training with the gradients that are returned. */
 interface Row {
@@ -76,30 +78,42 @@ function planned({ device, budget, outline }: Plan, problem: Problem): number | 
   }
 }
 
-/** The same for people. */
-export function peersText(plan: Plan): string {
-  const mebibytes = (bytes: number | null) =>
-    bytes === null ? "-" : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-  const rows = peersJson(plan).map((row) => [
-    row.method,
-    mebibytes(row.forwardExtraBytes),
-    mebibytes(row.trainExtraBytes),
-    remark(row, mebibytes),
-  ]);
-  return `methods: memory beyond inputs of a plain cross-entropy; in training with the gradients\n${
+const HEADING =
+  "methods: memory beyond inputs of a plain cross-entropy; in training with the gradients";
+
+/** The same for people, the least memory of the plan's pass first. */
+export function peersText(plan: Plan, layout: Layout = {}): string {
+  const bytes = plan.problem.pass === "train" ? "trainExtraBytes" : "forwardExtraBytes";
+  const rows = peersJson(plan)
+    .sort((a, b) => (a[bytes] ?? Infinity) - (b[bytes] ?? Infinity))
+    .map((row) => [
+      row.method,
+      sizeText(row.forwardExtraBytes),
+      sizeText(row.trainExtraBytes),
+      remark(row),
+    ]);
+  return `${wrapped(HEADING, layout.width)}\n${
     indented(
-      table([["method", "forward", "train", ""], ...rows], ["left", "right", "right"]),
+      table(
+        [["method", "forward", "train", "about"], ...rows],
+        ["left", "right", "right"],
+        within(layout),
+      ),
     )
   }`;
 }
 
+function sizeText(bytes: number | null): string {
+  return bytes === null ? "-" : formatBytes(bytes);
+}
+
 /** Which method it is, and what the problem's options change or rule out. */
-function remark(row: Row, mebibytes: (bytes: number | null) => string): string {
+function remark(row: Row): string {
   const { asAsked, title, unsuited } = row;
   if (unsuited) return `${title}; ${unsuited}`;
   const passes = ["forwardExtraBytes", "trainExtraBytes"] as const;
   const asked = passes.filter((pass) => asAsked[pass] !== null);
   if (asked.every((pass) => asAsked[pass] === row[pass])) return title;
-  const figures = asked.map((pass) => mebibytes(asAsked[pass])).join(" and ");
+  const figures = asked.map((pass) => sizeText(asAsked[pass])).join(" and ");
   return `${title}; ${figures} with this problem's options`;
 }

@@ -12,7 +12,8 @@ import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
 import { placeOfWeight } from "./plan_words.ts";
-import { formatCount, indented, table } from "./table.ts";
+import { formatCount, indented, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** What is said about a plan beyond itself. */
 export interface PlanExtras {
@@ -20,6 +21,8 @@ export interface PlanExtras {
   readonly compare?: boolean;
   /** Every candidate, and why it lost. */
   readonly explain?: boolean;
+  /** Most characters of a line of the text. */
+  readonly width?: number | undefined;
 }
 
 /** The contract of `lce plan --json`. Sizes are bytes. */
@@ -122,16 +125,21 @@ function many(count: number, what: string): string {
 /** The plan for people. */
 export function planText(
   plan: Plan,
-  { compare = false, explain = false }: PlanExtras = {},
+  { compare = false, explain = false, width }: PlanExtras = {},
 ): string {
+  const inner = within({ width });
   const { memory, twoStage, cost, outline, alternatives } = plan;
   const { byCategory } = memory;
   const sizes = (rows: [string, number, string][]) =>
-    table(rows.map(([name, bytes, note]) => [name, formatBytes(bytes), note]), ["left", "right"]);
+    table(
+      rows.map(([name, bytes, note]) => [name, formatBytes(bytes), note]),
+      ["left", "right"],
+      inner,
+    );
   return [
-    problemLine(plan),
+    wrapped(problemLine(plan), width),
     "",
-    table([...choiceLines(plan), ["because", plan.reason]]),
+    table([...choiceLines(plan), ["because", plan.reason]], [], { width }),
     "",
     "memory",
     indented(sizes([
@@ -148,14 +156,15 @@ export function planText(
     ])),
     "",
     "work",
-    indented(
+    indented(wrapped(
       `${formatCount(cost.flops, "FLOP")}, ${
         formatCount(cost.bytesMoved, "B")
       } moved, ${cost.dispatches} dispatches${timeText(plan)}`,
-    ),
+      inner.width,
+    )),
     "",
     "buffers",
-    indented(table(bufferRows(outline), ["left", "right"])),
+    indented(table(bufferRows(outline), ["left", "right"], inner)),
     "",
     "alternatives",
     indented(table(
@@ -165,9 +174,10 @@ export function planText(
         reason,
       ]),
       ["left", "right"],
+      inner,
     )),
-    ...(explain ? ["", candidatesText(plan)] : []),
-    ...(compare ? ["", peersText(plan)] : []),
+    ...(explain ? ["", candidatesText(plan, { width })] : []),
+    ...(compare ? ["", peersText(plan, { width })] : []),
   ].join("\n");
 }
 

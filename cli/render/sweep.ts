@@ -8,10 +8,11 @@ import type { MemoryPrediction } from "../../planner/memory.ts";
 import { peersOf } from "../../planner/peers/mod.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { type Axis, beyondInputs, type SweepPoint, type Values } from "../../planner/sweep.ts";
-import { formatBytes } from "../../planner/units.ts";
+import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { csv, type Format, markdown } from "./formats.ts";
 import { placeOfWeight } from "./plan_words.ts";
-import { table } from "./table.ts";
+import { type Layout, table } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** Memory of one plan. Bytes. */
 export interface RowMemory {
@@ -119,6 +120,7 @@ export function renderSweep(
   all: readonly SweepRow[],
   format: Format,
   methods: readonly string[],
+  layout: Layout = {},
 ): string {
   const rows = all.map((row) => ({
     ...row,
@@ -137,7 +139,9 @@ export function renderSweep(
     case "table": {
       const lines = cells(about, rows);
       const align = lines[0]!.map((head) => WORDS.has(head) ? "left" : "right");
-      return `${sweepLine(about)}\n\n${table(lines, align)}`;
+      return `${wrapped(sweepLine(about), layout.width)}\n\n${
+        table(lines, align, { ...layout, keys: about.axes.length + 1 })
+      }`;
     }
   }
 }
@@ -217,7 +221,7 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
     "extra",
     "two-stage extra",
     ...(methods.length ? ["beyond inputs", ...methods] : []),
-    ...(timed ? ["estimated ms"] : []),
+    ...(timed ? ["estimated time"] : []),
     ...(failing ? ["why not"] : []),
   ];
   return [
@@ -234,12 +238,8 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
       ...(methods.length
         ? [chosen?.memory.beyondInputsBytes, ...methods.map((name) => peers.get(name))].map(size)
         : []),
-      ...(timed ? [chosen?.ms === undefined ? "-" : formatMs(chosen.ms)] : []),
+      ...(timed ? [chosen?.ms === undefined ? "-" : formatSeconds(chosen.ms / 1000, 3)] : []),
       ...(failing ? [reason ?? ""] : []),
     ]),
   ];
-}
-
-function formatMs(ms: number): string {
-  return ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3);
 }

@@ -7,8 +7,9 @@ import type { Peaks } from "../../kernels/calibration.ts";
 import type { DeviceRates } from "../../planner/device.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { formatTile } from "../../planner/tile.ts";
+import { formatSeconds } from "../../planner/units.ts";
 import type { TileResult } from "../tune.ts";
-import { formatCount, indented, table } from "./table.ts";
+import { formatCount, indented, type Layout, table, within } from "./table.ts";
 
 /** A tuning with what it was made on. */
 export interface TuneReport {
@@ -39,7 +40,10 @@ export function tuneJson({ device, problem, peaks, rates, results, kept }: TuneR
 }
 
 /** The tuning for people. */
-export function tuneText({ device, problem, peaks, rates, results, kept }: TuneReport): string {
+export function tuneText(
+  { device, problem, peaks, rates, results, kept }: TuneReport,
+  layout: Layout = {},
+): string {
   const { tokens, hidden, vocab, dtype } = problem;
   const best = rates.flopsPerSecond;
   const rows = results.map(({ tile, flopsPerSecond, missing }) => [
@@ -51,20 +55,24 @@ export function tuneText({ device, problem, peaks, rates, results, kept }: TuneR
   return [
     `${device}, tuned on ${tokens} tokens x ${hidden} hidden x ${vocab} vocab, ${dtype}`,
     "",
-    table([
-      ["peak arithmetic", formatCount(peaks.flopsPerSecond, "FLOP/s"), "f32, in registers"],
-      ["peak bandwidth", formatCount(peaks.bytesPerSecond, "B/s"), "reading"],
-      ["a dispatch", `${(peaks.secondsPerDispatch * 1e6).toFixed(1)} us`, "that does nothing"],
+    table(
       [
-        "matrix kernels",
-        formatCount(best, "FLOP/s"),
-        `${((100 * best) / peaks.flopsPerSecond).toFixed(0)} % of the peak`,
+        ["peak arithmetic", formatCount(peaks.flopsPerSecond, "FLOP/s"), "f32, in registers"],
+        ["peak bandwidth", formatCount(peaks.bytesPerSecond, "B/s"), "reading"],
+        ["a dispatch", formatSeconds(peaks.secondsPerDispatch), "that does nothing"],
+        [
+          "matrix kernels",
+          formatCount(best, "FLOP/s"),
+          `${((100 * best) / peaks.flopsPerSecond).toFixed(0)} % of the peak`,
+        ],
+        ["busy from", `${rates.parallelInvocations}`, "invocations"],
       ],
-      ["busy from", `${rates.parallelInvocations}`, "invocations"],
-    ], ["left", "right"]),
+      ["left", "right"],
+      layout,
+    ),
     "",
     "tiles",
-    indented(table(rows, ["left", "right", "right"])),
+    indented(table(rows, ["left", "right", "right"], within(layout))),
     "",
     kept ? `Kept in ${kept}; plans on this machine use it.` : "Not kept.",
   ].join("\n");
