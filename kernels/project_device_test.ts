@@ -253,6 +253,25 @@ Deno.test("a masked id's logit stays finite under any scale, and its gradient is
       read: { ...operands, bias: masked, coefficients },
       written: { logits: stale(KEPT.length * 76) },
     });
+    const { partials } = await runAlone(device, {
+      kernel: "forward",
+      problem: {
+        tokens: TOKENS,
+        hidden: HIDDEN,
+        vocab: VOCAB,
+        bias: true,
+        logitScale: 2,
+        statistics: ["entropy"],
+      },
+      grid: [3, 3],
+      schedule: { splits: 3 },
+      read: { ...operands, bias: masked, kept_targets: targets },
+      written: { partials: staleWords(3 * 5 * 128) },
+    });
+    for (let row = 0; row < 15; row++) {
+      const values = Array.from(KEPT, (_, position) => fromBits(partials[row * 128 + position]!));
+      assert(values.every(Number.isFinite), `row ${row} of the statistics`);
+    }
     KEPT.forEach((_, position) => {
       for (let id = 3; id < VOCAB; id += 7) {
         assert.equal(logits[position * 76 + id], 0, `${position}, ${id}`);

@@ -17,11 +17,11 @@ const [TOKENS, VOCAB, STRIDE] = [40, 301, 304];
 const KEPT = Array.from({ length: TOKENS }, (_, row) => row).filter((row) => row % 5 !== 2);
 const kept = keptBuffer(KEPT, TOKENS);
 const targets = Uint32Array.from({ length: TOKENS }, (_, row) => (row * 37) % VOCAB);
-/** A row of logits for each kept token, padded with what is to be ignored; peaks of various heights. */
+/** A row of logits for each kept token, padded with what is to be ignored; no peak in the last ids. */
 const logits = noise(KEPT.length * STRIDE, 5).map((value, index) => {
   const [position, id] = [Math.floor(index / STRIDE), index % STRIDE];
   if (id >= VOCAB) return 1e6;
-  return 4 * value + (id === (position * 13) % VOCAB ? position : 0);
+  return 4 * value + (id === (position * 13) % 200 ? position : 0);
 });
 const classWeight = noise(VOCAB, 6).map((value) => 1.5 + value);
 const problem = {
@@ -213,7 +213,7 @@ Deno.test("an entropy is as exact as f32 can be, however small", async () => {
       tokens: TOKENS,
       hidden: 8,
       vocab: VOCAB,
-      statistics: ["entropy"],
+      statistics: ["entropy", "predicted"],
     };
     const { partials } = await runAlone(device, {
       kernel: "row-statistics",
@@ -221,7 +221,7 @@ Deno.test("an entropy is as exact as f32 can be, however small", async () => {
       grid: [TOKENS, 1],
       schedule: { logitStride: STRIDE },
       read: { kept: keptBuffer(rows, TOKENS), kept_targets: targets, logits: near },
-      written: { partials: staleWords(5 * 64) },
+      written: { partials: staleWords(6 * 64) },
     });
     const { tokens } = await runAlone(device, {
       kernel: "merge",
@@ -232,7 +232,7 @@ Deno.test("an entropy is as exact as f32 can be, however small", async () => {
         partials,
         totals: Uint32Array.of(TOKENS, bits(TOKENS), bits(VOCAB), 0),
       },
-      written: { tokens: staleWords(5 * 64) },
+      written: { tokens: staleWords(6 * 64) },
     });
     for (const row of rows) {
       const z = Array.from(near.subarray(row * STRIDE, row * STRIDE + VOCAB));
@@ -243,6 +243,7 @@ Deno.test("an entropy is as exact as f32 can be, however small", async () => {
       const mean = below.reduce((sum, d) => sum + Math.exp(d) * d, 0) / (peaks + rest);
       const entropy = Math.log(peaks) + Math.log1p(rest / peaks) - mean;
       const actual = fromBits(tokens[4 * 64 + row]!);
+      assert.equal(tokens[5 * 64 + row], below.indexOf(0), "the smallest id among equals");
       // exp2 of an argument up to 90, itself rounded: 90 x 2^-24.
       assert(Math.abs(actual - entropy) <= 8e-6 * entropy, `${row}: ${actual}, not ${entropy}`);
     }
@@ -265,12 +266,18 @@ Deno.test("stored-logit-gradient turns logits into gradients in place, and flags
       grid,
       schedule: { logitStride: STRIDE },
     } as const;
-    const { logits: gradient } = await runAlone(device, {
-      ...common,
-      problem,
-      read: { kept, class_weight: classWeight, coefficients },
-      written: { logits: logits.slice() },
-    });
+    // In two windows, one after the other, of which the first ends within a tile.
+    let gradient = logits.slice();
+    for (const [vocabStart, vocab] of [[0, 150], [150, VOCAB - 150]] as const) {
+      const { logits: written } = await runAlone(device, {
+        ...common,
+        problem,
+        params: { vocabStart, vocab, column: vocabStart },
+        read: { kept, class_weight: classWeight, coefficients },
+        written: { logits: gradient },
+      });
+      gradient = written;
+    }
     const softmax = (position: number, id: number) =>
       Math.exp(logits[position * STRIDE + id]! - rows[4]![position]!);
     KEPT.forEach((row, position) => {
@@ -282,25 +289,39 @@ Deno.test("stored-logit-gradient turns logits into gradients in place, and flags
         close(gradient[position * STRIDE + id]!, dz, `${position}, ${id}`, 1 + Math.abs(z));
       }
     });
+    // The same tokens as the second of two blocks.
+    const keptSecond = new Uint32Array(64 + 2 * TOKENS);
+    keptSecond[1] = KEPT.length;
+    keptSecond.set(KEPT, 64 + TOKENS);
+    const shifted = new Uint32Array(6 * 128);
+    for (let row = 0; row < 6; row++) {
+      // Targets are among the first ids.
+      if (row === 5) KEPT.forEach((_, position) => coefficients[5 * 64 + position] = position % 20);
+      shifted.set(coefficients.subarray(row * 64, row * 64 + KEPT.length), row * 128 + TOKENS);
+    }
     const { tile_flags: flags } = await runAlone(device, {
       ...common,
-      problem: { ...problem, labelSmoothing: 0, gradientFilter: 0.3 },
-      read: { kept, coefficients },
-      written: { logits: logits.slice(), tile_flags: staleWords(20) },
+      problem: { ...problem, tokens: 2 * TOKENS, labelSmoothing: 0, gradientFilter: 0.3 },
+      schedule: { logitStride: STRIDE, block: { tokens: TOKENS, count: 2 } },
+      params: { tokenStart: TOKENS, tokens: TOKENS, block: 1 },
+      read: { kept: keptSecond, coefficients: shifted },
+      written: { logits: logits.slice(), tile_flags: staleWords(40) },
     });
     for (let vocabTile = 0; vocabTile < 10; vocabTile++) {
       for (let tokenTile = 0; tokenTile < 2; tokenTile++) {
-        const busy = KEPT.slice(tokenTile * 32, (tokenTile + 1) * 32).some((row, i) =>
+        const busy = KEPT.slice(tokenTile * 32, (tokenTile + 1) * 32).some((_, i) =>
           ALL.slice(vocabTile * 32, (vocabTile + 1) * 32).some((id) => {
             const p = softmax(tokenTile * 32 + i, id);
-            return Math.abs(p - (id === targets[row] ? 1 : 0)) >= 0.3;
+            return Math.abs(p - (id === (tokenTile * 32 + i) % 20 ? 1 : 0)) >= 0.3;
           })
         );
-        const flag = flags[vocabTile * 2 + tokenTile];
         const reached = tokenTile * 32 < KEPT.length;
-        assert.equal(flag, !reached ? 777 : busy ? 1 : 2, `${vocabTile}, ${tokenTile}`);
+        const what = `${vocabTile}, ${tokenTile}`;
+        assert.equal(flags[vocabTile * 4 + tokenTile], 777, `${what} of the first block`);
+        const flag = flags[vocabTile * 4 + 2 + tokenTile];
+        assert.equal(flag, !reached ? 777 : busy ? 1 : 2, what);
       }
     }
-    assert(new Set(flags).size > 1, "some tiles are busy, some idle");
+    assert(new Set(flags).size > 2, "some tiles are busy, some idle");
   });
 });
