@@ -9,9 +9,10 @@
  */
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 import { findDevice } from "../planner/devices/profiles.ts";
+import { planLargest } from "../planner/largest.ts";
 import { findModel } from "../planner/models/catalogue.ts";
-import { makePlan } from "../planner/plan.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { DoesNotFitError, makePlan } from "../planner/plan.ts";
+import { parseProblem, problemSchema } from "../planner/problem.ts";
 import { logSpaced, sweep } from "../planner/sweep.ts";
 import { table } from "../cli/render/table.ts";
 
@@ -52,4 +53,41 @@ for (const pass of ["forward", "train"] as const) {
   const problem = parseProblem({ hidden: 768, vocab: 32000, pass });
   const points = [...sweep(problem, findDevice("h100-deno")!.profile, {}, axes)].length;
   console.log(`${points} ${pass} plans: ${((performance.now() - begun) / 1000).toFixed(2)} s`);
+}
+
+/** Milliseconds that something takes once. */
+function onceMs(run: () => void): number {
+  const begun = performance.now();
+  run();
+  return performance.now() - begun;
+}
+
+// Sizes of every order, spread evenly on a logarithmic scale by a generator that is always the same.
+let seed = 5;
+const random = () => (seed = (seed * 1664525 + 1013904223) % 2 ** 32) / 2 ** 32;
+const size = () => Math.min(2 ** 31 - 1, Math.floor(2 ** (31 * random())));
+let worst = { ms: 0, sizes: "" };
+for (let plans = 0; plans < 500;) {
+  const sizes = { tokens: size(), hidden: size(), vocab: size() };
+  const pass = random() < 0.5 ? "forward" : "train";
+  const parsed = problemSchema.safeParse({ ...sizes, pass });
+  if (!parsed.success) continue;
+  plans++;
+  const ms = onceMs(() => {
+    try {
+      makePlan(parsed.data, SPECIFICATION_DEFAULTS, { weights: "resident" });
+    } catch (error) {
+      if (!(error instanceof DoesNotFitError)) throw error;
+    }
+  });
+  if (ms > worst.ms) worst = { ms, sizes: `${Object.values(sizes).join(" x ")} ${pass}` };
+}
+console.log(`the slowest of 500 plans of any size: ${worst.ms.toFixed(0)} ms (${worst.sizes})`);
+
+for (const [dimension, budget] of [["tokens", 80 * 2 ** 30], ["vocab", undefined]] as const) {
+  const problem = parseProblem({ hidden: 2304, vocab: 256000, pass: "train" });
+  const ms = onceMs(() => {
+    planLargest(dimension, problem, SPECIFICATION_DEFAULTS, { budget, weights: "resident" });
+  });
+  console.log(`the largest ${dimension} of a training plan: ${ms.toFixed(0)} ms`);
 }
