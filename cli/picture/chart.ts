@@ -5,7 +5,17 @@
  * @module
  */
 import { spread } from "./labels.ts";
-import { BELOW, LABEL_GAP, LEADER, type Plot, plotBeside, WIDTH } from "./plot.ts";
+import {
+  BELOW,
+  LABEL_GAP,
+  LEADER,
+  type Plot,
+  plotBeside,
+  SMALL_LINE,
+  smallLines,
+  subtitle,
+  WIDTH,
+} from "./plot.ts";
 import {
   type LogScale,
   logScale,
@@ -22,7 +32,7 @@ export interface Series {
   readonly name: string;
   /** One of the style's colours. */
   readonly colour: string;
-  /** Further classes of its line: `main`, `dashed`, `dotted`. */
+  /** Further classes of its line: `main`, `dashed`, `dotted`, `broken`. */
   readonly classes?: string;
   /** By rising `x`; without `y` where there is no value, which breaks the line. */
   readonly points: readonly { readonly x: number; readonly y: number | undefined }[];
@@ -46,6 +56,8 @@ export interface Chart {
   formatX(value: number): string;
   readonly series: readonly Series[];
   readonly levels: readonly Level[];
+  /** Remarks below the plot, a line or more each. */
+  readonly notes?: readonly string[];
 }
 
 const LEFT = 84;
@@ -55,7 +67,8 @@ const MOST_DOTS = 40;
 /** Draws a chart of at least one series. Series without any value are left out. */
 export function drawChart(chart: Chart): string {
   const drawn = chart.series.filter((series) => present(series).length > 0);
-  const plot = plotBeside(drawn.map(({ name }) => name), LEFT);
+  const names = [...drawn.map(({ name }) => name), ...chart.levels.map(({ label }) => label)];
+  const plot = plotBeside(names, LEFT);
   const xs = chart.series.flatMap(({ points }) => points.map(({ x }) => x));
   const ys = [
     ...drawn.flatMap((series) => present(series).map(({ y }) => y)),
@@ -63,7 +76,15 @@ export function drawChart(chart: Chart): string {
   ];
   const x = logScale(valueBounds(xs), [plot.left, plot.right]);
   const y = logScale(powerBounds(ys.length ? ys : [1], 4), [plot.bottom, plot.top]);
-  const height = plot.bottom + BELOW;
+  const notes = (chart.notes ?? []).flatMap((note) => smallLines(LEFT, note));
+  const height = plot.bottom + BELOW + notes.length * SMALL_LINE;
+  const ends = drawn.map((series) => endOf(series, x, y, plot));
+  const places = [...ends, ...chart.levels.map((level) => levelEnd(level, y, plot))];
+  const heights = spread(places.map(({ at: [, height] }) => height), LABEL_GAP, [
+    plot.top,
+    plot.bottom,
+  ]);
+  const labels = places.map((end, index) => endLabel(end, heights[index]!, plot));
   return svgDocument(
     {
       width: WIDTH,
@@ -73,12 +94,19 @@ export function drawChart(chart: Chart): string {
       style: STYLE,
     },
     text(plot.left, 28, "title", chart.title),
-    text(plot.left, 48, "small muted", chart.subtitle),
+    ...subtitle(plot.left, chart.subtitle),
     element("g", { class: "axes" }, ...axes(chart, x, y, plot, [...new Set(xs)])),
     element("g", { class: "levels" }, ...levelLines(chart.levels, y, plot)),
     ...drawn.map((series) => seriesLine(series, x, y)),
-    element("g", { class: "level-labels" }, ...levelLabels(chart.levels, y, plot)),
-    element("g", { class: "labels" }, ...endLabels(drawn, x, y, plot)),
+    element("g", { class: "level-labels" }, ...labels.slice(drawn.length).flat()),
+    element("g", { class: "labels" }, ...labels.slice(0, drawn.length).flat()),
+    element(
+      "g",
+      { class: "notes" },
+      ...notes.map((line, index) =>
+        text(plot.left, plot.bottom + BELOW + index * SMALL_LINE, "small muted", line)
+      ),
+    ),
   );
 }
 
@@ -119,18 +147,6 @@ function levelLines(levels: readonly Level[], y: LogScale, { left, right }: Plot
   );
 }
 
-/** On top of the lines of series, each on a halo that keeps it legible. */
-function levelLabels(levels: readonly Level[], y: LogScale, { left, top, bottom }: Plot) {
-  const heights = spread(levels.map(({ bytes }) => y.at(bytes) - 4), LABEL_GAP, [
-    top + 10,
-    bottom - 4,
-  ]);
-  return levels.map(({ label, alert }, index) => {
-    const classes = alert ? "small halo strong f-alert" : "small halo muted";
-    return text(left + 6, heights[index]!, classes, label);
-  });
-}
-
 /** The line of a series, broken where values are missing, with a tooltip. */
 function seriesLine(series: Series, x: LogScale, y: LogScale): Markup {
   const { name, colour, classes = "", points } = series;
@@ -156,31 +172,49 @@ function seriesLine(series: Series, x: LogScale, y: LogScale): Markup {
   );
 }
 
-/** A name beside the end of each line, led to where there is no room right beside it. */
-function endLabels(drawn: readonly Series[], x: LogScale, y: LogScale, plot: Plot): Markup[] {
-  const ends = drawn.map((series) => present(series).at(-1)!);
-  const heights = spread(ends.map((end) => y.at(end.y)), LABEL_GAP, [plot.top, plot.bottom]);
-  return drawn.flatMap(({ name, colour, classes }, index) => {
-    const end = ends[index]!;
-    const height = heights[index]!;
-    const [px, py, edge] = [x.at(end.x), y.at(end.y), plot.right + LEADER - 4];
+/** Where a line ends within the plot, and how its label looks. */
+interface End {
+  readonly name: string;
+  readonly at: readonly [x: number, y: number];
+  /** Classes of the label, and of what leads to it. */
+  readonly look: string;
+  readonly leader: string;
+}
+
+function endOf(series: Series, x: LogScale, y: LogScale, { right }: Plot): End {
+  const { name, colour, classes } = series;
+  const end = present(series).at(-1)!;
+  return {
+    name,
     // Level until past the plot, then aslant: leaders cross as little as labels do.
-    const bend = Math.max(px, plot.right + 4);
-    return [
-      element("path", {
-        d: `M${coordinate(px)} ${coordinate(py)}H${coordinate(bend)}L${coordinate(edge)} ${
-          coordinate(height)
-        }`,
-        class: `leader s-${colour}`,
-      }),
-      text(
-        plot.right + LEADER,
-        height + 4,
-        `f-${colour}${classes?.includes("main") ? " strong" : ""}`,
-        name,
-      ),
-    ];
-  });
+    at: [Math.min(x.at(end.x), right), y.at(end.y)],
+    look: `f-${colour}${classes?.includes("main") ? " strong" : ""}`,
+    leader: `s-${colour}`,
+  };
+}
+
+function levelEnd({ label, bytes, alert }: Level, y: LogScale, { right }: Plot): End {
+  return {
+    name: label,
+    at: [right, y.at(bytes)],
+    look: alert ? "strong f-alert" : "muted",
+    leader: alert ? "s-alert" : "level",
+  };
+}
+
+/** A name beside the plot, where no line can strike it through, led to from where its line ends. */
+function endLabel({ name, at: [px, py], look, leader }: End, height: number, plot: Plot) {
+  const edge = plot.right + LEADER - 4;
+  const bend = Math.max(px, plot.right + 4);
+  return [
+    element("path", {
+      d: `M${coordinate(px)} ${coordinate(py)}H${coordinate(bend)}L${coordinate(edge)} ${
+        coordinate(height)
+      }`,
+      class: `leader ${leader}`,
+    }),
+    text(plot.right + LEADER, height + 4, look, name),
+  ];
 }
 
 /** The points that have a value. */
@@ -189,7 +223,10 @@ function present({ points }: Series): { x: number; y: number }[] {
 }
 
 /** The chart in words: where each line begins and ends. */
-function describe({ xLabel, yLabel, formatX, levels }: Chart, drawn: readonly Series[]): string {
+function describe(
+  { xLabel, yLabel, formatX, levels, notes = [] }: Chart,
+  drawn: readonly Series[],
+): string {
   const at = ({ x, y }: { x: number; y: number }) => `${shortBytes(y)} at ${formatX(x)}`;
   const sentences = drawn.map((series) => {
     const [first, ...others] = present(series);
@@ -200,5 +237,6 @@ function describe({ xLabel, yLabel, formatX, levels }: Chart, drawn: readonly Se
     `${yLabel} against ${xLabel}, on logarithmic axes.`,
     ...sentences,
     ...levels.map(({ label }) => `Level: ${label}.`),
+    ...notes,
   ].join(" ");
 }

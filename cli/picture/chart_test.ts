@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type Chart, drawChart, type Series } from "./chart.ts";
 import { powerTicks, roundTicks, shortBytes, shortCount } from "./scale.ts";
-import { assertApart, assertWithinViewBox, corners, ofClass, parseSvg, walk } from "./testing.ts";
+import {
+  assertApart,
+  assertTextsWithin,
+  assertWithinViewBox,
+  corners,
+  ofClass,
+  parseSvg,
+  walk,
+} from "./testing.ts";
 
 function chart(series: readonly Series[], levels: Chart["levels"] = []): Chart {
   return {
@@ -49,8 +57,17 @@ Deno.test("any chart is well-formed, within its view box, with labels apart and 
       });
       const labels = ofClass(root, "labels")[0]!.children.filter(({ name }) => name === "text");
       assert.deepEqual(labels.map(({ text }) => text), withPoints.map(({ name }) => name));
-      assertApart(labels);
-      assertApart(ofClass(root, "level-labels")[0]!.children);
+      const levelLabels = ofClass(root, "level-labels")[0]!.children
+        .filter(({ name }) => name === "text");
+      assert.deepEqual(levelLabels.map(({ text }) => text), levels.map(({ label }) => label));
+      assertApart([...labels, ...levelLabels]);
+      // Beside the plot, where nothing strikes them through.
+      const right = Math.max(
+        ...ofClass(root, "rule").map(({ attributes }) => Number(attributes.x2)),
+      );
+      for (const { attributes } of [...labels, ...levelLabels]) {
+        assert(Number(attributes.x) > right);
+      }
     }),
     { numRuns: 60 },
   );
@@ -97,6 +114,19 @@ Deno.test("a picture has a name, a description, both schemes, and nothing from e
   assert.equal(root.attributes.role, "img");
   assert(!/<script|href|url\(|@import|@font-face/.test(source));
   assert.equal(source.match(/https?:/g)!.length, 1, "the namespace alone");
+});
+
+Deno.test("what a picture is about stays within it, however long the device's name", () => {
+  for (const length of [10, 120, 200, 1000]) {
+    const words = "a device of a name ".repeat(length / 10).slice(0, length);
+    const about = { ...chart([{ name: "x", colour: "a", points: [{ x: 1, y: 1 }] }]) };
+    const root = parseSvg(drawChart({ ...about, subtitle: words, notes: [words] }));
+    assertTextsWithin(root);
+    assertWithinViewBox(root);
+    assert.equal(ofClass(root, "notes")[0]!.children.map(({ text }) => text).join(" "), words);
+  }
+  const one = chart([{ name: "x", colour: "a", points: [{ x: 1, y: 1 }] }]);
+  assertTextsWithin(parseSvg(drawChart({ ...one, subtitle: "x".repeat(500) })));
 });
 
 Deno.test("ticks are round and read as people write them", () => {

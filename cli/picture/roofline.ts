@@ -7,7 +7,7 @@
 import type { BenchRow } from "../render/bench_row.ts";
 import { type Achieved, achieved, kneeOf, type Roof, roofAt } from "../render/roof.ts";
 import { spread } from "./labels.ts";
-import { BELOW, LABEL_GAP, LEADER, type Plot, plotBeside, WIDTH } from "./plot.ts";
+import { BELOW, LABEL_GAP, LEADER, type Plot, plotBeside, subtitle, WIDTH } from "./plot.ts";
 import {
   decimalTicks,
   type LogScale,
@@ -69,7 +69,7 @@ export function drawRoofline(
       style: STYLE,
     },
     text(plot.left, 28, "title", title),
-    text(plot.left, 48, "small muted", dtypes ? `${device}, ${dtypes}` : device),
+    ...subtitle(plot.left, dtypes ? `${device}, ${dtypes}` : device),
     element("g", { class: "axes" }, ...axes(x, y, plot)),
     element("g", { class: "roof-lines" }, ...roofLines(roof, x, y, plot)),
     element("g", { class: "leaders" }, ...leaders(marks, x, y, plot)),

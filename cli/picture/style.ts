@@ -52,6 +52,7 @@ text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 .main { stroke-width: 7; opacity: 0.45; }
 .dashed { stroke-dasharray: 7 5; }
 .dotted { stroke-dasharray: 1.5 5; }
+.broken { stroke-dasharray: 9 4 1.5 4; }
 .leader { fill: none; stroke-width: 0.75; opacity: 0.6; }
 .rule { stroke-width: 1; }
 .level { stroke-width: 1; stroke-dasharray: 4 4; }

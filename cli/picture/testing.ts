@@ -91,3 +91,18 @@ export function assertApart(texts: readonly Node[]): void {
     assert(y - places[index]! >= 13, `labels at ${places[index]} and ${y}`)
   );
 }
+
+/** Pixels that a letter takes at least, on average, in the narrowest of the usual fonts. */
+const LEAST_LETTER = 5;
+
+/** Fails where a text that begins within a picture cannot end within it. */
+export function assertTextsWithin(root: Node): void {
+  const [, , width] = root.attributes.viewBox!.split(" ").map(Number);
+  for (const { name, attributes, text } of walk(root)) {
+    if (name !== "text" || attributes.transform || /middle|end/.test(attributes.class ?? "")) {
+      continue;
+    }
+    const end = Number(attributes.x) + LEAST_LETTER * text.length;
+    assert(end <= width!, `"${text}" ends at ${end} of ${width}`);
+  }
+}

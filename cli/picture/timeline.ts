@@ -10,6 +10,7 @@ import { CATEGORIES, type Category, lifetimes } from "../../planner/schedule.ts"
 import { formatBytes } from "../../planner/units.ts";
 import { problemLine } from "../render/plan.ts";
 import { type Change, liveBytes, runsOf, type Track, tracksOf } from "./profile.ts";
+import { subtitle } from "./plot.ts";
 import { roundTicks, shortBytes } from "./scale.ts";
 import { STYLE } from "./style.ts";
 import { coordinate, element, line, type Markup, svgDocument, text } from "./svg.ts";
@@ -62,7 +63,7 @@ export function timeline(plan: Plan): string {
       style: STYLE,
     },
     text(LEFT, 28, "title", title),
-    text(LEFT, 48, "small muted", problemLine(plan)),
+    ...subtitle(LEFT, problemLine(plan)),
     element("g", { class: "live" }, ...area(plan, x, peakStep)),
     element("g", { class: "kinds" }, ...strip(plan, x)),
     element("g", { class: "tracks" }, ...rows.marks),
