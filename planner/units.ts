@@ -120,7 +120,7 @@ export function parseNumber(text: string): number {
 }
 
 /**
- * Writes a count or a rate with a decimal prefix: `17.2 TFLOP`.
+ * Writes a count or a rate to three digits, with a decimal prefix: `17.2 TFLOP`.
  *
  * @example
  * ```ts
@@ -138,11 +138,8 @@ export function formatCount(value: number, unit: string): string {
     scaled /= 1000;
     index++;
   }
-  const whole = scaled >= 99.95 || (index === 0 && Number.isInteger(scaled));
-  const digits = whole
-    ? scaled.toFixed(0)
-    : index === 0
-    ? scaled.toPrecision(3)
-    : scaled.toFixed(1);
+  const digits = index === 0 && (Number.isInteger(scaled) || scaled < 1)
+    ? `${Number(scaled.toPrecision(3))}`
+    : scaled.toFixed(scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0);
   return `${digits} ${prefixes[index]}${unit}`;
 }

@@ -49,8 +49,8 @@ Deno.test("parseNumber() rejects what is no number, and what is none any more", 
 Deno.test("formatCount() takes the prefix that leaves up to three digits", () => {
   assert.equal(formatCount(0, "FLOP"), "0 FLOP");
   assert.equal(formatCount(512, "FLOP"), "512 FLOP");
-  assert.equal(formatCount(999.7, "FLOP/s"), "1.0 kFLOP/s");
-  assert.equal(formatCount(999.96e9, "B/s"), "1.0 TB/s");
+  assert.equal(formatCount(999.7, "FLOP/s"), "1.00 kFLOP/s");
+  assert.equal(formatCount(999.96e9, "B/s"), "1.00 TB/s");
   assert.equal(formatCount(0.00808, "FLOP/s"), "0.00808 FLOP/s");
 });
 
