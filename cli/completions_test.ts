@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
 import { DTYPES } from "../planner/dtype.ts";
+import { SWEPT } from "../planner/sweep.ts";
 import { MODELS } from "../planner/models/catalogue.ts";
 import { SHELLS } from "./completions/mod.ts";
 import { describeCommand, everyCommand, NAMES } from "./describe.ts";
@@ -97,6 +98,10 @@ const LINES: readonly [string[], readonly string[]][] = [
   // A value that is called as a command is: the command stays the same.
   [["lce", "plan", "--config", "run", "--vo"], ["--vocab"]],
   [["lce", "plan", "--tokens", ""], []],
+  [["lce", "plan", "--sweep", "to"], ["tokens="]],
+  [["lce", "plan", "--sweep", ""], SWEPT.map((name) => `${name}=`)],
+  [["lce", "plan", "--peers", "a"], ["all"]],
+  [["lce", "plan", "--peers", "lig"], ["liger", "liger-f32"]],
 ];
 for (const [words, expected] of LINES) {
   Deno.test(`bash completes ${words.join(" ")}`, { ignore: lacks("bash") }, async () => {

@@ -144,6 +144,8 @@ Deno.test("what does not fit says what would, and exits with 5", async () => {
   const tight = await lce(...PLAN, "--budget", "1KiB");
   assert.equal(tight.code, EXIT.doesNotFit);
   assert.match(tight.err, /smallest that would is \d+ bytes/);
+  const one = await lce(...PLAN, "--budget", "1");
+  assert.match(one.err, /a budget of 1 byte \(/);
   const huge = await lce("plan", "--vocab", "2147483647", "--hidden", "1024");
   assert.equal(huge.code, EXIT.doesNotFit);
   assert.match(huge.err, /No schedule fits/);

@@ -15,7 +15,7 @@ import { type Offer, search } from "./search.ts";
 import { granulesOf } from "./strategies/strategy.ts";
 import { twoStage } from "./strategies/two_stage.ts";
 import { formatTile, tileProblem, TILES } from "./tile.ts";
-import { formatBytes } from "./units.ts";
+import { exactBytes, formatBytes } from "./units.ts";
 
 export type { Candidate, PlanOptions, Prediction };
 
@@ -183,9 +183,9 @@ function choose(candidates: readonly Candidate[], budget: number | undefined): C
       Infinity,
     );
     throw new DoesNotFitError(
-      `Nothing fits a budget of ${budget} bytes (${
+      `Nothing fits a budget of ${exactBytes(budget!)} (${
         formatBytes(budget!)
-      }): the smallest that would is ${smallest} bytes (${formatBytes(smallest)})`,
+      }): the smallest that would is ${exactBytes(smallest)} (${formatBytes(smallest)})`,
       smallest,
     );
   }

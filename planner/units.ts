@@ -85,6 +85,11 @@ export function formatBytes(bytes: number): string {
   return `${sign}${value.toFixed(digits)} ${unit}`;
 }
 
+/** Writes bytes to the last of them: `1 byte`, `4096 bytes`. */
+export function exactBytes(bytes: number): string {
+  return `${bytes} ${bytes === 1 ? "byte" : "bytes"}`;
+}
+
 /** What may follow a number: sizes of models are powers of two, and `128k` ids are 131072. */
 const SUFFIXES: Readonly<Record<string, number>> = {
   k: 2 ** 10,

@@ -10,6 +10,7 @@ import { GpuError } from "../../kernels/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { compareRows, noteComparison, parseShare, readEarlier, regressions } from "../against.ts";
 import { checkStrategy } from "../contradictions.ts";
 import { EXIT, UsageError } from "../exit.ts";
@@ -168,10 +169,8 @@ async function measureOne(
   failures: Error[],
 ): Promise<BenchRow | undefined> {
   const { strategy } = choices;
-  const applies = problem.pass === "forward"
-    ? ["two-stage", "fused"].includes(strategy)
-    : strategy !== "fused";
-  if (!applies) return undefined;
+  const { unsuited } = ALL_STRATEGIES.find(({ name }) => name === strategy)!;
+  if (unsuited(problem) !== undefined) return undefined;
   const { profile } = acquired;
   try {
     const plan = makePlan(problem, profile, { ...choices, weights: "resident" });

@@ -25,6 +25,7 @@ import { openDevice } from "../gpu.ts";
 import type { Output } from "../output.ts";
 import { ranksJson, ranksText } from "../render/ranks.ts";
 import { runJson, runText } from "../render/run.ts";
+import type { Layout } from "../render/table.ts";
 import { thoroughJson, thoroughText } from "../render/thorough.ts";
 import { checkChoices, checkWith, flagName, parallelismOf, parallelShape } from "../request.ts";
 
@@ -118,7 +119,7 @@ Examples:
               : await once(prepared, acquired, { parallelism, options, reference, progress });
             tally.ran(found.ok);
             if (json) entries.push(found.json());
-            else output.print(found.text() + "\n");
+            else output.print(found.text({ width: output.width }) + "\n");
           } catch (error) {
             if (error instanceof UnsupportedCaseError && skippable) {
               output.note(`Skipped: ${error.message}`);
@@ -145,7 +146,7 @@ Examples:
 interface Found {
   readonly ok: boolean;
   json(): object;
-  text(): string;
+  text(layout: Layout): string;
 }
 
 /** Runs a fixture once, on one device or on several simulated ranks. */
@@ -162,10 +163,14 @@ async function once(
   const how = { reference, onProgress: progress };
   if (parallelism) {
     const found = await verifyRanks(fixture, acquired, parallelism, options, how);
-    return { ok: found.ok, json: () => ranksJson(found), text: () => ranksText(found) };
+    return {
+      ok: found.ok,
+      json: () => ranksJson(found),
+      text: (layout) => ranksText(found, layout),
+    };
   }
   const found = await verify(fixture, acquired, options, how);
-  return { ok: found.ok, json: () => runJson(found), text: () => runText(found) };
+  return { ok: found.ok, json: () => runJson(found), text: (layout) => runText(found, layout) };
 }
 
 /** Runs a fixture in every way. */

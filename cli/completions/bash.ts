@@ -64,6 +64,8 @@ ${
     esac
   fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
+  # A name that a value follows: no blank between.
+  [[ \${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
   if [[ -n $files ]]; then
     compopt -o filenames 2> /dev/null
     COMPREPLY+=($(compgen -f -- "$cur"))

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { formatBytes } from "../../planner/units.ts";
+import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
 import { choiceLines, problemLine } from "./plan.ts";
 import { agreementLines, lossRows } from "./run.ts";
-import { indented, table } from "./table.ts";
+import { indented, type Layout, table, within } from "./table.ts";
 
 /** One entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times milliseconds. */
 export function ranksJson(
@@ -46,21 +46,28 @@ export function ranksJson(
 }
 
 /** A verification for people. */
-export function ranksText(verification: ParallelVerification): string {
+export function ranksText(verification: ParallelVerification, layout: Layout = {}): string {
   const { fixture, plan, agreement, ranks, milliseconds, ok } = verification;
   const { largest, problem } = plan;
   return [
     `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
     indented(problemLine({ problem, device: largest.device })),
-    indented(table([
-      ["split", splitLine(plan)],
-      ...choiceLines(largest),
-      ...lossRows(verification),
-      ["time", `${milliseconds.toFixed(1)} ms, ranks in turns, compiling included`],
-    ])),
+    indented(table(
+      [
+        ["split", splitLine(plan)],
+        ...choiceLines(largest),
+        ...lossRows(verification),
+        [
+          "time",
+          `${formatSeconds(milliseconds / 1e3, 3)}, ranks in turns, compiling included`,
+        ],
+      ],
+      [],
+      within(layout),
+    )),
     indented("ranks"),
-    indented(table(ranks.map(rankRow)), 4),
-    ...agreementLines(agreement),
+    indented(table(ranks.map(rankRow), [], { ...within(layout, 4), keys: 2 }), 4),
+    ...agreementLines(agreement, layout),
   ].join("\n");
 }
 

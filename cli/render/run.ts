@@ -4,11 +4,12 @@
  * @module
  */
 import type { Agreement } from "../../fixtures/verify/agreement.ts";
-import { formatBytes } from "../../planner/units.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { conventionalFlops } from "../measure.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
 import { choiceLines, problemLine } from "./plan.ts";
-import { indented, table } from "./table.ts";
+import { indented, type Layout, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 function teraflops(verification: Verification): number {
   return conventionalFlops(verification.fixture.problem) / (verification.time.milliseconds / 1e3) /
@@ -43,33 +44,37 @@ export function runJson(verification: Verification) {
 }
 
 /** A verification for people. */
-export function runText(verification: Verification): string {
+export function runText(verification: Verification, layout: Layout = {}): string {
   const { fixture, plan, agreement, memory, time, results, ok } = verification;
   return [
     `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
-    indented(problemLine(plan)),
-    indented(table([
-      ...choiceLines(plan),
-      ...lossRows(verification),
-      ...(results.skippedTiles === undefined
-        ? []
-        : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
+    indented(wrapped(problemLine(plan), within(layout).width)),
+    indented(table(
       [
-        "memory",
-        `peak ${memory.measuredPeakBytes} bytes, ${
-          asPredicted(memory.measuredPeakBytes, memory.predictedPeakBytes)
-        }; extra ${memory.measuredExtraPeakBytes} bytes, ${
-          asPredicted(memory.measuredExtraPeakBytes, memory.predictedExtraPeakBytes)
-        }; two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
+        ...choiceLines(plan),
+        ...lossRows(verification),
+        ...(results.skippedTiles === undefined
+          ? []
+          : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
+        [
+          "memory",
+          `peak ${memory.measuredPeakBytes} bytes, ${
+            asPredicted(memory.measuredPeakBytes, memory.predictedPeakBytes)
+          }; extra ${memory.measuredExtraPeakBytes} bytes, ${
+            asPredicted(memory.measuredExtraPeakBytes, memory.predictedExtraPeakBytes)
+          }; two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
+        ],
+        [
+          "time",
+          `${formatSeconds(time.milliseconds / 1e3, 3)}, ${
+            formatCount(1e12 * teraflops(verification), "FLOP/s")
+          }; ${formatSeconds(time.compileMilliseconds / 1e3)} to compile`,
+        ],
       ],
-      [
-        "time",
-        `${time.milliseconds.toFixed(1)} ms, ${teraflops(verification).toPrecision(3)} TFLOP/s; ${
-          time.compileMilliseconds.toFixed(0)
-        } ms to compile`,
-      ],
-    ])),
-    ...agreementLines(agreement),
+      [],
+      within(layout),
+    )),
+    ...agreementLines(agreement, layout),
   ].join("\n");
 }
 
@@ -79,11 +84,12 @@ function asPredicted(measured: number, predicted: number): string {
 }
 
 /** What was compared, how it came out, and what was not compared. */
-export function agreementLines(agreement: Agreement): string[] {
+export function agreementLines(agreement: Agreement, layout: Layout = {}): string[] {
+  const inner = within(layout, 4);
   return [
     indented("agreement"),
-    indented(table(checkRows(agreement)), 4),
-    ...coverageNotes(agreement).map((note) => indented(note, 4)),
+    indented(table(checkRows(agreement), [], { ...inner, keys: 2 }), 4),
+    ...coverageNotes(agreement).map((note) => indented(wrapped(note, inner.width), 4)),
   ];
 }
 
