@@ -10,6 +10,7 @@ import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { type Problem, problemSchema } from "./problem.ts";
 import { STRATEGIES, type StrategyName } from "./schedule.ts";
+import { issueText } from "./issues.ts";
 
 /** What can be swept: dimensions of the problem, and sizes that the caller may fix. */
 export const SWEPT = ["tokens", "hidden", "vocab", "window", "block", "budget"] as const;
@@ -137,7 +138,7 @@ function planPoint(
   const parsed = problemSchema.safeParse(candidate);
   if (!parsed.success) {
     const reason = parsed.error.issues
-      .map(({ path, message }) => `${path.join(".")} ${message}`).join("; ");
+      .map((issue) => `${issue.path.join(".")} ${issueText(issue)}`).join("; ");
     return { values, problem: undefined, plan: undefined, reason, smallestBudget: undefined };
   }
   const problem = parsed.data;
