@@ -28,7 +28,11 @@ async function staleness(mutant: Mutant): Promise<string | undefined> {
   try {
     plant(mutant, await Deno.readTextFile(ROOT + mutant.file));
     for (const killer of mutant.killers) {
-      if ("test" in killer) await Deno.stat(ROOT + killer.test);
+      if ("test" in killer && !await Deno.stat(ROOT + killer.test).catch(() => false)) {
+        throw new Error(
+          `Stale: "${mutant.name}" is for ${killer.test} to notice, which is not there`,
+        );
+      }
     }
     return undefined;
   } catch (error) {
@@ -97,14 +101,14 @@ if (sound.includes(false)) {
 console.log("With one error each:");
 const fates: Fate[] = await inCopies(wanted, async (mutant, copy) => {
   const fate = await hunt(mutant, copy);
-  const { outcome, by, seconds } = fate;
-  console.log(`  ${outcome}  ${mutant.name}  ${by && `(${by})  `}${seconds.toFixed(0)} s`);
+  const { outcome, noticed, seconds } = fate;
+  console.log(`  ${outcome}  ${mutant.name}  (${noticed.join("; ")})  ${seconds.toFixed(0)} s`);
   return fate;
 });
 
 const survivors = fates.filter(({ outcome }) => outcome !== "killed");
-for (const { mutant, outcome, by } of survivors) {
-  console.error(`\n${outcome}: ${mutant.name} (${mutant.file}) ${by}\n  ${mutant.why}`);
+for (const { mutant, outcome, problem } of survivors) {
+  console.error(`\n${outcome}: ${mutant.name} (${mutant.file})\n  ${problem}\n  ${mutant.why}`);
 }
 if (words.length === 0) {
   await Deno.writeTextFile(

@@ -175,8 +175,8 @@ function ofLogits(logits: Float32Array, options: Partial<ProblemInput>): Fixture
 
 Deno.test("entropies of almost nothing are exact, whichever sets meet", () =>
   withDevice(async (acquired) => {
-    for (const gap of [3, 17, 30, 60]) {
-      for (const likely of [5, 200, 299]) {
+    for (const gap of [17, 60]) {
+      for (const likely of [5, 299]) {
         const logits = new Float32Array(300).fill(-gap);
         logits[likely] = 0;
         // H = log(1 + r) + r gap / (1 + r), where r is the sum of the others' exponentials.

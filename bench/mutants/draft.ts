@@ -4,7 +4,6 @@
  * @module
  */
 import {
-  ALLOCATES,
   FILTER,
   ORACLE,
   PARTS,
@@ -98,13 +97,13 @@ export const DRAFT: readonly Mutant[] = [
     find: 'PARAM_FIELDS.map((field) => params[field]).join(" ")',
     replace: 'PARAM_FIELDS.map((field) => field === "first" ? 0 : params[field]).join(" ")',
     why: "whether results start afresh would be decided by another kernel's dispatch",
-    killers: [STEPS, RANDOM],
+    killers: [STEPS],
   },
   {
     name: "rows of a buffer that is not the first are bound at their place in the whole",
     file: "planner/matrix.ts",
-    find: "offset: (rows.start - segment.rows.start) * matrix.rowBytes,",
-    replace: "offset: (rows.start % segment.rows.count) * matrix.rowBytes,",
+    find: "offset: (rows.start - held.start) * matrix.rowBytes,",
+    replace: "offset: (rows.start % held.count) * matrix.rowBytes,",
     why: "the shorter last buffer of a weight would be read at the wrong rows",
     killers: [SPANS],
   },
@@ -138,7 +137,7 @@ export const DRAFT: readonly Mutant[] = [
     find: "targetOffset: holds!.offset + offset,",
     replace: "targetOffset: holds!.offset,",
     why: "large gradients would come back as their last piece",
-    killers: [STREAMED, ORACLE],
+    killers: [STREAMED],
   },
   {
     name: "memory counts what is freed at a step as free at that step",
@@ -147,7 +146,7 @@ export const DRAFT: readonly Mutant[] = [
     replace:
       "    const gone = (dead[step] ?? []).reduce((sum, index) => sum + schedule.buffers[index]!.bytes, 0);\n    const extra = live.state + live.scratch + live.staging - gone;\n",
     why: "peaks would be promised that no run keeps to",
-    killers: [STREAMED, ALLOCATES, RANDOM],
+    killers: [RANDOM],
   },
   {
     name: "label smoothing spreads over one id fewer",

@@ -9,7 +9,6 @@ import {
   CLOCK,
   FILTER,
   LARGE_UPLOAD,
-  RANDOM,
   REPLICAS,
   REPORTED,
   SEQUENCE,
@@ -189,6 +188,6 @@ export const EXECUTOR: readonly Mutant[] = [
     find: "if (alive) this.live[category] -= bytes;",
     replace: "this.live[category] -= bytes;",
     why: "measured memory would be less than real, and agree with any plan",
-    killers: [{ test: "kernels/ledger_test.ts" }, RANDOM],
+    killers: [{ test: "kernels/ledger_test.ts" }],
   },
 ];

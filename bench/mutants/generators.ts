@@ -8,17 +8,22 @@ import {
   BANDS,
   EQUALS,
   FILTER,
+  GRADIENTS,
   MANY_TOKENS,
   MASKED,
   NO_TOKENS,
   ORACLE,
   PARTS,
+  PROJECT,
   RANDOM,
   SMALL_ENTROPY,
   SPANS,
   SPLIT_VOCABULARY,
   STEPS,
+  STORED_LOGITS,
+  THOROUGH,
   TILES,
+  TOKENS,
   UPSTREAM,
   WINDOWS,
 } from "./killers.ts";
@@ -33,7 +38,7 @@ export const GENERATORS: readonly Mutant[] = [
     replace: "`let height = ${band}u;`",
     why:
       "large batches whose tiles are no multiple of a band would lose some, and compute others twice",
-    killers: [BANDS],
+    killers: [PROJECT, BANDS],
   },
   {
     name: "a window forgets the statistics of those before",
@@ -41,7 +46,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "`if (params.first == 0u)`",
     replace: "`if (params.first == 2u)`",
     why: "only the last window of the vocabulary would count, in every large job",
-    killers: [WINDOWS],
+    killers: [PROJECT, WINDOWS],
   },
   {
     name: "columns past a window have the next window's ids",
@@ -49,7 +54,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "select(${NO_ID}, params.vocab_start + column${j}, exists${j})",
     replace: "params.vocab_start + column${j}",
     why: "a target just past a window would be found twice, once with the lowest logit",
-    killers: [WINDOWS, RANDOM],
+    killers: [PROJECT, WINDOWS],
   },
   {
     name: "columns past a window count as its last",
@@ -57,7 +62,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "`let ${logit} = select(${LOWEST}, ${z}, exists${j});`",
     replace: "`let ${logit} = ${z};`",
     why: "the softmax would have terms too many wherever a window ends within a tile",
-    killers: [WINDOWS],
+    killers: [PROJECT, WINDOWS],
   },
   {
     name: "columns past a window have a smoothing weight",
@@ -65,7 +70,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "select(0f, ${smoothingWeightOf(context, known)}, exists${j})",
     replace: "${smoothingWeightOf(context, known)}",
     why: "label smoothing would take in the lowest number as a logit",
-    killers: [TILES],
+    killers: [PROJECT, TILES],
   },
   {
     name: "the threshold of a filter is 16 times too high",
@@ -73,7 +78,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "deviation_of(z, id, token) >= ${literal(threshold)}",
     replace: "deviation_of(z, id, token) >= ${literal(16 * threshold)}",
     why: "gradients would lack what the user asked to keep, and be close enough to look right",
-    killers: [FILTER],
+    killers: [PROJECT, FILTER, THOROUGH],
   },
   {
     name: "the threshold of a filter over stored logits is 16 times too high",
@@ -81,7 +86,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "deviation_of(z, id, token) >= ${literal(threshold)}",
     replace: "deviation_of(z, id, token) >= ${literal(16 * threshold)}",
     why: "the same, in the strategies that store logits",
-    killers: [FILTER],
+    killers: [STORED_LOGITS, FILTER, THOROUGH],
   },
   {
     name: "padding behind a stored row counts as logits of 0",
@@ -89,7 +94,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "`let exists${i} = ${column} <= ${last};`",
     replace: "`let exists${i} = true;`",
     why: "a vocabulary that is no multiple of four would have up to three ids too many",
-    killers: [ORACLE],
+    killers: [STORED_LOGITS, ORACLE],
   },
   {
     name: "stored logits' gradients start at the window's first column",
@@ -97,7 +102,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "let at = position * ${logitStride}u + params.column + column;",
     replace: "let at = position * ${logitStride}u + column;",
     why: "a vocabulary in several windows would have the gradient of its first only",
-    killers: [SPANS, RANDOM, PARTS],
+    killers: [PARTS],
   },
   {
     name: "a sum is not rescaled when its max changes",
@@ -105,7 +110,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '`${at("sum")} = ${at("sum")} * rescale;`',
     replace: '`${at("sum")} = ${at("sum")};`',
     why: "the log-sum-exp would depend on the order of the vocabulary",
-    killers: [RANDOM],
+    killers: [PROJECT, STORED_LOGITS],
   },
   {
     name: "another set's sum is added as it is",
@@ -113,7 +118,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '* mine + ${other("sum")} * theirs;`',
     replace: '* mine + ${other("sum")};`',
     why: "invocations, tiles and windows have maxima of their own",
-    killers: [RANDOM],
+    killers: [PROJECT, STORED_LOGITS],
   },
   {
     name: "the entropy's sum is not moved to a new max",
@@ -121,7 +126,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '(${at("weighted")} + ${at("sum")} * (${at("max")} - top)) * rescale',
     replace: '${at("weighted")} * rescale',
     why: "entropies would be wrong, and nothing else",
-    killers: [TILES, UPSTREAM],
+    killers: [PROJECT, STORED_LOGITS, UPSTREAM],
   },
   {
     name: "small entropies lose what a sum near 1 has lost",
@@ -129,7 +134,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'select(log_of_sum, log_of_one_and(${at("rest")}), ${at("sum")} < 2f)',
     replace: "log_of_sum",
     why: "policy gradients weigh tokens by entropies, those of sure tokens among them",
-    killers: [SMALL_ENTROPY],
+    killers: [STORED_LOGITS, SMALL_ENTROPY],
   },
   {
     name: "what was the max does not become a term of the rest, between sets",
@@ -137,7 +142,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '`select(${of("rest")}, ${of("sum")}, ${of("max")} < top)`',
     replace: '`${of("rest")}`',
     why: "small entropies would lack the second largest term, often the only one of weight",
-    killers: [SMALL_ENTROPY],
+    killers: [PROJECT, STORED_LOGITS, SMALL_ENTROPY],
   },
   {
     name: "among equal logits of one invocation the largest id is predicted",
@@ -153,7 +158,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '} < ${at("argmax")})) {`',
     replace: '} > ${at("argmax")})) {`',
     why: "the prediction would depend on tiles and windows",
-    killers: [EQUALS],
+    killers: [STORED_LOGITS, EQUALS],
   },
   {
     name: "one of a row's sets is left out",
@@ -161,7 +166,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "...times(left, (slot) => takeIn(",
     replace: "...times(left - 1, (slot) => takeIn(",
     why: "the columns of one invocation in each tile would not count",
-    killers: [RANDOM],
+    killers: [PROJECT, STEPS],
   },
   {
     name: "the halving of a row's sets ends one step early",
@@ -169,7 +174,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "return halve(online, table, shared, 1);",
     replace: "return halve(online, table, shared, 2);",
     why: "half of each stored row's logits would not count",
-    killers: [RANDOM],
+    killers: [STORED_LOGITS, STEPS],
   },
   {
     name: "the slope of a softcap is that of another curve",
@@ -177,7 +182,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "(1f - z * z * ${literal(1 / (softcap * softcap))})",
     replace: "(1f - abs(z) * ${literal(1 / softcap)})",
     why: "Gemma 2's gradients would be wrong while its loss is right",
-    killers: [STEPS],
+    killers: [PROJECT, STEPS],
   },
   {
     name: "a masked id's logit may overflow",
@@ -193,7 +198,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "token.c * max(z, ${LOWEST})",
     replace: "token.c * z",
     why: "the entropy's gradient would be NaN wherever an id is masked",
-    killers: [MASKED],
+    killers: [PROJECT, MASKED],
   },
   {
     name: "a deviation ignores the target",
@@ -201,7 +206,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "select(0f, 1f, id == token.id_of_target));",
     replace: "0f);",
     why: "a filter would drop rare targets, the very tokens there is most to learn from",
-    killers: [FILTER],
+    killers: [PROJECT, STORED_LOGITS, FILTER, THOROUGH],
   },
   {
     name: "blocks share their tiles' flags",
@@ -225,7 +230,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "select(grad_bias[id] + sum, sum, params.first == 1u)",
     replace: "grad_bias[id] + sum",
     why: "from the second step on, training would sum up all gradients so far",
-    killers: [STEPS],
+    killers: [GRADIENTS, STEPS, THOROUGH],
   },
   {
     name: "the weight's gradient always adds to what was there",
@@ -233,7 +238,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'adds: "params.first == 0u",',
     replace: 'adds: "always",',
     why: "the same",
-    killers: [STEPS],
+    killers: [GRADIENTS, STEPS, THOROUGH],
   },
   {
     name: "a hidden gradient is that of the last window",
@@ -241,7 +246,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'adds: "always",',
     replace: 'adds: "never",',
     why: "all windows but one would be lost",
-    killers: [PARTS],
+    killers: [GRADIENTS, PARTS],
   },
   {
     name: "the parts of a hidden gradient replace what windows before have left",
@@ -249,7 +254,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "* ${hidden}u + column] += sum;`",
     replace: "* ${hidden}u + column] = sum;`",
     why: "the same, where the vocabulary's sum is cut into parts",
-    killers: [PARTS],
+    killers: [GRADIENTS, PARTS],
   },
   {
     name: "a part of a hidden gradient sums on to the end",
@@ -257,7 +262,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "`let to_depth = min(from_depth + ${of.span}u, ${of.depth});`",
     replace: "`let to_depth = ${of.depth};`",
     why: "later parts would count several times",
-    killers: [PARTS],
+    killers: [GRADIENTS, PARTS],
   },
   {
     name: "logit gradients past the window are read",
@@ -265,7 +270,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "exists & vec4<bool>(position < positions)",
     replace: "vec4<bool>(position < positions)",
     why: "what an earlier window left in scratch memory would enter the hidden gradient",
-    killers: [WINDOWS, PARTS],
+    killers: [GRADIENTS, WINDOWS],
   },
   {
     name: "the first of two bf16 keeps the bits of the second",
@@ -289,7 +294,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "return select(0f, ${element}, column < ${hidden}u);",
     replace: "return ${element};",
     why: "widths that are no multiple of the tile's depth would have products too many",
-    killers: [SPANS],
+    killers: [PROJECT, SPANS],
   },
   {
     name: "leaving out an idle stretch skips the next one's start",
@@ -297,7 +302,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "const onwards = every - depth;",
     replace: "const onwards = every;",
     why: "a filter would drop a part of every busy tile behind an idle one",
-    killers: [FILTER],
+    killers: [GRADIENTS, FILTER],
   },
   {
     name: "the parts of a micro-tile lie side by side",
@@ -305,7 +310,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "4 * lanes * (i >> 2) + (i & 3)",
     replace: "4 * (i >> 2) + (i & 3)",
     why: "results would be stored for each other's rows and columns",
-    killers: [TILES],
+    killers: [PROJECT, TILES],
   },
   {
     name: "a block's tokens are counted a chunk at a time",
@@ -313,7 +318,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "`kept_in_block += counts[${LANES - 1}u];`",
     replace: "`kept_in_block = counts[${LANES - 1}u];`",
     why: "blocks of more than 1,024 tokens would lose most of them",
-    killers: [MANY_TOKENS],
+    killers: [TOKENS, MANY_TOKENS],
   },
   {
     name: "the id past the last counts as one of the vocabulary",
@@ -321,7 +326,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "u32(target_id) < ${wholeVocab(schedule)}u",
     replace: "u32(target_id) <= ${wholeVocab(schedule)}u",
     why: "a wrong tokenizer would go unnoticed",
-    killers: [BAD_BUFFERS],
+    killers: [TOKENS, BAD_BUFFERS],
   },
   {
     name: "results of ignored tokens stay what the last step left",
@@ -329,7 +334,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '...rows.map((name) => store(name, "0u")),',
     replace: "",
     why: "the loss would add up shares of tokens that do not count",
-    killers: [STEPS],
+    killers: [STORED_LOGITS, STEPS],
   },
   {
     name: "the z-loss is divided by the sum of class weights",
@@ -337,7 +342,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'zScale: `(1f / f32(${total("kept")}))`',
     replace: 'zScale: `(1f / bitcast<f32>(${total("keptWeight")}))`',
     why: "only together with class weights is it wrong",
-    killers: [RANDOM],
+    killers: [TOKENS, STORED_LOGITS],
   },
   {
     name: "every upstream gradient is the first row's",
@@ -345,7 +350,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'plus(upstreamRows(problem).indexOf(name) * stride, "token")',
     replace: 'plus(0 * stride, "token")',
     why: "entropies and log-sum-exps would be trained with the log-probability's weights",
-    killers: [UPSTREAM],
+    killers: [TOKENS, UPSTREAM],
   },
   {
     name: "a mean over no tokens is 0",
@@ -353,7 +358,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '`select(sums[0], bitcast<f32>(params.nan), ${total("kept")} == 0u)`',
     replace: '`select(sums[0], 0f, ${total("kept")} == 0u)`',
     why: "PyTorch says NaN, and training loops look for it",
-    killers: [NO_TOKENS],
+    killers: [TOKENS, NO_TOKENS],
   },
   {
     name: "the loss adds up the first 4,096 tokens",
@@ -361,7 +366,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "first < ${problem.tokens}u; first += ${perChunk}u",
     replace: "first < min(${problem.tokens}u, ${perChunk}u); first += ${perChunk}u",
     why: "every real batch is larger",
-    killers: [MANY_TOKENS],
+    killers: [TOKENS, MANY_TOKENS, THOROUGH],
   },
   {
     name: "a rank's splits are relative to its own max",
@@ -369,7 +374,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: '`max0 = bitcast<f32>(${online.slot("max", 0, "token", "statistics")});`,',
     replace: "",
     why: "sums of several ranks would be added in different units",
-    killers: [SPLIT_VOCABULARY],
+    killers: [STORED_LOGITS, SPLIT_VOCABULARY],
   },
   {
     name: "the last step of a sum over invocations is left out",
@@ -377,6 +382,6 @@ export const GENERATORS: readonly Mutant[] = [
     find: "return count > 1 ?",
     replace: "return count > 2 ?",
     why: "half of the tokens would not count in the loss",
-    killers: [STEPS],
+    killers: [TOKENS, STEPS],
   },
 ];

@@ -21,33 +21,46 @@ export interface Verdict {
 /** What became of a mutant. */
 export interface Fate {
   readonly mutant: Mutant;
+  /** `survived`: something that should have noticed it did not. */
   readonly outcome: "killed" | "survived" | "invalid";
-  /** What noticed it; of an invalid one, what is wrong with it. */
-  readonly by: string;
+  /** The tests that failed. */
+  readonly noticed: readonly string[];
+  /** What passed, or of an invalid one, what is wrong with it. */
+  readonly problem: string;
   readonly seconds: number;
 }
 
-/** Plants a mutant in a copy and runs its killers, until one notices it. */
+/** Plants a mutant in a copy and runs what should notice it. */
 export async function hunt(mutant: Mutant, copy: TreeCopy): Promise<Fate> {
   const begun = performance.now();
-  const fate = (outcome: Fate["outcome"], by: string): Fate => ({
-    mutant,
-    outcome,
-    by,
-    seconds: (performance.now() - begun) / 1000,
-  });
-  return await copy.with(mutant, async () => {
+  const noticed: string[] = [];
+  let outcome: Fate["outcome"] = "killed";
+  const problems: string[] = [];
+  await copy.with(mutant, async () => {
     for (const killer of mutant.killers) {
-      const { outcome, what } = await runKiller(killer, copy);
-      if (outcome === "invalid") return fate("invalid", what);
-      if (outcome === "failed") return fate("killed", what);
+      const verdict = await runKiller(killer, copy);
+      if (verdict.outcome === "failed") noticed.push(verdict.what);
+      else if (verdict.outcome === "passed") {
+        if (outcome === "killed") outcome = "survived";
+        problems.push(`not noticed by ${formatKiller(killer)}`);
+      } else {
+        outcome = "invalid";
+        problems.push(verdict.what);
+      }
     }
-    return fate("survived", "");
   });
+  const seconds = (performance.now() - begun) / 1000;
+  return { mutant, outcome, noticed, problem: problems.join("; "), seconds };
 }
 
-/** Runs a killer in a copy of the tree as it is. */
+/** Runs a killer in a copy of the tree as it is; again where its process breaks down. */
 export async function runKiller(killer: Killer, copy: TreeCopy): Promise<Verdict> {
+  return await call(killer, copy) ?? await call(killer, copy) ??
+    { outcome: "failed", what: `${formatKiller(killer)}: breaks down` };
+}
+
+/** What a killer says; nothing where its process ended by a signal before it could say anything. */
+async function call(killer: Killer, copy: TreeCopy): Promise<Verdict | undefined> {
   const args = "lce" in killer
     ? ["run", "--quiet", "--no-check", "-A", "cli/main.ts", ...killer.lce]
     : [
@@ -82,22 +95,28 @@ export async function runKiller(killer: Killer, copy: TreeCopy): Promise<Verdict
   }
 }
 
+/** Exit codes from here on mean that a signal ended the process. */
+const SIGNALS = 128;
+
 /** Reads what a killer printed. */
-function judge(killer: Killer, code: number, text: string): Verdict {
+function judge(killer: Killer, code: number, text: string): Verdict | undefined {
   // An edit that breaks the program's text says nothing about the tests.
   const broken = /^.*(?:does not compile|\(uncaught error\)).*$/m.exec(text)?.[0];
   if (broken !== undefined) return { outcome: "invalid", what: broken.trim().slice(0, 200) };
   if ("lce" in killer) {
-    return code === 0
-      ? { outcome: "passed", what: "" }
-      : { outcome: "failed", what: `${formatKiller(killer)}: exit code ${code}` };
-  }
-  const passed = Number(/(\d+) passed/.exec(text)?.[1] ?? 0);
-  if (code === 0) {
-    return passed > 0
-      ? { outcome: "passed", what: "" }
-      : { outcome: "invalid", what: `${formatKiller(killer)}: no such test` };
+    if (code >= SIGNALS) return undefined;
+    // 1 is what a verification that failed ends with; other codes mean that none took place.
+    const what = `\`${formatKiller(killer)}\``;
+    if (code > 1) return { outcome: "invalid", what: `${what} ends with ${code}` };
+    return { outcome: code === 0 ? "passed" : "failed", what };
   }
   const failed = /^ FAILURES \s*\n\s*\n(.+?) => /m.exec(text)?.[1];
-  return { outcome: "failed", what: failed ?? `${killer.test}: exit code ${code}` };
+  if (failed !== undefined) return { outcome: "failed", what: failed };
+  // Software drivers have broken down while the process ended, after its last test.
+  const passed = Number(/^ok \| (\d+) passed/m.exec(text)?.[1] ?? 0);
+  if (passed > 0) return { outcome: "passed", what: "" };
+  if (code >= SIGNALS) return undefined;
+  return code === 0
+    ? { outcome: "invalid", what: `${formatKiller(killer)}: no such test` }
+    : { outcome: "failed", what: `${killer.test} ends with ${code}` };
 }

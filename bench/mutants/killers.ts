@@ -5,16 +5,28 @@
  */
 import type { Killer } from "./mutant.ts";
 
-const VERIFY = "cli/verify_device_test.ts";
+const VERIFY = "fixtures/verify/verify_device_test.ts";
 const EDGES = "kernels/edges_device_test.ts";
 const LIBRARY = "kernels/linear_cross_entropy_device_test.ts";
-const RANKS = "cli/verify_ranks_device_test.ts";
+const RANKS = "fixtures/verify/verify_ranks_device_test.ts";
 
 const verifies = (filter: string): Killer => ({ test: VERIFY, filter });
 const edge = (filter: string): Killer => ({ test: EDGES, filter });
 const library = (filter: string): Killer => ({ test: LIBRARY, filter });
+const alone = (kernels: string): Killer => ({ test: `kernels/${kernels}_device_test.ts` });
 const execute = (filter: string): Killer => ({ test: "kernels/execute_device_test.ts", filter });
 const ranks = (filter: string): Killer => ({ test: RANKS, filter });
+
+/** Kernels by themselves, on stale memory. */
+export const PROJECT = alone("project");
+export const STORED_LOGITS = alone("stored_logits");
+export const GRADIENTS = alone("gradients");
+export const TOKENS = alone("tokens");
+
+/** A run in every way, as a user may ask for it. */
+export const THOROUGH: Killer = {
+  lce: ["run", "--thorough", "fixtures/oracle/bias.safetensors"],
+};
 
 /** Against the oracle's figures, or the float64 reference. */
 export const ORACLE = verifies("every oracle case");

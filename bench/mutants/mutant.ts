@@ -28,7 +28,7 @@ export interface Mutant {
   readonly replace: string;
   /** Whom it would hurt, and how. */
   readonly why: string;
-  /** What should notice it, the quickest first. */
+  /** What should notice it: each of them must. */
   readonly killers: readonly Killer[];
 }
 

@@ -17,17 +17,17 @@ export interface HuntRun {
 
 /** A page in Markdown: how many died, of what, and who survived. */
 export function page(fates: readonly Fate[], { date, device, minutes, jobs }: HuntRun): string {
-  const survivors = fates.filter(({ outcome }) => outcome === "survived");
-  const rows = fates.map(({ mutant, by, outcome, seconds }) => [
+  const survivors = fates.filter(({ outcome }) => outcome !== "killed");
+  const rows = fates.map(({ mutant, noticed, problem, seconds }) => [
     mutant.file,
     mutant.name,
-    outcome === "survived" ? "**nothing**" : by,
+    [...noticed, ...(problem ? [`**${problem}**`] : [])].join("; "),
     seconds.toFixed(0),
   ]);
   return `# Planted errors
 
 ${fates.length} small errors, planted one at a time in a copy of the tree (\`bench/mutants/\`, each with
-why it matters), and what noticed each first. ${
+why it matters), and the first test that failed of each file that should notice it. ${
     survivors.length === 0 ? "None survives" : `${survivors.length} survive`
   }. Snapshots, which notice any change, are left out.
 By \`deno task mutants\` on ${device}, ${date}: ${minutes.toFixed(0)} minutes, ${jobs} at a time.
