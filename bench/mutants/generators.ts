@@ -206,7 +206,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "select(0f, 1f, id == token.id_of_target));",
     replace: "0f);",
     why: "a filter would drop rare targets, the very tokens there is most to learn from",
-    killers: [PROJECT, STORED_LOGITS, FILTER, THOROUGH],
+    killers: [PROJECT, FILTER, THOROUGH],
   },
   {
     name: "blocks share their tiles' flags",
@@ -294,7 +294,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "return select(0f, ${element}, column < ${hidden}u);",
     replace: "return ${element};",
     why: "widths that are no multiple of the tile's depth would have products too many",
-    killers: [PROJECT, SPANS],
+    killers: [SPANS],
   },
   {
     name: "leaving out an idle stretch skips the next one's start",
