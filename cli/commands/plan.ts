@@ -90,7 +90,10 @@ Examples:
             ...parallelPlanJson(plan, { explain }),
           }),
           text: () =>
-            [...(found ? [largestText(found)] : []), parallelPlanText(plan, { explain })]
+            [
+              ...(found ? [wrapped(largestText(found), output.width)] : []),
+              parallelPlanText(plan, { explain, width: output.width }),
+            ]
               .join("\n\n"),
         });
         // The largest rank's: no other takes more.

@@ -12,7 +12,8 @@ import {
 import type { Collective } from "../../planner/schedule.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { type PlanExtras, planJson, planText, problemLine } from "./plan.ts";
-import { indented, table } from "./table.ts";
+import { indented, type Layout, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /**
  * The contract of `lce plan --json` for several ranks: the plan of rank 0, whose
@@ -73,19 +74,21 @@ function totalSent({ collectives, parallelism }: ParallelPlan): number {
 /** The plan for people: ranks, collectives, then the largest rank's plan. */
 export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): string {
   const { problem, largest } = plan;
+  const { width } = extras;
+  const inner = within({ width });
   return [
-    problemLine({ problem, device: largest.device }),
+    wrapped(problemLine({ problem, device: largest.device }), width),
     "",
-    splitLine(plan),
+    wrapped(splitLine(plan), width),
     "",
     "memory of each rank",
-    indented(table(rankRows(plan.ranks), ["left", "right", "right", "right", "right"])),
+    indented(table(rankRows(plan.ranks), ["left", "right", "right", "right", "right"], inner)),
     "",
     "collectives",
-    indented(collectiveTable(plan)),
+    indented(collectiveTable(plan, inner)),
     "",
     "rank 0, the largest",
-    indented(planText(largest, extras)),
+    indented(planText(largest, { ...extras, ...inner })),
   ].join("\n");
 }
 
@@ -133,7 +136,7 @@ function spans(numbers: readonly number[]): string {
 }
 
 /** A line for each collective, those of one kind in one line where there are many blocks. */
-function collectiveTable(plan: ParallelPlan): string {
+function collectiveTable(plan: ParallelPlan, layout: Layout): string {
   const { collectives, parallelism } = plan;
   if (collectives.length === 0) return "none";
   const kinds = Map.groupBy(collectives, ({ op, what }) => `${op} ${what}`);
@@ -152,7 +155,7 @@ function collectiveTable(plan: ParallelPlan): string {
     ];
   });
   return [
-    table(rows, ["left", "left", "left", "left", "right", "right"]),
-    `by the ring algorithm rank 0 sends ${formatBytes(totalSent(plan))}`,
+    table(rows, ["left", "left", "left", "left", "right", "right"], { ...layout, keys: 3 }),
+    wrapped(`by the ring algorithm rank 0 sends ${formatBytes(totalSent(plan))}`, layout.width),
   ].join("\n");
 }
