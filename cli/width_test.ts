@@ -12,7 +12,7 @@ const LINES: readonly string[][] = [
   [...GEMMA, "--sweep", "tokens=1k..8k", "--peers", "all"],
   [...GEMMA, "--sweep", "budget=1MiB,16GiB"],
   [...GEMMA, "--tensor-parallel", "3", "--data-parallel", "2"],
-  [...GEMMA, "--largest", "tokens", "--budget", "8GiB"],
+  ["plan", "--vocab", "5000", "--hidden", "64", "--largest", "tokens", "--budget", "8MiB"],
   ["plan", "--vocab", "256000", "--hidden", "4096", "--codes", "4096"],
   ["device", "--list"],
   ["model"],
