@@ -49,8 +49,10 @@ interface Column {
   readonly cells: readonly string[];
   readonly right: boolean;
   readonly width: number;
-  /** As narrow as it can be made. */
+  /** As narrow as it is made before columns come in parts. */
   readonly least: number;
+  /** As narrow as it can be made where a part of its own is too wide. */
+  readonly tightest: number;
 }
 
 function columnOf(rows: Rows, column: number, align: readonly Align[]): Column {
@@ -64,6 +66,7 @@ function columnOf(rows: Rows, column: number, align: readonly Align[]): Column {
     width,
     // Figures stay on one line.
     least: right ? width : Math.min(width, Math.max(words, LEAST_WORDS)),
+    tightest: right ? width : words,
   };
 }
 
@@ -85,21 +88,31 @@ function partsOf(columns: readonly Column[], width: number, keys: number): Colum
   return [...parts, [...keyed, ...part]];
 }
 
-/** The columns with widths that fit: the widest that can give way does first. */
+/** The columns with widths that fit, as far as they can. */
 function fit(columns: readonly Column[], width: number): Column[] {
   const fitted = columns.map((column) => ({ ...column }));
+  narrow(fitted, width, "least");
+  narrow(fitted, width, "tightest");
+  return fitted;
+}
+
+/** Makes columns narrower until they fit: the widest that can give way does first. */
+function narrow(
+  fitted: { -readonly [Key in keyof Column]: Column[Key] }[],
+  width: number,
+  limit: "least" | "tightest",
+): void {
   const excess = () =>
     fitted.reduce((sum, column) => sum + column.width, 0) + GAP * (fitted.length - 1) - width;
   for (let over = excess(); over > 0; over = excess()) {
-    const giving = fitted.filter((column) => column.width > column.least)
+    const giving = fitted.filter((column) => column.width > column[limit])
       .sort((a, b) => b.width - a.width);
     const [widest, next] = giving;
     if (!widest) break;
     // Down to the next widest at most, so that columns of words end up alike.
-    const floor = Math.max(widest.least, Math.min(next?.width ?? 0, widest.width - 1));
+    const floor = Math.max(widest[limit], Math.min(next?.width ?? 0, widest.width - 1));
     widest.width = Math.max(floor, widest.width - over);
   }
-  return fitted;
 }
 
 function lay(count: number, columns: readonly Column[]): string {
