@@ -56,7 +56,7 @@ export function plan(
   return makePlan(problem, device, { ...options, hostIo: false, weights: "resident" });
 }
 
-export { deviceProfile } from "./kernels/device.ts";
+export { deviceProfile } from "./kernels/run/device.ts";
 export {
   type GradientBuffers,
   type InputBuffers,
@@ -64,10 +64,10 @@ export {
   type MatrixBuffers,
   type TensorName,
   type TensorPart,
-} from "./kernels/linear_cross_entropy.ts";
-export { GpuError } from "./kernels/errors.ts";
-export type { Results, Totals } from "./kernels/results.ts";
-export type { Cost } from "./planner/cost.ts";
+} from "./kernels/run/linear_cross_entropy.ts";
+export { GpuError } from "./kernels/run/errors.ts";
+export type { Results, Totals } from "./kernels/run/results.ts";
+export type { Cost } from "./planner/schedule/cost.ts";
 export {
   type DeviceLimits,
   type DeviceProfile,
@@ -75,7 +75,7 @@ export {
   SPECIFICATION_DEFAULTS,
 } from "./planner/device.ts";
 export { type Dtype, DTYPES } from "./planner/dtype.ts";
-export type { MemoryPrediction } from "./planner/memory.ts";
+export type { MemoryPrediction } from "./planner/schedule/memory.ts";
 export {
   type Alternative,
   type Candidate,
@@ -96,7 +96,7 @@ export {
   rankSchedule,
   sentBytes,
 } from "./planner/parallel.ts";
-export type { Params } from "./planner/params.ts";
+export type { Params } from "./planner/schedule/params.ts";
 export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
 export {
   type Binding,
@@ -119,9 +119,9 @@ export {
   type StrategyName,
   type TileOrder,
   type Upload,
-} from "./planner/schedule.ts";
-export { packUpstream, tokenStride, upstreamRows } from "./planner/strategies/layout.ts";
-export type { WeightPlacement } from "./planner/question.ts";
-export type { Shape, Sizes } from "./planner/strategies/shape.ts";
+} from "./planner/schedule/schedule.ts";
+export { packUpstream, tokenStride, upstreamRows } from "./planner/schedule/layout.ts";
+export type { WeightPlacement } from "./planner/search/question.ts";
+export type { Shape, Sizes } from "./planner/schedule/shape.ts";
 export type { FixedSizes } from "./planner/strategies/strategy.ts";
-export type { Tile } from "./planner/tile.ts";
+export type { Tile } from "./planner/schedule/tile.ts";

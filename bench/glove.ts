@@ -10,15 +10,15 @@
  *
  * @module
  */
-import { openDevice } from "../cli/gpu.ts";
-import { table } from "../cli/render/table.ts";
+import { openDevice } from "../cli/request/device.ts";
+import { table } from "../cli/report/table.ts";
 import { mobyDickWords, npmData } from "../examples/npm_data.ts";
 import { encodeElements } from "../fixtures/elements.ts";
 import { type Fixture, uploads } from "../fixtures/fixture.ts";
 import { meanLogitOrder, reorder, restoreRows, shuffledOrder } from "../fixtures/ordering.ts";
 import { Random } from "../fixtures/random.ts";
-import { execute } from "../kernels/execute.ts";
-import { decodeResults } from "../kernels/results.ts";
+import { execute } from "../kernels/run/execute.ts";
+import { decodeResults } from "../kernels/run/results.ts";
 import { makePlan } from "../planner/plan.ts";
 import { parseProblem } from "../planner/problem.ts";
 

@@ -14,7 +14,7 @@ import { findModel } from "../planner/models/catalogue.ts";
 import { DoesNotFitError, makePlan } from "../planner/plan.ts";
 import { parseProblem, problemSchema } from "../planner/problem.ts";
 import { logSpaced, sweep } from "../planner/sweep.ts";
-import { table } from "../cli/render/table.ts";
+import { table } from "../cli/report/table.ts";
 
 const REPEATS = 15;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { ofClass, parseSvg } from "./picture/testing.ts";
+import { ofClass, parseSvg } from "./chart/testing.ts";
 import { lce, withFile } from "./testing.ts";
 
 const TINY = ["bench", "--shape", "32x64x256", "--repeats", "1", "--quick"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bytesOf } from "../fixtures/elements.ts";
-import { writeSafetensors } from "../fixtures/safetensors.ts";
+import { writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { parseProblem } from "../planner/problem.ts";
 import { EXIT } from "./exit.ts";

@@ -3,10 +3,10 @@ import { checkAgreement } from "../fixtures/verify/agreement.ts";
 import { uploads } from "../fixtures/fixture.ts";
 import { computeReference } from "../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
-import { decodeResults } from "../kernels/results.ts";
+import { decodeResults } from "../kernels/run/results.ts";
 import { parseProblem } from "../planner/problem.ts";
 import { EXIT } from "./exit.ts";
-import { openDevice } from "./gpu.ts";
+import { openDevice } from "./request/device.ts";
 import { lce } from "./testing.ts";
 
 Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", async () => {

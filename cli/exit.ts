@@ -5,8 +5,8 @@
  */
 import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
-import { NoDeviceError } from "../kernels/device.ts";
-import { GpuError } from "../kernels/errors.ts";
+import { NoDeviceError } from "../kernels/run/device.ts";
+import { GpuError } from "../kernels/run/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 

@@ -5,7 +5,7 @@
  */
 import { InputError } from "../fixtures/errors.ts";
 import { printable, printableLines } from "../fixtures/printable.ts";
-import { systemReason } from "../fixtures/write.ts";
+import { systemReason } from "../fixtures/files/write.ts";
 
 /** Where a command writes; tests catch what it says. */
 export interface Output {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { serialize } from "../fixtures/safetensors.ts";
+import { serialize } from "../fixtures/files/safetensors.ts";
 import { EXIT } from "./exit.ts";
 import { guarded } from "./output.ts";
 import { lce } from "./testing.ts";

@@ -8,7 +8,7 @@ import manifest from "../deno.json" with { type: "json" };
 import { NUMBERS, VARIABLES } from "./environment.ts";
 import { EXIT, EXIT_CODES, explain } from "./exit.ts";
 import { guarded, type Output } from "./output.ts";
-import { suggestChoices } from "./suggest_choices.ts";
+import { suggestChoices } from "./request/suggest_choices.ts";
 
 /** What every message of a failure begins with. */
 const PREFIX = "lce: ";

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { describeCommand, everyCommand } from "./describe.ts";
+import { describeCommand, everyCommand } from "./help/describe.ts";
 import { EXIT } from "./exit.ts";
 import { loadProgram } from "./program.ts";
 import { lce, withFile } from "./testing.ts";
-import { planFileJsonSchema } from "./request.ts";
+import { planFileJsonSchema } from "./request/request.ts";
 
 Deno.test("help is as it was, of every command", async (t) => {
   const program = describeCommand(

@@ -62,7 +62,7 @@ Deno.test("a fixture that cannot be read does not keep the others from running",
 });
 
 Deno.test("logits past the largest f32 are the input's fault, and said", async () => {
-  const { writeSafetensors } = await import("../fixtures/safetensors.ts");
+  const { writeSafetensors } = await import("../fixtures/files/safetensors.ts");
   const { bytesOf } = await import("../fixtures/elements.ts");
   const folder = await Deno.makeTempDir();
   const matrix = (value: number) => ({
@@ -119,7 +119,7 @@ Deno.test("lce run for people says the same", async () => {
 });
 
 Deno.test("a wrong expectation makes lce run fail with 1", async () => {
-  const { SafetensorsFile, writeSafetensors } = await import("../fixtures/safetensors.ts");
+  const { SafetensorsFile, writeSafetensors } = await import("../fixtures/files/safetensors.ts");
   const file = await SafetensorsFile.open(`${ROOT}fixtures/oracle/one-token.safetensors`);
   const tensors = Object.fromEntries(
     await Promise.all(

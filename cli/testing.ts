@@ -4,7 +4,7 @@
  * @module
  */
 import { main } from "./program.ts";
-import type { BenchRow } from "./render/bench_row.ts";
+import type { BenchRow } from "./bench/bench_row.ts";
 
 /** What a run of lce says. */
 interface Said {

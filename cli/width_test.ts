@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { renderBench } from "./render/bench.ts";
+import { renderBench } from "./report/bench.ts";
 import { lce, lceWithin, row } from "./testing.ts";
 
 const GEMMA = ["plan", "--model", "gemma-2-2b", "--pass", "train"];

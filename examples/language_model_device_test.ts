@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openDevice } from "../cli/gpu.ts";
+import { openDevice } from "../cli/request/device.ts";
 import { encodeWords, gpuLayer, referenceLayer, train } from "./language_model.ts";
 import { mobyDickWords } from "./npm_data.ts";
 

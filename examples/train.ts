@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { openDevice } from "../cli/gpu.ts";
+import { openDevice } from "../cli/request/device.ts";
 import { encodeWords, gpuLayer, referenceLayer, train } from "./language_model.ts";
 import { mobyDickWords } from "./npm_data.ts";
 

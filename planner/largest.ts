@@ -13,8 +13,8 @@ import {
 } from "./parallel.ts";
 import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
 import { MAX_DIMENSION, type Problem } from "./problem.ts";
-import type { PlanOptions } from "./question.ts";
-import { fits } from "./search.ts";
+import type { PlanOptions } from "./search/question.ts";
+import { fits } from "./search/search.ts";
 
 /** Dimensions that can be made as large as fits. */
 export const LARGEST_DIMENSIONS = ["tokens", "vocab", "hidden"] as const;

@@ -4,8 +4,8 @@ import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "./device.ts";
 import { LARGEST_DIMENSIONS, planLargest } from "./largest.ts";
 import { DoesNotFitError, makePlan } from "./plan.ts";
 import { parseProblem, type ProblemInput, problemSchema } from "./problem.ts";
-import type { PlanOptions } from "./question.ts";
-import { STRATEGIES } from "./schedule.ts";
+import type { PlanOptions } from "./search/question.ts";
+import { STRATEGIES } from "./schedule/schedule.ts";
 import { problems } from "./testing.ts";
 
 Deno.test("the largest that fits fits, and the next does not", () => {

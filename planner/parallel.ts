@@ -11,12 +11,12 @@
  * @module
  */
 import type { DeviceProfile } from "./device.ts";
-import { type MemoryPrediction, predictMemory } from "./memory.ts";
+import { type MemoryPrediction, predictMemory } from "./schedule/memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import type { Problem } from "./problem.ts";
-import type { Collective, Range, Schedule, Share } from "./schedule.ts";
+import type { Collective, Range, Schedule, Share } from "./schedule/schedule.ts";
 import { ALL_STRATEGIES } from "./strategies/mod.ts";
-import { ask, emit, type PlanOptions, shapeOf } from "./question.ts";
+import { ask, emit, type PlanOptions, shapeOf } from "./search/question.ts";
 
 /** How a job is split over devices. */
 export interface Parallelism {

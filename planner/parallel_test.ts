@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
-import { predictMemory } from "./memory.ts";
+import { predictMemory } from "./schedule/memory.ts";
 import {
   collectivesOf,
   type Parallelism,

@@ -4,17 +4,17 @@
  *
  * @module
  */
-import type { Candidate, Prediction } from "./candidate.ts";
-import { AS_FAST, best, bestOf, paretoFront, withinBudget } from "./choice.ts";
+import type { Candidate, Prediction } from "./search/candidate.ts";
+import { AS_FAST, best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
-import type { MemoryPrediction } from "./memory.ts";
+import type { MemoryPrediction } from "./schedule/memory.ts";
 import type { Problem } from "./problem.ts";
-import { ask, emit, evaluate, type PlanOptions, type Question } from "./question.ts";
-import type { Schedule, StrategyName } from "./schedule.ts";
-import { type Offer, search } from "./search.ts";
+import { ask, emit, evaluate, type PlanOptions, type Question } from "./search/question.ts";
+import type { Schedule, StrategyName } from "./schedule/schedule.ts";
+import { type Offer, search } from "./search/search.ts";
 import { granulesOf } from "./strategies/strategy.ts";
 import { twoStage } from "./strategies/two_stage.ts";
-import { formatTile, tileProblem, TILES } from "./tile.ts";
+import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
 import { exactBytes, formatBytes } from "./units.ts";
 
 export type { Candidate, PlanOptions, Prediction };

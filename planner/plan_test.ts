@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
-import { predictMemory } from "./memory.ts";
+import { predictMemory } from "./schedule/memory.ts";
 import { DoesNotFitError, FixedSizeError, makePlan, type Plan } from "./plan.ts";
 import { ownedBytes, parseProblem, type Problem, problemSchema } from "./problem.ts";
 import {
@@ -10,9 +10,9 @@ import {
   type Step,
   type StrategyName,
   visitBuffers,
-} from "./schedule.ts";
+} from "./schedule/schedule.ts";
 import { devices, problems, SEED } from "./testing.ts";
-import { workgroupBytes, workgroupSize } from "./tile.ts";
+import { workgroupBytes, workgroupSize } from "./schedule/tile.ts";
 
 /** A plan, or undefined where the device cannot hold the problem at all. */
 function tryPlan(...args: Parameters<typeof makePlan>): Plan | undefined {

@@ -5,11 +5,11 @@
  * @module
  */
 import type { DeviceProfile } from "./device.ts";
-import type { MemoryPrediction } from "./memory.ts";
+import type { MemoryPrediction } from "./schedule/memory.ts";
 import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { type Problem, problemSchema } from "./problem.ts";
-import { STRATEGIES, type StrategyName } from "./schedule.ts";
+import { STRATEGIES, type StrategyName } from "./schedule/schedule.ts";
 import { issueText } from "./issues.ts";
 
 /** What can be swept: dimensions of the problem, and sizes that the caller may fix. */

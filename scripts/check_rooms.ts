@@ -1,22 +1,39 @@
 // deno-lint-ignore-file no-console -- a script prints
 /**
- * Checks the design's rules on imports: one way between rooms, no cycles, and
- * nothing but standard web APIs in the rooms that a browser can load.
+ * Checks the design's rules on imports: one way between rooms, and between the
+ * folders of a room where it matters, no cycles, and nothing but standard web APIs
+ * in what a browser can load.
  *
  * @module
  */
 
-/** Rooms that a room may import from, besides itself. */
+/**
+ * What a folder may import from, besides itself and what is below it; the deepest
+ * folder that is listed decides. A folder's name stands for all of it, with `/*` for
+ * the files directly in it.
+ */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   planner: [],
-  kernels: ["planner"],
-  fixtures: ["kernels", "planner"],
+  // What a schedule is knows neither who lays one out nor who chooses.
+  "planner/schedule": ["planner/*"],
+  "planner/strategies": ["planner/*", "planner/schedule"],
+  "planner/models": ["planner/*"],
+  // Text generators know no runtime.
+  "kernels/wgsl": ["planner"],
+  "kernels/run": ["kernels/wgsl", "planner"],
+  "kernels/measure": ["kernels/run", "kernels/wgsl", "planner"],
+  "kernels/ranks": ["kernels/run", "kernels/measure", "planner"],
+  fixtures: ["planner"],
+  "fixtures/files": ["fixtures", "planner"],
+  // A verification runs what it verifies.
+  "fixtures/verify": ["fixtures", "kernels", "planner"],
   // Its version is the package's.
   cli: ["fixtures", "kernels", "planner", "deno.json"],
 };
 
-/** Rooms that must not know which runtime they are in. */
-const PORTABLE = ["planner", "kernels"];
+/** What must not know which runtime it is in, and what of it may. */
+const PORTABLE = ["planner", "kernels", "fixtures"];
+const BOUND = ["fixtures/files"];
 
 interface Module {
   readonly specifier: string;
@@ -45,17 +62,26 @@ async function importGraph(entries: readonly string[]): Promise<Map<string, stri
   return graph;
 }
 
-function roomOf(path: string): string {
-  return path.split("/")[0]!;
+/** Whether a path lies in a folder, or directly in it where the folder is given with `/*`. */
+function isIn(path: string, folder: string): boolean {
+  if (!folder.endsWith("/*")) return path === folder || path.startsWith(`${folder}/`);
+  return path.slice(0, path.lastIndexOf("/")) === folder.slice(0, -2);
+}
+
+/** The deepest folder with a rule that a path lies in. */
+function ruleOf(path: string): string | undefined {
+  return Object.keys(ALLOWED)
+    .filter((folder) => isIn(path, folder))
+    .sort((a, b) => b.length - a.length)[0];
 }
 
 function wrongWays(graph: Map<string, string[]>): string[] {
   return [...graph].flatMap(([path, targets]) => {
-    const allowed = ALLOWED[roomOf(path)];
-    if (!allowed) return [];
+    const folder = ruleOf(path);
+    if (!folder) return [];
     return targets
-      .filter((target) => ![roomOf(path), ...allowed].includes(roomOf(target)))
-      .map((target) => `${path} imports ${target}: ${roomOf(path)} may not use ${roomOf(target)}`);
+      .filter((target) => ![folder, ...ALLOWED[folder]!].some((each) => isIn(target, each)))
+      .map((target) => `${path} imports ${target}, which ${folder} may not use`);
   });
 }
 
@@ -74,8 +100,11 @@ function cycles(graph: Map<string, string[]>): string[] {
   return found;
 }
 
+/** Portable modules that name a runtime; so do tests, which only Deno runs. */
 async function runtimeNames(graph: Map<string, string[]>): Promise<string[]> {
-  const paths = [...graph.keys()].filter((path) => PORTABLE.includes(roomOf(path)));
+  const paths = [...graph.keys()].filter((path) =>
+    PORTABLE.some((folder) => isIn(path, folder)) && !BOUND.some((folder) => isIn(path, folder))
+  );
   const sources = await Promise.all(paths.map((path) => Deno.readTextFile(new URL(path, root))));
   const code = (source: string) => source.replaceAll(/^\s*(\*|\/\/|\/\*).*$/gm, "");
   return paths.filter((_, index) => /\bDeno\.|["']node:/.test(code(sources[index]!)))

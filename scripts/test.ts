@@ -56,6 +56,14 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Co
   return { passed, failed: code !== 0 && failures === 0 ? 1 : failures };
 }
 
+/** Every device test of a folder, however deep. */
+function deviceTests(folder: string): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return isDirectory ? deviceTests(path) : name.endsWith("_device_test.ts") ? [path] : [];
+  });
+}
+
 /** Exit codes from here on mean that a signal ended the process. */
 const CRASHED = 128;
 
@@ -64,9 +72,7 @@ const driver = `${cache}/lce/swiftshader/vk_swiftshader_icd.json`;
 const runs = [await runTests(Deno.args.length > 0 ? [...Deno.args] : ["--doc", ...ROOMS], {})];
 if (Deno.args.length === 0 && await Deno.stat(driver).catch(() => undefined)) {
   console.log("\nThe device tests again, on SwiftShader:");
-  const files = ROOMS.filter((room) => !room.endsWith(".ts"))
-    .flatMap((room) => [...Deno.readDirSync(room)].map(({ name }) => `${room}/${name}`))
-    .filter((path) => path.endsWith("_device_test.ts"));
+  const files = ROOMS.filter((room) => !room.endsWith(".ts")).flatMap(deviceTests);
   // It compiles slowly: tests that make many kernels of their own leave themselves out.
   runs.push(
     await runTests(files, {

@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { describeCommand } from "../cli/describe.ts";
-import { docsPages } from "../cli/docs.ts";
+import { describeCommand } from "../cli/help/describe.ts";
+import { docsPages } from "../cli/help/docs.ts";
 import { processOutput } from "../cli/output.ts";
 import { loadProgram } from "../cli/program.ts";
 

@@ -3,6 +3,6 @@
  *
  * @module
  */
-import { peersPage } from "../planner/peers/page.ts";
+import { peersPage } from "./peers/page.ts";
 
 await Deno.writeTextFile(new URL("../docs/peers.md", import.meta.url), peersPage());

@@ -21,7 +21,7 @@ import type { Mutant } from "./mutant.ts";
 export const DRAFT: readonly Mutant[] = [
   {
     name: "every block starts gradients afresh",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "first: block.index === 0 };",
     replace: "first: true };",
     why: "the gradients of weight and bias would be those of the last block",
@@ -29,7 +29,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "no block starts gradients afresh",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "first: block.index === 0 };",
     replace: "first: false };",
     why: "from the second step on, training would sum up all gradients so far",
@@ -37,7 +37,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "windows share their tiles' flags",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "vocabTile: this.#vocabTile(at.window?.start ?? 0),",
     replace: "vocabTile: 0,",
     why: "what a filter says it skipped would be that of the last window",
@@ -45,7 +45,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "a rank's ids count from 0",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "vocabStart: (this.share?.vocabStart ?? 0) + (at.window?.start ?? 0),",
     replace: "vocabStart: at.window?.start ?? 0,",
     why: "targets on other ranks than the first would never be found",
@@ -53,7 +53,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "only the first part of a hidden gradient is computed",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "[grid[0], grid[1] * parts],",
     replace: "[grid[0], grid[1]],",
     why: "the others would be whatever scratch memory holds",
@@ -61,7 +61,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "smoothing goes without class weights",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "this.problem.labelSmoothing > 0 ? this.#classWeight() : []",
     replace: "[]",
     why: "PyTorch weighs the smoothing term by class as well",
@@ -93,7 +93,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "dispatches that differ in what they add to share their params",
-    file: "planner/params.ts",
+    file: "planner/schedule/params.ts",
     find: 'PARAM_FIELDS.map((field) => params[field]).join(" ")',
     replace: 'PARAM_FIELDS.map((field) => field === "first" ? 0 : params[field]).join(" ")',
     why: "whether results start afresh would be decided by another kernel's dispatch",
@@ -101,7 +101,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "rows of a buffer that is not the first are bound at their place in the whole",
-    file: "planner/matrix.ts",
+    file: "planner/schedule/matrix.ts",
     find: "offset: (rows.start - held.start) * matrix.rowBytes,",
     replace: "offset: (rows.start % held.count) * matrix.rowBytes,",
     why: "the shorter last buffer of a weight would be read at the wrong rows",
@@ -109,7 +109,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "the id predicted by all ranks is the largest of theirs",
-    file: "planner/statistics.ts",
+    file: "planner/schedule/statistics.ts",
     find: 'meets: "all-reduce-min",',
     replace: 'meets: "all-reduce-max",',
     why: "a rank that does not hold the largest logit says the largest number there is",
@@ -117,7 +117,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "replicas do not share the sum of the kept weights",
-    file: "planner/strategies/collectives.ts",
+    file: "planner/schedule/collectives.ts",
     find: '([["kept", "u32"], ["keptWeight", "f32"]] as const)',
     replace: '([["kept", "u32"]] as const)',
     why: "a mean over replicas would be a mean of each",
@@ -125,7 +125,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "a streamed window comes from the start of the weight",
-    file: "planner/streaming.ts",
+    file: "planner/schedule/streaming.ts",
     find: "sourceOffset: as.holds!.offset,",
     replace: "sourceOffset: 0,",
     why: "every window would be the first one again",
@@ -133,7 +133,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "a result in pieces is written to the start of its tensor",
-    file: "planner/host_io.ts",
+    file: "planner/schedule/host_io.ts",
     find: "targetOffset: holds!.offset + offset,",
     replace: "targetOffset: holds!.offset,",
     why: "large gradients would come back as their last piece",
@@ -141,7 +141,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "memory counts what is freed at a step as free at that step",
-    file: "planner/memory.ts",
+    file: "planner/schedule/memory.ts",
     find: "    const extra = live.state + live.scratch + live.staging;\n",
     replace:
       "    const gone = (dead[step] ?? []).reduce((sum, index) => sum + schedule.buffers[index]!.bytes, 0);\n    const extra = live.state + live.scratch + live.staging - gone;\n",

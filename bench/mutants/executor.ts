@@ -18,13 +18,13 @@ import {
 } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
-const API = "kernels/linear_cross_entropy_device_test.ts";
+const API = "kernels/run/linear_cross_entropy_device_test.ts";
 
 /** Errors in the executor and the public API. */
 export const EXECUTOR: readonly Mutant[] = [
   {
     name: "the pieces of a large upload all go to its start",
-    file: "kernels/execute.ts",
+    file: "kernels/run/execute.ts",
     find: "slice.offset + done, piece as BufferSource",
     replace: "slice.offset, piece as BufferSource",
     why: "weights of more than 64 MiB would hold their last piece",
@@ -32,7 +32,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "every piece of a result goes to the start of its tensor",
-    file: "kernels/execute.ts",
+    file: "kernels/run/execute.ts",
     find: "    step.targetOffset,\n",
     replace: "    0,\n",
     why: "streamed gradients would come back as their last window",
@@ -40,7 +40,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "buffers live to the end of a run",
-    file: "kernels/execute.ts",
+    file: "kernels/run/execute.ts",
     find: "for (const { name } of dying) stage.destroy(name);",
     replace: "",
     why: "runs would take more memory than their plan says",
@@ -48,7 +48,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "a run that breaks off keeps its buffers",
-    file: "kernels/execute.ts",
+    file: "kernels/run/execute.ts",
     find: "    } finally {\n      stage.destroyAll();\n    }",
     replace: "    } finally {\n      stage.submissions;\n    }",
     why: "memory would leak at every failure",
@@ -56,7 +56,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "the clock stops before the last dispatch",
-    file: "kernels/execute.ts",
+    file: "kernels/run/execute.ts",
     find: "    if (index === last) {",
     replace: "    if (index === first) {",
     why: "rates would be those of a part of the work",
@@ -64,7 +64,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "every dispatch has the first one's params",
-    file: "kernels/stage.ts",
+    file: "kernels/run/encoder.ts",
     find: "[step.params * this.schedule.paramsStride]",
     replace: "[0]",
     why: "every window would be the first",
@@ -72,7 +72,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "a clear clears a word",
-    file: "kernels/stage.ts",
+    file: "kernels/run/encoder.ts",
     find: "clearBuffer(this.buffer(buffer), offset, bytes)",
     replace: "clearBuffer(this.buffer(buffer), offset, 4)",
     why: "hidden gradients would add up from step to step",
@@ -80,7 +80,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "what a call has encoded before it failed stays encoded",
-    file: "kernels/stage.ts",
+    file: "kernels/run/encoder.ts",
     find: "  discard(): void {\n    this.#encoder = undefined;",
     replace: "  discard(): void {",
     why: "the next call, a correct one, would fail",
@@ -88,7 +88,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "backward() may be called twice for one forward()",
-    file: "kernels/linear_cross_entropy.ts",
+    file: "kernels/run/linear_cross_entropy.ts",
     find: "    this.#forwarded = false;\n",
     replace: "",
     why: "two-stage plans turn logits into gradients in place: the second would be of gradients",
@@ -96,7 +96,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "an output may be an input's buffer",
-    file: "kernels/linear_cross_entropy.ts",
+    file: "kernels/run/linear_cross_entropy.ts",
     find: "if (other !== undefined) {",
     replace: 'if (other === "") {',
     why: "the weight would be overwritten while it is read",
@@ -104,7 +104,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "a forward plan runs lossAndGradients() without a word",
-    file: "kernels/linear_cross_entropy.ts",
+    file: "kernels/run/linear_cross_entropy.ts",
     find: '    this.#trains("lossAndGradients()");\n',
     replace: "",
     why: "a model would never learn",
@@ -112,7 +112,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "buffers that were lent are counted as ours",
-    file: "kernels/linear_cross_entropy.ts",
+    file: "kernels/run/linear_cross_entropy.ts",
     find: "if (!isCallers(spec)) stage.create(spec);",
     replace: "stage.create(spec);",
     why: "the library would take the memory of inputs and gradients a second time",
@@ -120,7 +120,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "a lost device is reported as whatever it rejected",
-    file: "kernels/errors.ts",
+    file: "kernels/run/errors.ts",
     find: "  if (!lost) return;",
     replace: "  if (lost || !lost) return;",
     why: "users would look for their mistake in a validation error",
@@ -128,7 +128,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "errors that the device reports are dropped",
-    file: "kernels/errors.ts",
+    file: "kernels/run/errors.ts",
     find: "    if (scope.value) throw new GpuError(",
     replace: "    if (scope.value === undefined) throw new GpuError(",
     why: "a run that did nothing would look like a run",
@@ -136,7 +136,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "the token with a bad target is reported one too far",
-    file: "kernels/results.ts",
+    file: "kernels/run/results.ts",
     find: "bad === 0 ? undefined : bad - 1",
     replace: "bad === 0 ? undefined : bad",
     why: "it points a user at data that is right",
@@ -144,7 +144,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "rows of results lie as far apart as there are tokens",
-    file: "kernels/results.ts",
+    file: "kernels/run/results.ts",
     find: "const start = index * tokenStride(problem);",
     replace: "const start = index * problem.tokens;",
     why: "all results but the first would be shifted unless tokens are a multiple of 64",
@@ -152,7 +152,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "the share of skipped tiles counts those without a token",
-    file: "kernels/results.ts",
+    file: "kernels/run/results.ts",
     find: "idle / (idle + busy)",
     replace: "idle / flags.length",
     why: "a filter would look less useful than it is",
@@ -160,7 +160,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "ranks' sums are the last rank's number",
-    file: "kernels/exchange.ts",
+    file: "kernels/ranks/exchange.ts",
     find: '"all-reduce-sum": (into, next) => into + next,',
     replace: '"all-reduce-sum": (_, next) => next,',
     why: "the check of ranks must not depend on which is last",
@@ -168,7 +168,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "every rank gets the first rank's rows of a scatter",
-    file: "kernels/exchange.ts",
+    file: "kernels/ranks/exchange.ts",
     find: "whole.subarray(rank * part, (rank + 1) * part)",
     replace: "whole.subarray(0, part)",
     why: "sequence parallelism would train on the wrong tokens",
@@ -176,7 +176,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "ranks meet those of the other group",
-    file: "kernels/ranks.ts",
+    file: "kernels/ranks/execute_ranks.ts",
     find: 'group === "tensor" ? this.job.dataRank : this.job.tensorRank',
     replace: 'group === "tensor" ? this.job.tensorRank : this.job.dataRank',
     why: "replicas would mix what belongs to parts of the vocabulary",
@@ -184,10 +184,10 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "a buffer that is destroyed twice is given back twice",
-    file: "kernels/ledger.ts",
+    file: "kernels/measure/ledger.ts",
     find: "if (alive) this.live[category] -= bytes;",
     replace: "this.live[category] -= bytes;",
     why: "measured memory would be less than real, and agree with any plan",
-    killers: [{ test: "kernels/ledger_test.ts" }],
+    killers: [{ test: "kernels/measure/ledger_test.ts" }],
   },
 ];

@@ -33,7 +33,7 @@ import type { Mutant } from "./mutant.ts";
 export const GENERATORS: readonly Mutant[] = [
   {
     name: "the last band of token tiles counts as high as the others",
-    file: "kernels/project.ts",
+    file: "kernels/wgsl/project.ts",
     find: "`let height = min(${band}u, row_tiles - first_of_band);`",
     replace: "`let height = ${band}u;`",
     why:
@@ -42,7 +42,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a window forgets the statistics of those before",
-    file: "kernels/project.ts",
+    file: "kernels/wgsl/project.ts",
     find: "`if (params.first == 0u)`",
     replace: "`if (params.first == 2u)`",
     why: "only the last window of the vocabulary would count, in every large job",
@@ -50,7 +50,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "columns past a window have the next window's ids",
-    file: "kernels/project.ts",
+    file: "kernels/wgsl/project.ts",
     find: "select(${NO_ID}, params.vocab_start + column${j}, exists${j})",
     replace: "params.vocab_start + column${j}",
     why: "a target just past a window would be found twice, once with the lowest logit",
@@ -58,7 +58,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "columns past a window count as its last",
-    file: "kernels/project.ts",
+    file: "kernels/wgsl/project.ts",
     find: "`let ${logit} = select(${LOWEST}, ${z}, exists${j});`",
     replace: "`let ${logit} = ${z};`",
     why: "the softmax would have terms too many wherever a window ends within a tile",
@@ -66,7 +66,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "columns past a window have a smoothing weight",
-    file: "kernels/project.ts",
+    file: "kernels/wgsl/project.ts",
     find: "select(0f, ${smoothingWeightOf(context, known)}, exists${j})",
     replace: "${smoothingWeightOf(context, known)}",
     why: "label smoothing would take in the lowest number as a logit",
@@ -74,7 +74,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the threshold of a filter is 16 times too high",
-    file: "kernels/project.ts",
+    file: "kernels/wgsl/project.ts",
     find: "deviation_of(z, id, token) >= ${literal(threshold)}",
     replace: "deviation_of(z, id, token) >= ${literal(16 * threshold)}",
     why: "gradients would lack what the user asked to keep, and be close enough to look right",
@@ -82,7 +82,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the threshold of a filter over stored logits is 16 times too high",
-    file: "kernels/rows.ts",
+    file: "kernels/wgsl/stored_logits.ts",
     find: "deviation_of(z, id, token) >= ${literal(threshold)}",
     replace: "deviation_of(z, id, token) >= ${literal(16 * threshold)}",
     why: "the same, in the strategies that store logits",
@@ -90,7 +90,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "padding behind a stored row counts as logits of 0",
-    file: "kernels/rows.ts",
+    file: "kernels/wgsl/stored_logits.ts",
     find: "`let exists${i} = ${column} <= ${last};`",
     replace: "`let exists${i} = true;`",
     why: "a vocabulary that is no multiple of four would have up to three ids too many",
@@ -98,7 +98,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "stored logits' gradients start at the window's first column",
-    file: "kernels/rows.ts",
+    file: "kernels/wgsl/stored_logits.ts",
     find: "let at = position * ${logitStride}u + params.column + column;",
     replace: "let at = position * ${logitStride}u + column;",
     why: "a vocabulary in several windows would have the gradient of its first only",
@@ -106,7 +106,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a sum is not rescaled when its max changes",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: '`${at("sum")} = ${at("sum")} * rescale;`',
     replace: '`${at("sum")} = ${at("sum")};`',
     why: "the log-sum-exp would depend on the order of the vocabulary",
@@ -114,7 +114,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "another set's sum is added as it is",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: '* mine + ${other("sum")} * theirs;`',
     replace: '* mine + ${other("sum")};`',
     why: "invocations, tiles and windows have maxima of their own",
@@ -122,7 +122,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the entropy's sum is not moved to a new max",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: '(${at("weighted")} + ${at("sum")} * (${at("max")} - top)) * rescale',
     replace: '${at("weighted")} * rescale',
     why: "entropies would be wrong, and nothing else",
@@ -130,7 +130,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "small entropies lose what a sum near 1 has lost",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: 'select(log_of_sum, log_of_one_and(${at("rest")}), ${at("sum")} < 2f)',
     replace: "log_of_sum",
     why: "policy gradients weigh tokens by entropies, those of sure tokens among them",
@@ -138,7 +138,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "what was the max does not become a term of the rest, between sets",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: '`select(${of("rest")}, ${of("sum")}, ${of("max")} < top)`',
     replace: '`${of("rest")}`',
     why: "small entropies would lack the second largest term, often the only one of weight",
@@ -146,7 +146,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "among equal logits of one invocation the largest id is predicted",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: "[...entries].reverse().map(",
     replace: "entries.map(",
     why: "accuracies would differ from every framework's",
@@ -154,7 +154,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "among equal logits of two sets the larger id is predicted",
-    file: "kernels/statistics.ts",
+    file: "kernels/wgsl/statistics.ts",
     find: '} < ${at("argmax")})) {`',
     replace: '} > ${at("argmax")})) {`',
     why: "the prediction would depend on tiles and windows",
@@ -162,7 +162,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "one of a row's sets is left out",
-    file: "kernels/sharing.ts",
+    file: "kernels/wgsl/sharing.ts",
     find: "...times(left, (slot) => takeIn(",
     replace: "...times(left - 1, (slot) => takeIn(",
     why: "the columns of one invocation in each tile would not count",
@@ -170,7 +170,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the halving of a row's sets ends one step early",
-    file: "kernels/sharing.ts",
+    file: "kernels/wgsl/sharing.ts",
     find: "return halve(online, table, shared, 1);",
     replace: "return halve(online, table, shared, 2);",
     why: "half of each stored row's logits would not count",
@@ -178,7 +178,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the slope of a softcap is that of another curve",
-    file: "kernels/logit.ts",
+    file: "kernels/wgsl/logit.ts",
     find: "(1f - z * z * ${literal(1 / (softcap * softcap))})",
     replace: "(1f - abs(z) * ${literal(1 / softcap)})",
     why: "Gemma 2's gradients would be wrong while its loss is right",
@@ -186,7 +186,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a masked id's logit may overflow",
-    file: "kernels/logit.ts",
+    file: "kernels/wgsl/logit.ts",
     find: "const finite = bias && logitScale !== 1",
     replace: "const finite = bias && logitScale === 0",
     why: "masks of the lowest number are common, and infinity times zero is no number",
@@ -194,7 +194,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a masked id's gradient takes its logit as it is",
-    file: "kernels/logit.ts",
+    file: "kernels/wgsl/logit.ts",
     find: "token.c * max(z, ${LOWEST})",
     replace: "token.c * z",
     why: "the entropy's gradient would be NaN wherever an id is masked",
@@ -202,7 +202,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a deviation ignores the target",
-    file: "kernels/logit.ts",
+    file: "kernels/wgsl/logit.ts",
     find: "select(0f, 1f, id == token.id_of_target));",
     replace: "0f);",
     why: "a filter would drop rare targets, the very tokens there is most to learn from",
@@ -210,7 +210,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "blocks share their tiles' flags",
-    file: "kernels/logit.ts",
+    file: "kernels/wgsl/logit.ts",
     find: 'block.count === 1 ? [] : [scaled("params.block", perBlock)]',
     replace: "[]",
     why: "two-stage plans would filter a block by the flags of the last one",
@@ -218,7 +218,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a block reads the first block's kept tokens",
-    file: "kernels/logit.ts",
+    file: "kernels/wgsl/logit.ts",
     find: "return `kept[${plus(keptHeader(schedule.block.count), inBlocks(position))}]`;",
     replace: "return `kept[${plus(keptHeader(schedule.block.count), position)}]`;",
     why: "rows would be mixed up as soon as tokens are ignored in one block and not in another",
@@ -226,7 +226,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the bias's gradient always adds to what was there",
-    file: "kernels/gradients.ts",
+    file: "kernels/wgsl/gradients.ts",
     find: "select(grad_bias[id] + sum, sum, params.first == 1u)",
     replace: "grad_bias[id] + sum",
     why: "from the second step on, training would sum up all gradients so far",
@@ -234,7 +234,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the weight's gradient always adds to what was there",
-    file: "kernels/gradients.ts",
+    file: "kernels/wgsl/gradients.ts",
     find: 'adds: "params.first == 0u",',
     replace: 'adds: "always",',
     why: "the same",
@@ -242,7 +242,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a hidden gradient is that of the last window",
-    file: "kernels/gradients.ts",
+    file: "kernels/wgsl/gradients.ts",
     find: 'adds: "always",',
     replace: 'adds: "never",',
     why: "all windows but one would be lost",
@@ -250,7 +250,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the parts of a hidden gradient replace what windows before have left",
-    file: "kernels/gradients.ts",
+    file: "kernels/wgsl/gradients.ts",
     find: "* ${hidden}u + column] += sum;`",
     replace: "* ${hidden}u + column] = sum;`",
     why: "the same, where the vocabulary's sum is cut into parts",
@@ -258,7 +258,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a part of a hidden gradient sums on to the end",
-    file: "kernels/gradients.ts",
+    file: "kernels/wgsl/gradients.ts",
     find: "`let to_depth = min(from_depth + ${of.span}u, ${of.depth});`",
     replace: "`let to_depth = ${of.depth};`",
     why: "later parts would count several times",
@@ -266,7 +266,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "logit gradients past the window are read",
-    file: "kernels/gradients.ts",
+    file: "kernels/wgsl/gradients.ts",
     find: "exists & vec4<bool>(position < positions)",
     replace: "vec4<bool>(position < positions)",
     why: "what an earlier window left in scratch memory would enter the hidden gradient",
@@ -274,7 +274,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the first of two bf16 keeps the bits of the second",
-    file: "kernels/storage.ts",
+    file: "kernels/wgsl/stored.ts",
     find: "bitcast<f32>(${word} & 0xffff0000u)",
     replace: "bitcast<f32>(${word})",
     why: "an error of one part in 256 looks like rounding",
@@ -282,7 +282,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "odd rows of 16 bits are read from the wrong half of a word",
-    file: "kernels/storage.ts",
+    file: "kernels/wgsl/stored.ts",
     find: "(index & 1u) == 1u",
     replace: "(column & 1u) == 1u",
     why: "every second row of an odd width would be wrong",
@@ -290,7 +290,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "elements past a row's end repeat its last",
-    file: "kernels/storage.ts",
+    file: "kernels/wgsl/stored.ts",
     find: "return select(0f, ${element}, column < ${hidden}u);",
     replace: "return ${element};",
     why: "widths that are no multiple of the tile's depth would have products too many",
@@ -298,7 +298,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "leaving out an idle stretch skips the next one's start",
-    file: "kernels/registers.ts",
+    file: "kernels/wgsl/registers.ts",
     find: "const onwards = every - depth;",
     replace: "const onwards = every;",
     why: "a filter would drop a part of every busy tile behind an idle one",
@@ -306,7 +306,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the parts of a micro-tile lie side by side",
-    file: "kernels/staging.ts",
+    file: "kernels/wgsl/operand.ts",
     find: "4 * lanes * (i >> 2) + (i & 3)",
     replace: "4 * (i >> 2) + (i & 3)",
     why: "results would be stored for each other's rows and columns",
@@ -314,7 +314,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a block's tokens are counted a chunk at a time",
-    file: "kernels/select_tokens.ts",
+    file: "kernels/wgsl/select_tokens.ts",
     find: "`kept_in_block += counts[${LANES - 1}u];`",
     replace: "`kept_in_block = counts[${LANES - 1}u];`",
     why: "blocks of more than 1,024 tokens would lose most of them",
@@ -322,7 +322,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the id past the last counts as one of the vocabulary",
-    file: "kernels/select_tokens.ts",
+    file: "kernels/wgsl/select_tokens.ts",
     find: "u32(target_id) < ${wholeVocab(schedule)}u",
     replace: "u32(target_id) <= ${wholeVocab(schedule)}u",
     why: "a wrong tokenizer would go unnoticed",
@@ -330,7 +330,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "results of ignored tokens stay what the last step left",
-    file: "kernels/tokens.ts",
+    file: "kernels/wgsl/tokens.ts",
     find: '...rows.map((name) => store(name, "0u")),',
     replace: "",
     why: "the loss would add up shares of tokens that do not count",
@@ -338,7 +338,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the z-loss is divided by the sum of class weights",
-    file: "kernels/tokens.ts",
+    file: "kernels/wgsl/tokens.ts",
     find: 'zScale: `(1f / f32(${total("kept")}))`',
     replace: 'zScale: `(1f / bitcast<f32>(${total("keptWeight")}))`',
     why: "only together with class weights is it wrong",
@@ -346,7 +346,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "every upstream gradient is the first row's",
-    file: "kernels/tokens.ts",
+    file: "kernels/wgsl/tokens.ts",
     find: 'plus(upstreamRows(problem).indexOf(name) * stride, "token")',
     replace: 'plus(0 * stride, "token")',
     why: "entropies and log-sum-exps would be trained with the log-probability's weights",
@@ -354,7 +354,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a mean over no tokens is 0",
-    file: "kernels/tokens.ts",
+    file: "kernels/wgsl/tokens.ts",
     find: '`select(sums[0], bitcast<f32>(params.nan), ${total("kept")} == 0u)`',
     replace: '`select(sums[0], 0f, ${total("kept")} == 0u)`',
     why: "PyTorch says NaN, and training loops look for it",
@@ -362,7 +362,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the loss adds up the first 4,096 tokens",
-    file: "kernels/tokens.ts",
+    file: "kernels/wgsl/tokens.ts",
     find: "first < ${problem.tokens}u; first += ${perChunk}u",
     replace: "first < min(${problem.tokens}u, ${perChunk}u); first += ${perChunk}u",
     why: "every real batch is larger",
@@ -370,7 +370,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a rank's splits are relative to its own max",
-    file: "kernels/meeting.ts",
+    file: "kernels/wgsl/vocab_parallel.ts",
     find: '`max0 = bitcast<f32>(${online.slot("max", 0, "token", "statistics")});`,',
     replace: "",
     why: "sums of several ranks would be added in different units",
@@ -378,7 +378,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the last step of a sum over invocations is left out",
-    file: "kernels/totals.ts",
+    file: "kernels/wgsl/totals.ts",
     find: "return count > 1 ?",
     replace: "return count > 2 ?",
     why: "half of the tokens would not count in the loss",

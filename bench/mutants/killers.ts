@@ -6,15 +6,18 @@
 import type { Killer } from "./mutant.ts";
 
 const VERIFY = "fixtures/verify/verify_device_test.ts";
-const EDGES = "kernels/edges_device_test.ts";
-const LIBRARY = "kernels/linear_cross_entropy_device_test.ts";
+const EDGES = "kernels/run/edges_device_test.ts";
+const LIBRARY = "kernels/run/linear_cross_entropy_device_test.ts";
 const RANKS = "fixtures/verify/verify_ranks_device_test.ts";
 
 const verifies = (filter: string): Killer => ({ test: VERIFY, filter });
 const edge = (filter: string): Killer => ({ test: EDGES, filter });
 const library = (filter: string): Killer => ({ test: LIBRARY, filter });
 const alone = (kernels: string): Killer => ({ test: `kernels/${kernels}_device_test.ts` });
-const execute = (filter: string): Killer => ({ test: "kernels/execute_device_test.ts", filter });
+const execute = (filter: string): Killer => ({
+  test: "kernels/run/execute_device_test.ts",
+  filter,
+});
 const ranks = (filter: string): Killer => ({ test: RANKS, filter });
 
 /** Kernels by themselves, on stale memory. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { markdown } from "../../cli/render/formats.ts";
+import { markdown } from "../../cli/report/formats.ts";
 import type { Fate } from "./hunt.ts";
 
 /** What a page says of the run as a whole. */

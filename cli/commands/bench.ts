@@ -5,28 +5,34 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { measurePeaks, type Peaks } from "../../kernels/calibration.ts";
-import { GpuError } from "../../kernels/errors.ts";
+import { measurePeaks, type Peaks } from "../../kernels/measure/peaks.ts";
+import { GpuError } from "../../kernels/run/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
-import { STRATEGIES, type StrategyName } from "../../planner/schedule.ts";
+import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
-import { compareRows, noteComparison, parseShare, readEarlier, regressions } from "../against.ts";
-import { checkStrategy } from "../contradictions.ts";
+import {
+  compareRows,
+  noteComparison,
+  parseShare,
+  readEarlier,
+  regressions,
+} from "../bench/against.ts";
+import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, UsageError } from "../exit.ts";
-import { checkChoices, checkWith } from "../request.ts";
-import { parseNumber } from "../flags.ts";
-import { openDevice } from "../gpu.ts";
-import { measure, type MeasureOptions } from "../measure.ts";
-import { INPUT_KINDS } from "../inputs.ts";
-import { checkPicture, savePicture } from "../new_file.ts";
+import { checkChoices, checkWith } from "../request/request.ts";
+import { parseNumber } from "../request/flags.ts";
+import { openDevice } from "../request/device.ts";
+import { measure, type MeasureOptions } from "../bench/measure.ts";
+import { INPUT_KINDS } from "../bench/inputs.ts";
+import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
-import { drawRoofline } from "../picture/roofline.ts";
-import { renderBench } from "../render/bench.ts";
-import { type BenchRow, benchRow } from "../render/bench_row.ts";
-import { FORMATS } from "../render/formats.ts";
-import { readArgument, settingFlags } from "../settings.ts";
-import { parseShape } from "../shape_flag.ts";
+import { drawRoofline } from "../chart/roofline.ts";
+import { renderBench } from "../report/bench.ts";
+import { type BenchRow, benchRow } from "../bench/bench_row.ts";
+import { FORMATS } from "../report/formats.ts";
+import { readArgument, settingFlags } from "../request/settings.ts";
+import { parseShape } from "../request/shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
 const SHAPES = {

@@ -4,8 +4,8 @@
  * @module
  */
 import { Argument, Command } from "@commander-js/extra-typings";
-import { COMPLETION_SCRIPTS, SHELLS } from "../completions/mod.ts";
-import { describeCommand } from "../describe.ts";
+import { COMPLETION_SCRIPTS, SHELLS } from "../help/completions/mod.ts";
+import { describeCommand } from "../help/describe.ts";
 import type { Output } from "../output.ts";
 
 /** The command. `load` gives the whole program, which the scripts are about. */

@@ -7,11 +7,11 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { formatBytes } from "../../planner/units.ts";
-import { checkSavePath, saveDeviceFile } from "../device_file.ts";
+import { checkSavePath, saveDeviceFile } from "../files/device_file.ts";
 import { UsageError } from "../exit.ts";
-import { openDevice } from "../gpu.ts";
+import { openDevice } from "../request/device.ts";
 import type { Output } from "../output.ts";
-import { table } from "../render/table.ts";
+import { table } from "../report/table.ts";
 
 /** The command. */
 export function deviceCommand(output: Output): Command {

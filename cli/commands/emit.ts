@@ -4,16 +4,16 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
-import { writeFolder } from "../../fixtures/write.ts";
-import { emitSchedule } from "../../kernels/manifest.ts";
+import { writeFolder } from "../../fixtures/files/write.ts";
+import { emitSchedule } from "../../kernels/wgsl/manifest.ts";
 import { makePlan } from "../../planner/plan.ts";
 import hostExample from "../emit/host.js" with { type: "text" };
 import { UsageError } from "../exit.ts";
-import { planningFlags, requestOf } from "../flags.ts";
-import { checkNewFolder } from "../new_file.ts";
+import { planningFlags, requestOf } from "../request/flags.ts";
+import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
-import { parallelismOf } from "../request.ts";
-import { deviceOf } from "../gpu.ts";
+import { parallelismOf } from "../request/request.ts";
+import { deviceOf } from "../request/device.ts";
 
 /** The command. */
 export function emitCommand(output: Output): Command {

@@ -4,21 +4,21 @@
  * @module
  */
 import { Command, Option } from "@commander-js/extra-typings";
-import { writeCheckpoint } from "../../fixtures/checkpoint.ts";
+import { writeCheckpoint } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
-import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/open.ts";
+import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
-import { SafetensorsFile } from "../../fixtures/safetensors.ts";
+import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { makeSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
 import { DTYPES } from "../../planner/dtype.ts";
 import { type Problem, problemSchema } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
-import { parseNumber } from "../flags.ts";
-import { checkNewFolder } from "../new_file.ts";
+import { parseNumber } from "../request/flags.ts";
+import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
-import { table } from "../render/table.ts";
-import { checkWith } from "../request.ts";
+import { table } from "../report/table.ts";
+import { checkWith } from "../request/request.ts";
 
 /** The command and its three parts. */
 export function fixtureCommand(output: Output): Command {

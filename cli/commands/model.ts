@@ -8,9 +8,9 @@ import { bytesPerElement } from "../../planner/dtype.ts";
 import { findModel, type Model, MODELS } from "../../planner/models/catalogue.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
-import { modelRow, unknownModel } from "../model.ts";
+import { modelRow, unknownModel } from "../request/model.ts";
 import type { Output } from "../output.ts";
-import { table } from "../render/table.ts";
+import { table } from "../report/table.ts";
 
 /** The command. */
 export function modelCommand(output: Output): Command {

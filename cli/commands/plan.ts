@@ -7,22 +7,22 @@ import { Command, Option } from "@commander-js/extra-typings";
 import { planLargest, planLargestParallel } from "../../planner/largest.ts";
 import { planParallel } from "../../planner/parallel.ts";
 import { makePlan, type Plan } from "../../planner/plan.ts";
-import { parallelFlags, planningFlags, requestOf } from "../flags.ts";
-import { deviceOf } from "../gpu.ts";
-import { type Modes, modesShape } from "../modes_shape.ts";
-import { checkCodes, checkTogether, withLeast } from "../plan_modes.ts";
-import { modelJson, modelLine, readConfigs } from "../model.ts";
-import { savePicture } from "../new_file.ts";
+import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
+import { deviceOf } from "../request/device.ts";
+import { type Modes, modesShape } from "../request/modes_shape.ts";
+import { checkCodes, checkTogether, withLeast } from "../request/plan_modes.ts";
+import { modelJson, modelLine, readConfigs } from "../request/model.ts";
+import { savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
-import { timeline as drawTimeline } from "../picture/timeline.ts";
-import { codebookJson, codebookText } from "../render/codebook.ts";
-import { largestJson, largestText } from "../render/largest.ts";
-import { parallelPlanJson, parallelPlanText } from "../render/parallel.ts";
-import { planJson, planText } from "../render/plan.ts";
-import { wrapped } from "../render/wrap.ts";
-import { checkModes, parallelismOf } from "../request.ts";
-import { settingFlags } from "../settings.ts";
-import { checkPictures, runSweep } from "../sweep.ts";
+import { timeline as drawTimeline } from "../chart/timeline.ts";
+import { codebookJson, codebookText } from "../report/codebook.ts";
+import { largestJson, largestText } from "../report/largest.ts";
+import { parallelPlanJson, parallelPlanText } from "../report/parallel.ts";
+import { planJson, planText } from "../report/plan.ts";
+import { wrapped } from "../report/wrap.ts";
+import { checkModes, parallelismOf } from "../request/request.ts";
+import { settingFlags } from "../request/settings.ts";
+import { checkPictures, runSweep } from "./sweep.ts";
 
 /** The command. */
 export function planCommand(output: Output): Command {

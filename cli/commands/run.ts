@@ -5,29 +5,35 @@
  */
 import { Command, Option } from "@commander-js/extra-typings";
 import * as z from "zod";
-import type { CheckpointOptions } from "../../fixtures/checkpoint.ts";
+import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
-import { findFixtures, openDefault, openFixture } from "../../fixtures/open.ts";
-import { UnsupportedCaseError } from "../../fixtures/oracle.ts";
+import { findFixtures, openDefault, openFixture } from "../../fixtures/files/open.ts";
+import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
 import { runThoroughly, thoroughExtras, type Variant } from "../../fixtures/verify/thorough.ts";
 import { verify } from "../../fixtures/verify/verify.ts";
 import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
-import type { AcquiredDevice } from "../../kernels/device.ts";
+import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
 import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
-import type { StrategyName } from "../../planner/schedule.ts";
-import { checkStrategy } from "../contradictions.ts";
+import type { StrategyName } from "../../planner/schedule/schedule.ts";
+import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, explain, UsageError } from "../exit.ts";
-import { choiceFlags, gradientFilterFlag, parallelFlags } from "../flags.ts";
-import { openDevice } from "../gpu.ts";
+import { choiceFlags, gradientFilterFlag, parallelFlags } from "../request/flags.ts";
+import { openDevice } from "../request/device.ts";
 import type { Output } from "../output.ts";
-import { ranksJson, ranksText } from "../render/ranks.ts";
-import { runJson, runText } from "../render/run.ts";
-import type { Layout } from "../render/table.ts";
-import { thoroughJson, thoroughText } from "../render/thorough.ts";
-import { checkChoices, checkWith, flagName, parallelismOf, parallelShape } from "../request.ts";
+import { ranksJson, ranksText } from "../report/ranks.ts";
+import { runJson, runText } from "../report/run.ts";
+import type { Layout } from "../report/table.ts";
+import { thoroughJson, thoroughText } from "../report/thorough.ts";
+import {
+  checkChoices,
+  checkWith,
+  flagName,
+  parallelismOf,
+  parallelShape,
+} from "../request/request.ts";
 
 /** The command. `exit` takes the exit code of a run that disagrees. */
 export function runCommand(output: Output, exit: (code: number) => void): Command {

@@ -4,17 +4,17 @@
  * @module
  */
 import { Command } from "@commander-js/extra-typings";
-import { measurePeaks } from "../../kernels/calibration.ts";
+import { measurePeaks } from "../../kernels/measure/peaks.ts";
 import { problemSchema } from "../../planner/problem.ts";
-import { feasibleTiles, tunableTiles } from "../../planner/tile.ts";
-import { openDevice } from "../gpu.ts";
+import { feasibleTiles, tunableTiles } from "../../planner/schedule/tile.ts";
+import { openDevice } from "../request/device.ts";
 import type { Output } from "../output.ts";
-import { tuneJson, tuneText } from "../render/tune.ts";
-import { checkWith } from "../request.ts";
-import { settingFlags } from "../settings.ts";
-import { parseShape } from "../shape_flag.ts";
-import { checkTunedPath, keepTunedRates } from "../tuned.ts";
-import { checkTunable, tune, tuningProblem } from "../tune.ts";
+import { tuneJson, tuneText } from "../report/tune.ts";
+import { checkWith } from "../request/request.ts";
+import { settingFlags } from "../request/settings.ts";
+import { parseShape } from "../request/shape_flag.ts";
+import { checkTunedPath, keepTunedRates } from "../bench/tuned.ts";
+import { checkTunable, tune, tuningProblem } from "../bench/tune.ts";
 
 /** How long things may take, in ms and s. */
 const EFFORT = {

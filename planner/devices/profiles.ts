@@ -8,7 +8,7 @@
  * @module
  */
 import { type DeviceLimits, type DeviceProfile, SPECIFICATION_DEFAULTS } from "../device.ts";
-import { measuredRates } from "../measured.ts";
+import { measuredRates } from "./measured.ts";
 import { COMPATIBILITY_MINIMUMS } from "./impossible.ts";
 
 /** A device that plans can name. */

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseProblem, type ProblemInput } from "../problem.ts";
-import { allowance, expectedMebibytes, peerOf } from "./agreement.ts";
-import { FIGURES } from "./figures.ts";
+import { allowance, expectedMebibytes, peerOf } from "../../scripts/peers/agreement.ts";
+import { FIGURES } from "../../scripts/peers/figures.ts";
 import { ligerChunkRows } from "./liger.ts";
 import { unsuited } from "./limits.ts";
 import { FORMER_PEERS, PEERS, peersOf } from "./mod.ts";

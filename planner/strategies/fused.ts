@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { roundUp } from "../matrix.ts";
-import type { ScheduleDraft } from "./draft.ts";
+import { roundUp } from "../schedule/matrix.ts";
+import type { ScheduleDraft } from "../schedule/draft.ts";
 import {
   busyWindow,
   halvings,

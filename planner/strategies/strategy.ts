@@ -7,15 +7,15 @@
  */
 import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
-import { roundUp } from "../matrix.ts";
+import { roundUp } from "../schedule/matrix.ts";
 import { ownedBytes, type Problem } from "../problem.ts";
-import type { StrategyName } from "../schedule.ts";
-import { type Tile, workgroupSize } from "../tile.ts";
+import type { StrategyName } from "../schedule/schedule.ts";
+import { type Tile, workgroupSize } from "../schedule/tile.ts";
 import { worthwhile } from "../worthwhile.ts";
-import type { ScheduleDraft } from "./draft.ts";
-import { statisticRows } from "../statistics.ts";
-import { tokenStride } from "./layout.ts";
-import { blockGranule, Infeasible, pairsOf, type Sizes, windowGranule } from "./shape.ts";
+import type { ScheduleDraft } from "../schedule/draft.ts";
+import { statisticRows } from "../schedule/statistics.ts";
+import { tokenStride } from "../schedule/layout.ts";
+import { blockGranule, Infeasible, pairsOf, type Sizes, windowGranule } from "../schedule/shape.ts";
 
 /** A way to do the job. */
 export interface Strategy {

@@ -7,7 +7,7 @@
  */
 import { logitsBytes } from "../problem.ts";
 import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
-import type { LogitMatrix } from "./workspace.ts";
+import type { LogitMatrix } from "../schedule/workspace.ts";
 
 /** Stores all logits. */
 export const twoStage: Strategy = {

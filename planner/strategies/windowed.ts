@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { roundUp } from "../matrix.ts";
-import { Infeasible, windowGranule } from "./shape.ts";
+import { roundUp } from "../schedule/matrix.ts";
+import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
 import {
   halvings,

@@ -1,0 +1,99 @@
+/**
+ * What `lce bench` keeps of a measurement.
+ *
+ * @module
+ */
+import type { InputKind } from "./inputs.ts";
+import type { Problem } from "../../planner/problem.ts";
+import type { StrategyName } from "../../planner/schedule/schedule.ts";
+import { formatTile } from "../../planner/schedule/tile.ts";
+import type { Measurement } from "./measure.ts";
+
+/** One measurement, flat, as files keep it. Times are milliseconds, sizes bytes. */
+export interface BenchRow {
+  readonly device: string;
+  readonly strategy: StrategyName;
+  readonly pass: Problem["pass"];
+  readonly tokens: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  readonly dtype: string;
+  readonly inputs: InputKind;
+  readonly gradientFilter: Problem["gradientFilter"];
+  readonly ms: number | null;
+  readonly fastest: number | null;
+  readonly slowest: number | null;
+  /** What the planner expected, where the device's rates were measured. */
+  readonly estimatedMs: number | null;
+  readonly tflops: number | null;
+  /** FLOPs of the matrix products as planned, what is recomputed included. */
+  readonly flops: number | null;
+  /** Bytes that the dispatches read and write as planned, caches left out of account. */
+  readonly bytesMoved: number | null;
+  readonly extraPeakBytes: number | null;
+  readonly tile: string | null;
+  readonly window: number | null;
+  readonly block: number | null;
+  readonly splits: number | null;
+  readonly compileMs: number | null;
+  readonly clock: string | null;
+  readonly kernels: Readonly<Record<string, number>>;
+  /** Why there is no measurement. */
+  readonly missing: string | null;
+  readonly date: string;
+}
+
+/** What an earlier run says of a row; null where it has no row of the same work. */
+export interface Against {
+  readonly againstDevice: string | null;
+  readonly againstMs: number | null;
+  /** From the fastest to the slowest of the earlier repeats, as a share of their median. */
+  readonly againstSpread: number | null;
+  /** This run's median to the earlier one. */
+  readonly againstRatio: number | null;
+  /** `12 % faster`, `8 % slower` or `noise`; null where either has no time. */
+  readonly against: string | null;
+  readonly againstExtraPeakBytes: number | null;
+  /** `same`, `12 % more` or `8 % less`: what is planned has no noise; null where either is not known. */
+  readonly againstMemory: string | null;
+}
+
+/** A row from a measurement, or from the reason for having none. */
+export function benchRow(
+  { tokens, hidden, vocab, dtype, gradientFilter, pass }: Problem,
+  strategy: StrategyName,
+  device: string,
+  outcome: Measurement | string,
+  inputs: InputKind = "flat",
+): BenchRow {
+  const measured = typeof outcome === "string" ? undefined : outcome;
+  const schedule = measured?.plan.schedule;
+  return {
+    device,
+    strategy,
+    pass,
+    tokens,
+    hidden,
+    vocab,
+    dtype,
+    inputs,
+    gradientFilter,
+    ms: measured?.ms ?? null,
+    fastest: measured?.fastest ?? null,
+    slowest: measured?.slowest ?? null,
+    estimatedMs: measured?.plan.cost.measuredRates ? measured.plan.cost.seconds * 1000 : null,
+    tflops: measured?.tflops ?? null,
+    flops: measured?.plan.cost.flops ?? null,
+    bytesMoved: measured?.plan.cost.bytesMoved ?? null,
+    extraPeakBytes: measured?.plan.memory.extraPeakBytes ?? null,
+    tile: schedule ? formatTile(schedule.tile) : null,
+    window: schedule?.window.vocab ?? null,
+    block: schedule?.block.tokens ?? null,
+    splits: schedule?.splits ?? null,
+    compileMs: measured?.compileMs ?? null,
+    clock: measured?.clock ?? null,
+    kernels: Object.fromEntries(measured?.byKernel ?? []),
+    missing: measured ? null : String(outcome),
+    date: new Date().toISOString().slice(0, 10),
+  };
+}

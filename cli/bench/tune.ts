@@ -1,0 +1,189 @@
+/**
+ * Tuning: a device's rates from timed passes. The cost model is turned round: a
+ * rate is whatever makes the model's estimate equal to what was measured, so
+ * that waves, tails and traffic are not mistaken for slowness of a tile.
+ *
+ * @module
+ */
+import type { AcquiredDevice } from "../../kernels/run/device.ts";
+import type { Peaks } from "../../kernels/measure/peaks.ts";
+import { GpuError } from "../../kernels/run/errors.ts";
+import { predictCost } from "../../planner/schedule/cost.ts";
+import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
+import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
+import { parseProblem, type Problem } from "../../planner/problem.ts";
+import { type RatedTile, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
+import { measure, type MeasureOptions } from "./measure.ts";
+
+/** What tuning tells of its progress, and how much time it may take. */
+export interface TuneOptions extends MeasureOptions {
+  readonly tiles: readonly Tile[];
+  readonly onProgress: (what: string) => void;
+}
+
+/** A tile with what was measured, or why nothing was. */
+export interface TileResult {
+  readonly tile: Tile;
+  /** Rate of long dispatches, FLOP/s; `undefined` where the tile does not run. */
+  readonly flopsPerSecond: number | undefined;
+  readonly missing: string | undefined;
+}
+
+/** The rates of a device, and each tile's result, the fastest first. */
+export interface Tuning {
+  readonly rates: DeviceRates;
+  readonly results: readonly TileResult[];
+}
+
+/** Share of the best throughput from which a device counts as busy. */
+const BUSY = 0.8;
+
+/** Tiles slower than this, relative to the fastest, are not kept. */
+const KEPT = 0.2;
+
+/** Measures every tile on a problem and how many workgroups keep the device busy. */
+export async function tune(
+  problem: Problem,
+  acquired: AcquiredDevice,
+  peaks: Peaks,
+  options: TuneOptions,
+): Promise<Tuning> {
+  const { profile } = acquired;
+  const first: DeviceRates = {
+    flopsPerSecond: peaks.flopsPerSecond,
+    bytesPerSecond: peaks.bytesPerSecond,
+    secondsPerDispatch: peaks.secondsPerDispatch,
+    parallelInvocations: await busyInvocations(problem, acquired, peaks, options),
+  };
+  const results: TileResult[] = [];
+  for (const [index, tile] of options.tiles.entries()) {
+    options.onProgress(`tile ${index + 1} of ${options.tiles.length}`);
+    results.push(await timeTile(problem, tile, acquired, first, options));
+  }
+  results.sort((a, b) => (b.flopsPerSecond ?? 0) - (a.flopsPerSecond ?? 0));
+  const best = results[0]?.flopsPerSecond;
+  if (best === undefined) {
+    throw new GpuError(`No tile runs on ${profile.name}: ${results[0]?.missing ?? "none given"}`);
+  }
+  const tiles = results.flatMap(({ tile, flopsPerSecond = 0 }): RatedTile[] =>
+    flopsPerSecond < KEPT * best
+      ? []
+      : [{ ...tile, rate: Number((flopsPerSecond / best).toPrecision(3)) }]
+  );
+  return { rates: { ...first, flopsPerSecond: Number(best.toPrecision(4)), tiles }, results };
+}
+
+/**
+ * Checks that at least one tile works on a problem, before anything is measured.
+ *
+ * @throws {DoesNotFitError} saying why the first does not.
+ */
+export function checkTunable(
+  problem: Problem,
+  profile: DeviceProfile,
+  tiles: readonly Tile[],
+): void {
+  let first: DoesNotFitError | undefined;
+  for (const tile of tiles) {
+    try {
+      planOn(problem, profile, tile);
+      return;
+    } catch (error) {
+      if (!(error instanceof DoesNotFitError)) throw error;
+      first ??= error;
+    }
+  }
+  if (first) throw first;
+}
+
+/** What is timed of a tile. */
+function planOn(problem: Problem, device: DeviceProfile, tile: Tile): Plan {
+  return makePlan(problem, device, { strategy: "windowed", tile });
+}
+
+async function timeTile(
+  problem: Problem,
+  tile: Tile,
+  acquired: AcquiredDevice,
+  rates: DeviceRates,
+  options: TuneOptions,
+): Promise<TileResult> {
+  const device = { ...acquired.profile, rates };
+  try {
+    const plan = planOn(problem, device, tile);
+    const { ms } = await measure(plan, acquired, { ...options, kernels: false });
+    return { tile, flopsPerSecond: rateFor(plan, device, rates, ms / 1000), missing: undefined };
+  } catch (error) {
+    if (!(error instanceof GpuError || error instanceof DoesNotFitError)) throw error;
+    return { tile, flopsPerSecond: undefined, missing: error.message };
+  }
+}
+
+/** The rate at which the model's estimate of a plan is the time that was measured. */
+function rateFor(
+  { schedule }: Plan,
+  device: DeviceProfile,
+  rates: DeviceRates,
+  seconds: number,
+): number {
+  const estimate = (flopsPerSecond: number) =>
+    predictCost(schedule, {
+      ...device,
+      rates: { ...rates, flopsPerSecond, tiles: [{ ...schedule.tile, rate: 1 }] },
+    }).seconds;
+  // The estimate falls with the rate: halve the interval, on a scale of ratios.
+  let [low, high] = [1e6, 1e16];
+  for (let i = 0; i < 60; i++) {
+    const middle = Math.sqrt(low * high);
+    if (estimate(middle) > seconds) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(low * high);
+}
+
+/** Invocations from which more no longer raise the throughput of a product by much. */
+async function busyInvocations(
+  { hidden }: Problem,
+  acquired: AcquiredDevice,
+  peaks: Peaks,
+  options: TuneOptions,
+): Promise<number> {
+  const tile = options.tiles[0]!;
+  const throughputs: { workgroups: number; rate: number }[] = [];
+  // A product that would take longer than this at the peak says nothing new.
+  const longEnough = 0.02 * peaks.flopsPerSecond;
+  for (let workgroups = 1; workgroups <= 1 << 11; workgroups *= 2) {
+    const problem = parseProblem({ tokens: tile.rows, hidden, vocab: workgroups * tile.cols });
+    if (2 * tile.rows * hidden * problem.vocab > longEnough && workgroups > 4) break;
+    options.onProgress(`${workgroups} workgroups at once`);
+    let plan: Plan;
+    try {
+      const fixed = { strategy: "fused", window: problem.vocab, tile } as const;
+      plan = makePlan(problem, acquired.profile, fixed);
+    } catch (error) {
+      // A weight of so many rows cannot be bound as one.
+      if (!(error instanceof DoesNotFitError)) throw error;
+      break;
+    }
+    const { byKernel, ms } = await measure(plan, acquired, options);
+    throughputs.push({ workgroups, rate: workgroups / (byKernel.get("forward") ?? ms) });
+  }
+  if (throughputs.length === 0) {
+    throw new DoesNotFitError(
+      "No product of this hidden size fits the device: tune on a smaller one",
+    );
+  }
+  const best = Math.max(...throughputs.map(({ rate }) => rate));
+  const { workgroups } = throughputs.find(({ rate }) => rate >= BUSY * best)!;
+  return workgroups * workgroupSize(tile);
+}
+
+/** A problem that keeps a device busy for about `seconds`, by its peak. */
+export function tuningProblem({ flopsPerSecond }: Peaks, seconds: number): Problem {
+  // Kernels reach a part of the peak; the pass takes 8 NDV.
+  const flops = seconds * 0.3 * flopsPerSecond;
+  const fast = flopsPerSecond > 1e12;
+  const [tokens, hidden] = fast ? [2048, 2048] : [256, 256];
+  const vocab = Math.max(1024, Math.floor(flops / (8 * tokens * hidden) / 1024) * 1024);
+  return parseProblem({ tokens, hidden, vocab: Math.min(vocab, 131072), pass: "train" });
+}

@@ -1,0 +1,103 @@
+/**
+ * Rates that `lce tune` measured on this machine, kept between runs: one entry
+ * for each device, driver and text of the kernels.
+ *
+ * @module
+ */
+import { dirname, join } from "node:path";
+import * as z from "zod";
+import { InputError } from "../../fixtures/errors.ts";
+import { systemReason, writeWhole } from "../../fixtures/files/write.ts";
+import { kernelVersion } from "../../kernels/wgsl/version.ts";
+import { type DeviceProfile, type DeviceRates, ratesSchema } from "../../planner/device.ts";
+
+const cacheSchema = z.record(z.string(), ratesSchema);
+
+/** The file that tuned rates are kept in. */
+export function tunedPath(): string {
+  const own = Deno.env.get("LCE_CACHE");
+  if (own) return join(own, "tuned.json");
+  const home = Deno.env.get("XDG_CACHE_HOME") ?? Deno.env.get("LOCALAPPDATA") ??
+    join(Deno.env.get("HOME") ?? ".", ".cache");
+  return join(home, "lce", "tuned.json");
+}
+
+/**
+ * What tuned rates hold for. WebGPU does not tell the driver's version; Deno's
+ * own stands for that of the WebGPU implementation within it.
+ */
+export function tunedKey({ name, limits }: DeviceProfile): string {
+  const limitsText = Object.values(limits).join(" ");
+  return `${name} | ${Deno.build.os} Deno ${Deno.version.deno} | ${limitsText} | ${kernelVersion()}`;
+}
+
+/** Whether an error is of the file system: no such file, no folder, no permission. */
+function isFileError(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
+    error instanceof Deno.errors.IsADirectory || error instanceof Deno.errors.PermissionDenied ||
+    error instanceof Deno.errors.AlreadyExists;
+}
+
+/** Reads what is kept; a file that is missing, out of reach or damaged counts as empty, for it can be made again. */
+async function readAll(path: string): Promise<Record<string, DeviceRates>> {
+  try {
+    const parsed = cacheSchema.safeParse(JSON.parse(await Deno.readTextFile(path)));
+    return parsed.success ? parsed.data : {};
+  } catch (error) {
+    if (error instanceof SyntaxError || isFileError(error)) return {};
+    throw error;
+  }
+}
+
+/** A profile with the rates tuned on this machine, where there are some. */
+export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProfile> {
+  const rates = (await readAll(tunedPath()))[tunedKey(profile)];
+  return rates ? { ...profile, rates } : profile;
+}
+
+/**
+ * Finds out whether rates could be kept, before time is spent on measuring them.
+ *
+ * @throws {InputError} when the file cannot be written.
+ */
+export async function checkTunedPath(): Promise<void> {
+  const path = tunedPath();
+  await makeFolderOf(path);
+  const trial = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    // Some bytes, for a full disk takes a file that has none.
+    await Deno.writeFile(trial, new Uint8Array(1 << 14));
+  } catch (error) {
+    throw cannotKeep(path, error);
+  } finally {
+    await Deno.remove(trial).catch(() => {});
+  }
+}
+
+async function makeFolderOf(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(dirname(path), { recursive: true });
+  } catch (error) {
+    throw cannotKeep(path, error);
+  }
+}
+
+function cannotKeep(path: string, error: unknown): InputError {
+  return new InputError(
+    `Cannot write ${path}: ${systemReason(error)}.\n` +
+      "LCE_CACHE names another folder for it; --dry-run measures without keeping",
+  );
+}
+
+/**
+ * Keeps rates for a device, in place of what was kept for it before.
+ *
+ * @throws {InputError} when the file cannot be written.
+ */
+export async function keepTunedRates(profile: DeviceProfile, rates: DeviceRates): Promise<string> {
+  const path = tunedPath();
+  const all = { ...await readAll(path), [tunedKey(profile)]: rates };
+  await makeFolderOf(path);
+  await writeWhole(path, new TextEncoder().encode(JSON.stringify(all, null, 2) + "\n"));
+  return path;
+}

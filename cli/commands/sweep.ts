@@ -1,0 +1,125 @@
+/**
+ * What `lce plan --sweep` does: plans every point, and draws them.
+ *
+ * @module
+ */
+import { PEERS } from "../../planner/peers/mod.ts";
+import { DoesNotFitError, type PlanOptions } from "../../planner/plan.ts";
+import { type Axis, memoryByStrategy, sweep } from "../../planner/sweep.ts";
+import { UsageError } from "../exit.ts";
+import type { Modes } from "../request/modes_shape.ts";
+import { checkPicture, savePicture } from "../files/new_file.ts";
+import type { Output } from "../output.ts";
+import { type ChartRow, sweepChart } from "../chart/sweep_chart.ts";
+import { renderSweep, rowMemory, type SweepAbout, sweepRow } from "../report/sweep.ts";
+import { parseSweeps } from "../request/sweep_flag.ts";
+
+/**
+ * Published methods to compare with unless told otherwise, one of each kind. Tables
+ * for people have no room for them.
+ */
+const USUAL_PEERS = ["pytorch-two-stage", "pytorch-compile", "liger", "cut-cross-entropy"];
+
+/** Names of the published methods to compare with; `undefined` where nothing was said. */
+function peersWanted(names: readonly string[] | undefined): readonly string[] | undefined {
+  if (names?.[0] === "none") return [];
+  if (names?.[0] === "all") return PEERS.map(({ method }) => method);
+  return names && [...new Set(names)];
+}
+
+/** Settings that only a sweep or a picture knows. */
+export interface PictureFlags
+  extends Pick<Modes, "sweep" | "format" | "peers" | "svg" | "timeline"> {
+  readonly force?: boolean | undefined;
+}
+
+/** The parts of those flags that have been checked, before anything is planned. */
+export interface PictureRequest {
+  readonly axes: readonly Axis[];
+  readonly methods: readonly string[] | undefined;
+}
+
+/**
+ * Checks sweep and pictures against each other, the other flags and the disk.
+ *
+ * @throws {UsageError}
+ */
+export async function checkPictures(
+  { sweep = [], format, peers, svg, timeline, force = false }: PictureFlags,
+  flags: Record<string, unknown>,
+): Promise<PictureRequest> {
+  const axes = parseSweeps([sweep].flat(), flags);
+  const needsSweep = Object.entries({ format, peers, svg }).find(([, value]) =>
+    value !== undefined
+  );
+  if (axes.length === 0 && needsSweep) {
+    throw new UsageError(
+      `--${needsSweep[0]} ${
+        [needsSweep[1]].flat().join(",")
+      }: needs --sweep, such as tokens=1k..64k`,
+    );
+  }
+  if (axes.length > 0 && timeline !== undefined) {
+    throw new UsageError(`--timeline ${timeline}: draws one plan, not a sweep; leave --sweep out`);
+  }
+  if (axes.length > 1 && svg !== undefined) {
+    throw new UsageError(
+      `--svg ${svg}: draws a sweep over one dimension, not over ${
+        axes.map(({ name }) => name).join(" and ")
+      }; --format csv has them all`,
+    );
+  }
+  if (force && svg === undefined && timeline === undefined) {
+    throw new UsageError("--force: needs --svg or --timeline");
+  }
+  await checkPicture("--svg", svg, force);
+  await checkPicture("--timeline", timeline, force);
+  return { axes, methods: peersWanted(peers) };
+}
+
+/**
+ * Plans a sweep, prints it, and draws it where asked to.
+ *
+ * @throws {DoesNotFitError} after printing, where no point fits.
+ */
+export async function runSweep(
+  about: SweepAbout,
+  options: PlanOptions,
+  methods: readonly string[] | undefined,
+  { format = "table", svg, force = false }: PictureFlags,
+  output: Output,
+): Promise<void> {
+  const forFiles = methods ?? USUAL_PEERS;
+  const rows = sweepRows(about, options, { methods: forFiles, draw: svg !== undefined, output });
+  const forPeople = format === "table" || format === "markdown";
+  const shown = methods ?? (forPeople ? [] : USUAL_PEERS);
+  output.print(renderSweep(about, rows, format, shown, { width: output.width }));
+  if (svg !== undefined) {
+    await savePicture("--svg", svg, sweepChart(about, rows), { force, output });
+  }
+  if (rows.every(({ chosen }) => chosen === undefined)) {
+    throw new DoesNotFitError(`None of the sweep's ${rows.length} points fits: ${rows[0]!.reason}`);
+  }
+}
+
+/** Plans every point and keeps its numbers; `draw` asks for each strategy's too. */
+function sweepRows(
+  { problem, device, axes }: SweepAbout,
+  options: PlanOptions,
+  { methods, draw, output }: { methods: readonly string[]; draw: boolean; output: Output },
+): ChartRow[] {
+  const rows: ChartRow[] = [];
+  for (const point of sweep(problem, device, options, axes)) {
+    const { plan, values } = point;
+    output.progress(Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", "));
+    const { window, block, budget } = { ...options, ...values };
+    const strategies = plan && draw
+      ? memoryByStrategy(plan, { ...options, window, block, budget })
+      : new Map();
+    rows.push({
+      ...sweepRow(point, options.budget, methods),
+      strategies: new Map([...strategies].map(([name, memory]) => [name, rowMemory(memory)])),
+    });
+  }
+  return rows;
+}

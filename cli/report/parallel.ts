@@ -1,0 +1,161 @@
+/**
+ * A plan for several ranks as text and as JSON.
+ *
+ * @module
+ */
+import {
+  type Parallelism,
+  type ParallelPlan,
+  type Rank,
+  sentBytes,
+} from "../../planner/parallel.ts";
+import type { Collective } from "../../planner/schedule/schedule.ts";
+import { formatBytes } from "../../planner/units.ts";
+import { type PlanExtras, planJson, planText, problemLine } from "./plan.ts";
+import { indented, type Layout, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
+
+/**
+ * The contract of `lce plan --json` for several ranks: the plan of rank 0, whose
+ * part is the largest, but the problem of them all. Sizes are bytes.
+ */
+export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
+  const { largest, problem, parallelism, ranks, collectives } = plan;
+  return {
+    ...planJson(largest, extras),
+    problem,
+    parallel: parallelism,
+    perRank: ranks.map(rankJson),
+    collectives: collectives.map((step) => collectiveJson(step, parallelism)),
+    totals: {
+      peakBytes: ranks.reduce((sum, { memory }) => sum + memory.peakBytes, 0),
+      largestPeakBytes: Math.max(...ranks.map(({ memory }) => memory.peakBytes)),
+      collectiveBytes: collectives.reduce((sum, { bytes }) => sum + bytes, 0),
+      sentBytes: totalSent(plan),
+    },
+  };
+}
+
+/** One entry of `perRank`. */
+export function rankJson({ rank, tensorRank, dataRank, tokens, vocab, memory }: Rank) {
+  const { peakBytes, extraPeakBytes, byCategory } = memory;
+  return {
+    rank,
+    tensorRank,
+    dataRank,
+    tokens,
+    vocab,
+    peakBytes,
+    extraPeakBytes,
+    peakByCategory: byCategory,
+  };
+}
+
+/** One entry of `collectives`. */
+export function collectiveJson(step: Collective, parallelism: Parallelism) {
+  const { op, what, pass, group, type, elements, bytes } = step;
+  return {
+    op,
+    what,
+    pass,
+    group,
+    ranks: parallelism[group],
+    type,
+    elements,
+    bytes,
+    sentBytes: sentBytes(step, parallelism),
+  };
+}
+
+function totalSent({ collectives, parallelism }: ParallelPlan): number {
+  return collectives.reduce((sum, step) => sum + sentBytes(step, parallelism), 0);
+}
+
+/** The plan for people: ranks, collectives, then the largest rank's plan. */
+export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): string {
+  const { problem, largest } = plan;
+  const { width } = extras;
+  const inner = within({ width });
+  return [
+    wrapped(problemLine({ problem, device: largest.device }), width),
+    "",
+    wrapped(splitLine(plan), width),
+    "",
+    "memory of each rank",
+    indented(table(rankRows(plan.ranks), ["left", "right", "right", "right", "right"], inner)),
+    "",
+    "collectives",
+    indented(collectiveTable(plan, inner)),
+    "",
+    "rank 0, the largest",
+    indented(planText(largest, { ...extras, ...inner })),
+  ].join("\n");
+}
+
+/** Who splits what. */
+export function splitLine(
+  { parallelism: { tensor, data, sequence }, ranks }: ParallelPlan,
+): string {
+  const parts = [
+    ...(tensor > 1 ? [`the vocabulary split over ${tensor}`] : []),
+    ...(sequence ? ["hidden states split by tokens over the same"] : []),
+    ...(data > 1 ? [`tokens split over ${data} replicas`] : []),
+  ];
+  return `${ranks.length} rank${ranks.length === 1 ? "" : "s"}${
+    parts.length > 0 ? `: ${parts.join(", ")}` : ""
+  }`;
+}
+
+/** A line for all ranks whose parts are as large. */
+function rankRows(ranks: readonly Rank[]): string[][] {
+  const sizes = Map.groupBy(ranks, ({ tokens, vocab }) => `${tokens.count} x ${vocab.count}`);
+  return [
+    ["ranks", "vocabulary", "tokens", "peak", "extra peak"],
+    ...[...sizes.values()].map((alike) => {
+      const { tokens, vocab, memory } = alike[0]!;
+      return [
+        spans(alike.map(({ rank }) => rank)),
+        `${vocab.count} ids`,
+        `${tokens.count}`,
+        formatBytes(memory.peakBytes),
+        formatBytes(memory.extraPeakBytes),
+      ];
+    }),
+  ];
+}
+
+/** Numbers in order as people write them: `0-2, 4`. */
+function spans(numbers: readonly number[]): string {
+  const found: [number, number][] = [];
+  for (const number of numbers) {
+    const last = found.at(-1);
+    if (last && last[1] === number - 1) last[1] = number;
+    else found.push([number, number]);
+  }
+  return found.map(([from, to]) => from === to ? `${from}` : `${from}-${to}`).join(", ");
+}
+
+/** A line for each collective, those of one kind in one line where there are many blocks. */
+function collectiveTable(plan: ParallelPlan, layout: Layout): string {
+  const { collectives, parallelism } = plan;
+  if (collectives.length === 0) return "none";
+  const kinds = Map.groupBy(collectives, ({ op, what }) => `${op} ${what}`);
+  const sum = (steps: readonly Collective[], of: (step: Collective) => number) =>
+    steps.reduce((total, step) => total + of(step), 0);
+  const rows = [...kinds.values()].map((steps) => {
+    const { op, what, pass, group, type } = steps[0]!;
+    return [
+      pass,
+      op,
+      what,
+      `over ${parallelism[group]} ${group === "tensor" ? "ranks" : "replicas"}`,
+      `${sum(steps, ({ elements }) => elements)} ${type}`,
+      formatBytes(sum(steps, ({ bytes }) => bytes)),
+      steps.length === 1 ? "" : `in ${steps.length} steps`,
+    ];
+  });
+  return [
+    table(rows, ["left", "left", "left", "left", "right", "right"], { ...layout, keys: 3 }),
+    wrapped(`by the ring algorithm rank 0 sends ${formatBytes(totalSent(plan))}`, layout.width),
+  ].join("\n");
+}

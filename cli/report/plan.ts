@@ -1,0 +1,229 @@
+/**
+ * A plan as text and as JSON.
+ *
+ * @module
+ */
+import type { Outline, Plan } from "../../planner/plan.ts";
+import { logitsBytes } from "../../planner/problem.ts";
+import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
+import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
+import { workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
+import { formatBytes, formatSeconds } from "../../planner/units.ts";
+import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
+import { peersJson, peersText } from "./peers.ts";
+import { placeOfWeight } from "./plan_words.ts";
+import { formatCount, indented, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
+
+/** What is said about a plan beyond itself. */
+export interface PlanExtras {
+  /** Published methods' memory beside the plan's. */
+  readonly compare?: boolean;
+  /** Every candidate, and why it lost. */
+  readonly explain?: boolean;
+  /** Most characters of a line of the text. */
+  readonly width?: number | undefined;
+}
+
+/** The contract of `lce plan --json`. Sizes are bytes. */
+export function planJson(plan: Plan, { compare = false, explain = false }: PlanExtras = {}) {
+  const { problem, device, outline, memory, cost, twoStage, alternatives } = plan;
+  const { tile } = outline;
+  const savedBytes = savedBy(plan);
+  return {
+    problem,
+    device,
+    strategy: outline.strategy,
+    weights: placeOfWeight(outline),
+    hostIo: outline.residency !== "caller",
+    reason: plan.reason,
+    window: outline.window,
+    block: outline.block,
+    splits: outline.splits,
+    tile: {
+      tokens: tile.rows,
+      vocab: tile.cols,
+      hidden: tile.depth,
+      microTokens: tile.microRows,
+      microVocab: tile.microCols,
+      workgroupSize: workgroupSize(tile),
+      workgroupBytes: workgroupBytes(tile),
+    },
+    memory: {
+      logitsBytes: logitsBytes(problem),
+      twoStagePeakBytes: twoStage.peakBytes,
+      twoStageExtraPeakBytes: twoStage.extraPeakBytes,
+      peakBytes: memory.peakBytes,
+      extraPeakBytes: memory.extraPeakBytes,
+      savedBytes,
+      // Of what two stages would take beside inputs and outputs.
+      savedRatio: savedBytes / twoStage.extraPeakBytes,
+      peakByCategory: memory.byCategory,
+      buffers: outline.buffers.map(({ name, bytes, category }) => ({ name, bytes, category })),
+    },
+    cost: {
+      flops: cost.flops,
+      bytesMoved: cost.bytesMoved,
+      dispatches: cost.dispatches,
+      // An estimate only where the device's speed was measured.
+      estimatedMs: cost.measuredRates ? cost.seconds * 1000 : null,
+      rates: device.rates?.source ?? null,
+      transferredBytes: cost.transferred,
+    },
+    alternatives: alternatives.map((alternative) => ({
+      ...alternative,
+      extraPeakBytes: alternative.extraPeakBytes ?? null,
+    })),
+    front: plan.front.map((candidate) => candidateJson(candidate, plan)),
+    ...(explain
+      ? { candidates: plan.candidates.map((candidate) => explainedJson(candidate, plan)) }
+      : {}),
+    ...(compare ? { peers: peersJson(plan) } : {}),
+  };
+}
+
+/** Extra bytes that a plan saves beside two stages: never less than none. */
+function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): number {
+  return Math.max(0, twoStage.extraPeakBytes - memory.extraPeakBytes);
+}
+
+/** One line that says what is to be done, on what. */
+export function problemLine({ problem, device }: Pick<Plan, "problem" | "device">): string {
+  const { tokens, hidden, vocab, dtype, pass } = problem;
+  return `${tokens} tokens x ${hidden} hidden x ${vocab} vocab, ${dtype}, ${pass} pass, on ${device.name}`;
+}
+
+/** What the plan chose, in a few lines. */
+export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
+  const { strategy, tile, window, block, splits, residency } = outline;
+  const summary = ALL_STRATEGIES.find(({ name }) => name === strategy)!.summary;
+  return [
+    ["strategy", `${strategy}: ${summary}`],
+    ...(residency === "caller" ? [] : [["buffers", OWNERS[residency]]]),
+    ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "tiles each")}`],
+    ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
+    [
+      "tile",
+      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${tile.microRows} x ${tile.microCols} per invocation, ${
+        workgroupSize(tile)
+      } invocations, ${workgroupBytes(tile)} bytes`,
+    ],
+  ];
+}
+
+/** Who owns the buffers, where the caller does not. */
+const OWNERS: Readonly<Record<Exclude<Residency, "caller">, string>> = {
+  host: "inputs come from the host and results go back: what lce run does",
+  windows:
+    "weights streamed: the host keeps them, the device holds one window at a time; only lce run can do it",
+};
+
+function many(count: number, what: string): string {
+  return count === 1 ? "" : `, ${count} ${what}`;
+}
+
+/** The plan for people. */
+export function planText(
+  plan: Plan,
+  { compare = false, explain = false, width }: PlanExtras = {},
+): string {
+  const inner = within({ width });
+  const { memory, twoStage, cost, outline, alternatives } = plan;
+  const { byCategory } = memory;
+  const sizes = (rows: [string, number, string][]) =>
+    table(
+      rows.map(([name, bytes, note]) => [name, formatBytes(bytes), note]),
+      ["left", "right"],
+      inner,
+    );
+  return [
+    wrapped(problemLine(plan), width),
+    "",
+    table([...choiceLines(plan), ["because", plan.reason]], [], { width }),
+    "",
+    "memory",
+    indented(sizes([
+      ["inputs", byCategory.input, ""],
+      ["outputs", byCategory.output, ""],
+      ["extra peak", memory.extraPeakBytes, "state, scratch and staging at the worst step"],
+      ["peak", memory.peakBytes, "every GPU buffer"],
+      [
+        "two-stage peak",
+        twoStage.peakBytes,
+        `of which ${formatBytes(twoStage.extraPeakBytes)} extra`,
+      ],
+      savedRow(plan),
+    ])),
+    "",
+    "work",
+    indented(wrapped(
+      `${formatCount(cost.flops, "FLOP")}, ${
+        formatCount(cost.bytesMoved, "B")
+      } moved, ${cost.dispatches} dispatches${timeText(plan)}`,
+      inner.width,
+    )),
+    "",
+    "buffers",
+    indented(table(bufferRows(outline), ["left", "right"], inner)),
+    "",
+    "alternatives",
+    indented(table(
+      alternatives.map(({ strategy, extraPeakBytes, reason }) => [
+        strategy,
+        extraPeakBytes === undefined ? "-" : formatBytes(extraPeakBytes),
+        reason,
+      ]),
+      ["left", "right"],
+      inner,
+    )),
+    ...(explain ? ["", candidatesText(plan, { width })] : []),
+    ...(compare ? ["", peersText(plan, { width })] : []),
+  ].join("\n");
+}
+
+/** The estimated time and where the device's rates come from; nothing where none were measured. */
+function timeText({ cost, device }: Plan): string {
+  if (!cost.measuredRates) return "";
+  return `, about ${formatSeconds(cost.seconds)} (rates: ${
+    device.rates?.source ?? "of the device's profile"
+  })`;
+}
+
+/** What is saved beside two stages, if anything is. */
+function savedRow(plan: Plan): [string, number, string] {
+  const saved = savedBy(plan);
+  const { twoStage, memory } = plan;
+  if (saved === 0) {
+    const more = memory.extraPeakBytes - twoStage.extraPeakBytes;
+    return ["saved", 0, more === 0 ? "nothing" : `nothing: it takes ${formatBytes(more)} more`];
+  }
+  const share = (100 * saved) / twoStage.extraPeakBytes;
+  return ["saved", saved, `${share.toFixed(share > 99.9 ? 3 : 1)} % of two-stage's extra`];
+}
+
+/** A line for each buffer, or for all the buffers that hold one matrix. */
+function bufferRows({ buffers, residency }: Outline): string[][] {
+  return [...Map.groupBy(buffers, wholeOf)]
+    .map(([name, parts]) => ({
+      name,
+      bytes: heldBytes(parts),
+      category: parts[0]!.category,
+      count: new Set(parts.map(({ name, holds }) => holds?.offset ?? name)).size,
+    }))
+    .sort((a, b) => b.bytes - a.bytes)
+    .map(({ name, bytes, category, count }) => {
+      const windows = residency === "windows" && /^(weight|grad_weight)$/.test(name);
+      return [
+        name,
+        formatBytes(bytes),
+        category,
+        count === 1 ? "" : windows ? "one window at a time" : `in ${count} buffers`,
+      ];
+    });
+}
+
+/** Bytes that buffers hold: those that hold the same, one after the other, count once. */
+function heldBytes(parts: readonly BufferSpec[]): number {
+  const distinct = new Map(parts.map((part) => [part.holds?.offset ?? part.name, part.bytes]));
+  return [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0);
+}

@@ -1,0 +1,11 @@
+/**
+ * Words that several reports have for a plan's choices.
+ *
+ * @module
+ */
+import type { Residency } from "../../planner/schedule/schedule.ts";
+
+/** Where a plan keeps the weight. */
+export function placeOfWeight({ residency }: { readonly residency: Residency }) {
+  return residency === "windows" ? "streamed" : "resident";
+}

@@ -1,0 +1,147 @@
+/**
+ * Verifications as text and as JSON.
+ *
+ * @module
+ */
+import type { Agreement } from "../../fixtures/verify/agreement.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
+import { conventionalFlops } from "../bench/measure.ts";
+import type { Verification } from "../../fixtures/verify/verify.ts";
+import { choiceLines, problemLine } from "./plan.ts";
+import { indented, type Layout, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
+
+function teraflops(verification: Verification): number {
+  return conventionalFlops(verification.fixture.problem) / (verification.time.milliseconds / 1e3) /
+    1e12;
+}
+
+/** One entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds. */
+export function runJson(verification: Verification) {
+  const { fixture, plan, agreement, memory, time, results, ok } = verification;
+  return {
+    fixture: fixture.name,
+    pass: fixture.problem.pass,
+    strategy: plan.schedule.strategy,
+    device: plan.device.name,
+    problem: fixture.problem,
+    window: plan.schedule.window,
+    block: plan.schedule.block,
+    // JSON has no NaN, which a mean over no tokens is.
+    loss: Number.isFinite(results.loss) ? results.loss : null,
+    keptTokens: results.kept,
+    ...(results.skippedTiles === undefined ? {} : { skippedTiles: results.skippedTiles }),
+    agreement,
+    memory: { ...memory, twoStagePeakBytes: plan.twoStage.peakBytes },
+    time: {
+      ms: time.milliseconds,
+      tflops: teraflops(verification),
+      compileMs: time.compileMilliseconds,
+      clock: "wall",
+    },
+    ok,
+  };
+}
+
+/** A verification for people. */
+export function runText(verification: Verification, layout: Layout = {}): string {
+  const { fixture, plan, agreement, memory, time, results, ok } = verification;
+  return [
+    `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
+    indented(wrapped(problemLine(plan), within(layout).width)),
+    indented(table(
+      [
+        ...choiceLines(plan),
+        ...lossRows(verification),
+        ...(results.skippedTiles === undefined
+          ? []
+          : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
+        [
+          "memory",
+          `peak ${memory.measuredPeakBytes} bytes, ${
+            asPredicted(memory.measuredPeakBytes, memory.predictedPeakBytes)
+          }; extra ${memory.measuredExtraPeakBytes} bytes, ${
+            asPredicted(memory.measuredExtraPeakBytes, memory.predictedExtraPeakBytes)
+          }; two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
+        ],
+        [
+          "time",
+          `${formatSeconds(time.milliseconds / 1e3, 3)}, ${
+            formatCount(1e12 * teraflops(verification), "FLOP/s")
+          }; ${formatSeconds(time.compileMilliseconds / 1e3)} to compile`,
+        ],
+      ],
+      [],
+      within(layout),
+    )),
+    ...agreementLines(agreement, layout),
+  ].join("\n");
+}
+
+function asPredicted(measured: number, predicted: number): string {
+  if (measured === predicted) return "to the byte as predicted";
+  return `${measured > predicted ? "MORE" : "LESS"} than the predicted ${predicted}`;
+}
+
+/** What was compared, how it came out, and what was not compared. */
+export function agreementLines(agreement: Agreement, layout: Layout = {}): string[] {
+  const inner = within(layout, 4);
+  return [
+    indented("agreement"),
+    indented(table(checkRows(agreement), [], { ...inner, keys: 2 }), 4),
+    ...coverageNotes(agreement).map((note) => indented(wrapped(note, inner.width), 4)),
+  ];
+}
+
+/** What a comparison left out, in sentences; nothing where it is complete. */
+function coverageNotes({ coverage, denormals }: Agreement): string[] {
+  const { rows, ofRows, gradients, givenStatistics, complete } = coverage;
+  const flushed = denormals === 0 ? [] : [
+    `${denormals} elements are below f32's smallest normal number: devices may read them as zero`,
+  ];
+  if (complete) return flushed;
+  const partly = Object.entries(gradients).map(([name, { rows, ofRows }]) =>
+    rows === 0
+      ? `the ${name} gradient NOT checked`
+      : rows === ofRows
+      ? `the ${name} gradient checked whole`
+      : `${rows} of ${ofRows} rows of the ${name} gradient checked`
+  );
+  return [
+    [`${rows} of ${ofRows} tokens checked`, ...partly].join("; "),
+    ...(givenStatistics && Object.values(gradients).some(({ rows }) => rows > 0)
+      ? ["loss and weight gradients are checked given the run's own log-sum-exps"]
+      : []),
+    "--reference full compares all of it",
+    ...flushed,
+  ];
+}
+
+/** A line for each comparison. */
+export function checkRows({ checks }: Agreement): string[][] {
+  return checks.map(({ name, against, maxAbs, normRel, tolerance, ok }) => [
+    ok ? "ok" : "DISAGREES",
+    name,
+    `${normRel.toExponential(1)} of ${tolerance.toExponential(1)} allowed`,
+    `largest error ${maxAbs.toExponential(1)}`,
+    `against the ${against}`,
+  ]);
+}
+
+/** The loss, where there is one. */
+export function lossRows(of: Pick<Verification, "results" | "fixture">): string[][] {
+  const { loss } = of.results;
+  return loss === undefined ? [] : [["loss", `${shortLoss(loss)}${noteOnLoss(of)}`]];
+}
+
+/** An f32 has seven digits. */
+function shortLoss(loss: number): string {
+  return Number.isFinite(loss) ? `${Number(loss.toPrecision(7))}` : `${loss}`;
+}
+
+function noteOnLoss({ results, fixture }: Pick<Verification, "results" | "fixture">): string {
+  if (results.kept > 0) return ` over ${results.kept} tokens`;
+  return fixture.problem.reduction === "mean"
+    ? ": every token is ignored, and a mean over none is not a number, as in PyTorch"
+    : ": every token is ignored";
+}

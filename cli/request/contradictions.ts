@@ -1,0 +1,116 @@
+/**
+ * Requests that contradict themselves: said before anything is planned, for it is
+ * the request that is at fault, not the device.
+ *
+ * @module
+ */
+import { parseProblem, type Problem } from "../../planner/problem.ts";
+import type { StrategyName } from "../../planner/schedule/schedule.ts";
+import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
+import { UsageError } from "../exit.ts";
+
+/** Strategies that keep the logits of every id at once, so that no window can be fixed. */
+const WHOLE_VOCABULARY: readonly StrategyName[] = ["two-stage", "chunked"];
+
+/** What contradicts itself: the setting at fault, and its value with why. */
+export interface Contradiction {
+  readonly setting:
+    | "strategy"
+    | "gradients"
+    | "weights"
+    | "gradientFilter"
+    | "reduction"
+    | "labelSmoothing"
+    | "zLoss";
+  readonly text: string;
+}
+
+/** The first contradiction of a request, if there is any. */
+export function contradictionOf(
+  problem: Problem,
+  choices: {
+    strategy?: StrategyName | undefined;
+    window?: number | undefined;
+    weights?: string | undefined;
+    ranks: boolean;
+  },
+): Contradiction | undefined {
+  const strategy = strategyFault(problem, choices.strategy) ?? windowFault(problem, choices);
+  if (strategy !== undefined) return { setting: "strategy", text: strategy };
+  const weights = streamingFault(choices);
+  if (weights !== undefined) return { setting: "weights", text: weights };
+  if (problem.gradients && problem.pass === "forward") {
+    const text = `${problem.gradients.join(",")}: the forward pass has no gradients. ` +
+      "Set the pass to train, or leave the gradients out";
+    return { setting: "gradients", text };
+  }
+  return withoutEffect(problem);
+}
+
+/** A setting that would change nothing. */
+function withoutEffect(problem: Problem): Contradiction | undefined {
+  const { gradientFilter, pass, objective, reduction, labelSmoothing, zLoss } = problem;
+  if (gradientFilter !== 0 && pass === "forward") {
+    const text = `${gradientFilter}: the forward pass has no gradients to filter. ` +
+      "Set the pass to train, or leave the filter out";
+    return { setting: "gradientFilter", text };
+  }
+  if (objective !== "statistics") return undefined;
+  const text = (value: string | number) =>
+    `${value}: the objective is statistics, which has no loss of its own. ` +
+    "Leave it out, or choose cross-entropy";
+  if (reduction !== "mean") return { setting: "reduction", text: text(reduction) };
+  if (labelSmoothing > 0) return { setting: "labelSmoothing", text: text(labelSmoothing) };
+  if (zLoss > 0) return { setting: "zLoss", text: text(zLoss) };
+  return undefined;
+}
+
+/** Why a strategy cannot serve a problem's pass, and what can; the text begins with its name. */
+function strategyFault(
+  problem: Problem,
+  strategy: StrategyName | undefined,
+): string | undefined {
+  const reason = ALL_STRATEGIES.find(({ name }) => name === strategy)?.unsuited(problem);
+  if (reason === undefined) return undefined;
+  const able = ALL_STRATEGIES.filter((each) => each.unsuited(problem) === undefined)
+    .map(({ name }) => name);
+  return `${strategy}: ${reason}, and the pass is ${problem.pass}. ` +
+    `For this pass there are ${able.join(", ")}`;
+}
+
+/** Why a strategy cannot work on a window that was asked for. */
+function windowFault(
+  { vocab }: Problem,
+  { strategy, window }: { strategy?: StrategyName | undefined; window?: number | undefined },
+): string | undefined {
+  if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
+  if (window === undefined || window >= vocab) return undefined;
+  return `${strategy}: works on the whole vocabulary, so a window of ${window} ids is of no use. ` +
+    "Leave the window out, or choose fused or windowed";
+}
+
+/** Why a weight that is to be streamed cannot be. */
+function streamingFault(
+  { strategy, weights, ranks }: {
+    strategy?: StrategyName | undefined;
+    weights?: string | undefined;
+    ranks: boolean;
+  },
+): string | undefined {
+  if (weights !== "streamed") return undefined;
+  if (ranks) {
+    return "streamed: the weight is split over ranks, and each keeps its share. Leave one out";
+  }
+  if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
+  return `streamed: ${strategy} needs the whole weight at hand. Choose fused or windowed`;
+}
+
+/** Checks a strategy against a pass where no problem is known yet. @throws {UsageError} */
+export function checkStrategy(
+  strategy: StrategyName | undefined,
+  pass: Problem["pass"] | undefined,
+): void {
+  if (pass === undefined) return;
+  const fault = strategyFault(parseProblem({ hidden: 1, vocab: 1, pass }), strategy);
+  if (fault !== undefined) throw new UsageError(`--strategy ${fault}`);
+}

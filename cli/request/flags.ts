@@ -1,0 +1,77 @@
+/**
+ * Groups of flags that commands share, and what they ask for.
+ *
+ * @module
+ */
+import type { Command, Option } from "@commander-js/extra-typings";
+import { headSettings } from "../../planner/models/head.ts";
+import { problemShape } from "../../planner/problem.ts";
+import { parseNumber as readNumber } from "../../planner/units.ts";
+import { type ConfigFiles, readConfigs, type RequestedModel, requestedModel } from "./model.ts";
+import { checkRequest, choicesShape, parallelShape } from "./request.ts";
+import { readArgument, type Setting, settingFlag, settingFlags } from "./settings.ts";
+
+/** Reads a number from an argument, as {@linkcode readNumber} does. */
+export function parseNumber(text: string): number {
+  return readArgument(readNumber, text);
+}
+
+/** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
+export function planningFlags<Args extends unknown[]>(command: Command<Args>) {
+  const settings = [...Object.keys(problemShape), ...Object.keys(choicesShape)] as Setting[];
+  const described = settingFlags(command, [...settings, "model", "device"]);
+  return (described as unknown as Command<Args>)
+    .option(
+      "--config <file>",
+      "plan file in YAML or JSON, or a model's config.json; flags win over it; give both for both",
+      (path: string, before: string[] | undefined) => [...(before ?? []), path],
+    );
+}
+
+/** A request with the model that it names or describes, if any. */
+export type PlanRequest = ReturnType<typeof checkRequest> & {
+  readonly model?: RequestedModel | undefined;
+};
+
+/**
+ * Checks the flags of a command that plans, with what they name: flags win over a
+ * plan file, and a plan file wins over a model.
+ */
+export async function requestOf(
+  { config, ...flags }: Record<string, unknown>,
+  files?: ConfigFiles,
+): Promise<PlanRequest> {
+  const named = files ?? await readConfigs(config as string[] | undefined);
+  const { path, described, settings } = named;
+  const model = await requestedModel(named, flags);
+  const checked = checkRequest(flags, {
+    path: path ?? described?.path,
+    settings,
+    model: model ? headSettings(model) : {},
+  });
+  return { ...checked, model };
+}
+
+/** The flag of gradient filtering, for commands that have no other of a problem's settings. */
+export function gradientFilterFlag() {
+  return settingFlag("gradientFilter") as unknown as Option<
+    "--gradient-filter <threshold>",
+    undefined,
+    undefined,
+    number | "auto"
+  >;
+}
+
+/** Adds the flags that split a job over devices. */
+export function parallelFlags<Args extends unknown[], Options extends Record<string, unknown>>(
+  command: Command<Args, Options>,
+) {
+  return settingFlags(command, Object.keys(parallelShape) as (keyof typeof parallelShape)[]);
+}
+
+/** Adds the flags that take choices out of the planner's hands. */
+export function choiceFlags<Args extends unknown[], Options extends Record<string, unknown>>(
+  command: Command<Args, Options>,
+) {
+  return settingFlags(command, Object.keys(choicesShape) as (keyof typeof choicesShape)[]);
+}

@@ -1,0 +1,39 @@
+/**
+ * What `lce plan` may be asked beside a plan, and what it is to show: settings of a
+ * plan file as the problem's are.
+ *
+ * @module
+ */
+import * as z from "zod";
+import { LARGEST_DIMENSIONS } from "../../planner/largest.ts";
+import { PEERS } from "../../planner/peers/mod.ts";
+import { FORMATS } from "../report/formats.ts";
+
+/** Names of published methods, and words for all of them and for none. */
+const PEER_NAMES = [...PEERS.map(({ method }) => method), "all", "none"];
+
+/** The settings, each of which may be left out. */
+export const modesShape = {
+  codes: z.int().optional()
+    .describe("a codebook head: so many codes stand for the vocabulary"),
+  compare: z.boolean().optional().describe("set published methods' memory beside the plan's"),
+  explain: z.boolean().optional().describe("list every candidate, and why it lost"),
+  largest: z.enum(LARGEST_DIMENSIONS).optional()
+    .describe("the largest that fits the device and the budget"),
+  sweep: z.union([z.string(), z.array(z.string())]).optional()
+    .describe(
+      "plan a range, by doubling; NAME=FROM..TO:COUNT and NAME=a,b,c too; repeat for a grid",
+    ),
+  format: z.enum(FORMATS).optional().describe("of a sweep (default: table)"),
+  peers: z.array(z.enum(PEER_NAMES))
+    .refine((names) => names.length === 1 || !names.some((name) => /^(all|none)$/.test(name)), {
+      message: "all and none stand alone",
+    })
+    .optional()
+    .describe("published methods to set beside a sweep; all or none"),
+  svg: z.string().optional().describe("draw a sweep's memory, method by method"),
+  timeline: z.string().optional().describe("draw the plan's buffers over its steps, as SVG"),
+};
+
+/** The settings, checked. */
+export type Modes = z.output<z.ZodObject<typeof modesShape>>;

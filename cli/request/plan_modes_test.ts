@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import { EXIT } from "../exit.ts";
+import { plan } from "../../mod.ts";
+import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { parseProblem } from "../../planner/problem.ts";
+import { lce, withFile } from "../testing.ts";
+
+const PLAN = ["plan", "--vocab", "5000", "--hidden", "64", "--tokens", "512"];
+
+Deno.test("--compare has the methods' measured figures, and ours", async () => {
+  // Measured on an H100: 16000 and 24000 MiB, 1.0 and 1163 MiB (docs/peers.md).
+  const { out, code } = await lce(
+    ...["plan", "--model", "gemma-2-2b", "--tokens", "8192", "--dtype", "bf16"],
+    ...["--compare", "--json"],
+  );
+  assert.equal(code, EXIT.ok);
+  const { peers } = JSON.parse(out);
+  const of = (name: string) => peers.find(({ method }: { method: string }) => method === name);
+  const mebibytes = ({ forwardExtraBytes, trainExtraBytes }: Record<string, number>) =>
+    [forwardExtraBytes!, trainExtraBytes!].map((bytes) => Math.round(bytes / 2 ** 20));
+  assert.deepEqual(mebibytes(of("pytorch-two-stage")), [16000, 24000]);
+  assert.deepEqual(mebibytes(of("cut-cross-entropy")), [1, 1163]);
+  // The model's softcap keeps one more copy of 16-bit logits in training.
+  assert.equal(of("pytorch-two-stage").asAsked.trainExtraBytes, 28000 * 2 ** 20);
+  assert(of("lce").forwardExtraBytes < 20 * 2 ** 20);
+  assert(of("lce").trainExtraBytes > 0);
+});
+
+Deno.test("--explain lists every candidate, one of them chosen", async () => {
+  const { out } = await lce(...PLAN, "--pass", "train", "--explain", "--json");
+  const { candidates, front, strategy } = JSON.parse(out);
+  const chosen = candidates.filter(({ verdict }: { verdict: string }) => verdict === "chosen");
+  assert.equal(chosen.length, 1);
+  assert.equal(chosen[0].strategy, strategy);
+  assert.equal(chosen[0].relativeTime, 1);
+  const starred = candidates.filter(({ onFront }: { onFront: boolean }) => onFront);
+  assert.equal(starred.length, front.length);
+  const { out: text } = await lce(...PLAN, "--pass", "train", "--explain");
+  assert.equal(text.match(/ {2}chosen$/gm)?.length, 1);
+});
+
+Deno.test("--largest tokens gives a plan that fits, and what is in the way of the next", async () => {
+  const { out, code } = await lce(
+    ...["plan", "--vocab", "5000", "--hidden", "64", "--pass", "train"],
+    ...["--largest", "tokens", "--budget", "32MiB", "--json"],
+  );
+  assert.equal(code, EXIT.ok);
+  const { largest, problem, memory } = JSON.parse(out);
+  assert.equal(problem.tokens, largest.value);
+  assert(memory.peakBytes <= 32 * 2 ** 20);
+  assert.match(largest.limit, /Nothing fits/);
+});
+
+Deno.test("--codes plans over the codes and says what the codebook takes", async () => {
+  const { out } = await lce(...PLAN, "--codes", "500", "--json");
+  const { codebook, problem } = JSON.parse(out);
+  assert.equal(problem.vocab, 500);
+  assert.equal(codebook.codebookBytes, 500 * 64 * 4);
+  assert.equal(codebook.weightBytes, 5000 * 64 * 4);
+  assert.equal(codebook.lossFloorNats.least, Math.log(10));
+});
+
+Deno.test("--weights streamed keeps one window on the device", async () => {
+  const { out } = await lce(...PLAN, "--weights", "streamed", "--window", "512", "--json");
+  const plan = JSON.parse(out);
+  assert.equal(plan.weights, "streamed");
+  // The hidden states and one window: targets are read before any comes, and given back.
+  assert.equal(plan.memory.peakByCategory.input, 4 * (512 * 64 + 512 * 64));
+});
+
+const CONTRADICTIONS: readonly [readonly string[], RegExp][] = [
+  [["--largest", "tokens"], /--largest tokens .* --tokens fixes it/],
+  [["--largest", "vocab"], /--largest vocab .* --vocab fixes it/],
+  [["--codes", "0"], /--codes 0: .* from 1 to 5000/],
+  [["--codes", "5001"], /--codes 5001: .* from 1 to 5000/],
+  [["--sweep", "block=64,128", "--explain"], /--sweep and --explain cannot be given together/],
+  [["--compare", "--tensor-parallel", "2"], /--compare and --tensor-parallel cannot.*one device/],
+  [["--sweep", "block=64", "--tensor-parallel", "2"], /--sweep and --tensor-parallel cannot/],
+  [["--window", "7"], /window of 7 ids/],
+  [["--block", "1"], /block of 1 tokens/],
+  [["--gradient-filter", "auto"], /--gradient-filter auto: the forward pass has no gradients/],
+  [
+    ["--objective", "statistics", "--label-smoothing", "0.1"],
+    /--label-smoothing 0.1: the objective/,
+  ],
+  [["--objective", "statistics", "--reduction", "sum"], /--reduction sum: the objective/],
+  [["--statistics", "entropy,entropy"], /--statistics .*has entropy twice/],
+];
+
+for (const [flags, message] of CONTRADICTIONS) {
+  Deno.test(`lce plan ${flags.join(" ")} is a usage error`, async () => {
+    const { code, err, out } = await lce(...PLAN, ...flags);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, message);
+    assert.equal(out, "");
+  });
+}
+
+Deno.test("lce plan says what plan() of the library says, to the byte", async () => {
+  for (const pass of ["forward", "train"] as const) {
+    const sizes = { vocab: 256000, hidden: 4096 };
+    const { out } = await lce(
+      ...["plan", "--vocab", "256000", "--hidden", "4096", "--pass", pass, "--json"],
+    );
+    const { memory, hostIo } = JSON.parse(out);
+    const planned = plan(parseProblem({ ...sizes, pass }), SPECIFICATION_DEFAULTS);
+    assert.equal(memory.peakBytes, planned.memory.peakBytes);
+    assert.equal(memory.extraPeakBytes, planned.memory.extraPeakBytes);
+    assert.equal(hostIo, false);
+    const inputs = 4 * 4096 * (8192 + 256000);
+    assert(memory.peakBytes >= (pass === "train" ? 2 : 1) * inputs, "inputs and gradients");
+    assert(memory.savedRatio > 0 && memory.savedRatio < 1);
+  }
+});
+
+Deno.test("--host-io plans what lce run does, in a plan file too", async () => {
+  const { out } = await lce(...PLAN, "--pass", "train", "--host-io", "--json");
+  const resident = JSON.parse((await lce(...PLAN, "--pass", "train", "--json")).out);
+  const host = JSON.parse(out);
+  assert.equal(host.hostIo, true);
+  assert(host.memory.peakByCategory.staging > 0);
+  assert.equal(resident.memory.peakByCategory.staging, 0);
+  await withFile(
+    "vocab: 5000\nhidden: 64\ntokens: 512\npass: train\nhostIo: true\n",
+    async (path) => {
+      const { out } = await lce("plan", "--config", path, "--json");
+      assert.equal(JSON.parse(out).memory.peakBytes, host.memory.peakBytes);
+    },
+  );
+});
+
+Deno.test("a weight that is streamed for want of room is said first, and counted once", async () => {
+  const flags = ["plan", "--vocab", "50000", "--hidden", "64", "--tokens", "512"];
+  const { out, code } = await lce(...flags, "--budget", "6MiB");
+  assert.equal(code, EXIT.ok);
+  const [, , , buffers] = out.split("\n");
+  assert.match(buffers!, /^buffers +weights streamed: .*only lce run can do it$/);
+  assert.match(out, /because +with the whole weight on the device nothing fits 6.00 MiB/);
+  assert.match(out, /^ +weight +12.2 MiB +input +one window at a time$/m);
+  const csv = await lce(
+    ...["plan", "--hidden", "64", "--vocab", "50000", "--tokens", "512"],
+    ...["--sweep", "budget=6MiB,60MiB", "--format", "csv"],
+  );
+  const [header, ...rows] = csv.out.trimEnd().split("\n").map((line) => line.split(","));
+  const column = header!.indexOf("weights");
+  assert.deepEqual(rows.map((row) => row[column]), ["streamed", "resident"]);
+});
+
+Deno.test("ranks have a largest and a timeline", async () => {
+  const flags = ["--hidden", "64", "--vocab", "5000", "--pass", "train", "--tensor-parallel", "3"];
+  const { out, code, err } = await lce(
+    ...["plan", ...flags, "--largest", "tokens", "--budget", "32MiB", "--json"],
+  );
+  assert.equal(code, EXIT.ok, err);
+  const { largest, problem, perRank } = JSON.parse(out);
+  assert.equal(problem.tokens, largest.value);
+  assert(perRank.every(({ peakBytes }: { peakBytes: number }) => peakBytes <= 32 * 2 ** 20));
+});

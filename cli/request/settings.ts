@@ -1,0 +1,192 @@
+/**
+ * Settings as flags and as texts: what a plan file's schema says of each (its kind,
+ * choices, default and meaning) is all that makes its flag.
+ *
+ * @module
+ */
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import * as z from "zod";
+import { parseNumber } from "../../planner/units.ts";
+import { flagName, planFileSchema } from "./request.ts";
+
+const SHAPE = planFileSchema.shape;
+
+/** The name of a setting. */
+export type Setting = keyof typeof SHAPE;
+
+/** What some settings are, as flags give them. */
+export type Settings<Name extends Setting> = Pick<z.input<typeof planFileSchema>, Name>;
+
+/** What help calls a value, where its kind does not say enough. */
+const VALUE_NAMES: { readonly [Name in Setting]?: string } = {
+  dtype: "type",
+  ignoreIndex: "id",
+  labelSmoothing: "share",
+  zLoss: "factor",
+  logitScale: "factor",
+  softcap: "cap",
+  gradientFilter: "threshold",
+  window: "ids",
+  block: "tokens",
+  budget: "size",
+  weights: "place",
+  tensorParallel: "ranks",
+  dataParallel: "replicas",
+  model: "name|file",
+  device: "name|file",
+  largest: "dimension",
+  sweep: "NAME=FROM..TO",
+  svg: "file",
+  timeline: "file",
+};
+
+/** What a value is, and how it is read from a text. */
+interface Kind {
+  /** What help calls it; none where the flag alone says it. */
+  readonly value: string | undefined;
+  /** Words that it can be. */
+  readonly words: readonly string[];
+  /** Whether it can be nothing else. */
+  readonly closed: boolean;
+  /** Whether a flag may be repeated, for a list of such texts. */
+  readonly repeats?: boolean;
+  /** @throws {SyntaxError} where the text cannot be one. */
+  read(text: string): unknown;
+}
+
+function kindOf(schema: unknown): Kind {
+  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) {
+    return kindOf(schema.unwrap());
+  }
+  if (schema instanceof z.ZodPipe) return kindOf(schema.in);
+  const as = (value: string | undefined, read: (text: string) => unknown, closed = false) => ({
+    value,
+    words: [],
+    closed,
+    read,
+  });
+  if (schema instanceof z.ZodBoolean) return as(undefined, (text) => text);
+  if (schema instanceof z.ZodNumber) {
+    return as(schema.format === "safeint" ? "count" : "number", parseNumber);
+  }
+  if (schema instanceof z.ZodEnum) {
+    return { ...as("name", (text) => text, true), words: schema.options.map(String) };
+  }
+  if (schema instanceof z.ZodLiteral) {
+    return { ...as("name", (text) => text, true), words: [...schema.values].map(String) };
+  }
+  if (schema instanceof z.ZodArray) {
+    const { words, read } = kindOf(schema.element);
+    return { ...as("list", (text) => splitList(text).map(read)), words };
+  }
+  if (schema instanceof z.ZodUnion) return eitherOf(schema.options.map(kindOf));
+  return as("name", (text) => text);
+}
+
+/** A word of one kind, else whatever the first other kind reads. */
+function eitherOf(kinds: readonly Kind[]): Kind {
+  const words = kinds.flatMap((kind) => kind.words);
+  // Text takes whatever another kind would refuse, or read otherwise.
+  const other = kinds.find(({ value, closed }) => value === "name" && !closed) ??
+    kinds.find(({ closed }) => !closed);
+  return {
+    value: other?.value ?? "name",
+    words,
+    closed: other === undefined,
+    repeats: kinds.some(({ value }) => value === "list"),
+    read: (text) => other === undefined || words.includes(text) ? text : other.read(text),
+  };
+}
+
+function splitList(text: string): string[] {
+  return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+}
+
+/** Words that a setting's value can be, to offer and to explain. */
+export function settingWords(setting: Setting): readonly string[] {
+  return kindOf(SHAPE[setting]).words;
+}
+
+/** The flag of a setting; `about` says what it means where that differs from a plan file's. */
+export function settingFlag(setting: Setting, about?: string): Option {
+  const schema = SHAPE[setting];
+  const { value: kindName, words, closed, repeats, read } = kindOf(schema);
+  const value = VALUE_NAMES[setting] ?? kindName;
+  const listed = kindName === "list" && words.length < 5 ? ` (of ${words.join(", ")})` : "";
+  const initial = schema instanceof z.ZodDefault && about === undefined
+    ? defaultText(schema.def.defaultValue)
+    : "";
+  const text = `${about ?? meaningOf(schema)}${listed}${initial}`;
+  const option = new Option(
+    kindName === undefined ? flagName(setting) : `${flagName(setting)} <${value}>`,
+    text,
+  );
+  if (kindName === undefined) return option as unknown as Option;
+  if (closed) return option.choices(words) as unknown as Option;
+  return option.argParser((text: string, before: unknown): unknown => {
+    const value = readArgument(read, text);
+    return repeats ? [...(before as unknown[] | undefined ?? []), value] : value;
+  }) as unknown as Option;
+}
+
+/** What a schema says of itself, or what is within it says. */
+function meaningOf(schema: z.ZodType): string {
+  if (schema.description !== undefined) return schema.description;
+  return schema instanceof z.ZodDefault || schema instanceof z.ZodOptional
+    ? meaningOf(schema.unwrap() as z.ZodType)
+    : "";
+}
+
+/** Says a default that is something; flags without one leave a plan file its say. */
+function defaultText(value: unknown): string {
+  return value === false || (Array.isArray(value) && value.length === 0)
+    ? ""
+    : ` (default: ${value})`;
+}
+
+/** Reads an argument, in commander's way of failing. @throws {InvalidArgumentError} */
+export function readArgument<T>(read: (text: string) => T, text: string): T {
+  try {
+    return read(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new InvalidArgumentError(`${error.message}.`);
+    throw error;
+  }
+}
+
+/**
+ * Adds the flags of some settings, in that order; `abouts` says what differs of them
+ * from a plan file's.
+ */
+export function settingFlags<
+  Args extends unknown[],
+  Options extends Record<string, unknown>,
+  Name extends Setting,
+>(
+  command: Command<Args, Options>,
+  settings: readonly Name[],
+  abouts: { readonly [Each in Name]?: string } = {},
+): Command<Args, Options & Partial<Settings<Name>>> {
+  for (const setting of settings) {
+    command.addOption(settingFlag(setting, abouts[setting]) as never);
+  }
+  return command as unknown as Command<Args, Options & Partial<Settings<Name>>>;
+}
+
+/**
+ * Settings of a plan file in which numbers and lists may be written as flags write
+ * them: `tokens: 4k`. What cannot be read stays as it is, for the schema to refuse.
+ */
+export function readTexts(settings: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => {
+      if (typeof value !== "string" || !Object.hasOwn(SHAPE, name)) return [name, value];
+      try {
+        return [name, kindOf(SHAPE[name as Setting]).read(value)];
+      } catch (error) {
+        if (error instanceof SyntaxError) return [name, value];
+        throw error;
+      }
+    }),
+  );
+}

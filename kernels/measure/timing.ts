@@ -1,0 +1,154 @@
+/**
+ * Time on the device: timestamp queries where the device offers them, the wall
+ * clock where it does not.
+ *
+ * @module
+ */
+import type { Dispatch, KernelName, Step } from "../../planner/schedule/schedule.ts";
+import type { Stage } from "../run/encoder.ts";
+
+/** How long some steps took, in milliseconds. */
+export interface StepTimes {
+  /** From the beginning of the first dispatch to the end of the last. */
+  readonly milliseconds: number;
+  readonly clock: "timestamps" | "wall";
+}
+
+/** Queries that a WebGPU query set may hold; two for each dispatch. */
+const MAX_QUERIES = 4096;
+
+/** Bytes of one timestamp. */
+const TIMESTAMP_BYTES = 8;
+
+/**
+ * Plays steps and waits for their end. Two timestamps, so that dispatches that do
+ * not depend on each other may overlap, as they do outside of measurements.
+ *
+ * Deno polls for the end of work every 10 ms, so that the wall clock is no use
+ * below some hundred: `idleMilliseconds` measures what waiting for nothing takes,
+ * to be taken off.
+ */
+export async function timeSteps(
+  stage: Stage,
+  steps: readonly Step[],
+  idleMilliseconds = 0,
+): Promise<StepTimes> {
+  const last = dispatchesOf(steps).length - 1;
+  if (!stage.device.features.has("timestamp-query")) {
+    return await byWallClock(stage, steps, idleMilliseconds);
+  }
+  const at = (dispatch: number) =>
+    dispatch === 0 && dispatch === last
+      ? { beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 }
+      : dispatch === 0
+      ? { beginningOfPassWriteIndex: 0 }
+      : dispatch === last
+      ? { endOfPassWriteIndex: 1 }
+      : undefined;
+  const [begun, ended] = await playTimed(stage, steps, 2, at);
+  return { milliseconds: milliseconds(begun!, ended!), clock: "timestamps" };
+}
+
+/**
+ * Milliseconds within the dispatches of each kernel, every dispatch by itself;
+ * nothing where the device has no timestamps, or the steps are too many.
+ */
+export async function timeKernels(
+  stage: Stage,
+  steps: readonly Step[],
+): Promise<ReadonlyMap<KernelName, number>> {
+  const dispatches = dispatchesOf(steps);
+  const queries = 2 * dispatches.length;
+  const byKernel = new Map<KernelName, number>();
+  if (!stage.device.features.has("timestamp-query") || queries > MAX_QUERIES) return byKernel;
+  const ticks = await playTimed(stage, steps, queries, (dispatch) => ({
+    beginningOfPassWriteIndex: 2 * dispatch,
+    endOfPassWriteIndex: 2 * dispatch + 1,
+  }));
+  dispatches.forEach(({ kernel }, index) => {
+    const time = milliseconds(ticks[2 * index]!, ticks[2 * index + 1]!);
+    byKernel.set(kernel, (byKernel.get(kernel) ?? 0) + time);
+  });
+  return byKernel;
+}
+
+function dispatchesOf(steps: readonly Step[]): Dispatch[] {
+  return steps.filter((step): step is Dispatch => step.kind === "dispatch");
+}
+
+/** WebGPU timestamps are nanoseconds. */
+function milliseconds(from: bigint, to: bigint): number {
+  return Number(to - from) / 1e6;
+}
+
+/** Plays steps with timestamps where each dispatch is told to write them. */
+async function playTimed(
+  stage: Stage,
+  steps: readonly Step[],
+  queries: number,
+  writesOf: (dispatch: number) => Omit<GPUComputePassTimestampWrites, "querySet"> | undefined,
+): Promise<BigUint64Array> {
+  const { device } = stage;
+  const set = device.createQuerySet({ type: "timestamp", count: queries });
+  const size = queries * TIMESTAMP_BYTES;
+  const resolved = device.createBuffer({
+    label: "staging/timestamps",
+    size,
+    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+  });
+  const staging = device.createBuffer({
+    label: "staging/timestamps",
+    size,
+    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+  });
+  try {
+    let next = 0;
+    stage.timestamps = () => {
+      const writes = writesOf(next++);
+      return writes ? { querySet: set, ...writes } : undefined;
+    };
+    playAll(stage, steps);
+    stage.encoder().resolveQuerySet(set, 0, queries, resolved, 0);
+    stage.encoder().copyBufferToBuffer(resolved, 0, staging, 0, size);
+    stage.submit();
+    await staging.mapAsync(GPUMapMode.READ);
+    return new BigUint64Array(staging.getMappedRange().slice(0));
+  } finally {
+    stage.timestamps = undefined;
+    resolved.destroy();
+    staging.destroy();
+    set.destroy();
+  }
+}
+
+async function byWallClock(
+  stage: Stage,
+  steps: readonly Step[],
+  idleMilliseconds: number,
+): Promise<StepTimes> {
+  const { queue } = stage.device;
+  await queue.onSubmittedWorkDone();
+  const begun = performance.now();
+  playAll(stage, steps);
+  stage.submit();
+  await queue.onSubmittedWorkDone();
+  const spent = Math.max(0, performance.now() - begun - idleMilliseconds);
+  return { milliseconds: spent, clock: "wall" };
+}
+
+/** Milliseconds that waiting for an idle queue takes: the median of some. */
+export async function idleTime({ queue }: GPUDevice): Promise<number> {
+  const times: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const begun = performance.now();
+    await queue.onSubmittedWorkDone();
+    times.push(performance.now() - begun);
+  }
+  return times.sort((a, b) => a - b)[2]!;
+}
+
+function playAll(stage: Stage, steps: readonly Step[]): void {
+  for (const step of steps) {
+    if (step.kind === "dispatch" || step.kind === "clear") stage.play(step);
+  }
+}

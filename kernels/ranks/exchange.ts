@@ -1,0 +1,155 @@
+/**
+ * One collective, performed in the host's memory: what its ranks contribute is
+ * read, reduced in the order of the ranks, and written back.
+ *
+ * @module
+ */
+import type { Collective, Slice } from "../../planner/schedule/schedule.ts";
+import { GpuError } from "../run/errors.ts";
+import type { Stage } from "../run/encoder.ts";
+
+/** A rank at a collective. */
+export interface Participant {
+  readonly collective: Collective;
+  readonly stage: Stage;
+}
+
+/** Bytes of a tensor that a rank gave to a collective and got from it, as they were copied. */
+export interface Traffic {
+  readonly op: Collective["op"];
+  readonly what: string;
+  readonly givenBytes: number;
+  readonly gotBytes: number;
+}
+
+/** Bytes that a rank gives and gets, by the collective's size: parts where it gathers or scatters. */
+export function expectedTraffic(
+  { op, what, bytes }: Collective,
+  ranks: number,
+): Traffic {
+  return {
+    op,
+    what,
+    givenBytes: op === "all-gather" ? bytes / ranks : bytes,
+    gotBytes: op === "reduce-scatter-sum" ? bytes / ranks : bytes,
+  };
+}
+
+type Fold = (into: number, next: number) => number;
+
+const FOLDS: Readonly<Partial<Record<Collective["op"], Fold>>> = {
+  "all-reduce-max": Math.max,
+  "all-reduce-min": Math.min,
+  "all-reduce-sum": (into, next) => into + next,
+  "reduce-scatter-sum": (into, next) => into + next,
+};
+
+/** Performs a collective among its ranks, and says what each gave and got. */
+export async function exchange(
+  device: GPUDevice,
+  participants: readonly Participant[],
+): Promise<Traffic[]> {
+  const ranks = participants.length;
+  const given: Uint8Array<ArrayBuffer>[] = [];
+  for (const { collective, stage } of participants) {
+    const { givenBytes } = expectedTraffic(collective, ranks);
+    given.push(trim(await read(device, stage, collective.source), givenBytes, collective));
+  }
+  const whole = combine(participants[0]!.collective, given);
+  return participants.map(({ collective, stage }, rank) => {
+    const scattered = collective.op === "reduce-scatter-sum";
+    const part = whole.length / ranks;
+    const got = scattered ? whole.subarray(rank * part, (rank + 1) * part) : whole;
+    write(device, stage, collective, got);
+    const { op, what } = collective;
+    return { op, what, givenBytes: given[rank]!.length, gotBytes: got.length };
+  });
+}
+
+/** The whole tensor after a collective. Sums are rounded to the type after every rank. */
+function combine(
+  { op, type }: Collective,
+  given: readonly Uint8Array<ArrayBuffer>[],
+): Uint8Array<ArrayBuffer> {
+  const fold = FOLDS[op];
+  if (!fold) return concatenate(given);
+  const Numbers = type === "u32" ? Uint32Array : Float32Array;
+  const whole = new Numbers(given[0]!.slice().buffer);
+  for (const other of given.slice(1)) {
+    const next = new Numbers(other.buffer, other.byteOffset, whole.length);
+    for (let index = 0; index < whole.length; index++) {
+      whole[index] = fold(whole[index]!, next[index]!);
+    }
+  }
+  return new Uint8Array(whole.buffer);
+}
+
+/** Takes the padding off, which is less than a word. */
+function trim(
+  bytes: Uint8Array<ArrayBuffer>,
+  wanted: number,
+  { op, what }: Collective,
+): Uint8Array<ArrayBuffer> {
+  if (bytes.length < wanted || bytes.length - wanted >= 4) {
+    throw new GpuError(`${op} of ${what} gives ${bytes.length} bytes of a rank, not ${wanted}`);
+  }
+  return bytes.subarray(0, wanted);
+}
+
+async function read(
+  device: GPUDevice,
+  stage: Stage,
+  slices: readonly Slice[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const size = slices.reduce((sum, { bytes }) => sum + bytes, 0);
+  const staging = device.createBuffer({
+    label: "staging/collective",
+    size,
+    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+  });
+  try {
+    const encoder = device.createCommandEncoder();
+    let at = 0;
+    for (const { buffer, offset, bytes } of slices) {
+      encoder.copyBufferToBuffer(stage.buffer(buffer), offset, staging, at, bytes);
+      at += bytes;
+    }
+    device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    return new Uint8Array(staging.getMappedRange()).slice();
+  } finally {
+    staging.destroy();
+  }
+}
+
+function write(
+  device: GPUDevice,
+  stage: Stage,
+  { op, what, target }: Collective,
+  bytes: Uint8Array<ArrayBuffer>,
+): void {
+  const size = target.reduce((sum, slice) => sum + slice.bytes, 0);
+  if (size < bytes.length || size - bytes.length >= 4) {
+    throw new GpuError(
+      `${op} of ${what} has room for ${size} bytes on a rank, not ${bytes.length}`,
+    );
+  }
+  // Deno aborts the process when a write exceeds its source, so the last word is filled up.
+  const padded = new Uint8Array(size);
+  padded.set(bytes);
+  let at = 0;
+  for (const { buffer, offset, bytes } of target) {
+    device.queue.writeBuffer(stage.buffer(buffer), offset, padded, at, bytes);
+    at += bytes;
+  }
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,149 @@
+/**
+ * Several ranks on one device: each rank's schedule runs up to its next
+ * collective, which is then performed in the host's memory, in the order of the
+ * ranks. What a cluster does with as many devices and a library of collectives;
+ * here to prove that the schedules do it, with no more memory on any rank, and no
+ * more traffic, than their plan says.
+ *
+ * @module
+ */
+import type { Collective, Schedule } from "../../planner/schedule/schedule.ts";
+import { GpuError, withErrorScopes } from "../run/errors.ts";
+import { type HostTensors, walk } from "../run/execute.ts";
+import { exchange, type Traffic } from "./exchange.ts";
+import { Ledger } from "../measure/ledger.ts";
+import { compileKernels } from "../run/pipelines.ts";
+import { Stage } from "../run/encoder.ts";
+
+/** What one rank is to do. */
+export interface RankJob {
+  readonly schedule: Schedule;
+  /** The rank's own rows: tensors that upload steps read. */
+  readonly inputs: HostTensors;
+  /** Place among the ranks that split the vocabulary, and among those that split the tokens. */
+  readonly tensorRank: number;
+  readonly dataRank: number;
+}
+
+/** What a rank did. */
+export interface RankExecution {
+  /** Tensors that readback steps wrote, as bytes. */
+  readonly outputs: HostTensors;
+  /** Most bytes that the rank's buffers took at once, and without inputs and outputs. */
+  readonly peakBytes: number;
+  readonly extraPeakBytes: number;
+  /** Bytes that were not given back. */
+  readonly leakedBytes: number;
+  /** What the rank gave and got, for each of its collectives in order. */
+  readonly traffic: readonly Traffic[];
+}
+
+/** A rank under way: it has come to a collective, or to its end. */
+class RankRun {
+  pending: Collective | undefined;
+  outputs: HostTensors | undefined;
+  readonly traffic: Traffic[] = [];
+  readonly #steps: ReturnType<typeof walk>;
+
+  constructor(readonly job: RankJob, readonly stage: Stage, readonly ledger: Ledger) {
+    this.#steps = walk(stage, { inputs: job.inputs });
+  }
+
+  /** Runs to the next collective; buffers that come and go meanwhile are the rank's. */
+  async advance(): Promise<void> {
+    this.ledger.attach();
+    try {
+      const { done, value } = await this.#steps.next();
+      if (done) this.outputs = value.outputs;
+      this.pending = done ? undefined : value;
+    } finally {
+      this.ledger.detach();
+    }
+  }
+
+  /** Which ranks the pending collective is shared with: those with the same key. */
+  get meetingPlace(): string {
+    const { group } = this.pending!;
+    return `${group} ${group === "tensor" ? this.job.dataRank : this.job.tensorRank}`;
+  }
+}
+
+/**
+ * Runs all ranks of a job on one device.
+ *
+ * @returns what each rank did, in the order of the jobs.
+ * @throws {GpuError} when the device fails, or the ranks do not come to the same collectives.
+ */
+export async function executeRanks(
+  jobs: readonly RankJob[],
+  device: GPUDevice,
+  onProgress: (done: number, total: number) => void = () => {},
+): Promise<RankExecution[]> {
+  const runs: RankRun[] = [];
+  for (const job of jobs) {
+    const stage = new Stage(job.schedule, device, await compileKernels(device, job.schedule));
+    const ledger = new Ledger(device);
+    ledger.detach();
+    runs.push(new RankRun(job, stage, ledger));
+  }
+  const total = jobs.reduce((sum, { schedule }) => sum + collectives(schedule), 0);
+  await withErrorScopes(device, async () => {
+    try {
+      let done = 0;
+      while (runs.some(({ outputs }) => !outputs)) {
+        for (const run of runs) if (!run.pending && !run.outputs) await run.advance();
+        const met = await meet(device, runs);
+        onProgress(done += met, total);
+      }
+    } finally {
+      for (const { stage } of runs) stage.destroyAll();
+    }
+  });
+  return runs.map(({ outputs, ledger, traffic }) => ({
+    outputs: outputs!,
+    peakBytes: ledger.peakBytes,
+    extraPeakBytes: ledger.extraPeakBytes,
+    leakedBytes: ledger.liveBytes,
+    traffic,
+  }));
+}
+
+function collectives({ steps }: Schedule): number {
+  return steps.filter(({ kind }) => kind === "collective").length;
+}
+
+/** Performs every collective that all of its ranks have come to; says for how many ranks. */
+async function meet(device: GPUDevice, runs: readonly RankRun[]): Promise<number> {
+  const waiting = runs.filter(({ pending }) => pending);
+  let met = 0;
+  for (const group of Map.groupBy(waiting, ({ meetingPlace }) => meetingPlace).values()) {
+    const { share } = group[0]!.job.schedule;
+    const { op, what, group: kind } = group[0]!.pending!;
+    // In a group of the other kind, a rank may still have to meet others first.
+    if (!share || group.length < share[kind]) continue;
+    const other = group.find(({ pending }) => pending!.what !== what || pending!.op !== op);
+    if (other) {
+      throw new GpuError(
+        `Ranks came to different collectives: ${op} of ${what}, and ${other.pending!.op} of ${
+          other.pending!.what
+        }`,
+      );
+    }
+    const traffic = await exchange(
+      device,
+      group.map(({ pending, stage }) => ({ collective: pending!, stage })),
+    );
+    for (const [index, run] of group.entries()) {
+      run.traffic.push(traffic[index]!);
+      run.pending = undefined;
+    }
+    met += group.length;
+  }
+  if (waiting.length > 0 && met === 0) {
+    const [{ pending }] = waiting as [RankRun];
+    throw new GpuError(
+      `Ranks wait for one another: ${pending!.op} of ${pending!.what} never meets`,
+    );
+  }
+  return met;
+}

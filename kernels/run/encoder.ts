@@ -1,0 +1,147 @@
+/**
+ * The stage that a schedule plays on: its buffers while they live, and the
+ * encoding of its steps on the device. When buffers come and go is up to who
+ * directs: the executor by lifetimes, the public API by hand.
+ *
+ * @module
+ */
+import {
+  type BufferSpec,
+  type Clear,
+  type Dispatch,
+  PARAMS_BUFFER,
+  type Schedule,
+  type Slice,
+} from "../../planner/schedule/schedule.ts";
+import { packParams, PARAMS_BYTES } from "../../planner/schedule/params.ts";
+import { bufferLabel } from "./labels.ts";
+import { kernelKey } from "../wgsl/generate.ts";
+import { GpuError } from "./errors.ts";
+import type { CompiledKernel } from "./pipelines.ts";
+
+/** Buffers by their names in a schedule. */
+export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;
+
+/** Dispatches that are handed to the queue together. */
+const DISPATCHES_PER_SUBMIT = 16;
+
+/** Buffers and command encoding of one schedule on one device. */
+export class Stage {
+  /** Submissions so far. */
+  submissions = 0;
+  /** Where each dispatch writes its timestamps, if it does, while time is taken. */
+  timestamps: (() => GPUComputePassTimestampWrites | undefined) | undefined;
+  readonly #own = new Map<string, GPUBuffer>();
+  #lent: NamedBuffers = {};
+  #encoder: GPUCommandEncoder | undefined;
+  #encoded = 0;
+
+  /** Takes a schedule whose kernels are compiled. */
+  constructor(
+    readonly schedule: Schedule,
+    readonly device: GPUDevice,
+    readonly kernels: ReadonlyMap<string, CompiledKernel>,
+  ) {}
+
+  /** Uses the caller's buffers where steps name them; they are never destroyed here. */
+  lend(buffers: NamedBuffers): void {
+    this.#lent = buffers;
+  }
+
+  /** Creates a buffer, unless the caller lent one of its name. */
+  create({ name, bytes, category }: BufferSpec): void {
+    if (this.#lent[name]) return;
+    const usage = name === PARAMS_BUFFER
+      ? GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST
+      : category === "staging"
+      ? GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
+      : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = this.device.createBuffer({
+      label: bufferLabel(category, name),
+      size: bytes,
+      usage,
+    });
+    this.#own.set(name, buffer);
+    if (name === PARAMS_BUFFER) this.#writeParams(buffer, bytes);
+  }
+
+  /** Destroys a buffer that was created here; work already submitted still finishes. */
+  destroy(name: string): void {
+    this.#own.get(name)?.destroy();
+    this.#own.delete(name);
+  }
+
+  /** Destroys every buffer that was created here. */
+  destroyAll(): void {
+    for (const name of [...this.#own.keys()]) this.destroy(name);
+  }
+
+  /** The buffer of a name. @throws {GpuError} when it is not alive: a defect of the schedule. */
+  buffer(name: string): GPUBuffer {
+    const buffer = this.#lent[name] ?? this.#own.get(name);
+    if (!buffer) throw new GpuError(`Buffer ${name} is used by a step but not alive`);
+    return buffer;
+  }
+
+  /** Encodes a dispatch or a clear; some are gathered before they are submitted. */
+  play(step: Dispatch | Clear): void {
+    if (step.kind === "clear") {
+      const { buffer, offset, bytes } = step.slice;
+      this.encoder().clearBuffer(this.buffer(buffer), offset, bytes);
+      return;
+    }
+    const { pipeline } = this.kernels.get(kernelKey(step))!;
+    const timestampWrites = this.timestamps?.();
+    const pass = this.encoder().beginComputePass({
+      label: step.kernel,
+      ...(timestampWrites ? { timestampWrites } : {}),
+    });
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, this.#bind(step), [step.params * this.schedule.paramsStride]);
+    pass.dispatchWorkgroups(...step.grid);
+    pass.end();
+    if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.submit();
+  }
+
+  /** The encoder that steps go to until the next submission. */
+  encoder(): GPUCommandEncoder {
+    return this.#encoder ??= this.device.createCommandEncoder();
+  }
+
+  /** Hands what is encoded to the queue. */
+  submit(): void {
+    if (!this.#encoder) return;
+    this.device.queue.submit([this.#encoder.finish()]);
+    this.#encoder = undefined;
+    this.#encoded = 0;
+    this.submissions++;
+  }
+
+  /** Forgets what is encoded and not submitted. */
+  discard(): void {
+    this.#encoder = undefined;
+    this.#encoded = 0;
+  }
+
+  #bind(step: Dispatch): GPUBindGroup {
+    const { layout } = this.kernels.get(kernelKey(step))!;
+    const params = { buffer: PARAMS_BUFFER, offset: 0, bytes: PARAMS_BYTES };
+    const resource = ({ buffer, offset, bytes }: Slice) => ({
+      buffer: this.buffer(buffer),
+      offset,
+      size: bytes,
+    });
+    return this.device.createBindGroup({
+      layout,
+      entries: [params, ...step.bindings.map(({ slice }) => slice)]
+        .map((slice, binding) => ({ binding, resource: resource(slice) })),
+    });
+  }
+
+  #writeParams(buffer: GPUBuffer, bytes: number): void {
+    const { params, paramsStride } = this.schedule;
+    const words = new Uint32Array(bytes / 4);
+    params.forEach((each, index) => words.set(packParams(each), (index * paramsStride) / 4));
+    this.device.queue.writeBuffer(buffer, 0, words);
+  }
+}

@@ -1,0 +1,452 @@
+/**
+ * The public face of the kernels: a linear cross-entropy on the caller's own
+ * device and buffers, planned once and used step after step.
+ *
+ * @module
+ */
+import type { Plan } from "../../planner/plan.ts";
+import type { BufferSpec, Schedule, Step } from "../../planner/schedule/schedule.ts";
+import type { Problem } from "../../planner/problem.ts";
+import { throwIfLost, withErrorScopes } from "./errors.ts";
+import { compileKernels } from "./pipelines.ts";
+import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
+import { type NamedBuffers, Stage } from "./encoder.ts";
+
+/**
+ * One buffer, or the buffers that a matrix spans where the plan cuts it: see
+ * {@linkcode LinearCrossEntropy.layout}.
+ */
+export type MatrixBuffers = GPUBuffer | readonly GPUBuffer[];
+
+/** The caller's inputs. All need `STORAGE` usage. */
+export interface InputBuffers {
+  /** `[tokens, hidden]`, row-major, in the problem's storage type. */
+  readonly hidden: MatrixBuffers;
+  /** `[vocab, hidden]`, row-major, in the problem's storage type. */
+  readonly weight: MatrixBuffers;
+  /** `[tokens]` in i32. */
+  readonly targets: GPUBuffer;
+  /** `[vocab]` in f32, where the problem has a bias. */
+  readonly bias?: GPUBuffer;
+  /** `[vocab]` in f32, where the problem has class weights. */
+  readonly classWeight?: GPUBuffer;
+}
+
+/** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
+export interface GradientBuffers {
+  /** `[tokens, hidden]`, where the problem asks for it. */
+  readonly hidden?: MatrixBuffers;
+  /** `[vocab, hidden]`, where the problem asks for it. */
+  readonly weight?: MatrixBuffers;
+  /** `[vocab]`, where the problem asks for it. */
+  readonly bias?: GPUBuffer;
+}
+
+/** One buffer of a tensor that the caller provides: how many bytes, and where in the tensor. */
+export interface TensorPart {
+  /** The least size that the buffer may have. */
+  readonly bytes: number;
+  /** Bytes of the tensor in the buffers before this one. */
+  readonly offset: number;
+}
+
+/** Names of {@linkcode InputBuffers} and what the schedule calls them. */
+const INPUTS = {
+  hidden: "hidden",
+  weight: "weight",
+  targets: "targets",
+  bias: "bias",
+  classWeight: "class_weight",
+} as const satisfies Record<keyof InputBuffers, string>;
+
+/** Names of {@linkcode GradientBuffers} and what the schedule calls them. */
+const GRADIENTS = {
+  hidden: "grad_hidden",
+  weight: "grad_weight",
+  bias: "grad_bias",
+} as const satisfies Record<keyof GradientBuffers, TensorName>;
+
+/** A tensor that the caller provides: an input, a gradient, or the upstream gradient. */
+export type TensorName =
+  | keyof InputBuffers
+  | "grad_hidden"
+  | "grad_weight"
+  | "grad_bias"
+  | "upstream";
+
+const TENSOR_NAMES: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(INPUTS),
+  ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
+]);
+
+/**
+ * A planned linear cross-entropy, ready to run.
+ *
+ * Calls only submit work to the device's queue; the `read*` methods wait for
+ * it. Memory is allocated on creation and given back by `destroy()`: exactly the
+ * plan's `memory.extraPeakBytes` plus the results per token.
+ *
+ * A call that throws leaves nothing half encoded: the next one starts afresh.
+ *
+ * @example A forward pass
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8 });
+ * const head = await LinearCrossEntropy.create(device, plan(problem, deviceProfile(device)));
+ *
+ * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+ * const buffer = (size: number) => device.createBuffer({ size, usage });
+ * head.forward({ hidden: buffer(2 * 4 * 4), weight: buffer(8 * 4 * 4), targets: buffer(2 * 4) });
+ * const { lse } = await head.readResults();
+ * assert(Math.abs(lse[0]! - Math.log(8)) < 1e-6); // eight logits of 0
+ *
+ * head.destroy();
+ * device.destroy();
+ * ```
+ */
+export class LinearCrossEntropy {
+  readonly #plan: Plan;
+  readonly #stage: Stage;
+  #destroyed = false;
+  /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
+  #forwarded = false;
+
+  private constructor(plan: Plan, stage: Stage) {
+    this.#plan = plan;
+    this.#stage = stage;
+  }
+
+  /**
+   * Compiles a plan's kernels and allocates its memory.
+   *
+   * @param plan from `plan()`, whose schedule works on the caller's buffers.
+   * @throws {TypeError} when the plan was made for inputs from the host, or for one rank of several.
+   * @throws {GpuError} when a kernel does not compile, memory runs out or the device is lost.
+   */
+  static async create(device: GPUDevice, plan: Plan): Promise<LinearCrossEntropy> {
+    const { schedule } = plan;
+    if (schedule.residency !== "caller") {
+      throw new TypeError("Cannot use a plan with host transfers: make it with plan() of mod.ts");
+    }
+    if (schedule.share) {
+      throw new TypeError("Cannot run one rank's plan alone: it has steps that other ranks share");
+    }
+    const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
+    const stage = new Stage(schedule, device, kernels);
+    await withErrorScopes(device, () => {
+      for (const spec of schedule.buffers) if (!isCallers(spec)) stage.create(spec);
+      return Promise.resolve();
+    }).catch((error: unknown) => {
+      stage.destroyAll();
+      throw error;
+    });
+    return new LinearCrossEntropy(plan, stage);
+  }
+
+  /** What is computed. */
+  get problem(): Problem {
+    return this.#plan.problem;
+  }
+
+  /**
+   * The buffers that a tensor takes: one, unless it is larger than the device's
+   * `maxBufferSize`; none where the problem does not have it.
+   *
+   * @param tensor by its name among {@linkcode InputBuffers}, or `grad_hidden`, `grad_weight`,
+   *   `grad_bias`, `upstream`.
+   * @throws {TypeError} for any other name.
+   */
+  layout(tensor: TensorName): TensorPart[] {
+    const name = TENSOR_NAMES.get(tensor);
+    if (name === undefined) {
+      throw new TypeError(
+        `Unknown tensor "${tensor}": there are ${[...TENSOR_NAMES.keys()].join(", ")}`,
+      );
+    }
+    return partsOf(this.#plan.schedule, name)
+      .map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
+  }
+
+  /**
+   * Computes loss and results per token.
+   *
+   * @throws {TypeError} when a buffer is missing, not planned or lacks a usage, or the plan
+   *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`.
+   * @throws {RangeError} when a buffer is too small.
+   */
+  forward(inputs: InputBuffers): void {
+    this.#alive();
+    const { steps, backwardStart, strategy, problem } = this.#plan.schedule;
+    if (problem.pass === "train" && backwardStart === undefined) {
+      throw new TypeError(
+        `Cannot run forward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
+      );
+    }
+    this.#play(steps.slice(0, backwardStart ?? steps.length), this.#inputs(inputs));
+    this.#forwarded = true;
+  }
+
+  /**
+   * Computes the gradients of what `forward()` computed, for the same inputs. Each
+   * needs a `forward()` of its own: what that left on the device is used up.
+   *
+   * @param upstream `[rows, stride]` in f32 as `packUpstream()` lays it out, where the
+   *   problem's objective is `statistics` or its reduction `none`.
+   * @throws {TypeError} when a buffer is missing, not planned, lacks a usage or is given twice;
+   *   when no `forward()` came before; when the plan has no backward pass of its own: a
+   *   `chunked` plan needs `lossAndGradients()`, a plan of a forward pass has none at all.
+   * @throws {RangeError} when a buffer is too small.
+   */
+  backward(inputs: InputBuffers, gradients: GradientBuffers, upstream?: GPUBuffer): void {
+    this.#alive();
+    this.#trains("backward()");
+    const { steps, backwardStart, strategy } = this.#plan.schedule;
+    if (backwardStart === undefined) {
+      throw new TypeError(
+        `Cannot run backward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
+      );
+    }
+    if (!this.#forwarded) {
+      throw new TypeError(
+        "Cannot run backward() before forward(): call forward() first, each time",
+      );
+    }
+    this.#play(
+      steps.slice(backwardStart),
+      this.#gradients(gradients, upstream, this.#inputs(inputs)),
+    );
+  }
+
+  /**
+   * Computes loss, results per token and gradients in one go, with an upstream
+   * gradient that is known beforehand: 1 for a reduced loss.
+   *
+   * @param upstream as in {@linkcode LinearCrossEntropy.backward}.
+   * @throws {TypeError} when the plan is of a forward pass, or a buffer is missing, not planned,
+   *   lacks a usage or is given twice.
+   * @throws {RangeError} when a buffer is too small.
+   */
+  lossAndGradients(
+    inputs: InputBuffers,
+    gradients: GradientBuffers,
+    upstream?: GPUBuffer,
+  ): void {
+    this.#alive();
+    this.#trains("lossAndGradients()");
+    this.#play(
+      this.#plan.schedule.steps,
+      this.#gradients(gradients, upstream, this.#inputs(inputs)),
+    );
+  }
+
+  /**
+   * Waits for the device and reads the reduced loss: a few bytes, at once.
+   *
+   * @returns NaN for a mean over no tokens; `undefined` where the problem has no reduced loss.
+   * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+   * @throws {GpuError} when the device is lost.
+   */
+  async readLoss(): Promise<number | undefined> {
+    const { problem } = this;
+    return this.#checkTargets(decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
+  }
+
+  /**
+   * Waits for the device and reads loss and results per token.
+   *
+   * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+   * @throws {GpuError} when the device is lost.
+   */
+  async readResults(): Promise<Results> {
+    return this.#checkTargets(decodeResults(this.problem, await this.#read()));
+  }
+
+  /** Gives the memory back. The caller's buffers stay the caller's. */
+  destroy(): void {
+    this.#stage.destroyAll();
+    this.#destroyed = true;
+  }
+
+  #alive(): void {
+    if (this.#destroyed) throw new TypeError("Cannot use a LinearCrossEntropy after destroy()");
+  }
+
+  /** @throws {TypeError} when the plan has no gradients. */
+  #trains(call: string): void {
+    if (this.problem.pass === "train") return;
+    throw new TypeError(
+      `Cannot run ${call}: the plan is of a forward pass, which has no gradients. Plan a problem with pass: "train"`,
+    );
+  }
+
+  #checkTargets<Found extends Totals>(results: Found): Found {
+    if (results.badTarget === undefined) return results;
+    const { vocab, ignoreIndex } = this.problem;
+    throw new RangeError(
+      `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
+        vocab - 1
+      }) nor the ignored ${ignoreIndex}`,
+    );
+  }
+
+  /** Results of ours, all or some, as bytes: by way of one staging buffer that is mapped once. */
+  async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
+    this.#alive();
+    const { device } = this.#stage;
+    const results = this.#plan.schedule.buffers.filter((spec) =>
+      spec.holds && !isCallers(spec) && (names?.includes(spec.name) ?? true)
+    );
+    const size = results.reduce((sum, { bytes }) => sum + bytes, 0);
+    const staging = device.createBuffer({
+      label: "staging/results",
+      size,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
+    try {
+      const encoder = device.createCommandEncoder();
+      let offset = 0;
+      for (const { name, bytes } of results) {
+        encoder.copyBufferToBuffer(this.#stage.buffer(name), 0, staging, offset, bytes);
+        offset += bytes;
+      }
+      device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      const copied = new Uint8Array(staging.getMappedRange()).slice();
+      offset = 0;
+      return Object.fromEntries(results.map(({ name, bytes }) => {
+        const piece = copied.subarray(offset, offset + bytes);
+        offset += bytes;
+        return [name, piece];
+      }));
+    } catch (error) {
+      await throwIfLost(device);
+      throw error;
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Encodes and submits steps on the caller's buffers, which are all checked by now. */
+  #play(steps: readonly Step[], lent: NamedBuffers): void {
+    this.#forwarded = false;
+    this.#stage.lend(lent);
+    try {
+      for (const step of steps) {
+        if (step.kind === "dispatch" || step.kind === "clear") this.#stage.play(step);
+      }
+      this.#stage.submit();
+    } catch (error) {
+      this.#stage.discard();
+      throw error;
+    }
+  }
+
+  #inputs(inputs: InputBuffers): NamedBuffers {
+    return this.#assignAll(INPUTS, inputs, GPUBufferUsage.STORAGE);
+  }
+
+  #gradients(
+    gradients: GradientBuffers,
+    upstream: GPUBuffer | undefined,
+    inputs: NamedBuffers,
+  ): NamedBuffers {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const written = this.#assignAll(GRADIENTS, gradients, usage);
+    const read = {
+      ...inputs,
+      ...this.#assignAll({ upstream: "upstream" }, { upstream }, GPUBufferUsage.STORAGE),
+    };
+    const owners = new Map(Object.entries(read).map(([name, buffer]) => [buffer, name]));
+    for (const [name, buffer] of Object.entries(written)) {
+      const other = owners.get(buffer);
+      if (other !== undefined) {
+        throw new TypeError(
+          `Cannot write ${name} into the buffer that is given for ${other}: give it one of its own`,
+        );
+      }
+      owners.set(buffer, name);
+    }
+    return { ...read, ...written };
+  }
+
+  /** Matches buffers, by the names that callers use, with the parts that the schedule has. */
+  #assignAll<Given extends object>(
+    names: Readonly<Record<keyof Given & string, string>>,
+    given: Given,
+    usage: number,
+  ): NamedBuffers {
+    const unknown = Object.keys(given).find((name) => !(name in names));
+    if (unknown !== undefined) {
+      throw new TypeError(
+        `Unknown buffer "${unknown}": there are ${Object.keys(names).join(", ")}`,
+      );
+    }
+    return Object.assign(
+      {},
+      ...Object.entries<string>(names).map(([name, tensor]) =>
+        this.#assign(tensor, (given as Record<string, MatrixBuffers | undefined>)[name], usage)
+      ),
+    );
+  }
+
+  #assign(tensor: string, given: MatrixBuffers | undefined, usage: number): NamedBuffers {
+    const parts = partsOf(this.#plan.schedule, tensor);
+    const buffers = given === undefined ? [] : "size" in given ? [given] : given;
+    if (parts.length === 0 && buffers.length > 0) {
+      throw new TypeError(
+        `Cannot use a buffer for ${tensor}: the plan has none. Leave it out, or plan a problem that has it`,
+      );
+    }
+    if (buffers.length !== parts.length) {
+      throw new TypeError(
+        `Cannot run without ${
+          counted(parts.length, "buffer")
+        } for ${tensor}: ${buffers.length} given`,
+      );
+    }
+    return Object.fromEntries(parts.map(({ name, bytes }, index) => {
+      const buffer = buffers[index]!;
+      const which = parts.length === 1
+        ? `The buffer for ${tensor}`
+        : `Buffer ${index} of ${tensor}`;
+      if (buffer.size < bytes) {
+        throw new RangeError(
+          `${which} is too small: it has ${buffer.size} bytes, ${bytes} are needed`,
+        );
+      }
+      if ((buffer.usage & usage) !== usage) {
+        throw new TypeError(`${which} lacks a usage: it needs ${usageNames(usage)}`);
+      }
+      return [name, buffer];
+    }));
+  }
+}
+
+/** Results that are about the whole of a run. */
+const TOTAL_BUFFERS = ["loss", "totals"];
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The names of usage flags, as code spells them. */
+function usageNames(usage: number): string {
+  return (["STORAGE", "COPY_DST"] as const)
+    .filter((name) => usage & GPUBufferUsage[name])
+    .map((name) => `GPUBufferUsage.${name}`)
+    .join(" | ");
+}
+
+/** Whether the caller provides a buffer: inputs and gradients. Results are ours. */
+function isCallers({ category, holds }: BufferSpec): boolean {
+  return category === "input" || (holds?.tensor.startsWith("grad_") ?? false);
+}
+
+function partsOf({ buffers }: Schedule, tensor: string): BufferSpec[] {
+  return buffers
+    .filter(({ holds }) => holds?.tensor === tensor)
+    .sort((a, b) => a.holds!.offset - b.holds!.offset);
+}

@@ -1,0 +1,393 @@
+import assert from "node:assert/strict";
+import { checkAgreement } from "../../fixtures/verify/agreement.ts";
+import { bytesOf } from "../../fixtures/elements.ts";
+import { computeReference } from "../../fixtures/verify/reference.ts";
+import { makeSynthetic } from "../../fixtures/synthetic.ts";
+import { openDevice } from "../../cli/request/device.ts";
+import {
+  LinearCrossEntropy,
+  packUpstream,
+  parseProblem,
+  type Plan,
+  plan,
+  type TensorName,
+} from "../../mod.ts";
+import type { Fixture } from "../../fixtures/fixture.ts";
+import { wantedGradients } from "../../planner/problem.ts";
+import { Ledger } from "../measure/ledger.ts";
+import type { DeviceProfile } from "../../planner/device.ts";
+
+const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+
+/** A device, and buffers on it that are destroyed with it. */
+class Workbench {
+  readonly buffers: GPUBuffer[] = [];
+  private constructor(readonly device: GPUDevice, readonly profile: DeviceProfile) {}
+
+  static async open(): Promise<Workbench> {
+    const { device, profile } = await openDevice();
+    return new Workbench(device, profile);
+  }
+
+  buffer(size: number, data?: Uint8Array): GPUBuffer {
+    const buffer = this.device.createBuffer({
+      label: "input/test",
+      size: Math.ceil(size / 4) * 4,
+      usage: USAGE,
+    });
+    this.buffers.push(buffer);
+    if (data) this.device.queue.writeBuffer(buffer, 0, data as BufferSource);
+    return buffer;
+  }
+
+  /** Buffers for a matrix, in the parts that a plan wants. */
+  parts(head: LinearCrossEntropy, tensor: TensorName, data?: Uint8Array): GPUBuffer[] {
+    return head.layout(tensor).map(({ bytes, offset }) => {
+      const piece = data?.subarray(offset, offset + bytes);
+      const padded = piece && new Uint8Array(bytes);
+      padded?.set(piece!);
+      return this.buffer(bytes, padded);
+    });
+  }
+
+  async floats(buffers: GPUBuffer[]): Promise<Float32Array> {
+    const values: number[] = [];
+    for (const buffer of buffers) {
+      const staging = this.device.createBuffer({
+        size: buffer.size,
+        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+      });
+      const encoder = this.device.createCommandEncoder();
+      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+      this.device.queue.submit([encoder.finish()]);
+      await staging.mapAsync(GPUMapMode.READ);
+      values.push(...new Float32Array(staging.getMappedRange().slice(0)));
+      staging.destroy();
+    }
+    return Float32Array.from(values);
+  }
+
+  close(): void {
+    for (const buffer of this.buffers) buffer.destroy();
+    this.device.destroy();
+  }
+}
+
+/** Inputs and gradients of a fixture on a workbench, and its gradients read back. */
+function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: Fixture) {
+  const { tokens, hidden, vocab } = problem;
+  const inputs = {
+    hidden: bench.parts(head, "hidden", tensors.hidden),
+    weight: bench.parts(head, "weight", tensors.weight),
+    targets: bench.buffer(4 * tokens, bytesOf(tensors.targets)),
+    ...(tensors.bias ? { bias: bench.buffer(4 * vocab, bytesOf(tensors.bias)) } : {}),
+  };
+  const gradients = {
+    hidden: bench.parts(head, "grad_hidden"),
+    weight: bench.parts(head, "grad_weight"),
+    ...(tensors.bias ? { bias: bench.buffer(4 * vocab) } : {}),
+  };
+  const read = async () => ({
+    gradHidden: (await bench.floats(gradients.hidden)).subarray(0, tokens * hidden),
+    gradWeight: (await bench.floats(gradients.weight)).subarray(0, vocab * hidden),
+    ...(gradients.bias ? { gradBias: await bench.floats([gradients.bias]) } : {}),
+  });
+  return { inputs, gradients, read };
+}
+
+const problem = parseProblem({
+  tokens: 70,
+  hidden: 20,
+  vocab: 900,
+  pass: "train",
+  bias: true,
+  softcap: 25,
+});
+
+async function assertAgrees(
+  head: LinearCrossEntropy,
+  fixture: Fixture,
+  laid: ReturnType<typeof lay>,
+) {
+  const results = await head.readResults();
+  const { ok, checks } = checkAgreement(
+    fixture,
+    { ...results, ...await laid.read() },
+    computeReference(fixture),
+  );
+  assert(ok, JSON.stringify(checks.filter(({ ok }) => !ok)));
+  const gradients = checks.map(({ name }) => name).filter((name) => name.startsWith("grad"));
+  const wanted = wantedGradients(fixture.problem).size;
+  assert.equal(gradients.length, wanted, `compared: ${gradients}`);
+}
+
+async function withBench(use: (bench: Workbench) => Promise<void>) {
+  const bench = await Workbench.open();
+  try {
+    await use(bench);
+  } finally {
+    bench.close();
+  }
+}
+
+Deno.test("LinearCrossEntropy works step after step on the caller's buffers", () =>
+  withBench(async (bench) => {
+    for (const strategy of ["windowed", "chunked", "two-stage"] as const) {
+      const head = await LinearCrossEntropy.create(
+        bench.device,
+        plan(problem, bench.profile, { strategy }),
+      );
+      const first = makeSynthetic(problem, 1);
+      const laid = lay(bench, head, first);
+      head.lossAndGradients(laid.inputs, laid.gradients);
+      await assertAgrees(head, first, laid);
+      // The next step overwrites whatever the last one left in the gradients.
+      const second = makeSynthetic(problem, 2);
+      const again = { ...laid, inputs: lay(bench, head, second).inputs };
+      head.lossAndGradients(again.inputs, again.gradients);
+      await assertAgrees(head, second, again);
+      head.destroy();
+      assert.throws(() => head.forward(laid.inputs), /after destroy/);
+    }
+  }));
+
+Deno.test("LinearCrossEntropy allocates what the plan says, and gives it back", () =>
+  withBench(async (bench) => {
+    for (const strategy of ["windowed", "chunked", "two-stage"] as const) {
+      const planned: Plan = plan(problem, bench.profile, { strategy });
+      const ledger = new Ledger(bench.device);
+      const head = await LinearCrossEntropy.create(bench.device, planned);
+      assert.equal(ledger.extraPeakBytes, planned.memory.extraPeakBytes);
+      const results = planned.schedule.buffers
+        .filter(({ name }) => ["loss", "tokens", "totals"].includes(name))
+        .reduce((sum, { bytes }) => sum + bytes, 0);
+      assert.equal(ledger.peakBytes, planned.memory.extraPeakBytes + results);
+      head.destroy();
+      assert.equal(ledger.liveBytes, 0);
+      ledger.detach();
+    }
+  }));
+
+Deno.test("forward() then backward() takes an upstream gradient that is known only then", () =>
+  withBench(async (bench) => {
+    const vjp = parseProblem({
+      tokens: 40,
+      hidden: 12,
+      vocab: 300,
+      pass: "train",
+      objective: "statistics",
+    });
+    for (const strategy of ["windowed", "two-stage"] as const) {
+      const head = await LinearCrossEntropy.create(
+        bench.device,
+        plan(vjp, bench.profile, { strategy }),
+      );
+      const fixture = makeSynthetic(vjp, 6);
+      const laid = lay(bench, head, fixture);
+      head.forward(laid.inputs);
+      const forward = await head.readResults();
+      assert(forward.entropy!.some((value) => value > 0));
+      const packed = packUpstream(vjp, fixture.tensors.upstream!);
+      const upstream = bench.buffer(packed.byteLength, bytesOf(packed));
+      head.backward(laid.inputs, laid.gradients, upstream);
+      await assertAgrees(head, fixture, laid);
+      head.destroy();
+    }
+  }));
+
+Deno.test("a matrix that spans buffers is given as several", () =>
+  withBench(async (bench) => {
+    const small = {
+      ...bench.profile,
+      limits: { ...bench.profile.limits, maxBufferSize: 40960, maxStorageBufferBindingSize: 20480 },
+    };
+    const head = await LinearCrossEntropy.create(
+      bench.device,
+      plan(problem, small, { strategy: "windowed" }),
+    );
+    assert(head.layout("weight").length > 1);
+    const fixture = makeSynthetic(problem, 4);
+    const laid = lay(bench, head, fixture);
+    head.lossAndGradients(laid.inputs, laid.gradients);
+    await assertAgrees(head, fixture, laid);
+    head.destroy();
+  }));
+
+Deno.test("LinearCrossEntropy says what is wrong with its buffers", () =>
+  withBench(async (bench) => {
+    const head = await LinearCrossEntropy.create(
+      bench.device,
+      plan(problem, bench.profile, { strategy: "chunked" }),
+    );
+    const { inputs, gradients } = lay(bench, head, makeSynthetic(problem, 1));
+    const { bias: _, ...withoutBias } = inputs;
+    assert.throws(
+      () => head.lossAndGradients(withoutBias, gradients),
+      /without 1 buffer for bias: 0 given/,
+    );
+    assert.throws(() => head.lossAndGradients(inputs, {}), /for grad_hidden: 0 given/);
+    assert.throws(
+      () => head.lossAndGradients({ ...inputs, targets: bench.buffer(8) }, gradients),
+      /targets is too small: it has 8 bytes, 280 are needed/,
+    );
+    assert.throws(() => head.backward(inputs, gradients), /chunked plan/);
+    const bad = new Int32Array(70).fill(1);
+    bad[17] = 900;
+    const targets = bench.buffer(280, bytesOf(bad));
+    head.lossAndGradients({ ...inputs, targets }, gradients);
+    await assert.rejects(head.readResults(), /token 17 is neither in the vocabulary \(0 to 899\)/);
+    head.destroy();
+  }));
+
+/** What a head on small problems is tried with: good buffers, and one too many. */
+async function headOf(
+  bench: Workbench,
+  given: Plan["problem"],
+  strategy?: Plan["chosen"]["shape"]["strategy"],
+) {
+  const head = await LinearCrossEntropy.create(
+    bench.device,
+    plan(given, bench.profile, { strategy }),
+  );
+  const fixture = makeSynthetic(given, 1);
+  return { head, fixture, ...lay(bench, head, fixture) };
+}
+
+Deno.test("gradients that the plan does not have are refused, and so are missing ones", () =>
+  withBench(async (bench) => {
+    const sizes = { tokens: 6, hidden: 4, vocab: 10 };
+    const forward = await headOf(bench, parseProblem(sizes));
+    const gradients = { hidden: bench.buffer(96), weight: bench.buffer(160) };
+    assert.throws(
+      () => forward.head.lossAndGradients(forward.inputs, gradients),
+      { name: "TypeError", message: /plan is of a forward pass.*pass: "train"/ },
+    );
+    assert.throws(
+      () => forward.head.backward(forward.inputs, gradients),
+      { name: "TypeError", message: /plan is of a forward pass.*pass: "train"/ },
+    );
+    const frozen = await headOf(
+      bench,
+      parseProblem({ ...sizes, pass: "train", gradients: ["hidden"] }),
+    );
+    assert.throws(
+      () => frozen.head.lossAndGradients(frozen.inputs, gradients),
+      { name: "TypeError", message: /grad_weight: the plan has none/ },
+    );
+    const bias = { ...frozen.inputs, bias: bench.buffer(40) };
+    assert.throws(
+      () => frozen.head.lossAndGradients(bias, { hidden: gradients.hidden }),
+      { name: "TypeError", message: /bias: the plan has none/ },
+    );
+    const misspelt = { ...frozen.inputs, wieght: bench.buffer(160) };
+    assert.throws(() => frozen.head.forward(misspelt), /Unknown buffer "wieght"/);
+  }));
+
+Deno.test("a buffer that is written cannot be another one too, and needs its usages", () =>
+  withBench(async (bench) => {
+    const { head, inputs, gradients } = await headOf(
+      bench,
+      parseProblem({ tokens: 10, hidden: 4, vocab: 10, pass: "train" }),
+    );
+    assert.throws(
+      () => head.lossAndGradients(inputs, { ...gradients, weight: inputs.weight }),
+      { name: "TypeError", message: /write grad_weight into the buffer that is given for weight/ },
+    );
+    const shared = bench.buffer(160);
+    assert.throws(
+      () => head.lossAndGradients(inputs, { hidden: shared, weight: shared }),
+      { name: "TypeError", message: /write grad_weight .* given for grad_hidden/ },
+    );
+    const bare = bench.device.createBuffer({ size: 160, usage: GPUBufferUsage.STORAGE });
+    assert.throws(
+      () => head.lossAndGradients(inputs, { ...gradients, hidden: bare }),
+      { name: "TypeError", message: /grad_hidden lacks a usage: it needs .*STORAGE \| .*COPY_DST/ },
+    );
+    bare.destroy();
+  }));
+
+Deno.test("backward() needs a forward() of its own", () =>
+  withBench(async (bench) => {
+    for (const strategy of ["windowed", "two-stage"] as const) {
+      const { head, fixture, inputs, gradients, read } = await headOf(bench, problem, strategy);
+      const early = { name: "TypeError", message: /backward\(\) before forward\(\)/ };
+      assert.throws(() => head.backward(inputs, gradients), early);
+      head.forward(inputs);
+      head.backward(inputs, gradients);
+      await assertAgrees(head, fixture, { inputs, gradients, read });
+      // Two stages have turned their logits into gradients by now.
+      assert.throws(() => head.backward(inputs, gradients), early);
+      head.destroy();
+    }
+  }));
+
+Deno.test("forward() of a chunked plan is refused, and the call after a refusal is right", () =>
+  withBench(async (bench) => {
+    const { head, fixture, inputs, gradients, read } = await headOf(bench, problem, "chunked");
+    assert.throws(
+      () => head.forward(inputs),
+      { name: "TypeError", message: /chunked plan computes gradients along with the loss/ },
+    );
+    head.lossAndGradients(inputs, gradients);
+    await assertAgrees(head, fixture, { inputs, gradients, read });
+  }));
+
+Deno.test("a call that breaks off in the middle leaves nothing for the next one to trip over", () =>
+  withBench(async (bench) => {
+    const { head, fixture, inputs, gradients, read } = await headOf(bench, problem, "windowed");
+    const { createBindGroup } = bench.device;
+    let calls = 0;
+    bench.device.createBindGroup = (descriptor) => {
+      if (++calls === 4) throw new Error("out of bind groups");
+      return createBindGroup.call(bench.device, descriptor);
+    };
+    assert.throws(() => head.lossAndGradients(inputs, gradients), /out of bind groups/);
+    bench.device.pushErrorScope("validation");
+    head.lossAndGradients(inputs, gradients);
+    assert.equal(await bench.device.popErrorScope(), null);
+    await assertAgrees(head, fixture, { inputs, gradients, read });
+  }));
+
+Deno.test("readLoss() maps one small buffer once", () =>
+  withBench(async (bench) => {
+    const { head, fixture, inputs, gradients } = await headOf(bench, problem);
+    head.lossAndGradients(inputs, gradients);
+    const { loss } = await head.readResults();
+    const mapped: number[] = [];
+    const { mapAsync } = GPUBuffer.prototype;
+    GPUBuffer.prototype.mapAsync = function (...how) {
+      mapped.push(this.size);
+      return mapAsync.apply(this, how);
+    };
+    try {
+      assert.equal(await head.readLoss(), loss);
+    } finally {
+      GPUBuffer.prototype.mapAsync = mapAsync;
+    }
+    assert.equal(mapped.length, 1);
+    assert(mapped[0]! <= 64, `${mapped}`);
+    assert(Math.abs(loss! - computeReference(fixture).loss!) < 1e-5 * Math.abs(loss!));
+  }));
+
+Deno.test("a device that is lost is reported as such", () =>
+  withBench(async (bench) => {
+    const { head, inputs, gradients } = await headOf(bench, problem);
+    head.lossAndGradients(inputs, gradients);
+    bench.device.destroy();
+    const lost = { name: "GpuError", message: /The device was lost/ };
+    await assert.rejects(head.readLoss(), lost);
+    await assert.rejects(head.readResults(), lost);
+    await assert.rejects(
+      LinearCrossEntropy.create(bench.device, plan(problem, bench.profile)),
+      lost,
+    );
+  }));
+
+Deno.test("tensors have names that are checked, by the compiler and when it is not asked", () =>
+  withBench(async (bench) => {
+    const { head } = await headOf(bench, problem);
+    // @ts-expect-error no tensor of this name
+    assert.throws(() => head.layout("wieght"), /Unknown tensor "wieght": there are hidden, weight/);
+    assert.deepEqual(head.layout("classWeight"), []);
+    assert.deepEqual(head.layout("grad_bias"), [{ bytes: 3600, offset: 0 }]);
+  }));

@@ -1,0 +1,48 @@
+/**
+ * WGSL for every kernel that a schedule can dispatch.
+ *
+ * @module
+ */
+import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
+import { formatTile } from "../../planner/schedule/tile.ts";
+import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
+import { forward, logitGradient, project } from "./project.ts";
+import { foldPartials, localMax } from "./vocab_parallel.ts";
+import { rowStatistics, storedLogitGradient } from "./stored_logits.ts";
+import { selectTokens } from "./select_tokens.ts";
+import { coefficientsKernel, merge, reduce } from "./tokens.ts";
+import type { KernelContext } from "./context.ts";
+import type { BodyMaker } from "./product.ts";
+
+const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string>> = {
+  "select-tokens": selectTokens,
+  forward,
+  project,
+  "row-statistics": rowStatistics,
+  "local-max": localMax,
+  "fold-partials": foldPartials,
+  merge,
+  reduce,
+  coefficients: coefficientsKernel,
+  "logit-gradient": logitGradient,
+  "stored-logit-gradient": storedLogitGradient,
+  "weight-gradient": weightGradient,
+  "hidden-gradient": hiddenGradient,
+  "hidden-sum": hiddenSum,
+  "bias-gradient": biasGradient,
+};
+
+/**
+ * The WGSL of a dispatch, shared by all dispatches of its schedule with the same
+ * {@linkcode kernelKey}. `body` writes the products, where it is not to be the
+ * body that the tile is for.
+ */
+export function wgslOf(schedule: Schedule, dispatch: Dispatch, body?: BodyMaker): string {
+  return GENERATORS[dispatch.kernel]({ schedule, dispatch, ...(body ? { body } : {}) });
+}
+
+/** Tells the kernels of one schedule apart: dispatches with the same key run the same text. */
+export function kernelKey({ kernel, tile, span, order, bindings }: Dispatch): string {
+  const slots = bindings.map(({ slot }) => slot).join(",");
+  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${order?.band ?? ""} ${slots}`;
+}

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { planParallel, rankSchedule } from "../../planner/parallel.ts";
+import { makePlan } from "../../planner/plan.ts";
+import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
+import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
+import { kernelKey, wgslOf } from "./generate.ts";
+
+/** A tile so small that the text stays readable, with enough invocations that they do not all fit. */
+const tile = { rows: 16, cols: 16, depth: 8, microRows: 4, microCols: 4 };
+
+const problem = { tokens: 200, hidden: 24, vocab: 700, pass: "train" } as const;
+
+function dispatchesOf(schedule: Schedule): Dispatch[] {
+  return schedule.steps.filter((step): step is Dispatch => step.kind === "dispatch");
+}
+
+/** The text of every kernel that a problem's plan has. */
+function texts(
+  strategy: "fused" | "windowed" | "two-stage",
+  more: Partial<ProblemInput> = {},
+): Map<KernelName, string> {
+  const { schedule } = makePlan(
+    parseProblem({ ...problem, ...(strategy === "fused" ? { pass: "forward" } : {}), ...more }),
+    SPECIFICATION_DEFAULTS,
+    { strategy, tile },
+  );
+  return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
+}
+
+/** The text of what ranks that split the vocabulary do between their statistics. */
+function rankTexts(): Map<KernelName, string> {
+  const plan = planParallel(
+    parseProblem(problem),
+    SPECIFICATION_DEFAULTS,
+    { tensor: 2, data: 1, sequence: false },
+    { strategy: "windowed", tile },
+  );
+  const schedule = rankSchedule(plan, plan.ranks[1]!);
+  return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
+}
+
+/** One text of each kernel: plain, and with every option on where it has any. */
+function snapshots(): Map<string, string> {
+  const plain = texts("windowed");
+  const options = texts("two-stage", {
+    bias: true,
+    classWeight: true,
+    labelSmoothing: 0.1,
+    zLoss: 1e-3,
+    softcap: 30,
+    logitScale: 0.5,
+    statistics: ["entropy", "predicted"],
+    dtype: "bf16",
+    hidden: 23,
+  });
+  const filtered = texts("windowed", { gradientFilter: "auto" });
+  const ranks = rankTexts();
+  return new Map([
+    ...plain,
+    ...[...options].map(([kernel, text]) =>
+      [plain.has(kernel) ? `${kernel} with options` : kernel, text] as const
+    ),
+    ["logit-gradient filtered", filtered.get("logit-gradient")!],
+    ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
+  ]);
+}
+
+const KERNELS: readonly KernelName[] = [
+  "select-tokens",
+  "forward",
+  "project",
+  "row-statistics",
+  "local-max",
+  "fold-partials",
+  "merge",
+  "reduce",
+  "coefficients",
+  "logit-gradient",
+  "stored-logit-gradient",
+  "weight-gradient",
+  "hidden-gradient",
+  "hidden-sum",
+  "bias-gradient",
+];
+
+Deno.test("the WGSL of every kernel is as it was", async (t) => {
+  const all = snapshots();
+  for (const kernel of KERNELS) assert(all.has(kernel), `no text of ${kernel}`);
+  for (const [name, text] of all) await t.assertSnapshot(text, { name });
+});
+
+Deno.test("WGSL has no arithmetic of zeros and ones, no long comment and no stray blank", () => {
+  for (const [name, text] of snapshots()) {
+    for (const line of text.split("\n")) {
+      assert(
+        !/[*/%] 1u\b|[-+*] 0u\b|\b0u [-+*]|\b1u \*|[-+*] 0f\b|\* 1f\b/.test(line),
+        `${name}: ${line}`,
+      );
+      assert(!/\s$|\t|\( |\S \)| ,/.test(line), `${name}: ${line}`);
+      if (line.includes("//")) assert(line.length <= 110, `${name}: ${line}`);
+    }
+    assert(!text.includes("\n\n\n") && text.endsWith("}\n"), name);
+  }
+});
+
+Deno.test("matrix kernels have one run-time loop around the depth, unrolled inside", () => {
+  let seen = 0;
+  for (const [name, text] of snapshots()) {
+    if (!text.includes("fma(")) continue;
+    seen++;
+    const product = text.slice(text.indexOf("for (var k = "), text.lastIndexOf("fma("));
+    assert.equal(product.match(/\bfor \(/g)?.length, 1, name);
+    assert.equal(text.match(/\bfor \(var k = /g)?.length, 1, name);
+    assert(!/\bvar \w+: array</.test(text), `${name} keeps no array in registers`);
+  }
+  assert(seen >= 5, "the kernels that multiply are among them");
+});
+
+Deno.test("no kernel but the first reads targets", () => {
+  for (const [name, text] of snapshots()) {
+    assert.equal(/\btargets\[/.test(text), name.startsWith("select-tokens"), name);
+  }
+});
+
+Deno.test("kernelKey() tells tiles, bindings and the order of tiles apart", () => {
+  const { schedule } = makePlan(
+    parseProblem({ tokens: 40, hidden: 24, vocab: 70 }),
+    SPECIFICATION_DEFAULTS,
+    { strategy: "fused" },
+  );
+  const forward = dispatchesOf(schedule).find(({ kernel }) => kernel === "forward")!;
+  const other = { ...forward, bindings: forward.bindings.slice(1) };
+  assert.notEqual(kernelKey(forward), kernelKey(other));
+  assert.notEqual(kernelKey(forward), kernelKey({ ...forward, order: { band: 2 } }));
+  assert.equal(kernelKey(forward), kernelKey({ ...forward, params: 9 }));
+});

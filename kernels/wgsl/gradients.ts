@@ -1,0 +1,250 @@
+/**
+ * The gradients that follow from a window of logit gradients: two matrix
+ * products and a column sum, without atomics, so that results are the same from
+ * run to run.
+ *
+ * @module
+ */
+import { product } from "./bodies.ts";
+import type { KernelContext } from "./context.ts";
+import { KEPT_COUNT, keptRow, ownRow, TILE, tileFlag } from "./logit.ts";
+import { eachRound, type Operand } from "./product.ts";
+import { loadQuad, storedType } from "./stored.ts";
+import { binds, block, kernel, over, plus, scaled } from "./text.ts";
+import { workgroupSize } from "../../planner/schedule/tile.ts";
+import { LINEAR_WORKGROUP } from "../../planner/schedule/draft.ts";
+
+/** What is particular to one of the two products. */
+interface GradientProduct {
+  readonly title: string;
+  /** The stored matrix that the logit gradients are multiplied with. */
+  readonly stored: "hidden" | "weight";
+  readonly output: "grad_weight" | "grad_hidden" | "hidden_parts";
+  /** Functions that the operands' loads call. */
+  readonly helpers: readonly string[];
+  readonly left: Operand;
+  readonly right: Operand;
+  /** Rows of the result and depth of the product, as run-time values. */
+  readonly rows: string;
+  readonly depth: string;
+  /** Length of the parts that the depth is cut into; the workgroups of one part come before those of the next. */
+  readonly span?: number;
+  /** Row of the output for a row of the result. */
+  readonly outputRow: (row: string) => string;
+  /** Tiles of logit gradients along the depth: how long, and the flag of the one at a depth. */
+  readonly stretch: { readonly every: number; readonly flag: (depth: string) => string };
+  /** Whether results add to what the output holds: always, never, or by a run-time value. */
+  readonly adds: "always" | "never" | string;
+}
+
+/** The statement that stores a result in a column that exists. */
+function storeFunction({ output, adds }: GradientProduct, hidden: number): string {
+  const value = adds === "never"
+    ? "value"
+    : adds === "always"
+    ? `${output}[at] + value`
+    : `select(value, ${output}[at] + value, ${adds})`;
+  return `fn store(row: u32, column: u32, value: f32) {
+  if (column < ${hidden}u) {
+    let at = row * ${hidden}u + column;
+    ${output}[at] = ${value};
+  }
+}`;
+}
+
+/** The function that loads logit gradients, as either product's left operand. */
+function loadLogits(logitStride: number): string {
+  return `// Four logit gradients of the kept token at a position, from a column of the window on; zeros
+// past the last token or id. No branches: loads inside branches cannot be in flight together.
+fn load_logits(position: u32, column: u32, positions: u32) -> vec4<f32> {
+  let row = min(position, max(positions, 1u) - 1u);
+  let quad = logits[${
+    plus(scaled("row", logitStride / 4), "(params.column + min(column, params.vocab - 1u)) / 4u")
+  }];
+  let exists = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocab);
+  return select(vec4<f32>(), quad, exists & vec4<bool>(position < positions));
+}`;
+}
+
+function gradientProduct(context: KernelContext, of: GradientProduct): string {
+  const { dispatch, schedule: { problem, logitStride } } = context;
+  const tile = dispatch.tile!;
+  const body = product(context, of.left, of.right);
+  const whole = of.span === undefined;
+  return kernel(dispatch, {
+    title: of.title,
+    enables: body.enables,
+    types: {
+      kept: "u32",
+      [of.stored]: storedType(problem),
+      logits: "vec4<f32>",
+      [of.output]: "f32",
+      tile_flags: "u32",
+    },
+    memory: body.memory,
+    functions: [
+      loadQuad(of.stored, problem, tile.cols),
+      ...of.helpers,
+      loadLogits(logitStride),
+      storeFunction(of, problem.hidden),
+    ],
+    workgroup: workgroupSize(tile),
+    builtins: ["group", "lane"],
+    body: [
+      `let kept_count = ${KEPT_COUNT};`,
+      `let rows = ${of.rows};`,
+      `let first_column = group.x * ${tile.cols}u;`,
+      ...(whole ? [`let first_row = group.y * ${tile.rows}u;`] : [
+        `// The depth is cut into parts, which are summed at the same time.`,
+        `let row_tiles = (params.tokens + ${tile.rows - 1}u) / ${tile.rows}u;`,
+        `let part = group.y / row_tiles;`,
+        `let first_row = (group.y % row_tiles) * ${tile.rows}u;`,
+        `let from_depth = part * ${of.span}u;`,
+        `let to_depth = min(from_depth + ${of.span}u, ${of.depth});`,
+      ]),
+      block([`return;`], `if (first_row >= rows)`),
+      ...body.names,
+      ...body.sum(
+        whole ? { from: "0u", to: of.depth } : { from: "from_depth", to: "to_depth" },
+        binds(dispatch, "tile_flags")
+          ? {
+            every: of.stretch.every,
+            idle: (depth) => `${of.stretch.flag(depth)} == ${TILE.idle}u`,
+          }
+          : undefined,
+      ),
+      `// Store the results of rows that exist.`,
+      ...eachRound(body, (round) =>
+        round.rows.map((number, i) => {
+          const row = plus("first_row", body.rows[number]!);
+          return block([
+            `let row = ${of.outputRow(row)};`,
+            ...round.columns.map((column, j) =>
+              `store(row, ${plus("first_column", column)}, ${round.value(i, j)});`
+            ),
+          ], `if (${row} < rows)`);
+        })),
+    ],
+  });
+}
+
+/** `dW = dzᵀ H` for a window: overwritten by the first token block, added to by the others. */
+export function weightGradient(context: KernelContext): string {
+  // Flags are by the tiles of the projection.
+  const { tile } = context.schedule;
+  return gradientProduct(context, {
+    title: "gradient of a window of the weight from one token block.",
+    stored: "hidden",
+    output: "grad_weight",
+    helpers: [
+      `// Four elements of the hidden state of the kept token at a position; zeros past the last.
+fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
+  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
+  return select(vec4<f32>(), state, position < positions);
+}`,
+    ],
+    left: {
+      layout: "outer",
+      load: (depth, quad) =>
+        `load_logits(${depth}, ${plus("first_row", `4u * (${quad})`)}, kept_count)`,
+    },
+    right: {
+      layout: "outer",
+      load: (depth, quad) =>
+        `load_kept(${depth}, ${plus(over("first_column", 4), quad)}, kept_count)`,
+    },
+    rows: "params.vocab",
+    depth: "kept_count",
+    outputRow: (row) => row,
+    stretch: { every: tile.rows, flag: (depth) => tileFlag(context, depth, "first_row") },
+    adds: "params.first == 0u",
+  });
+}
+
+/** `dH += dz W` for a token block, from one window, or from each part of it by itself. */
+export function hiddenGradient(context: KernelContext): string {
+  const { dispatch: { span }, schedule: { tile, block } } = context;
+  return gradientProduct(context, {
+    title: "gradient of a token block's hidden states from one window.",
+    stored: "weight",
+    helpers: [],
+    left: {
+      layout: "inner",
+      row: (local) => plus("first_row", local),
+      load: (row, quad) => `load_logits(${row}, 4u * (${quad}), kept_count)`,
+    },
+    right: {
+      layout: "outer",
+      load: (depth, quad) =>
+        `load_weight(min(${depth}, params.vocab - 1u), ${plus(over("first_column", 4), quad)})`,
+    },
+    rows: "kept_count",
+    depth: "params.vocab",
+    stretch: { every: tile.cols, flag: (depth) => tileFlag(context, "first_row", depth) },
+    ...(span === undefined
+      ? {
+        output: "grad_hidden",
+        outputRow: (row: string) => keptRow(context, row),
+        adds: "always",
+      }
+      : {
+        output: "hidden_parts",
+        outputRow: (row: string) => plus(`part * ${block.tokens}u`, row),
+        adds: "never",
+        span,
+      }),
+  });
+}
+
+/** `dH += sum over the parts of a window`, an element for each invocation. */
+export function hiddenSum(context: KernelContext): string {
+  const { dispatch, schedule: { problem: { hidden }, block: { tokens } } } = context;
+  const span = dispatch.span!;
+  return kernel(dispatch, {
+    title: "the sums over parts of a window, added to the gradient of the hidden states.",
+    types: { kept: "u32", hidden_parts: "f32", grad_hidden: "f32" },
+    workgroup: LINEAR_WORKGROUP,
+    builtins: ["group", "lane"],
+    body: [
+      `let position = group.y;`,
+      `let column = group.x * ${LINEAR_WORKGROUP}u + lane;`,
+      block([`return;`], `if (column >= ${hidden}u || position >= ${KEPT_COUNT})`),
+      `let parts = (${plus("params.vocab", span - 1)}) / ${span}u;`,
+      `var sum = 0f;`,
+      block(
+        [`sum += hidden_parts[(part * ${tokens}u + position) * ${hidden}u + column];`],
+        `for (var part = 0u; part < parts; part++)`,
+      ),
+      `grad_hidden[${keptRow(context, "position")} * ${hidden}u + column] += sum;`,
+    ],
+  });
+}
+
+/** `db = sum of dz over tokens` for a window: overwritten by the first token block, added to by the others. */
+export function biasGradient(context: KernelContext): string {
+  const { dispatch, schedule: { logitStride } } = context;
+  const id = ownRow(context, "params.vocab_start + column");
+  return kernel(dispatch, {
+    title: "gradient of a window of the bias from one token block, an invocation for each id.",
+    types: { kept: "u32", logits: "f32", grad_bias: "f32", tile_flags: "u32" },
+    workgroup: LINEAR_WORKGROUP,
+    builtins: ["invocation"],
+    body: [
+      `let column = invocation.x;`,
+      block([`return;`], `if (column >= params.vocab)`),
+      `let kept_count = ${KEPT_COUNT};`,
+      `var sum = 0f;`,
+      block([
+        ...(binds(dispatch, "tile_flags")
+          ? [block(
+            [`continue;`],
+            `if (${tileFlag(context, "position", "column")} == ${TILE.idle}u)`,
+          )]
+          : []),
+        `sum += logits[position * ${logitStride}u + params.column + column];`,
+      ], `for (var position = 0u; position < kept_count; position++)`),
+      `let id = ${id};`,
+      `grad_bias[id] = select(grad_bias[id] + sum, sum, params.first == 1u);`,
+    ],
+  });
+}

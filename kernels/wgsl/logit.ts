@@ -1,0 +1,172 @@
+/**
+ * From the sum of a dot product to a logit, and from a logit to its gradient:
+ * the only place that knows bias, scale, softcap and the four coefficients.
+ *
+ * @module
+ */
+import { COEFFICIENT_ROWS, keptHeader, tokenStride } from "../../planner/schedule/layout.ts";
+import { wantsEntropy } from "../../planner/schedule/statistics.ts";
+import type { Problem } from "../../planner/problem.ts";
+import type { KernelContext } from "./context.ts";
+import { binds, type Index, literal, LOG2E, LOWEST, over, plus, scaled } from "./text.ts";
+
+/** Row of the rank's own that a vocabulary id has: ids are compared globally, rows are held locally. */
+export function ownRow({ schedule: { share } }: KernelContext, id: string): string {
+  return share?.vocabStart ? `${id} - ${share.vocabStart}u` : id;
+}
+
+/** Bias of a vocabulary id, where there is one. */
+export function biasOf(context: KernelContext, id: string): string | undefined {
+  return context.schedule.problem.bias ? `bias[${ownRow(context, id)}]` : undefined;
+}
+
+/** Weight of a vocabulary id in the smoothing term. */
+export function smoothingWeightOf(context: KernelContext, id: string): string {
+  return binds(context.dispatch, "class_weight") ? `class_weight[${id}]` : "1f";
+}
+
+/** Largest f32. */
+const MAX_F32 = "3.4028234663852886e38f";
+
+/** `logit_of(sum, bias)`, or `logit_of(sum)` without a bias: `z = capped(scale * (sum + bias))`. */
+export function logitFunction({ logitScale, softcap, bias }: Problem): string {
+  const parameters = bias ? "sum: f32, bias_of_id: f32" : "sum: f32";
+  const raw = bias ? "(sum + bias_of_id)" : "sum";
+  const scaledLogit = logitScale === 1 ? raw : `${raw} * ${literal(logitScale)}`;
+  if (softcap === undefined) {
+    // A bias may be the lowest f32, to mask an id: no scale may make it infinite.
+    const finite = bias && logitScale !== 1
+      ? `clamp(${scaledLogit}, -${MAX_F32}, ${MAX_F32})`
+      : scaledLogit;
+    return `// A logit, from the sum of a dot product.
+fn logit_of(${parameters}) -> f32 {
+  return ${finite};
+}`;
+  }
+  return `// A logit, from the sum of a dot product: capped by a tanh made of exp2, as WGSL's own may
+// overflow for large arguments where this form only ever shrinks.
+fn logit_of(${parameters}) -> f32 {
+  let ratio = ${scaledLogit} * ${literal(1 / softcap)};
+  let shrunk = exp2(abs(ratio) * ${literal(-2 * Math.LOG2E)});
+  return sign(ratio) * ${literal(softcap)} * (1f - shrunk) / (1f + shrunk);
+}`;
+}
+
+/** The logit of a vocabulary id from its sum. */
+export function logitText(sum: string, bias: string | undefined): string {
+  return bias === undefined ? `logit_of(${sum})` : `logit_of(${sum}, ${bias})`;
+}
+
+/**
+ * `gradient_of(z, id, weight, token)`: the gradient of the reduced loss by the
+ * sum of the dot product, `dz = p (a + c z) + b [v = y] + d u` through softcap
+ * and scale. `token` is the struct that {@linkcode coefficientsFunction} gives.
+ */
+export function gradientFunction(problem: Problem): string {
+  const { logitScale, softcap, labelSmoothing } = problem;
+  // Where p is 0, a masked logit must not make its product infinite.
+  const slope = wantsEntropy(problem) ? `(token.a + token.c * max(z, ${LOWEST}))` : "token.a";
+  const chain = [
+    ...(softcap === undefined ? [] : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
+    ...(logitScale === 1 ? [] : [literal(logitScale)]),
+  ];
+  return `// The gradient by the sum of a dot product: from softmax and target to the logit, and on through
+// cap and scale.
+fn gradient_of(z: f32, id: u32, weight_of_id: f32, token: Coefficients) -> f32 {
+  let p = exp2((z - token.lse) * ${LOG2E});
+  let dz = p * ${slope} + select(0f, token.b, id == token.id_of_target)${
+    labelSmoothing > 0 ? " + token.d * weight_of_id" : ""
+  };
+  return ${["dz", ...chain].join(" * ")};
+}`;
+}
+
+/** The struct `Coefficients` and `coefficients_of(position)` that reads it. */
+export function coefficientsFunction(problem: Problem): string {
+  const stride = tokenStride(problem);
+  const fields = COEFFICIENT_ROWS.map((name, row) => {
+    const word = `coefficients[${plus(row * stride, "position")}]`;
+    return name === "target" ? word : `bitcast<f32>(${word})`;
+  });
+  return `// What the gradient by a token's logits is made of.
+struct Coefficients {
+  a: f32,
+  b: f32,
+  c: f32,
+  d: f32,
+  lse: f32,
+  id_of_target: u32,
+}
+
+fn coefficients_of(position: u32) -> Coefficients {
+  return Coefficients(
+    ${fields.join(",\n    ")},
+  );
+}`;
+}
+
+/** What a tile flag says of a tile of logit gradients. */
+export const TILE = { busy: 1, idle: 2 } as const;
+
+/**
+ * The flag of the tile of logit gradients that holds some row of the block and
+ * some column of the window.
+ */
+export function tileFlag({ schedule }: KernelContext, row: Index, column: Index): string {
+  const { tile, block } = schedule;
+  const perBlock = Math.ceil(block.tokens / tile.rows);
+  const vocabTile = plus("params.vocab_tile", over(column, tile.cols));
+  const ofBlock = block.count === 1 ? [] : [scaled("params.block", perBlock)];
+  return `tile_flags[${
+    plus(scaled(vocabTile, perBlock * block.count), ...ofBlock, over(row, tile.rows))
+  }]`;
+}
+
+/** `deviation_of(z, id, token)`: how far the softmax is from the target's, `|p - [v = y]|`. */
+export const DEVIATION_FUNCTION = `// How far a logit's softmax is from the target's.
+fn deviation_of(z: f32, id: u32, token: Coefficients) -> f32 {
+  return abs(exp2((z - token.lse) * ${LOG2E}) - select(0f, 1f, id == token.id_of_target));
+}`;
+
+/**
+ * Text that agrees, across a workgroup, whether any invocation found a tile
+ * `busy`, and writes the tile's flag. Order does not matter, so the result is
+ * the same from run to run.
+ */
+export function agreeOnTile(flag: string): string[] {
+  return [
+    `// The tile is busy if any of its logits is; who reads it skips one that is idle.`,
+    `if (busy) {`,
+    `  atomicStore(&any_busy, 1u);`,
+    `}`,
+    `workgroupBarrier();`,
+    `if (lane == 0u) {`,
+    `  ${flag} = select(${TILE.idle}u, ${TILE.busy}u, atomicLoad(&any_busy) == 1u);`,
+    `}`,
+  ];
+}
+
+/** Workgroup memory that {@linkcode agreeOnTile} needs; WGSL clears it. */
+export const AGREEMENT_MEMORY = "var<workgroup> any_busy: atomic<u32>;";
+
+/** Tokens of the block that are not ignored; uniform across the workgroup. */
+export const KEPT_COUNT = "kept[params.block]";
+
+/** Position of a token of the block in buffers that have a place for each token of all blocks. */
+export function inBlocks(position: Index): string {
+  return plus("params.token_start", position);
+}
+
+/** The row within its block of the kept token at a position within its block. */
+export function keptRow({ schedule }: KernelContext, position: string): string {
+  return `kept[${plus(keptHeader(schedule.block.count), inBlocks(position))}]`;
+}
+
+/**
+ * Row of the whole weight that is the target of the kept token at a position
+ * within its block. Targets lie by token: a driver starts loads by position before
+ * the product, whose registers they then take (4 % of `forward` on an H100).
+ */
+export function keptTarget(context: KernelContext, position: string): string {
+  return `kept_targets[${inBlocks(keptRow(context, position))}]`;
+}

@@ -1,0 +1,96 @@
+/**
+ * The one matrix product that every matrix kernel is made of: a workgroup
+ * computes a tile of `C = A B`. How it multiplies is its body's affair; a body
+ * hands its results out in rounds, so that whoever uses them need not know which
+ * invocation holds which.
+ *
+ * @module
+ */
+import type { Layout, Tile } from "../../planner/schedule/tile.ts";
+import { block } from "./text.ts";
+
+/** One operand of the product. */
+export interface Operand {
+  readonly layout: Layout;
+  /**
+   * `inner`: the operand's row for a row of the tile, evaluated once per tile.
+   * `outer`: not used.
+   */
+  readonly row?: (local: string) => string;
+  /** A vec4 of the operand: at (row, quad of the depth), or at (depth, quad of the tile's rows). */
+  readonly load: (row: string, quad: string) => string;
+}
+
+/** The range of the depth that a workgroup sums: expressions that are uniform. */
+export interface Depth {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Stretches of the depth that may be left out. */
+export interface Skip {
+  /** Length of a stretch, a multiple of the tile's depth. */
+  readonly every: number;
+  /** Whether the stretch that begins at a depth is left out; uniform. */
+  readonly idle: (depth: string) => string;
+}
+
+/** Workgroup memory as lines of vec4s: how many lines, how long, and the expression for a vec4. */
+export interface Scratch {
+  readonly height: number;
+  readonly width: number;
+  readonly at: (line: string, column: string) => string;
+}
+
+/**
+ * Results that are at hand at the same time. In registers, all of them are; a
+ * body whose results cannot be taken apart stores a part of them to workgroup
+ * memory in each of several rounds, for its invocations to read.
+ */
+export interface Round {
+  /** Statements before the results are used. */
+  readonly before: readonly string[];
+  /** The rows that the invocation has results of, by their numbers among the body's. */
+  readonly rows: readonly number[];
+  /** The columns of the tile that it has results of in each of them. */
+  readonly columns: readonly string[];
+  /** The result in the `i`-th of these rows and the `j`-th of the columns. */
+  readonly value: (i: number, j: number) => string;
+  /** Statements after the last use, such as a barrier before memory is written again. */
+  readonly after: readonly string[];
+}
+
+/** The text of a product, in the pieces that a kernel puts together. */
+export interface Body {
+  /** Language extensions that it needs. */
+  readonly enables: readonly string[];
+  /** Declarations in workgroup memory. */
+  readonly memory: readonly string[];
+  /** Statements that name what the other pieces refer to; at the top of `main`. */
+  readonly names: readonly string[];
+  /** Sums the tile over a range of the depth; ends with a barrier. */
+  readonly sum: (depth: Depth, skip?: Skip) => readonly string[];
+  /** The rows of the tile that an invocation has results of in any round. */
+  readonly rows: readonly string[];
+  /** Every result is in one round, of one invocation. */
+  readonly rounds: readonly Round[];
+  /** The invocations that have results of the same row: how many, and which of them this is. */
+  readonly sharers: { readonly count: number; readonly index: string };
+  /** Workgroup memory that is free for other use after the rounds. */
+  readonly scratch: readonly Scratch[];
+}
+
+/** Writes the product of two operands over a tile. */
+export type BodyMaker = (tile: Tile, a: Operand, b: Operand) => Body;
+
+/** The text for each round in turn, in scopes of their own where there are several. */
+export function eachRound(
+  { rounds }: Pick<Body, "rounds">,
+  text: (round: Round) => readonly string[],
+): string[] {
+  return rounds.flatMap((round, number) => {
+    const lines = [...round.before, ...text(round), ...round.after];
+    if (rounds.length === 1) return lines;
+    return [`// Round ${number + 1} of ${rounds.length}.`, block(lines)];
+  });
+}

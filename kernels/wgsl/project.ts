@@ -1,0 +1,300 @@
+/**
+ * Kernels around the projection `H Wᵀ`: `forward` folds the logits of a tile
+ * into online statistics, `project` stores them, `logit-gradient` stores the
+ * gradient with respect to them. They differ in their last lines only.
+ *
+ * @module
+ */
+import { product } from "./bodies.ts";
+import type { KernelContext } from "./context.ts";
+import {
+  AGREEMENT_MEMORY,
+  agreeOnTile,
+  biasOf,
+  coefficientsFunction,
+  DEVIATION_FUNCTION,
+  gradientFunction,
+  inBlocks,
+  KEPT_COUNT,
+  keptRow,
+  keptTarget,
+  logitFunction,
+  logitText,
+  smoothingWeightOf,
+  tileFlag,
+} from "./logit.ts";
+import { type Body, eachRound, type Round } from "./product.ts";
+import { foldByRow } from "./sharing.ts";
+import { NO_ID, OnlineStatistics } from "./statistics.ts";
+import { loadQuad, storedType } from "./stored.ts";
+import { block, comment, kernel, literal, LOWEST, over, plus } from "./text.ts";
+import { filterThreshold } from "../../planner/problem.ts";
+import { workgroupSize } from "../../planner/schedule/tile.ts";
+
+/** The product of a block's kept hidden states with a window of the weight. */
+function projection(context: KernelContext): Body {
+  // Rows past the end are clamped to the last one: their results are never used.
+  return product(context, {
+    layout: "inner",
+    row: (local) => keptRow(context, `min(${plus("first_row", local)}, kept_count - 1u)`),
+    load: (row, quad) => `load_hidden(${row}, ${quad})`,
+  }, {
+    layout: "inner",
+    row: (local) => `min(${plus("first_column", local)}, params.vocab - 1u)`,
+    load: (row, quad) => `load_weight(${row}, ${quad})`,
+  });
+}
+
+/** Names the first row and column of a workgroup's tile. */
+function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
+  const { rows, cols } = tile!;
+  if (order === undefined) {
+    return [`let first_row = group.x * ${rows}u;`, `let first_column = group.y * ${cols}u;`];
+  }
+  const { band } = order;
+  return [
+    comment(
+      `Tiles in bands of ${band} token tiles, each from the first vocabulary tile to the last: workgroups that run together then share operands. The last band may be lower.`,
+    ),
+    `let row_tiles = (params.tokens + ${rows - 1}u) / ${rows}u;`,
+    `let column_tiles = (params.vocab + ${cols - 1}u) / ${cols}u;`,
+    `let number = group.y * row_tiles + group.x;`,
+    `let first_of_band = number / (${band}u * column_tiles) * ${band}u;`,
+    `let height = min(${band}u, row_tiles - first_of_band);`,
+    `let in_band = number - first_of_band * column_tiles;`,
+    `let first_row = (first_of_band + in_band % height) * ${rows}u;`,
+    `let first_column = in_band / height * ${cols}u;`,
+  ];
+}
+
+/** What one of the kernels adds to the projection. */
+interface Ending {
+  readonly title: string;
+  readonly types: Readonly<Record<string, string>>;
+  readonly memory?: readonly string[];
+  readonly functions?: readonly string[];
+  /** What becomes of the results. */
+  readonly body: (body: Body) => readonly string[];
+}
+
+/** The kernel that computes one tile of logits and ends in what is given. */
+function tileKernel(context: KernelContext, ending: Ending): string {
+  const { dispatch, schedule: { problem } } = context;
+  const tile = dispatch.tile!;
+  const body = projection(context);
+  return kernel(dispatch, {
+    title: ending.title,
+    enables: body.enables,
+    types: {
+      kept: "u32",
+      hidden: storedType(problem),
+      weight: storedType(problem),
+      bias: "f32",
+      class_weight: "f32",
+      ...ending.types,
+    },
+    memory: [...body.memory, ...(ending.memory ?? [])],
+    functions: [
+      loadQuad("hidden", problem, tile.depth),
+      loadQuad("weight", problem, tile.depth),
+      logitFunction(problem),
+      ...(ending.functions ?? []),
+    ],
+    workgroup: workgroupSize(tile),
+    builtins: ["group", "lane"],
+    body: [
+      `let kept_count = ${KEPT_COUNT};`,
+      ...placeOfTile(context),
+      block([`return;`], `if (first_row >= kept_count)`),
+      ...body.names,
+      ...body.sum({ from: "0u", to: `${problem.hidden}u` }),
+      ...ending.body(body),
+    ],
+  });
+}
+
+/**
+ * Projection, then online statistics per token; logits never leave the
+ * registers. A workgroup takes one tile and folds it into what the same place
+ * in the last window left: a loop over tiles would keep its counters alive
+ * through the product, and on an H100 those few registers halve the workgroups
+ * that fit on a multiprocessor (30 instead of 40 TFLOP/s).
+ */
+export function forward(context: KernelContext): string {
+  const { dispatch, schedule: { problem } } = context;
+  const tile = dispatch.tile!;
+  const online = new OnlineStatistics(problem);
+  const token = inBlocks("position");
+  const columnTile = over("first_column", tile.cols);
+  return tileKernel(context, {
+    title: "logits of a token tile and a vocabulary tile, folded into online statistics.",
+    types: { kept_targets: "u32", partials: "u32" },
+    body: (body) => [
+      `// Online statistics of the invocation's logits: a set for each of its rows.`,
+      ...body.rows.flatMap((_, row) => online.declare(`${row}`)),
+      ...eachRound(body, (round) => [
+        ...columnsOfRound(context, round),
+        ...round.rows.map((row, i) => takeRow(context, online, body, round, { row, i })),
+      ]),
+      comment(
+        `Each row is shared by ${body.sharers.count} invocations: their sets become one.`,
+      ),
+      ...foldByRow(online, {
+        sets: body.rows.map((row, i) => ({ set: `${i}`, row })),
+        sharers: body.sharers,
+        rows: tile.rows,
+        scratch: body.scratch,
+      }, {
+        workgroup: workgroupSize(tile),
+        into: "_row",
+        names: (row) => [`let position = ${plus("first_row", row)};`],
+        wanted: "position < kept_count",
+        then: [
+          `// What the windows before left at this place goes in too.`,
+          block(
+            [...online.read("_before", columnTile, token), ...online.fold("_row", "_before")],
+            `if (params.first == 0u)`,
+          ),
+          ...online.write("_row", columnTile, token),
+        ],
+      }),
+    ],
+  });
+}
+
+/**
+ * Names what is known of each column of a round: whether it exists, its id, bias
+ * and smoothing weight. A column past the window has an id that is no target's,
+ * and no weight: it may lie in the next window.
+ */
+function columnsOfRound(context: KernelContext, round: Round): string[] {
+  const { schedule: { problem } } = context;
+  return [
+    `// The columns: those past the window have no id, and their logits do not count.`,
+    ...round.columns.flatMap((column, j) => {
+      const known = `known${j}`;
+      const bias = biasOf(context, known);
+      const smooth = problem.labelSmoothing > 0;
+      return [
+        `let column${j} = ${plus("first_column", column)};`,
+        `let exists${j} = column${j} < params.vocab;`,
+        `let id${j} = select(${NO_ID}, params.vocab_start + column${j}, exists${j});`,
+        ...(bias || smooth
+          ? [`let known${j} = params.vocab_start + min(column${j}, params.vocab - 1u);`]
+          : []),
+        ...(bias ? [`let bias${j} = ${bias};`] : []),
+        ...(smooth
+          ? [`let weight${j} = select(0f, ${smoothingWeightOf(context, known)}, exists${j});`]
+          : []),
+      ];
+    }),
+  ];
+}
+
+/** Takes a round's logits of one row, the `i`-th of the round, into the row's set. */
+function takeRow(
+  context: KernelContext,
+  online: OnlineStatistics,
+  body: Body,
+  round: Round,
+  { row, i }: { row: number; i: number },
+): string {
+  const { problem } = context.schedule;
+  const position = `min(${plus("first_row", body.rows[row]!)}, kept_count - 1u)`;
+  const entries = round.columns.map((_, j) => ({
+    logit: `z${j}`,
+    id: `id${j}`,
+    weight: `weight${j}`,
+  }));
+  return block([
+    `let id_of_target = ${keptTarget(context, position)};`,
+    ...entries.map(({ logit }, j) => {
+      const z = logitText(round.value(i, j), problem.bias ? `bias${j}` : undefined);
+      return `let ${logit} = select(${LOWEST}, ${z}, exists${j});`;
+    }),
+    ...online.update(`${row}`, entries, "id_of_target"),
+  ]);
+}
+
+/**
+ * Statements for each result of a product that is a logit of a kept token and of
+ * an id of the window. `position` and `column` are in scope, and so is what `row`
+ * names; `id` and its logit `z` are too.
+ */
+function forEachLogit(
+  context: KernelContext,
+  body: Body,
+  statements: { readonly row: readonly string[]; readonly logit: readonly string[] },
+): string[] {
+  return eachRound(body, (round) =>
+    round.rows.map((row, i) =>
+      block([
+        `let position = ${plus("first_row", body.rows[row]!)};`,
+        block([
+          ...statements.row,
+          ...round.columns.map((column, j) =>
+            block([
+              `let column = ${plus("first_column", column)};`,
+              block([
+                `let id = params.vocab_start + column;`,
+                `let z = ${logitText(round.value(i, j), biasOf(context, "id"))};`,
+                ...statements.logit,
+              ], `if (column < params.vocab)`),
+            ])
+          ),
+        ], `if (position < kept_count)`),
+      ])
+    ));
+}
+
+/** Where a logit, or its gradient, is stored. */
+function stored({ schedule: { logitStride } }: KernelContext): string {
+  return `logits[position * ${logitStride}u + params.column + column]`;
+}
+
+/** Projection, logits stored: the first of two stages. */
+export function project(context: KernelContext): string {
+  return tileKernel(context, {
+    title: "logits of a token tile and a vocabulary tile, stored.",
+    types: { logits: "f32" },
+    body: (body) => [
+      `// Store the logits of tokens and ids that exist.`,
+      ...forEachLogit(context, body, { row: [], logit: [`${stored(context)} = z;`] }),
+    ],
+  });
+}
+
+/**
+ * Projection again, the gradient by the logits stored. With a filter, a tile
+ * whose every deviation is below the threshold is flagged, and what it stored is
+ * read by nobody.
+ */
+export function logitGradient(context: KernelContext): string {
+  const { problem } = context.schedule;
+  const threshold = filterThreshold(problem);
+  const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
+  return tileKernel(context, {
+    title: "logits of a tile recomputed, and the gradient with respect to them stored.",
+    types: { logits: "f32", coefficients: "u32", tile_flags: "u32" },
+    memory: threshold > 0 ? [AGREEMENT_MEMORY] : [],
+    functions: [
+      coefficientsFunction(problem),
+      gradientFunction(problem),
+      ...(threshold > 0 ? [DEVIATION_FUNCTION] : []),
+    ],
+    body: (body) => [
+      ...(threshold > 0 ? [`var busy = false;`] : []),
+      `// From each logit to its gradient, where token and id exist.`,
+      ...forEachLogit(context, body, {
+        row: [`let token = coefficients_of(${inBlocks("position")});`],
+        logit: [
+          ...(threshold > 0
+            ? [`busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`]
+            : []),
+          `${stored(context)} = ${gradient};`,
+        ],
+      }),
+      ...(threshold > 0 ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
+    ],
+  });
+}

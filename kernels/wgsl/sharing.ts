@@ -1,0 +1,196 @@
+/**
+ * How the statistics of a row become one set: the invocations that have a part
+ * of it meet in workgroup memory, in a fixed order.
+ *
+ * @module
+ */
+import type { Scratch } from "./product.ts";
+import type { OnlineStatistics } from "./statistics.ts";
+import { block, type Index, minus, modulo, over, plus, scaled, times } from "./text.ts";
+
+/** The invocations that have results of the same row. */
+interface Sharers {
+  /** How many there are. */
+  readonly count: number;
+  /** Which of them an invocation is, from 0. */
+  readonly index: string;
+}
+
+/** Some slots of a table that lie in one piece of memory. */
+interface Region {
+  readonly first: number;
+  readonly slots: number;
+  readonly scratch: Scratch;
+  /** Lines of memory that one vec4 of each row takes. */
+  readonly lines: number;
+}
+
+/**
+ * Workgroup memory as a table: a row for each row of a tile, and slots in it that
+ * hold a set of statistics each. Neighbouring rows lie in neighbouring lines, as
+ * the operands of a product do.
+ */
+class Table {
+  readonly #regions: Region[] = [];
+  readonly slots: number;
+
+  constructor(scratch: readonly Scratch[], rows: number, private readonly quads: number) {
+    let first = 0;
+    for (const piece of scratch) {
+      const lines = Math.ceil(rows / piece.width);
+      const slots = Math.floor(piece.height / (lines * quads));
+      if (slots > 0) this.#regions.push({ first, slots, scratch: piece, lines });
+      first += slots;
+    }
+    this.slots = first;
+  }
+
+  #quad({ scratch, lines }: Region, row: Index, slot: Index): (quad: number) => string {
+    return (quad) => {
+      const line = plus(
+        typeof slot === "number"
+          ? (slot * this.quads + quad) * lines
+          : plus(scaled(slot, this.quads * lines), quad * lines),
+        lines === 1 ? 0 : modulo(row, lines),
+      );
+      return scratch.at(line, over(row, lines));
+    };
+  }
+
+  /** The vec4s of a slot of a row. */
+  at(row: Index, slot: number): (quad: number) => string {
+    const region = this.#regions.find(({ first, slots }) => slot < first + slots)!;
+    return this.#quad(region, row, slot - region.first);
+  }
+
+  /**
+   * Statements for the invocations from the `from`-th of some sharers to before
+   * the `to`-th, each with a slot of its own, counted from the first of them.
+   */
+  each(
+    { count, index }: Sharers,
+    from: number,
+    to: number,
+    statements: (at: (row: Index) => (quad: number) => string) => readonly string[],
+  ): string[] {
+    return this.#regions.flatMap((region) => {
+      const [first, last] = [from + region.first, Math.min(to, from + region.first + region.slots)];
+      if (first >= last) return [];
+      const bounds = [
+        ...(first > 0 ? [`${index} >= ${first}u`] : []),
+        ...(last < count ? [`${index} < ${last}u`] : []),
+      ];
+      const text = statements((row) => this.#quad(region, row, minus(index, first)));
+      return bounds.length === 0 ? text : [block(text, `if (${bounds.join(" && ")})`)];
+    });
+  }
+}
+
+/** The rows of an invocation, and what it shares them with. */
+export interface Shared {
+  /** The set of each of the invocation's rows, and the row of the tile that it belongs to. */
+  readonly sets: readonly { readonly set: string; readonly row: Index }[];
+  readonly sharers: Sharers;
+  /** Rows of the tile. */
+  readonly rows: number;
+  readonly scratch: readonly Scratch[];
+}
+
+/** Statements that halve the sharers until `until` are left, each with what others had in its sets. */
+function halve(online: OnlineStatistics, table: Table, shared: Shared, until: number): string[] {
+  const { sets, sharers } = shared;
+  const lines: string[] = [];
+  let left = sharers.count;
+  while (left > until) {
+    const half = Math.ceil(left / 2);
+    for (let from = 0; from < left - half; from += table.slots) {
+      const count = Math.min(table.slots, left - half - from);
+      lines.push(
+        ...table.each(
+          sharers,
+          half + from,
+          half + from + count,
+          (at) => sets.flatMap(({ set, row }) => online.store(set, at(row))),
+        ),
+        `workgroupBarrier();`,
+        ...table.each(
+          sharers,
+          from,
+          from + count,
+          (at) => sets.map(({ set, row }) => takeIn(online, set, at(row))),
+        ),
+        `workgroupBarrier();`,
+      );
+    }
+    left = half;
+  }
+  return lines;
+}
+
+/** Folds all sets of a row into that of the first of its sharers. */
+export function foldIntoFirst(online: OnlineStatistics, shared: Shared): string[] {
+  const table = new Table(shared.scratch, shared.rows, online.quads);
+  return halve(online, table, shared, 1);
+}
+
+/** What becomes of a row's statistics once they are one set. */
+export interface Folded {
+  /** Invocations of the workgroup. */
+  readonly workgroup: number;
+  /** The set that they are folded into, which is declared. */
+  readonly into: string;
+  /** Names what `wanted` and `then` need of a row. */
+  readonly names: (row: string) => readonly string[];
+  /** Whether a row is of use. */
+  readonly wanted: string;
+  /** What to do with the set. */
+  readonly then: readonly string[];
+}
+
+/** Folds all sets of each row into one, by an invocation for each row. */
+export function foldByRow(online: OnlineStatistics, shared: Shared, folded: Folded): string[] {
+  const { sets, sharers, rows, scratch } = shared;
+  const { workgroup, into, names, wanted, then } = folded;
+  const table = new Table(scratch, rows, online.quads);
+  const left = fitting(sharers.count, table.slots);
+  const passes = times(Math.ceil(rows / workgroup), (pass) => pass * workgroup);
+  return [
+    ...(left < sharers.count
+      ? [
+        `// Workgroup memory has room for ${left} of a row's sets: the others hand theirs over first.`,
+        ...halve(online, table, shared, left),
+      ]
+      : []),
+    `// Each set goes to its place in workgroup memory: by row, and by sharer of the row.`,
+    ...table.each(
+      sharers,
+      0,
+      left,
+      (at) => sets.flatMap(({ set, row }) => online.store(set, at(row))),
+    ),
+    `workgroupBarrier();`,
+    `// Now each row has an invocation of its own, which folds its sets in their order.`,
+    ...passes.flatMap((first) => {
+      const row = plus("lane", first);
+      const inTile = first + workgroup > rows ? `${row} < ${rows}u && ` : "";
+      const lines = [
+        ...names(row),
+        block([
+          ...online.declare(into),
+          ...times(left, (slot) => takeIn(online, into, table.at(row, slot))),
+          ...then,
+        ], `if (${inTile}${wanted})`),
+      ];
+      return passes.length === 1 ? lines : [block(lines)];
+    }),
+  ];
+}
+
+/** How many are left of some sharers when they have been halved until they fit. */
+function fitting(count: number, slots: number): number {
+  return count <= slots ? count : fitting(Math.ceil(count / 2), slots);
+}
+
+function takeIn(online: OnlineStatistics, into: string, at: (quad: number) => string): string {
+  return block([...online.load("_other", at), ...online.fold(into, "_other")]);
+}

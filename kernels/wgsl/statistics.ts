@@ -1,0 +1,272 @@
+/**
+ * Online statistics of a row of logits (Milakov and Gimelshein, arXiv
+ * 1805.02867): for each statistic of the planner's table, how it takes in
+ * logits and how two of it become one, as text over named scalars.
+ *
+ * @module
+ */
+import {
+  type PlacedStatistic,
+  type StatisticName,
+  statisticsOf,
+} from "../../planner/schedule/statistics.ts";
+import { tokenStride } from "../../planner/schedule/layout.ts";
+import type { Problem } from "../../planner/problem.ts";
+import { COMPONENTS, type Index, LOG2E, LOWEST, plus, scaled, times } from "./text.ts";
+
+/** The id of a logit that does not exist: no target's. */
+export const NO_ID = "0xffffffffu";
+
+/**
+ * A logit that enters the statistics: its value, its id, its smoothing weight.
+ * One that does not exist is {@linkcode LOWEST}, with {@linkcode NO_ID} and no
+ * weight: it adds nothing to a set that holds one that does.
+ */
+export interface Entry {
+  readonly logit: string;
+  readonly id: string;
+  readonly weight: string;
+}
+
+/**
+ * The text of one statistic. `at(name)` is a statistic of the set that changes;
+ * those further up in the table still are what they were.
+ */
+interface StatisticText {
+  /** What an empty set holds. */
+  readonly empty: string;
+  /** Before logits are taken in: the max will be `top`, and what was relative to it is rescaled. */
+  readonly rescale?: (at: At, entries: readonly Entry[]) => string[];
+  /** Takes in a logit, of which `share` is the exponential relative to `top`. */
+  readonly take?: (at: At, entry: Entry, share: string, target: string) => string;
+  /** Folds in another set; `mine` and `theirs` rescale, and `top` is the max of both. */
+  readonly fold: (at: At, other: At) => string[];
+  /** Statements that name the results that follow, and may use those of statistics further up. */
+  readonly finish?: (at: At) => string[];
+}
+
+/** The variable of a statistic in some set. */
+type At = (name: StatisticName) => string;
+
+const added = (name: StatisticName) => (at: At, other: At) => [`${at(name)} += ${other(name)};`];
+
+const TEXTS: Readonly<Record<StatisticName, StatisticText>> = {
+  max: {
+    empty: LOWEST,
+    rescale: (at) => [`${at("max")} = top;`],
+    fold: (at) => [`${at("max")} = top;`],
+  },
+  sum: {
+    empty: "0f",
+    rescale: (at) => [`${at("sum")} = ${at("sum")} * rescale;`],
+    take: (at, _, share) => `${at("sum")} += ${share};`,
+    fold: (at, other) => [`${at("sum")} = ${at("sum")} * mine + ${other("sum")} * theirs;`],
+    finish: (at) => [
+      `let log_of_sum = log(${at("sum")});`,
+      `let lse = ${at("max")} + log_of_sum;`,
+    ],
+  },
+  target: {
+    empty: "0f",
+    take: (at, { logit, id }, _, target) =>
+      `${at("target")} = select(${at("target")}, ${logit}, ${id} == ${target});`,
+    fold: added("target"),
+    finish: (at) => [
+      `// Both differences are small where the logits themselves may be large.`,
+      `let logprob = (${at("target")} - ${at("max")}) - log_of_sum;`,
+    ],
+  },
+  smoothed: {
+    empty: "0f",
+    take: (at, { logit, weight }) => `${at("smoothed")} += ${logit} * ${weight};`,
+    fold: added("smoothed"),
+    finish: (at) => [`let smoothed = ${at("smoothed")} - total_weight * lse;`],
+  },
+  rest: {
+    empty: "0f",
+    // Where the max changes, what it was the max of are terms like the others.
+    rescale: (at) => [
+      `${at("rest")} = select(${at("rest")}, ${at("sum")}, ${at("max")} < top) * rescale;`,
+    ],
+    take: (at, { logit }, share) => `${at("rest")} += select(${share}, 0f, ${logit} == top);`,
+    fold: (at, other) => {
+      const below = (of: At) => `select(${of("rest")}, ${of("sum")}, ${of("max")} < top)`;
+      return [`${at("rest")} = ${below(at)} * mine + ${below(other)} * theirs;`];
+    },
+    finish: (at) => [
+      `// A sum below 2 holds one largest term, a 1: beside it the others would be rounded away.`,
+      `let exact_log = select(log_of_sum, log_of_one_and(${at("rest")}), ${at("sum")} < 2f);`,
+    ],
+  },
+  weighted: {
+    empty: "0f",
+    rescale: (at) => [
+      `${at("weighted")} = (${at("weighted")} + ${at("sum")} * (${at("max")} - top)) * rescale;`,
+    ],
+    take: (at, { logit }, share) => `${at("weighted")} += ${share} * (${logit} - top);`,
+    fold: (at, other) => {
+      const moved = (of: At) => `(${of("weighted")} + ${of("sum")} * (${of("max")} - top))`;
+      return [`${at("weighted")} = ${moved(at)} * mine + ${moved(other)} * theirs;`];
+    },
+    finish: (at) => [`let entropy = exact_log - ${at("weighted")} / ${at("sum")};`],
+  },
+  argmax: {
+    empty: NO_ID,
+    rescale: (at, entries) => [
+      `if (top > ${at("max")} || ${at("argmax")} == ${NO_ID}) {`,
+      // Backwards, so that among equals the smallest id stays.
+      ...[...entries].reverse().map(({ logit, id }) =>
+        `  ${at("argmax")} = select(${at("argmax")}, ${id}, ${logit} == top);`
+      ),
+      `}`,
+    ],
+    fold: (at, other) => [
+      `if (${other("max")} > ${at("max")} || (${other("max")} == ${at("max")} && ${
+        other("argmax")
+      } < ${at("argmax")})) {`,
+      `  ${at("argmax")} = ${other("argmax")};`,
+      `}`,
+    ],
+    finish: (at) => [`let predicted = ${at("argmax")};`],
+  },
+};
+
+/** `log(1 + x)` for `x` from 0 to 1, where the sum would drop most of a small `x`. */
+export const LOG_OF_ONE_AND =
+  `// log(1 + x) for x from 0 to 1, as 2 artanh(x / (2 + x)): eight terms are exact to f32.
+fn log_of_one_and(x: f32) -> f32 {
+  let s = x / (2f + x);
+  let q = s * s;
+  return 2f * s * ${
+    [3, 5, 7, 9, 11, 13].reduceRight((inner, n) => `(1f / ${n}f + q * ${inner})`, "(1f / 15f)")
+      .replace(/^/, "(1f + q * ")
+  });
+}`;
+
+/** Text for the online statistics of a problem. Sets are told apart by a suffix to their names. */
+export class OnlineStatistics {
+  readonly statistics: readonly PlacedStatistic[];
+  /** Vec4s that one set takes in workgroup memory. */
+  readonly quads: number;
+  /** Functions that {@linkcode finish} calls. */
+  readonly functions: readonly string[];
+  readonly #stride: number;
+  readonly #words: number;
+
+  /** Chooses the statistics that the problem needs. */
+  constructor(problem: Problem) {
+    this.statistics = statisticsOf(problem);
+    this.#words = this.statistics.reduce((sum, { width }) => sum + width, 0);
+    this.quads = Math.ceil(this.#words / 4);
+    this.functions = this.statistics.some(({ name }) => name === "rest") ? [LOG_OF_ONE_AND] : [];
+    this.#stride = tokenStride(problem);
+  }
+
+  /** From the last of the table to the first: later ones follow from what earlier ones were. */
+  #backwards(lines: (text: StatisticText) => readonly string[]): string[] {
+    return this.statistics.toReversed().flatMap(({ name }) => lines(TEXTS[name]));
+  }
+
+  /** Declares an empty set. */
+  declare(set: string): string[] {
+    return this.statistics.map(({ name }) => `var ${name}${set} = ${TEXTS[name].empty};`);
+  }
+
+  /** Takes some logits into a set. Their names must be plain: they are used more than once. */
+  update(set: string, entries: readonly Entry[], target: string): string[] {
+    const at = inSet(set);
+    return [
+      `// The largest logit so far; what is summed relative to the one before is rescaled.`,
+      `var top = ${at("max")};`,
+      ...entries.map(({ logit }) => `top = max(top, ${logit});`),
+      `let rescale = exp2((${at("max")} - top) * ${LOG2E});`,
+      ...this.#backwards(({ rescale }) => rescale?.(at, entries) ?? []),
+      ...entries.flatMap((entry, index) => {
+        const share = `share${index}`;
+        return [
+          `let ${share} = exp2((${entry.logit} - top) * ${LOG2E});`,
+          ...this.statistics.flatMap(({ name }) =>
+            TEXTS[name].take?.(at, entry, share, target) ?? []
+          ),
+        ];
+      }),
+    ];
+  }
+
+  /** Folds set `from` into set `into`. */
+  fold(into: string, from: string): string[] {
+    const [at, other] = [inSet(into), inSet(from)];
+    return [
+      `let top = max(${at("max")}, ${other("max")});`,
+      `let mine = exp2((${at("max")} - top) * ${LOG2E});`,
+      `let theirs = exp2((${other("max")} - top) * ${LOG2E});`,
+      ...this.#backwards(({ fold }) => fold(at, other)),
+    ];
+  }
+
+  /**
+   * Names the results per token that follow from a set: `lse`, `logprob` and what
+   * else is wanted. `total_weight` must be in scope where logits are smoothed.
+   */
+  finish(set: string): string[] {
+    return this.statistics.flatMap(({ name }) => TEXTS[name].finish?.(inSet(set)) ?? []);
+  }
+
+  /** Where a statistic of a split lies in a buffer of sets. */
+  slot(name: StatisticName, split: Index, token: string, buffer = "partials"): string {
+    const { row } = this.statistics.find((statistic) => statistic.name === name)!;
+    const stride = this.#words * this.#stride;
+    const set = typeof split === "number" ? split * stride : scaled(split, stride);
+    return `${buffer}[${plus(set, row * this.#stride, token)}]`;
+  }
+
+  /** Declares a set and reads it from `partials`. */
+  read(set: string, split: Index, token: string): string[] {
+    return this.statistics.map(({ name, type }) =>
+      `let ${name}${set} = ${fromBits(type, this.slot(name, split, token))};`
+    );
+  }
+
+  /** Writes a set to `partials`, or to another buffer of sets. */
+  write(set: string, split: Index, token: string, buffer?: string): string[] {
+    return this.statistics.map(({ name, type }) =>
+      `${this.slot(name, split, token, buffer)} = ${toBits(type, `${name}${set}`)};`
+    );
+  }
+
+  /** Stores a set as vec4s of f32, at the places given. Ids travel as bits. */
+  store(set: string, quad: (index: number) => string): string[] {
+    return times(this.quads, (index) => {
+      const parts = times(4, (i) => {
+        const statistic = this.statistics[4 * index + i];
+        if (!statistic) return "0f";
+        const value = `${statistic.name}${set}`;
+        return statistic.type === "u32" ? `bitcast<f32>(${value})` : value;
+      });
+      return `${quad(index)} = vec4<f32>(${parts.join(", ")});`;
+    });
+  }
+
+  /** Declares a set and loads it from where {@linkcode store} put it. */
+  load(set: string, quad: (index: number) => string): string[] {
+    return [
+      ...times(this.quads, (index) => `let quad${index} = ${quad(index)};`),
+      ...this.statistics.map(({ name, type }, index) => {
+        const part = `quad${index >> 2}.${COMPONENTS[index & 3]}`;
+        return `let ${name}${set} = ${type === "u32" ? `bitcast<u32>(${part})` : part};`;
+      }),
+    ];
+  }
+}
+
+function inSet(set: string): At {
+  return (name) => `${name}${set}`;
+}
+
+function fromBits(type: "f32" | "u32", word: string): string {
+  return type === "u32" ? word : `bitcast<f32>(${word})`;
+}
+
+function toBits(type: "f32" | "u32", value: string): string {
+  return type === "u32" ? value : `bitcast<u32>(${value})`;
+}

@@ -1,0 +1,207 @@
+/**
+ * The small vocabulary of WGSL text that every kernel generator shares.
+ *
+ * @module
+ */
+import type { Arithmetic } from "../../planner/objective.ts";
+import { PARAM_MEANINGS } from "../../planner/schedule/params.ts";
+import type { Dispatch } from "../../planner/schedule/schedule.ts";
+
+/** Stands for minus infinity, which WGSL cannot write: no logit comes near, and its multiples stay finite. */
+export const LOWEST = "-1e30f";
+
+/** log2(e): hardware has exp2, and exp is made from it. */
+export const LOG2E = "1.4426950408889634f";
+
+/** A number as an f32 literal. */
+export function literal(value: number): string {
+  const rounded = Math.fround(value);
+  return rounded < 0 ? `(${rounded}f)` : `${rounded}f`;
+}
+
+/** A number as an i32 literal. */
+export function intLiteral(value: number): string {
+  return value === -(2 ** 31) ? "i32(-2147483647 - 1)" : `${value}`;
+}
+
+/** WGSL expressions as an arithmetic, so that an objective's formulas become shader text. */
+export const WGSL: Arithmetic<string> = {
+  literal,
+  add: (a, b) => isZero(a) ? b : isZero(b) ? a : `(${a} + ${b})`,
+  sub: (a, b) => isZero(b) ? a : isZero(a) ? `(-${b})` : `(${a} - ${b})`,
+  mul: (a, b) =>
+    isZero(a) || isZero(b) ? literal(0) : a === "1f" ? b : b === "1f" ? a : `(${a} * ${b})`,
+};
+
+function isZero(expression: string): boolean {
+  return expression === "0f";
+}
+
+/** An index: a constant, or the text of a u32 expression made of names, calls, `+`, `-`, `*`, `/`, `%`. */
+export type Index = number | string;
+
+/** The text of an index. */
+export function index(value: Index): string {
+  return typeof value === "number" ? `${value}u` : value;
+}
+
+/** The sum of some indices, constants in one term at the end. */
+export function plus(...terms: readonly Index[]): string {
+  let constant = 0;
+  const texts: string[] = [];
+  for (const term of terms) {
+    if (typeof term === "number") constant += term;
+    else if (/^\d+u$/.test(term)) constant += parseInt(term);
+    else texts.push(term);
+  }
+  if (constant !== 0 || texts.length === 0) texts.push(index(constant));
+  return texts.join(" + ");
+}
+
+/** An index less a constant. */
+export function minus(value: Index, less: number): string {
+  if (typeof value === "number") return index(value - less);
+  return less === 0 ? value : `${value} - ${index(less)}`;
+}
+
+/** An index times a constant. */
+export function scaled(value: Index, by: number): string {
+  if (typeof value === "number") return index(value * by);
+  return by === 0 ? index(0) : by === 1 ? value : `${atom(value)} * ${index(by)}`;
+}
+
+/** An index divided by a constant, rounded down. */
+export function over(value: Index, by: number): string {
+  if (typeof value === "number") return index(Math.floor(value / by));
+  const multiple = multipleOf(by, value);
+  if (multiple) return plus(multiple.times, Math.floor(multiple.more / by));
+  return by === 1 ? value : `${atom(value)} / ${index(by)}`;
+}
+
+/** What remains of an index divided by a constant. */
+export function modulo(value: Index, by: number): string {
+  if (typeof value === "number") return index(value % by);
+  const multiple = multipleOf(by, value);
+  if (multiple) return index(multiple.more % by);
+  return by === 1 ? index(0) : `${atom(value)} % ${index(by)}`;
+}
+
+/** How an index is a multiple of a constant and some more, where its text says so: `8u * ty + 3u`. */
+function multipleOf(by: number, value: string): { times: string; more: number } | undefined {
+  const parts = value.match(/^(\d+)u \* (\w+)(?: \+ (\d+)u)?$/);
+  if (!parts || Number(parts[1]) % by !== 0) return undefined;
+  return { times: scaled(parts[2]!, Number(parts[1]) / by), more: Number(parts[3] ?? 0) };
+}
+
+/** An expression in parentheses, unless it is a single name, literal, call or element. */
+function atom(expression: string): string {
+  let depth = 0;
+  for (const character of expression) {
+    if ("([".includes(character)) depth++;
+    else if (")]".includes(character)) depth--;
+    else if (character === " " && depth === 0) return `(${expression})`;
+  }
+  return expression;
+}
+
+/** Shifts every line of a text, or of several, to the right by some levels of two spaces. */
+export function indent(text: string | readonly string[], levels = 1): string {
+  const lines = typeof text === "string" ? text.split("\n") : text.flatMap((t) => t.split("\n"));
+  return lines.map((line) => line === "" ? "" : "  ".repeat(levels) + line).join("\n");
+}
+
+/** Lines in a scope of their own, or under a condition or a loop that is given. */
+export function block(lines: readonly string[], head = ""): string {
+  return `${head}${head && " "}{\n${indent(lines)}\n}`;
+}
+
+/** `[make(0), make(1), ...]`, `count` of them. */
+export function times<T>(count: number, make: (index: number) => T): T[] {
+  return Array.from({ length: count }, (_, index) => make(index));
+}
+
+/** The suffixes of a vec4's components. */
+export const COMPONENTS = ["x", "y", "z", "w"] as const;
+
+const PARAMS_STRUCT = `struct Params {
+${
+  Object.entries(PARAM_MEANINGS).map(([field, meaning]) =>
+    `  // ${meaning}\n  ${snake(field)}: u32,`
+  ).join("\n")
+}
+  // Not a number, which cannot be written here.
+  nan: u32,
+}
+@group(0) @binding(0) var<uniform> params: Params;`;
+
+function snake(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Whether a dispatch binds a slot. */
+export function binds(dispatch: Dispatch, slot: string): boolean {
+  return dispatch.bindings.some((binding) => binding.slot === slot);
+}
+
+/** What `main` may ask of an invocation: its workgroup, its number in it, its number in the grid. */
+const BUILTINS = {
+  group: "@builtin(workgroup_id) group: vec3<u32>",
+  lane: "@builtin(local_invocation_index) lane: u32",
+  invocation: "@builtin(global_invocation_id) invocation: vec3<u32>",
+} as const;
+
+/** The parts of a kernel's text. */
+export interface KernelParts {
+  /** What it does, in one sentence or two. */
+  readonly title: string;
+  /** Language extensions that it enables. */
+  readonly enables?: readonly string[];
+  /** Element types of the slots, in whatever order; those that are not bound are left out. */
+  readonly types: Readonly<Record<string, string>>;
+  /** Declarations in workgroup memory. */
+  readonly memory?: readonly string[];
+  /** Structs and functions. */
+  readonly functions?: readonly string[];
+  /** Invocations of a workgroup. */
+  readonly workgroup: number;
+  readonly builtins: readonly (keyof typeof BUILTINS)[];
+  /** Statements of `main`. */
+  readonly body: readonly string[];
+}
+
+/** The whole text of a kernel. Its bindings are the dispatch's, in their order. */
+export function kernel(dispatch: Dispatch, parts: KernelParts): string {
+  const { title, enables = [], types, memory = [], functions = [], workgroup, body } = parts;
+  const bindings = dispatch.bindings.map(({ slot, access }, place) => {
+    const type = types[slot];
+    if (!type) throw new Error(`Kernel ${dispatch.kernel} has no type for its slot ${slot}`);
+    return `@group(0) @binding(${place + 1}) var<storage, ${access}> ${slot}: array<${type}>;`;
+  });
+  const builtins = parts.builtins.map((name) => BUILTINS[name]);
+  const sections = [
+    comment(`${dispatch.kernel}: ${title}`),
+    enables.map((name) => `enable ${name};`).join("\n"),
+    [PARAMS_STRUCT, ...bindings].join("\n"),
+    memory.join("\n"),
+    ...functions,
+    `@compute @workgroup_size(${workgroup})
+fn main(
+${indent(builtins.map((builtin) => `${builtin},`))}
+) {
+${indent(body)}
+}`,
+  ];
+  return sections.filter((section) => section !== "").join("\n\n") + "\n";
+}
+
+/** A comment, broken into lines of at most 100 characters. */
+export function comment(text: string): string {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < 100) {
+      lines[lines.length - 1] += ` ${word}`;
+    } else lines.push(`// ${word}`);
+  }
+  return lines.join("\n");
+}

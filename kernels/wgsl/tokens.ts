@@ -1,0 +1,219 @@
+/**
+ * Kernels over tokens: what their statistics mean, what gradient they ask for,
+ * and what their losses add up to.
+ *
+ * @module
+ */
+import {
+  coefficients,
+  crossEntropy,
+  type Derivatives,
+  type TokenLoss,
+} from "../../planner/objective.ts";
+import { LINEAR_WORKGROUP } from "../../planner/schedule/draft.ts";
+import {
+  COEFFICIENT_ROWS,
+  hasReducedLoss,
+  type TokenResult,
+  tokenResults,
+  tokenStride,
+  upstreamRows,
+} from "../../planner/schedule/layout.ts";
+import { wantsEntropy } from "../../planner/schedule/statistics.ts";
+import type { Problem } from "../../planner/problem.ts";
+import { splitsVocabulary, wholeVocab } from "../../planner/schedule/schedule.ts";
+import type { KernelContext } from "./context.ts";
+import { inBlocks, KEPT_COUNT, keptRow } from "./logit.ts";
+import { OnlineStatistics } from "./statistics.ts";
+import { sumLanes, total } from "./totals.ts";
+import { binds, block, kernel, plus, WGSL } from "./text.ts";
+
+const LANES = LINEAR_WORKGROUP;
+
+/** A word of the totals buffer that holds an f32. */
+const totalWeight = `bitcast<f32>(${total("totalWeight")})`;
+
+/** What the reduction multiplies the two parts of a token's loss by. */
+function reductionScales(problem: Problem): { nllScale: string; zScale: string } {
+  return problem.reduction === "mean"
+    ? {
+      nllScale: `(1f / bitcast<f32>(${total("keptWeight")}))`,
+      zScale: `(1f / f32(${total("kept")}))`,
+    }
+    : { nllScale: "1f", zScale: "1f" };
+}
+
+/** The objective of a token as text, in terms of variables named as its statistics. */
+function crossEntropyText(
+  { dispatch, schedule }: KernelContext,
+  upstream: string,
+): TokenLoss<string> {
+  const { problem } = schedule;
+  return crossEntropy(
+    WGSL,
+    {
+      logprob: "logprob",
+      lse: "lse",
+      entropy: "entropy",
+      smoothed: "smoothed",
+      targetWeight: binds(dispatch, "class_weight") ? "class_weight[id_of_target]" : "1f",
+    },
+    { ...reductionScales(problem), upstream },
+    { ...problem, vocab: wholeVocab(schedule) },
+  );
+}
+
+/** Where a result of a token lies in `tokens`. */
+function tokenResult(problem: Problem, name: TokenResult, token: string): string {
+  return `tokens[${plus(tokenResults(problem).indexOf(name) * tokenStride(problem), token)}]`;
+}
+
+/**
+ * Folds the splits of each kept token into its results: log-sum-exp,
+ * log-probability, loss. Ignored tokens get zeros.
+ */
+export function merge(context: KernelContext): string {
+  const { dispatch, schedule } = context;
+  const { problem } = schedule;
+  const online = new OnlineStatistics(problem);
+  // Where ranks hold different rows, their splits have been folded to one set already.
+  const splits = splitsVocabulary(schedule.share) ? 1 : schedule.splits;
+  const rows = tokenResults(problem);
+  const at = inBlocks("position");
+  const { loss, share } = crossEntropyText(context, "1f");
+  const values: Record<TokenResult, string> = {
+    loss: `bitcast<u32>(${loss})`,
+    share: `bitcast<u32>(${share})`,
+    lse: "bitcast<u32>(lse)",
+    logprob: "bitcast<u32>(logprob)",
+    entropy: "bitcast<u32>(entropy)",
+    predicted: "predicted",
+  };
+  const store = (name: TokenResult, value: string) =>
+    `${tokenResult(problem, name, "token")} = ${value};`;
+  return kernel(dispatch, {
+    title: "the splits of a token's statistics folded into its results.",
+    types: {
+      kept: "u32",
+      kept_targets: "u32",
+      partials: "u32",
+      totals: "u32",
+      class_weight: "f32",
+      tokens: "u32",
+    },
+    functions: online.functions,
+    workgroup: LANES,
+    builtins: ["invocation"],
+    body: [
+      `let position = invocation.x;`,
+      block([`return;`], `if (position >= params.tokens)`),
+      `let token = ${plus("params.token_start", keptRow(context, "position"))};`,
+      block([
+        `// Tokens that do not count come after those that do.`,
+        ...rows.map((name) => store(name, "0u")),
+        `return;`,
+      ], `if (position >= ${KEPT_COUNT})`),
+      `// The statistics of all of the vocabulary, split by split.`,
+      ...online.declare("0"),
+      block(
+        [...online.read("_next", "split", at), ...online.fold("0", "_next")],
+        `for (var split = 0u; split < ${splits}u; split++)`,
+      ),
+      ...(binds(dispatch, "class_weight") ? [`let id_of_target = kept_targets[token];`] : []),
+      ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
+      `// What follows from them.`,
+      ...online.finish("0"),
+      ...rows.map((name) => store(name, values[name])),
+    ],
+  });
+}
+
+/**
+ * The coefficients of each kept token's gradient, from its results and the
+ * upstream gradient. They lie by position, as the matrix kernels read them.
+ */
+export function coefficientsKernel(context: KernelContext): string {
+  const { dispatch, schedule: { problem } } = context;
+  const stride = tokenStride(problem);
+  const upstream = (name: string) =>
+    `upstream[${plus(upstreamRows(problem).indexOf(name) * stride, "token")}]`;
+  const derivatives: Derivatives<string> = problem.objective === "statistics"
+    ? {
+      logprob: upstream("logprob"),
+      lse: upstream("lse"),
+      entropy: upstream("entropy"),
+      smoothed: "0f",
+    }
+    : crossEntropyText(
+      context,
+      upstreamRows(problem).includes("loss") ? upstream("loss") : "1f",
+    ).derivatives;
+  const four = coefficients(WGSL, { lse: "lse", entropy: "entropy" }, derivatives, totalWeight);
+  const words: Record<typeof COEFFICIENT_ROWS[number], string> = {
+    a: `bitcast<u32>(${four.a})`,
+    b: `bitcast<u32>(${four.b})`,
+    c: `bitcast<u32>(${four.c})`,
+    d: `bitcast<u32>(${four.d})`,
+    lse: "bitcast<u32>(lse)",
+    target: "id_of_target",
+  };
+  return kernel(dispatch, {
+    title: "what the gradient by a token's logits is made of.",
+    types: {
+      kept: "u32",
+      kept_targets: "u32",
+      totals: "u32",
+      class_weight: "f32",
+      upstream: "f32",
+      tokens: "f32",
+      coefficients: "u32",
+    },
+    workgroup: LANES,
+    builtins: ["invocation"],
+    body: [
+      `let position = invocation.x;`,
+      block([`return;`], `if (position >= ${KEPT_COUNT})`),
+      `let token = ${plus("params.token_start", keptRow(context, "position"))};`,
+      `let id_of_target = kept_targets[token];`,
+      `let lse = ${tokenResult(problem, "lse", "token")};`,
+      ...(wantsEntropy(problem)
+        ? [`let entropy = ${tokenResult(problem, "entropy", "token")};`]
+        : []),
+      ...COEFFICIENT_ROWS.map((name, row) =>
+        `coefficients[${plus(row * stride, inBlocks("position"))}] = ${words[name]};`
+      ),
+    ],
+  });
+}
+
+/** Adds the tokens' shares up to the loss; NaN for a mean over no tokens, as in PyTorch. */
+export function reduce(context: KernelContext): string {
+  const { dispatch, schedule: { problem } } = context;
+  if (!hasReducedLoss(problem)) throw new Error("A problem without a reduced loss has no reduce");
+  const perChunk = LANES * LANES;
+  const loss = problem.reduction === "mean"
+    ? `select(sums[0], bitcast<f32>(params.nan), ${total("kept")} == 0u)`
+    : "sums[0]";
+  return kernel(dispatch, {
+    title: "the loss, summed in levels to keep rounding small.",
+    types: { tokens: "f32", totals: "u32", loss: "f32" },
+    memory: [`var<workgroup> sums: array<f32, ${LANES}>;`],
+    workgroup: LANES,
+    builtins: ["lane"],
+    body: [
+      `// Each invocation adds up ${LANES} tokens at a time, then these sums.`,
+      `var sum = 0f;`,
+      block([
+        `let last = min(first + ${perChunk}u, ${problem.tokens}u);`,
+        `var part = 0f;`,
+        block(
+          [`part += ${tokenResult(problem, "share", "token")};`],
+          `for (var token = first; token < last; token += ${LANES}u)`,
+        ),
+        `sum += part;`,
+      ], `for (var first = lane; first < ${problem.tokens}u; first += ${perChunk}u)`),
+      ...sumLanes("sums", "sum", LANES),
+      block([`loss[0] = ${loss};`], `if (lane == 0u)`),
+    ],
+  });
+}

@@ -1,0 +1,34 @@
+/**
+ * A fingerprint of the matrix kernels' texts: measurements of one version say
+ * nothing about another.
+ *
+ * @module
+ */
+import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { makePlan } from "../../planner/plan.ts";
+import { parseProblem } from "../../planner/problem.ts";
+import { kernelKey, wgslOf } from "./generate.ts";
+
+/** The fingerprint, eight hexadecimal digits: equal where every matrix kernel is. */
+export function kernelVersion(): string {
+  const problem = parseProblem({ tokens: 64, hidden: 64, vocab: 256, pass: "train" });
+  const texts = new Map<string, string>();
+  for (const strategy of ["windowed", "chunked"] as const) {
+    const { schedule } = makePlan(problem, SPECIFICATION_DEFAULTS, { strategy });
+    for (const step of schedule.steps) {
+      if (step.kind === "dispatch" && step.tile) {
+        texts.set(kernelKey(step), wgslOf(schedule, step));
+      }
+    }
+  }
+  return fnv1a([...texts.values()].join("\n")).toString(16).padStart(8, "0");
+}
+
+/** FNV-1a over UTF-16 code units, 32 bits. */
+function fnv1a(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
+  }
+  return hash;
+}

@@ -1,0 +1,137 @@
+/**
+ * What the ranks of a job tell each other, as steps of a schedule: the
+ * statistics of the vocabulary's shards meet before the loss, the hidden
+ * gradient's terms after the backward pass (Megatron-LM's vocabulary-parallel
+ * cross-entropy, arXiv 1909.08053, section 3); replicas add up what `mean`
+ * divides by, the loss and the weight's gradient.
+ *
+ * Nothing here does anything for a rank that is alone.
+ *
+ * @module
+ */
+import { bytesPerElement } from "../dtype.ts";
+import { wantedGradients } from "../problem.ts";
+import type { Collective, Range, Slice } from "./schedule.ts";
+import { hasReducedLoss, tokenStride, totalIndex } from "./layout.ts";
+import { statisticsOf } from "./statistics.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** A collective on `elements` of a type; in place unless told where the outcome goes. */
+function collective(
+  of: Omit<Collective, "kind" | "bytes" | "target"> & { readonly target?: readonly Slice[] },
+): Collective {
+  const bytes = of.elements * (of.type === "u32" ? 4 : bytesPerElement(of.type));
+  return { kind: "collective", target: of.source, ...of, bytes };
+}
+
+/** Some words of a buffer. */
+function words({ buffer, offset }: Slice, start: number, count: number): Slice {
+  return { buffer, offset: offset + 4 * start, bytes: 4 * count };
+}
+
+/** The collectives that make one set of statistics for the tokens of adjacent blocks. */
+export function meetStatistics(
+  workspace: Workspace,
+  blocks: readonly Range[],
+): { readonly max: Collective; readonly others: readonly Collective[] } {
+  const stride = tokenStride(workspace.problem);
+  const start = blocks[0]!.start;
+  const elements = blocks.reduce((sum, { count }) => sum + count, 0);
+  const [max, ...others] = statisticsOf(workspace.problem).flatMap(
+    ({ name: what, type, width, meets: op, row }) =>
+      Array.from({ length: width }, (_, word) =>
+        collective({
+          op,
+          group: "tensor",
+          pass: "forward",
+          what,
+          type,
+          elements,
+          source: [words(workspace.statistics(), (row + word) * stride + start, elements)],
+        })),
+  );
+  return { max: max!, others };
+}
+
+/** The whole of the hidden states from each rank's rows, under sequence parallelism. */
+export function gatherHidden(workspace: Workspace): Collective[] {
+  const { share, problem: { tokens, hidden, dtype } } = workspace;
+  if (!share?.sequence) return [];
+  return [collective({
+    op: "all-gather",
+    group: "tensor",
+    pass: "forward",
+    what: "hidden",
+    type: dtype,
+    elements: tokens * hidden,
+    source: workspace.ownHiddenBuffers(),
+    target: workspace.hiddenBuffers(),
+  })];
+}
+
+/** What `mean` divides by, from all replicas. */
+export function sumTotals(workspace: Workspace): Collective[] {
+  const { share, problem } = workspace;
+  const needed = hasReducedLoss(problem) && problem.reduction === "mean";
+  if (!needed || share === undefined || share.data === 1) return [];
+  return ([["kept", "u32"], ["keptWeight", "f32"]] as const).map(([what, type]) =>
+    collective({
+      op: "all-reduce-sum",
+      group: "data",
+      pass: "forward",
+      what,
+      type,
+      elements: 1,
+      source: [words(workspace.totals(), totalIndex(what), 1)],
+    })
+  );
+}
+
+/** The loss of all replicas from theirs. */
+export function sumLoss(workspace: Workspace): Collective[] {
+  if (workspace.share === undefined || workspace.share.data === 1) return [];
+  return [collective({
+    op: "all-reduce-sum",
+    group: "data",
+    pass: "forward",
+    what: "loss",
+    type: "f32",
+    elements: 1,
+    source: [workspace.loss()],
+  })];
+}
+
+/**
+ * Gradients that have terms on several ranks: that of the hidden states, which
+ * every row of the weight adds to, and of weight and bias, which every token does.
+ */
+export function sumGradients(workspace: Workspace): Collective[] {
+  const { share, problem } = workspace;
+  if (share === undefined) return [];
+  const { tokens, vocab, hidden } = problem;
+  const wanted = wantedGradients(problem);
+  const found: Collective[] = [];
+  const add = (of: Pick<Collective, "op" | "group" | "what" | "elements" | "source" | "target">) =>
+    found.push(collective({ ...of, pass: "backward", type: "f32" }));
+  if (wanted.has("hidden") && share.tensor > 1) {
+    add({
+      op: share.sequence ? "reduce-scatter-sum" : "all-reduce-sum",
+      group: "tensor",
+      what: "grad_hidden",
+      elements: tokens * hidden,
+      source: workspace.gradHiddenBuffers(),
+      target: workspace.ownGradHiddenBuffers(),
+    });
+  }
+  if (share.data === 1) return found;
+  const sums = { op: "all-reduce-sum", group: "data" } as const;
+  if (wanted.has("weight")) {
+    const source = workspace.gradWeightBuffers();
+    add({ ...sums, what: "grad_weight", elements: vocab * hidden, source, target: source });
+  }
+  if (wanted.has("bias")) {
+    const source = [workspace.perVocab("grad_bias", "output")];
+    add({ ...sums, what: "grad_bias", elements: vocab, source, target: source });
+  }
+  return found;
+}

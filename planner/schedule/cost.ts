@@ -1,0 +1,115 @@
+/**
+ * Cost of a schedule: a fold over its steps.
+ *
+ * @module
+ */
+import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "../device.ts";
+import type { Dispatch, Schedule } from "./schedule.ts";
+import { relativeRate, type Tile, workgroupSize } from "./tile.ts";
+
+/** What a schedule costs to run. */
+export interface Cost {
+  /** Multiply-adds of the matrix products, counted as two. */
+  readonly flops: number;
+  /** Bytes that the dispatches read and write, each bound range counted once per dispatch. */
+  readonly bytesMoved: number;
+  /** Dispatches in the schedule. */
+  readonly dispatches: number;
+  /** Bytes between host and device. */
+  readonly transferred: number;
+  /** Estimated seconds. Only for ranking unless `measuredRates`. */
+  readonly seconds: number;
+  /** Whether the estimate rests on rates measured on the device. */
+  readonly measuredRates: boolean;
+}
+
+/** Adds up FLOPs, bytes and estimated seconds of a schedule on a device. */
+export function predictCost(
+  schedule: Pick<Schedule, "steps" | "residency">,
+  device: DeviceProfile,
+): Cost {
+  const streamed = schedule.residency === "windows";
+  let flops = 0;
+  let bytesMoved = 0;
+  let dispatches = 0;
+  let seconds = 0;
+  let transferred = 0;
+  for (const step of schedule.steps) {
+    if (step.kind === "upload" || step.kind === "readback") {
+      transferred += (step.times ?? 1) * step.slice.bytes;
+    }
+    if (step.kind !== "dispatch") continue;
+    const { times = 1 } = step;
+    dispatches += times;
+    flops += times * step.flops;
+    bytesMoved += times * dispatchBytes(step);
+    seconds += times * dispatchSeconds(step, device);
+  }
+  // What stays on the device is moved once for many passes; what is streamed, in each of them.
+  if (streamed) seconds += transferred / HOST_BYTES_PER_SECOND;
+  return {
+    flops,
+    bytesMoved,
+    dispatches,
+    transferred,
+    seconds,
+    measuredRates: device.rates !== undefined && !streamed,
+  };
+}
+
+/** Between host and device, where nobody measured it: decides between plans only. */
+const HOST_BYTES_PER_SECOND = 8e9;
+
+/** Bytes a dispatch reads and writes: each bound range once, twice where it is read and written. */
+function dispatchBytes(step: Dispatch): number {
+  let bytes = 0;
+  for (const { access, slice } of step.bindings) {
+    bytes += access === "read" ? slice.bytes : 2 * slice.bytes;
+  }
+  return bytes;
+}
+
+/**
+ * How a grid's workgroups become time. They run in waves, as many at once as the
+ * device holds; the last wave is rarely full, though its workgroups then run a
+ * little faster, and by then they no longer finish together, while the next
+ * dispatch waits for the last of them. The two shares are a fit to products of
+ * 0.3 to 62 waves (`bench/h100.md`), which it meets within 7 %.
+ */
+function wavesOf(workgroups: number, parallel: number): number {
+  const UNFILLED = 0.5;
+  const DRAIN = 0.75;
+  const waves = workgroups / parallel;
+  const whole = Math.ceil(waves);
+  return waves + UNFILLED * (whole - waves) + DRAIN * (1 - 1 / whole);
+}
+
+/**
+ * What a workgroup does before and after its sum, first loads and last stores,
+ * in terms of the depth: other workgroups hide it, except where a dispatch begins
+ * and ends. Fitted to dispatches of one wave.
+ */
+const ENDS_DEPTH = 440;
+
+/** Seconds of a matrix product's arithmetic. */
+export function productSeconds(
+  tile: Tile,
+  workgroups: number,
+  workgroupFlops: number,
+  rates: DeviceRates = ASSUMED_RATES,
+): number {
+  const parallel = Math.max(1, Math.floor(rates.parallelInvocations / workgroupSize(tile)));
+  const flops = wavesOf(workgroups, parallel) * workgroupFlops +
+    2 * tile.rows * tile.cols * ENDS_DEPTH;
+  return (flops * parallel) / (rates.flopsPerSecond * relativeRate(tile, rates.tiles));
+}
+
+/** The roofline of one dispatch. */
+function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
+  const rates = device.rates ?? ASSUMED_RATES;
+  const arithmetic = step.tile
+    ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates)
+    : 0;
+  const traffic = dispatchBytes(step) / rates.bytesPerSecond;
+  return Math.max(arithmetic, traffic) + rates.secondsPerDispatch;
+}

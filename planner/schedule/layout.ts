@@ -1,0 +1,87 @@
+/**
+ * How per-token results lie in memory: which numbers are kept for each token,
+ * in which row of which buffer. Kernels and readers both look here.
+ *
+ * @module
+ */
+import { roundUp } from "./matrix.ts";
+import type { Problem } from "../problem.ts";
+import { type StatisticResult, statisticsOf } from "./statistics.ts";
+
+/** Results per token. `share` is the token's part of the reduced loss. */
+export type TokenResult = "loss" | "share" | StatisticResult;
+
+/** The results that a problem has per token, in the order of their rows. */
+export function tokenResults(problem: Problem): TokenResult[] {
+  return [
+    ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
+    ...(hasReducedLoss(problem) ? ["share" as const] : []),
+    ...statisticsOf(problem).flatMap(({ results }) => results),
+  ];
+}
+
+/** Rows of the upstream gradient buffer: one number per token for each of these. */
+export function upstreamRows(problem: Problem): string[] {
+  if (problem.pass === "forward") return [];
+  if (problem.objective === "statistics") return ["logprob", "lse", "entropy"];
+  return problem.reduction === "none" ? ["loss"] : [];
+}
+
+/**
+ * Lays upstream gradients out as the kernels read them: `[rows, stride]` in f32,
+ * a row for each name of {@linkcode upstreamRows}, `tokenStride` apart.
+ *
+ * @param values `[tokens]` each: of `loss` under reduction `none`; of `logprob`, `lse` and
+ *   `entropy` for the objective `statistics`.
+ * @throws {RangeError} when one is missing or has another length.
+ */
+export function packUpstream(
+  problem: Problem,
+  values: Readonly<Record<string, ArrayLike<number>>>,
+): Float32Array<ArrayBuffer> {
+  const stride = tokenStride(problem);
+  const names = upstreamRows(problem);
+  const packed = new Float32Array(names.length * stride);
+  names.forEach((name, row) => {
+    const length = values[name]?.length ?? 0;
+    if (length !== problem.tokens) {
+      throw new RangeError(
+        `Cannot differentiate without an upstream gradient of ${name} for each of ${problem.tokens} tokens: ${length} given`,
+      );
+    }
+    packed.set(values[name]!, row * stride);
+  });
+  return packed;
+}
+
+/**
+ * What the logit-gradient kernel reads per token: the four coefficients, the
+ * log-sum-exp and the target id (as bits).
+ */
+export const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
+
+/** Whether a problem ends in one number. */
+export function hasReducedLoss(problem: Problem): boolean {
+  return problem.objective === "cross-entropy" && problem.reduction !== "none";
+}
+
+/** Elements between rows of per-token buffers: rows start at multiples of 256 bytes. */
+export function tokenStride(problem: Problem): number {
+  return roundUp(problem.tokens, 64);
+}
+
+/** Words of the kept-token buffer that hold the count of each block, before the row ids. */
+export function keptHeader(blocks: number): number {
+  return roundUp(blocks, 64);
+}
+
+/** Words of the totals buffer: kept tokens, kept weight, sum of class weights, first bad target + 1. */
+export const TOTALS = ["kept", "keptWeight", "totalWeight", "badTarget"] as const;
+
+/** Name of a word of the totals buffer. */
+export type Total = typeof TOTALS[number];
+
+/** Index of a word of the totals buffer. */
+export function totalIndex(name: Total): number {
+  return TOTALS.indexOf(name);
+}

@@ -1,0 +1,155 @@
+/**
+ * Matrix products cut to fill a device: into which tiles, and a long sum over a
+ * small result into how many parts.
+ *
+ * @module
+ */
+import { productSeconds } from "./cost.ts";
+import { ASSUMED_RATES, type DeviceLimits, type DeviceRates } from "../device.ts";
+import { roundUp } from "./matrix.ts";
+import { projectionFlops } from "../problem.ts";
+import type { Dispatch, TileOrder } from "./schedule.ts";
+import type { Tile } from "./tile.ts";
+
+/** Most parts that the depth of a product is cut into. */
+const MAX_PARTS = 32;
+
+/**
+ * Longest stretch of the depth, where parts are possible: workgroups drift apart
+ * over a longer one, and no longer find in the caches what others have loaded
+ * (16 % slower over 116,000 ids than the waves alone explain, `bench/h100.md`).
+ */
+const MAX_SPAN = 32768;
+
+/** Most that the parts' sums may take, relative to the logits that are multiplied. */
+const PARTS_SHARE = 0.5;
+
+/** Fewer parts that take less than this much longer are preferred: they need less memory. */
+const WORTH_PARTS = 1.02;
+
+/**
+ * Token tiles of a band. Workgroups that run at the same time should share as many
+ * operands as they can: where no cache holds a block's hidden states, a band about
+ * as high as it is wide (`bench/h100.md`). Elsewhere the registers that it takes
+ * cost more than it gains.
+ */
+const BAND = 16;
+
+/** Bytes of hidden states that are past what caches make up for. */
+const PAST_CACHES = 128 * 2 ** 20;
+
+/**
+ * The order of a projection's tiles: bands where the hidden states of `rows`
+ * tokens, `rowBytes` each, take more than `caches` bytes and are higher than one.
+ */
+export function tileOrder(
+  rows: number,
+  rowBytes: number,
+  tile: Tile,
+  { caches = PAST_CACHES, band = BAND } = {},
+): { order?: TileOrder } {
+  return rows * rowBytes > caches && rows > band * tile.rows ? { order: { band } } : {};
+}
+
+/** A product of `rows x cols` results over `depth`, cut into tiles. */
+export interface TiledProduct {
+  /** Tiles along the columns, and along the rows. */
+  readonly grid: readonly [number, number];
+  /** What a dispatch of it says of itself. */
+  readonly work: Pick<Dispatch, "flops" | "workgroupFlops"> & { readonly tile: Tile };
+}
+
+/** A product in the tile given. */
+export function tiledProduct(rows: number, cols: number, depth: number, tile: Tile): TiledProduct {
+  return {
+    grid: [Math.ceil(cols / tile.cols), Math.ceil(rows / tile.rows)],
+    work: {
+      tile,
+      flops: projectionFlops({ tokens: rows, vocab: cols, hidden: depth }),
+      workgroupFlops: workgroupFlops(tile, depth),
+    },
+  };
+}
+
+/** FLOPs of a workgroup that sums a tile over a depth. */
+function workgroupFlops(tile: Tile, depth: number): number {
+  return 2 * tile.rows * tile.cols * depth;
+}
+
+/** The products of some schedules on one device, in whichever of some tiles suits each. */
+export class Products {
+  readonly #fitting = new Map<string, TiledProduct>();
+  readonly #spans = new Map<string, number>();
+
+  constructor(
+    readonly tiles: readonly Tile[],
+    readonly rates: DeviceRates | undefined,
+  ) {}
+
+  /** The same in one tile alone. */
+  only(tile: Tile): Products {
+    return this.tiles.length === 1 && this.tiles[0] === tile
+      ? this
+      : new Products([tile], this.rates);
+  }
+
+  /** A product in the tile that leaves least of the device idle. */
+  fitting(rows: number, cols: number, depth: number): TiledProduct {
+    const key = `${rows} ${cols} ${depth}`;
+    let product = this.#fitting.get(key);
+    if (!product) {
+      product = tiledProduct(rows, cols, depth, this.#fastest(rows, cols, depth, 1).tile);
+      this.#fitting.set(key, product);
+    }
+    return product;
+  }
+
+  /** The tile that a product takes least time in when `parts` of it run at once, and how long. */
+  #fastest(rows: number, cols: number, depth: number, parts: number) {
+    let tile = this.tiles[0]!;
+    let least = Infinity;
+    // No objects here: a search asks for tens of thousands.
+    for (const each of this.tiles) {
+      const workgroups = parts * Math.ceil(cols / each.cols) * Math.ceil(rows / each.rows);
+      const seconds = productSeconds(each, workgroups, workgroupFlops(each, depth), this.rates);
+      if (seconds < least) [tile, least] = [each, seconds];
+    }
+    return { tile, seconds: least };
+  }
+
+  /**
+   * The longest stretch of the depth, a multiple of `unit`, whose parts keep the
+   * device about as busy as it can be.
+   */
+  fittingSpan(
+    { rows, cols, depth, unit }: { rows: number; cols: number; depth: number; unit: number },
+    { maxBufferSize, maxStorageBufferBindingSize }: DeviceLimits,
+  ): number {
+    const key = `${rows} ${cols} ${depth} ${unit}`;
+    const known = this.#spans.get(key);
+    if (known !== undefined) return known;
+    const room = Math.min(
+      maxBufferSize,
+      maxStorageBufferBindingSize,
+      PARTS_SHARE * 4 * rows * depth,
+    );
+    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (4 * rows * cols))));
+    const { bytesPerSecond } = this.rates ?? ASSUMED_RATES;
+    const spans: number[] = [];
+    for (let parts = 1; parts <= most; parts++) {
+      const span = Math.min(depth, roundUp(Math.ceil(depth / parts), unit));
+      if (span !== spans.at(-1)) spans.push(span);
+    }
+    const close = spans.filter((span) => span <= MAX_SPAN);
+    const candidates = close.length ? close : spans;
+    const seconds = candidates.map((span) => {
+      const parts = Math.ceil(depth / span);
+      const moved = parts === 1 ? 0 : 8 * parts * rows * cols;
+      return this.#fastest(rows, cols, span, parts).seconds + moved / bytesPerSecond;
+    });
+    const fastest = Math.min(...seconds);
+    const span = candidates.find((_, index) => seconds[index]! <= WORTH_PARTS * fastest)!;
+    this.#spans.set(key, span);
+    return span;
+  }
+}

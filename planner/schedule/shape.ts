@@ -1,0 +1,100 @@
+/**
+ * The free choices of a schedule, and what their sizes must be multiples of.
+ *
+ * @module
+ */
+import type { DeviceLimits } from "../device.ts";
+import { bytesPerElement } from "../dtype.ts";
+import { rowGranule } from "./matrix.ts";
+import { type Problem, wantedGradients } from "../problem.ts";
+import type { Range, Residency, StrategyName } from "./schedule.ts";
+import type { Tile } from "./tile.ts";
+
+/** Why a schedule cannot run on a device. The search reports it as a reason, not a failure. */
+export class Infeasible extends Error {
+  override name = "Infeasible";
+}
+
+/** Sizes that a schedule is cut into. */
+export interface Sizes {
+  /** Tile of the kernels around the logits. */
+  readonly tile: Tile;
+  /** Tokens of a block. */
+  readonly block: number;
+  /** Vocabulary ids of a window. */
+  readonly window: number;
+}
+
+/** The free choices of a schedule. */
+export interface Shape extends Sizes {
+  /** Which strategy it is a shape of. */
+  readonly strategy: StrategyName;
+  /** Sets of partial statistics per token. */
+  readonly splits: number;
+  /** Who owns the buffers, and for how long. */
+  readonly residency: Residency;
+  /** Whether the hidden gradient is summed in one go, even where parts would keep a device busier. */
+  readonly oneSum?: boolean;
+}
+
+/** More block-window pairs than this make a schedule too long to be of use, or to be held as data. */
+export const MAX_PAIRS = 1 << 16;
+
+/** Pairs of a token block and a window that a job is cut into. */
+export function pairsOf(
+  { tokens, vocab }: Pick<Problem, "tokens" | "vocab">,
+  { block, window }: Pick<Sizes, "block" | "window">,
+): number {
+  return Math.ceil(tokens / block) * Math.ceil(vocab / window);
+}
+
+/** A window of the vocabulary. */
+export interface Window extends Range {
+  /** How many windows of this size it stands for: 1 except in a sketch. */
+  readonly stands: number;
+}
+
+/** A token block and its place among the others. */
+export interface Block extends Window {
+  readonly index: number;
+}
+
+/**
+ * The ranges that a sketch needs of `[0, total)` cut into ranges of `size`: the
+ * first two and the last, and those next to a `cut`, where one buffer ends and
+ * another begins. Each stands for those like it that follow and are left out.
+ * Buffers are first and last used in the same order as in the whole, so memory is
+ * exact; costs are counted as often as they occur.
+ */
+export function sketch(total: number, size: number, cuts: ReadonlySet<number>): Window[] {
+  const last = (Math.ceil(total / size) - 1) * size;
+  // The first is like no other: what it adds to starts afresh.
+  const starts = new Set([0, Math.min(size, last), last]);
+  for (const cut of cuts) {
+    if (cut === 0 || cut >= total) continue;
+    // The range that ends at the cut, and the one that begins there.
+    starts.add(Math.floor((cut - 1) / size) * size);
+    if (cut % size === 0) starts.add(cut);
+  }
+  const sorted = [...starts].sort((a, b) => a - b);
+  return sorted.map((start, index) => ({
+    start,
+    count: Math.min(size, total - start),
+    stands: index + 1 < sorted.length ? (sorted[index + 1]! - start) / size : 1,
+  }));
+}
+
+/** Row counts that a window must be a multiple of, so that every matrix cut by windows is aligned. */
+export function windowGranule(problem: Problem, limits: DeviceLimits): number {
+  const { hidden, dtype } = problem;
+  return Math.max(
+    rowGranule(hidden * bytesPerElement(dtype), limits),
+    wantedGradients(problem).has("weight") ? rowGranule(4 * hidden, limits) : 1,
+    4,
+  );
+}
+
+/** Row counts that a token block must be a multiple of. */
+export function blockGranule(problem: Problem, limits: DeviceLimits): number {
+  return Math.max(windowGranule(problem, limits), 64);
+}

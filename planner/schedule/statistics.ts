@@ -1,0 +1,131 @@
+/**
+ * The statistics that a streamed pass keeps per token and set, in one table:
+ * for which problems, in which type and how many words, how those of several
+ * ranks become one, and which results per token follow. How a statistic takes in
+ * logits is in `kernels/wgsl/statistics.ts`, a record for each of these.
+ *
+ * @module
+ */
+import type { Problem } from "../problem.ts";
+import type { CollectiveOp } from "./schedule.ts";
+
+/** One statistic of a row of logits. */
+export interface Statistic {
+  readonly name: string;
+  readonly type: "f32" | "u32";
+  /** Words that it takes in a set. */
+  readonly width: number;
+  /** Whether a problem needs it. */
+  readonly wanted: (problem: Problem) => boolean;
+  /** How that of all ranks follows from theirs, once all are relative to the same max. */
+  readonly meets: Extract<CollectiveOp, `all-reduce-${string}`>;
+  /** Results per token that it is kept for. */
+  readonly results: readonly string[];
+}
+
+/** Whether a problem needs the entropy of each token. */
+export function wantsEntropy(problem: Problem): boolean {
+  return problem.objective === "statistics" || problem.statistics.includes("entropy");
+}
+
+const always = () => true;
+
+/**
+ * The table, in the order of the rows in memory. A statistic may follow from
+ * those above it and what they were before a change: they are brought up to date
+ * from the last to the first.
+ */
+export const STATISTICS = [
+  // The largest logit so far: all sums are relative to it.
+  {
+    name: "max",
+    type: "f32",
+    width: 1,
+    wanted: always,
+    meets: "all-reduce-max",
+    results: [],
+  },
+  // Sum of exp(z - max).
+  {
+    name: "sum",
+    type: "f32",
+    width: 1,
+    wanted: always,
+    meets: "all-reduce-sum",
+    results: ["lse"],
+  },
+  // The target's logit: a sum of which one term is not zero.
+  {
+    name: "target",
+    type: "f32",
+    width: 1,
+    wanted: always,
+    meets: "all-reduce-sum",
+    results: ["logprob"],
+  },
+  // Sum of the logits, weighted by class.
+  {
+    name: "smoothed",
+    type: "f32",
+    width: 1,
+    wanted: (problem) => problem.labelSmoothing > 0,
+    meets: "all-reduce-sum",
+    results: [],
+  },
+  // The sum without the logits that equal the max. Beside a 1, f32 drops what is below 6e-8, and
+  // with it most of a small entropy.
+  {
+    name: "rest",
+    type: "f32",
+    width: 1,
+    wanted: wantsEntropy,
+    meets: "all-reduce-sum",
+    results: [],
+  },
+  // Sum of exp(z - max) (z - max).
+  {
+    name: "weighted",
+    type: "f32",
+    width: 1,
+    wanted: wantsEntropy,
+    meets: "all-reduce-sum",
+    results: ["entropy"],
+  },
+  // Id of the largest logit. A rank that does not hold it has the largest number there is.
+  {
+    name: "argmax",
+    type: "u32",
+    width: 1,
+    wanted: (problem) => problem.statistics.includes("predicted"),
+    meets: "all-reduce-min",
+    results: ["predicted"],
+  },
+] as const satisfies readonly Statistic[];
+
+/** Name of a statistic. */
+export type StatisticName = typeof STATISTICS[number]["name"];
+
+/** A result per token that follows from statistics. */
+export type StatisticResult = typeof STATISTICS[number]["results"][number];
+
+/** A statistic of a problem, and the row of a set at which it begins. */
+export interface PlacedStatistic extends Statistic {
+  readonly name: StatisticName;
+  readonly results: readonly StatisticResult[];
+  readonly row: number;
+}
+
+/** The statistics that a problem needs, one after the other in a set. */
+export function statisticsOf(problem: Problem): PlacedStatistic[] {
+  let row = 0;
+  return STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
+    const placed = { ...statistic, row };
+    row += statistic.width;
+    return placed;
+  });
+}
+
+/** Words of one set of a problem's statistics. */
+export function statisticRows(problem: Problem): number {
+  return statisticsOf(problem).reduce((sum, { width }) => sum + width, 0);
+}

@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { paretoFront, verdict } from "./choice.ts";
+import { SPECIFICATION_DEFAULTS } from "../device.ts";
+import { makePlan } from "../plan.ts";
+import { parseProblem } from "../problem.ts";
+import { predictCost } from "../schedule/cost.ts";
+import { predictMemory } from "../schedule/memory.ts";
+import { ask, emit, type PlanOptions } from "./question.ts";
+import { search } from "./search.ts";
+import { devices, problems, SEED } from "../testing.ts";
+
+/** The caller's buffers, the host's, and a weight that is streamed. */
+const residencies = fc.constantFrom<PlanOptions>({}, { hostIo: true }, { weights: "streamed" });
+
+/** Sums of the same numbers in another order. */
+function assertClose(actual: number, expected: number, what: string) {
+  assert(Math.abs(actual - expected) <= 1e-12 * expected, `${what}: ${actual} for ${expected}`);
+}
+
+Deno.test("a sketch needs and costs what the whole schedule does, to the byte", () => {
+  let left = 0;
+  fc.assert(
+    fc.property(problems, devices, residencies, (problem, device, residency) => {
+      const options: PlanOptions = residency;
+      const candidates = search(problem, device, options).flatMap((offer) => offer.candidates);
+      // One of each run's candidates, now the first and now a later one.
+      const candidate = candidates[problem.vocab % Math.max(1, candidates.length)];
+      if (!candidate) return;
+      const schedule = emit(ask(problem, device, options), candidate.shape, "whole");
+      const [memory, cost] = [predictMemory(schedule), predictCost(schedule, device)];
+      assert.deepEqual(candidate.memory, memory);
+      assert.equal(candidate.cost.dispatches, cost.dispatches);
+      assertClose(candidate.cost.flops, cost.flops, "flops");
+      assertClose(candidate.cost.bytesMoved, cost.bytesMoved, "bytes moved");
+      assertClose(candidate.cost.seconds, cost.seconds, "seconds");
+      left += Number(schedule.block.count * schedule.window.count > 9);
+    }),
+    SEED,
+  );
+  assert(left > SEED.numRuns / 10, "a share of the schedules is long enough to leave steps out");
+});
+
+Deno.test("the front holds what nothing beats, and nothing else", () => {
+  fc.assert(
+    fc.property(problems, devices, (problem, device) => {
+      const candidates = search(problem, device, {}).flatMap((offer) => offer.candidates);
+      const front = paretoFront(candidates);
+      for (const one of candidates) {
+        const beaten = candidates.some((other) =>
+          other.memory.peakBytes <= one.memory.peakBytes &&
+          other.cost.seconds <= one.cost.seconds &&
+          (other.memory.peakBytes < one.memory.peakBytes || other.cost.seconds < one.cost.seconds)
+        );
+        if (front.includes(one)) assert(!beaten);
+        else {
+          assert(
+            beaten || front.some((other) =>
+              other.memory.peakBytes === one.memory.peakBytes &&
+              other.cost.seconds === one.cost.seconds
+            ),
+          );
+        }
+      }
+    }),
+    { ...SEED, numRuns: 40 },
+  );
+});
+
+Deno.test("every candidate that lost has a reason that its numbers bear out", () => {
+  const problem = parseProblem({ tokens: 2048, hidden: 256, vocab: 30000, pass: "train" });
+  const { memory: { peakBytes } } = makePlan(problem, SPECIFICATION_DEFAULTS);
+  const budget = peakBytes + 20 * 2 ** 20;
+  const { candidates, chosen, front } = makePlan(problem, SPECIFICATION_DEFAULTS, { budget });
+  const reasons = candidates.map((candidate) => ({
+    candidate,
+    reason: verdict(candidate, chosen, front, budget),
+  }));
+  assert.deepEqual(reasons.filter(({ reason }) => reason === "chosen").map((it) => it.candidate), [
+    chosen,
+  ]);
+  for (const { candidate: { memory, cost }, reason } of reasons) {
+    assert.equal(/over the budget/.test(reason), memory.peakBytes > budget, reason);
+    if (/^saves/.test(reason)) {
+      assert(memory.peakBytes < chosen.memory.peakBytes);
+      assert(cost.seconds > chosen.cost.seconds);
+    }
+    if (/faster/.test(reason)) assert(cost.seconds < chosen.cost.seconds);
+  }
+  assert(new Set(reasons.map(({ reason }) => reason.replace(/[\d.]+/g, ""))).size >= 3);
+});

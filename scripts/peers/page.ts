@@ -1,0 +1,183 @@
+/**
+ * The text of docs/peers.md: every method with its source and formulas, and every
+ * figure with how far off the model is.
+ *
+ * @module
+ */
+import type { Dtype } from "../../planner/dtype.ts";
+import { parseProblem, type Problem } from "../../planner/problem.ts";
+import { allowance, expectedMebibytes } from "./agreement.ts";
+import { type Beside, type Figure, FIGURES } from "./figures.ts";
+import { unsuited } from "../../planner/peers/limits.ts";
+import { FORMER_PEERS, PEERS } from "../../planner/peers/mod.ts";
+import { extraBytes, peakFormula, type Peer, type Span } from "../../planner/peers/peer.ts";
+
+/** Shape of the formulas: the head of Gemma 2 2B. */
+const SHAPE = { tokens: 8192, hidden: 2304, vocab: 256000 };
+
+/** A Markdown table whose columns are as wide as their cells, as `deno fmt` wants it. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((cell, column) =>
+    Math.max(3, cell.length, ...rows.map((row) => row[column]!.length))
+  );
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(" | ")} |`;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+}
+
+/** A paragraph in lines of at most 100 characters, as `deno fmt` wants it. */
+function paragraph(text: string): string {
+  const lines = [""];
+  for (const word of text.split(/\s+/)) {
+    const line = lines.at(-1)!;
+    if (line.length + 1 + word.length > 100) lines.push(word);
+    else lines[lines.length - 1] = line === "" ? word : `${line} ${word}`;
+  }
+  return lines.join("\n");
+}
+
+/** The shape in the first storage type that a method works in, of those that are measured. */
+function shapeFor(peer: Peer): Problem {
+  const dtype = (["bf16", "f32"] as const satisfies readonly Dtype[])
+    .find((dtype) => !unsuited(peer.limits, parseProblem({ ...SHAPE, dtype })));
+  return parseProblem({ ...SHAPE, dtype: dtype ?? "bf16" });
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(1);
+}
+
+/** Two digits, and no sign of what rounds to zero. */
+function signed(value: number): string {
+  return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
+}
+
+function formulaRow(peer: Peer): string[] {
+  const problem = shapeFor(peer);
+  const cells = (["forward", "train"] as const).flatMap((span: Span) => [
+    peakFormula(peer, problem, span),
+    mebibytes(extraBytes(peer, problem, span)),
+  ]);
+  return [`\`${peer.method}\``, problem.dtype, ...cells];
+}
+
+function sourceRow({ method, title, source, note }: Peer): string[] {
+  return [`\`${method}\``, title, source, note ?? ""];
+}
+
+function figureRow(figure: Figure): string[] {
+  const { method, tokens, hidden, vocab, dtype, softcap, span, unexplained } = figure;
+  const expected = expectedMebibytes(figure);
+  const off = figure.mebibytes - expected;
+  const share = figure.mebibytes === 0 ? "" : ` (${signed(100 * off / figure.mebibytes)} %)`;
+  return [
+    `\`${method}\``,
+    `${tokens} x ${hidden} x ${vocab}`,
+    softcap === undefined ? dtype : `${dtype}, softcap`,
+    span,
+    figure.mebibytes.toFixed(1),
+    expected.toFixed(1),
+    `${signed(off)}${share}`,
+    unexplained ? `not explained: ${unexplained}` : allowance(figure).why,
+  ];
+}
+
+function figureTable(figures: readonly Figure[]): string {
+  return table(
+    ["method", "tokens x hidden x vocab", "storage", "part", "figure", "model", "off", "why"],
+    figures.map(figureRow),
+  );
+}
+
+/** Published figures, under each of their sources. */
+function publishedTables(): string {
+  const sources = Map.groupBy(
+    FIGURES.filter(({ kind }) => kind === "published"),
+    ({ source }) => source,
+  );
+  return [...sources].map(([source, figures]) => {
+    const [figure] = figures;
+    const counted = figure!.beside ? `\n\n${besideText(figure!.beside)}` : "";
+    return `### ${source}${counted}\n\n${figureTable(figures)}`;
+  }).join("\n\n");
+}
+
+function besideText({ weights, hiddens, workspaceMebibytes }: Beside): string {
+  return paragraph(
+    `It counts all of the device's memory: besides the method's own ${weights} arrays like the weight,
+    ${hiddens} like the hidden states, the targets, and ${workspaceMebibytes} MiB of cuBLAS workspaces.
+    Their numbers were inferred from the figures, and are the same in every row.`,
+  );
+}
+
+/** The page. */
+export function peersPage(): string {
+  const measured = FIGURES.filter(({ kind }) => kind === "measured");
+  const unmeasured = PEERS.filter(({ method }) =>
+    !FIGURES.some((figure) => figure.method === method)
+  );
+  return `<!-- Written by \`deno task docs:peers\`. -->
+
+# Memory of published methods
+
+${
+    paragraph(
+      `What published methods of the output layer allocate beyond their inputs, as modelled in
+\`planner/peers/\`. Each model is the order of allocations in the method's source code, as a list of
+phases; peak memory is the largest phase. Returned gradients count from the moment they are
+allocated, the parameters' \`.grad\` of an earlier step does not. No token is ignored, there is one
+device, and parameters require a gradient.`,
+    )
+  }
+
+## Formulas
+
+${
+    paragraph(
+      `Bytes at the peak and what that is in MiB, at the head of Gemma 2 2B: ${SHAPE.tokens} tokens (N), a
+hidden size of ${SHAPE.hidden} (D), a vocabulary of ${SHAPE.vocab} (V). C is the rows of a chunk as the
+method chooses them, L a number of locks. Which phase is the peak depends on the shape, so the
+formulas are those of this one. An element has 4 bytes in f32, 2 in bf16.`,
+    )
+  }
+
+${table(["method", "storage", "forward", "MiB", "training", "MiB"], PEERS.map(formulaRow))}
+
+## Sources
+
+${table(["method", "title", "source", "note"], PEERS.map(sourceRow))}
+
+Former versions, of which figures were published:
+
+${table(["method", "title", "source", "note"], FORMER_PEERS.map(sourceRow))}
+
+## Measured here
+
+${
+    paragraph(
+      `In MiB, on one H100 80GB HBM3 with PyTorch 2.11 and Triton 3.6: the rise of the allocator's
+peak over the inputs. Unsplit blocks are PyTorch's allocator, which takes blocks of 10 MiB and more
+in multiples of 2 MiB and splits off no remainder of up to 1 MiB.`,
+    )
+  }
+
+${figureTable(measured)}
+
+## Published
+
+In MiB.
+
+${publishedTables()}
+
+## No figure
+
+${
+    paragraph(
+      `No published or measured figure of these is held here, so only their source or documentation
+stands behind the models:`,
+    )
+  }
+
+${unmeasured.map(({ method }) => `- \`${method}\``).join("\n")}
+`;
+}
