@@ -102,7 +102,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "let at = position * ${logitStride}u + params.column + column;",
     replace: "let at = position * ${logitStride}u + column;",
     why: "a vocabulary in several windows would have the gradient of its first only",
-    killers: [PARTS],
+    killers: [STORED_LOGITS, PARTS],
   },
   {
     name: "a sum is not rescaled when its max changes",
@@ -150,7 +150,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "[...entries].reverse().map(",
     replace: "entries.map(",
     why: "accuracies would differ from every framework's",
-    killers: [EQUALS],
+    killers: [STORED_LOGITS, EQUALS],
   },
   {
     name: "among equal logits of two sets the larger id is predicted",
@@ -190,7 +190,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: "const finite = bias && logitScale !== 1",
     replace: "const finite = bias && logitScale === 0",
     why: "masks of the lowest number are common, and infinity times zero is no number",
-    killers: [MASKED],
+    killers: [PROJECT, MASKED],
   },
   {
     name: "a masked id's gradient takes its logit as it is",
@@ -214,7 +214,7 @@ export const GENERATORS: readonly Mutant[] = [
     find: 'block.count === 1 ? [] : [scaled("params.block", perBlock)]',
     replace: "[]",
     why: "two-stage plans would filter a block by the flags of the last one",
-    killers: [FILTER],
+    killers: [STORED_LOGITS, FILTER],
   },
   {
     name: "a block reads the first block's kept tokens",
