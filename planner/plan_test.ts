@@ -270,6 +270,13 @@ Deno.test("no plan is made that the device refuses", () => {
     (error: unknown) =>
       error instanceof DoesNotFitError && /maxStorageBuffersPerShaderStage/.test(error.message),
   );
+  // A bias is bound whole, unlike a weight: of 40 million ids it is past 128 MiB.
+  assert.throws(
+    () => makePlan({ ...problem, tokens: 8, vocab: 40e6, hidden: 4 }, SPECIFICATION_DEFAULTS),
+    (error: unknown) =>
+      error instanceof DoesNotFitError &&
+      /binds 160000000 bytes of bias.*maxStorageBufferBindingSize/.test(error.message),
+  );
   // Buffers smaller than a binding may be.
   const train = { ...problem, pass: "train" } as const;
   for (const [strategy, maxBufferSize] of [["windowed", 2 ** 17], ["chunked", 2 ** 22]] as const) {
