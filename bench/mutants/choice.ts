@@ -6,7 +6,7 @@
 import type { Killer, Mutant } from "./mutant.ts";
 
 const plans = (filter: string): Killer => ({ test: "planner/plan_test.ts", filter });
-const searches = (filter: string): Killer => ({ test: "planner/search_test.ts", filter });
+const searches = (filter: string): Killer => ({ test: "planner/search/search_test.ts", filter });
 const largest = (filter: string): Killer => ({ test: "planner/largest_test.ts", filter });
 
 const REFUSED = plans("no plan is made that the device refuses");
@@ -15,7 +15,7 @@ const REFUSED = plans("no plan is made that the device refuses");
 export const CHOICE: readonly Mutant[] = [
   {
     name: "a budget is for what comes beside inputs and outputs",
-    file: "planner/choice.ts",
+    file: "planner/search/choice.ts",
     find: "memory.peakBytes <= budget)",
     replace: "memory.extraPeakBytes <= budget)",
     why: "plans would be said to fit a card that cannot hold the weight",
@@ -23,7 +23,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "logits are stored wherever that is faster",
-    file: "planner/choice.ts",
+    file: "planner/search/choice.ts",
     find: "memory.peakBytes <= chosen.memory.peakBytes + worthwhile(chosen.memory.peakBytes) &&",
     replace: "memory.peakBytes > 0 &&",
     why: "the planner would recommend what it exists to avoid",
@@ -31,7 +31,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "the front keeps candidates that are larger and slower",
-    file: "planner/choice.ts",
+    file: "planner/search/choice.ts",
     find: "if (!last || candidate.cost.seconds < last.cost.seconds) front.push(candidate);",
     replace: "front.push(candidate);",
     why: "pictures and reasons would offer choices that are none",
@@ -39,7 +39,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "a caller's gradients take no memory",
-    file: "planner/memory.ts",
+    file: "planner/schedule/memory.ts",
     find: "peakBytes: extraPeakBytes + input + output,",
     replace: "peakBytes: extraPeakBytes + input,",
     why: "training would be promised a peak that no trainer can have",
@@ -47,7 +47,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "flags of tiles are the caller's",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: '4 * vocabTiles * tokenTiles, "state")',
     replace: '4 * vocabTiles * tokenTiles, "output")',
     why: 'memory that lce takes for itself would be in no "extra peak"',
@@ -55,7 +55,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "a sketch counts the params of one dispatch for all that are like it",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "      if (!this.#sketched.has(key)) this.#paramsCount += times;",
     replace: "      if (!this.#sketched.has(key)) this.#paramsCount += 1;",
     why: "candidates would be compared by less than they take",
@@ -63,7 +63,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "bindings may be of any size",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "if (slice.bytes > maxStorageBufferBindingSize) {",
     replace: "if (slice.bytes > Infinity) {",
     why: "a plan would fail where it is run",
@@ -71,7 +71,7 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "kernels may bind any number of buffers",
-    file: "planner/strategies/draft.ts",
+    file: "planner/schedule/draft.ts",
     find: "if (bindings.length > maxStorageBuffersPerShaderStage) {",
     replace: "if (bindings.length > Infinity) {",
     why: "the same",
@@ -79,19 +79,11 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "tiles may have any number of invocations",
-    file: "planner/tile.ts",
+    file: "planner/schedule/tile.ts",
     find: "if (invocations > allowed) {",
     replace: "if (invocations > Infinity) {",
     why: "the same",
     killers: [REFUSED],
-  },
-  {
-    name: "whether a problem fits is decided by the first schedule that is tried",
-    file: "planner/search.ts",
-    find: "return smallest(strategy, question, residency).some(fitting);",
-    replace: "return smallest(strategy, question, residency).take(1).some(fitting);",
-    why: '"no larger one fits" would be false wherever a smaller block or window needs less',
-    killers: [largest("no larger value fits, by trying them")],
   },
   {
     name: "the largest hidden size is a multiple of 128",

@@ -13,7 +13,7 @@ const RANKS = "fixtures/verify/verify_ranks_device_test.ts";
 const verifies = (filter: string): Killer => ({ test: VERIFY, filter });
 const edge = (filter: string): Killer => ({ test: EDGES, filter });
 const library = (filter: string): Killer => ({ test: LIBRARY, filter });
-const alone = (kernels: string): Killer => ({ test: `kernels/${kernels}_device_test.ts` });
+const alone = (kernels: string): Killer => ({ test: `kernels/wgsl/${kernels}_device_test.ts` });
 const execute = (filter: string): Killer => ({
   test: "kernels/run/execute_device_test.ts",
   filter,
