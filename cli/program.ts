@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import manifest from "../deno.json" with { type: "json" };
 import { NUMBERS, VARIABLES } from "./environment.ts";
 import { EXIT, EXIT_CODES, explain } from "./exit.ts";
@@ -45,15 +45,15 @@ export async function loadProgram(
       "linear cross-entropy: plan, run and verify a language model's output layer without its logits",
     )
     .version(manifest.version, "-V, --version", "print the version");
-  for (const name of names) program.addCommand(await COMMANDS[name]!(output, exit) as never);
+  for (const name of names) program.addCommand(await COMMANDS[name]!(output, exit));
   const codes = EXIT_CODES.map(({ code, meaning }) => `${code} ${meaning}`).join(", ");
   const variables = VARIABLES.map(({ name, meaning }) => `  ${name}  ${meaning}`).join("\n");
   program.addHelpText(
     "after",
     `\n${NUMBERS}\n\nEnvironment:\n${variables}\n\nExit codes: ${codes}.`,
   );
-  configure(program as unknown as Command, output);
-  return program as unknown as Command;
+  configure(program, output);
+  return program;
 }
 
 /**
@@ -93,5 +93,5 @@ function configure(command: Command, output: Output): void {
     })
     .showHelpAfterError('(see "lce --help", or --help after a command)');
   suggestChoices(command);
-  for (const child of command.commands) configure(child as unknown as Command, output);
+  for (const child of command.commands) configure(child, output);
 }

@@ -10,7 +10,7 @@
  */
 
 /** Where tests and doc examples are. Scripts are left out: to load one is to run it. */
-const ROOMS = ["planner", "kernels", "fixtures", "cli", "examples", "mod.ts"];
+const ROOMS = ["planner", "kernels", "fixtures", "cli", "examples", "scripts/peers", "mod.ts"];
 
 interface Counts {
   readonly passed: number;

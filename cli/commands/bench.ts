@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, Option } from "commander";
 import { measurePeaks, type Peaks } from "../../kernels/measure/peaks.ts";
 import { GpuError } from "../../kernels/run/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
@@ -24,14 +24,14 @@ import { checkChoices, checkWith } from "../request/request.ts";
 import { parseNumber } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
 import { measure, type MeasureOptions } from "../bench/measure.ts";
-import { INPUT_KINDS } from "../bench/inputs.ts";
+import { INPUT_KINDS, type InputKind } from "../bench/inputs.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { drawRoofline } from "../chart/roofline.ts";
 import { renderBench } from "../report/bench.ts";
 import { type BenchRow, benchRow } from "../bench/bench_row.ts";
 import { FORMATS } from "../report/formats.ts";
-import { readArgument, settingFlags } from "../request/settings.ts";
+import { readArgument, settingFlags, type Settings } from "../request/settings.ts";
 import { parseShape } from "../request/shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
@@ -49,6 +49,21 @@ const SHAPES = {
 /** Settings that may be fixed. */
 const SETTINGS = ["pass", "dtype", "strategy", "window", "block", "gradientFilter"] as const;
 
+/** The flags of the command. */
+interface Flags extends Settings<typeof SETTINGS[number]> {
+  readonly shape?: string[];
+  readonly quick?: boolean;
+  readonly inputs: InputKind;
+  readonly repeats: number;
+  readonly format: typeof FORMATS[number];
+  readonly json?: boolean;
+  readonly kernels?: boolean;
+  readonly against?: string;
+  readonly failOver?: number;
+  readonly roofline?: string;
+  readonly force?: boolean;
+}
+
 /** The command. `exit` takes the exit code of a run that is worse than an earlier one. */
 export function benchCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("bench")
@@ -58,12 +73,12 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
   return settingFlags(command, SETTINGS, { pass: "one pass only", strategy: "one strategy only" })
     .addOption(
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
-        .choices(INPUT_KINDS).default("flat" as const),
+        .choices(INPUT_KINDS).default("flat"),
     )
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
       new Option("--format <name>", "of the output").choices(FORMATS).default(
-        "table" as const,
+        "table",
       ),
     )
     .addOption(new Option("--json", "short for --format json").conflicts("format"))
@@ -86,7 +101,7 @@ Examples:
   $ lce bench --quick --against before.json --fail-over 10%
   $ lce bench --quick --roofline roofline.svg`,
     )
-    .action(async (options) => {
+    .action(async (options: Flags) => {
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
       const { inputs, gradientFilter, against, failOver, roofline, force = false } = options;
       const fixed = checkChoices({ window: options.window, block: options.block });
@@ -160,7 +175,7 @@ Examples:
       output.note(`Worse than in ${against}:\n${worse.map((line) => `  ${line}`).join("\n")}`);
       if (failOver !== undefined) return exit(EXIT.verification);
       output.note("That is said, no more: --fail-over 10% would make it an exit code of 1.");
-    }) as unknown as Command;
+    });
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Argument, Command } from "@commander-js/extra-typings";
+import { Argument, Command } from "commander";
 import { COMPLETION_SCRIPTS, SHELLS } from "../help/completions/mod.ts";
 import { describeCommand } from "../help/describe.ts";
 import type { Output } from "../output.ts";
@@ -24,7 +24,7 @@ Examples:
   $ lce completions zsh
   $ lce completions fish > ~/.config/fish/completions/lce.fish`,
     )
-    .action(async (shell) => {
+    .action(async (shell: typeof SHELLS[number]) => {
       output.print(COMPLETION_SCRIPTS[shell](describeCommand(await load())).trimEnd());
-    }) as unknown as Command;
+    });
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, Option } from "commander";
 import { LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { formatBytes } from "../../planner/units.ts";
@@ -12,6 +12,14 @@ import { UsageError } from "../exit.ts";
 import { openDevice } from "../request/device.ts";
 import type { Output } from "../output.ts";
 import { table } from "../report/table.ts";
+
+/** The flags of the command. */
+interface Flags {
+  readonly list?: boolean;
+  readonly save?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+}
 
 /** The command. */
 export function deviceCommand(output: Output): Command {
@@ -31,7 +39,7 @@ Examples:
   $ lce plan --model gemma-2-2b --device laptop.yaml
   $ lce device --list`,
     )
-    .action(async ({ list, save, force = false, json }) => {
+    .action(async ({ list, save, force = false, json }: Flags) => {
       if (list) {
         return output.print(json ? JSON.stringify(NAMED_DEVICES, null, 2) : listText(output.width));
       }
@@ -54,7 +62,7 @@ Examples:
       output.print(
         table([["limit", "here", "specification"], ...rows], ["left", "right", "right"]),
       );
-    }) as unknown as Command;
+    });
 }
 
 function listText(width: number | undefined): string {

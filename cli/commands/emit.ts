@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { writeFolder } from "../../fixtures/files/write.ts";
 import { emitSchedule } from "../../kernels/wgsl/manifest.ts";
 import { makePlan } from "../../planner/plan.ts";
@@ -21,14 +21,14 @@ export function emitCommand(output: Output): Command {
     .description("write a plan's kernels as WGSL, with a manifest and an example of a host")
     .argument("<folder>")
     .option("--force", "write into a folder that has files in it, over those of the same name");
-  return planningFlags(command as unknown as Command<[string]>)
+  return planningFlags(command)
     .addHelpText(
       "after",
       `
 Example:
   $ lce emit out --vocab 50257 --hidden 768 --tokens 1024 --pass train`,
     )
-    .action(async (folder, { force, ...flags }: Record<string, unknown>) => {
+    .action(async (folder: string, { force, ...flags }: Record<string, unknown>) => {
       const { problem, request } = await requestOf(flags);
       if (parallelismOf(request)) {
         throw new UsageError(
@@ -63,7 +63,7 @@ Example:
         { stale: await emittedKernels(folder) },
       );
       output.print(`Wrote ${[...files.keys()].join(", ")} to ${folder}.`);
-    }) as unknown as Command;
+    });
 }
 
 /** Kernels that an earlier plan left in the folder, by its manifest; none where it is not ours. */

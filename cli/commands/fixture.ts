@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, Option } from "commander";
 import { writeCheckpoint } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
@@ -24,18 +24,23 @@ import { checkWith } from "../request/request.ts";
 export function fixtureCommand(output: Output): Command {
   return new Command("fixture")
     .description("list, inspect and make inputs for lce run")
-    .addCommand(list(output) as never)
-    .addCommand(inspect(output) as never)
-    .addCommand(make(output) as never)
+    .addCommand(list(output))
+    .addCommand(inspect(output))
+    .addCommand(make(output))
     .addHelpText(
       "after",
       `
 Example:
   $ lce fixture list`,
-    ) as unknown as Command;
+    );
 }
 
-function list(output: Output) {
+/** The flag of those that print. */
+interface JsonFlag {
+  readonly json?: boolean;
+}
+
+function list(output: Output): Command {
   return new Command("list")
     .description("fixtures in a folder; without one, those that come with lce")
     .argument("[folder]")
@@ -47,7 +52,7 @@ Examples:
   $ lce fixture list
   $ lce fixture list checkpoints --json`,
     )
-    .action(async (folder, { json }) => {
+    .action(async (folder: string | undefined, { json }: JsonFlag) => {
       const places = folder
         ? [folder]
         : [DEFAULT_FIXTURE.folder, new URL("oracle", DEFAULT_FIXTURE.folder)]
@@ -59,7 +64,7 @@ Examples:
     });
 }
 
-function inspect(output: Output) {
+function inspect(output: Output): Command {
   return new Command("inspect")
     .description("tensors and metadata of a safetensors file")
     .argument("<file>")
@@ -70,7 +75,7 @@ function inspect(output: Output) {
 Example:
   $ lce fixture inspect checkpoints/small/model.safetensors`,
     )
-    .action(async (path, { json }) => {
+    .action(async (path: string, { json }: JsonFlag) => {
       const { header: { tensors, metadata } } = await SafetensorsFile.open(path);
       const rows = [...tensors].map(([name, { dtype, shape, start, end }]) => ({
         name,
@@ -94,7 +99,13 @@ Example:
     });
 }
 
-function make(output: Output) {
+/** The flags of `make`: a problem's, and its own. */
+interface MakeFlags extends Record<string, unknown> {
+  readonly seed: number;
+  readonly force?: boolean;
+}
+
+function make(output: Output): Command {
   return new Command("make")
     .description("write a synthetic checkpoint folder, the same for the same flags")
     .argument("<folder>")
@@ -102,7 +113,7 @@ function make(output: Output) {
     .option("--hidden <count>", "inner dimension", parseNumber, 128)
     .option("--vocab <count>", "rows of the weight", parseNumber, 5003)
     .addOption(
-      new Option("--dtype <type>", "storage type").choices(DTYPES).default("bf16" as const),
+      new Option("--dtype <type>", "storage type").choices(DTYPES).default("bf16"),
     )
     .option("--softcap <cap>", "logits become cap * tanh(z / cap)", parseNumber)
     .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
@@ -114,7 +125,7 @@ Examples:
   $ lce fixture make checkpoints/synthetic
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30`,
     )
-    .action(async (folder, { seed, force, ...flags }) => {
+    .action(async (folder: string, { seed, force, ...flags }: MakeFlags) => {
       const problem = checkWith(problemSchema, flags);
       checkNewFolder(folder, force === true);
       checkMemory(problem);

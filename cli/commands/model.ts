@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { bytesPerElement } from "../../planner/dtype.ts";
 import { findModel, type Model, MODELS } from "../../planner/models/catalogue.ts";
 import { formatBytes } from "../../planner/units.ts";
@@ -26,14 +26,14 @@ Examples:
   $ lce model gemma-2-2b
   $ lce plan --model gemma-2-2b`,
     )
-    .action((name, { json }) => {
+    .action((name: string | undefined, { json }: { readonly json?: boolean }) => {
       if (name === undefined) {
         return output.print(json ? JSON.stringify(MODELS, null, 2) : listText(output.width));
       }
       const model = findModel(name);
       if (!model) throw new UsageError(unknownModel(name));
       output.print(json ? JSON.stringify(model, null, 2) : modelText(model, output.width));
-    }) as unknown as Command;
+    });
 }
 
 function listText(width: number | undefined): string {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, Option } from "commander";
 import { planLargest, planLargestParallel } from "../../planner/largest.ts";
 import { planParallel } from "../../planner/parallel.ts";
 import { makePlan, type Plan } from "../../planner/plan.ts";
@@ -120,5 +120,5 @@ Examples:
           ].join("\n\n"),
       });
       await draw(plan);
-    }) as unknown as Command;
+    });
 }

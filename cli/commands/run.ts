@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, Option } from "commander";
 import * as z from "zod";
+import type { Settings } from "../request/settings.ts";
 import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/files/open.ts";
@@ -30,17 +31,30 @@ import { thoroughJson, thoroughText } from "../report/thorough.ts";
 import {
   checkChoices,
   checkWith,
+  type choicesShape,
   flagName,
   parallelismOf,
   parallelShape,
 } from "../request/request.ts";
+
+/** The flags of the command. */
+interface Flags extends
+  Settings<
+    "pass" | "gradientFilter" | keyof typeof choicesShape | keyof typeof parallelShape
+  > {
+  readonly limits: "adapter" | "default";
+  readonly weightTensor?: string;
+  readonly reference: ReferenceMode;
+  readonly thorough?: boolean;
+  readonly json?: boolean;
+}
 
 /** The command. `exit` takes the exit code of a run that disagrees. */
 export function runCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("run")
     .description("run fixtures on this machine's device; verify numbers and memory")
     .argument("[fixture...]", "safetensors files, checkpoint folders, or folders of either");
-  choiceFlags(command as unknown as Command);
+  choiceFlags(command);
   return parallelFlags(command)
     .addOption(
       new Option(
@@ -51,7 +65,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .addOption(gradientFilterFlag())
     .addOption(
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
-        .choices(["adapter", "default"] as const).default("adapter" as const),
+        .choices(["adapter", "default"]).default("adapter"),
     )
     .option(
       "--weight-tensor <name>",
@@ -61,7 +75,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       new Option(
         "--reference <extent>",
         "how much is compared in float64: full, sampled, or auto: all of it where that takes less than a minute",
-      ).choices(REFERENCES).default("auto" as const),
+      ).choices(REFERENCES).default("auto"),
     )
     .option(
       "--thorough",
@@ -88,7 +102,7 @@ Examples:
   $ lce run --tensor-parallel 3 --pass train
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
-    .action(async (paths, given) => {
+    .action(async (paths: string[], given: Flags) => {
       const { pass, limits, json, gradientFilter, weightTensor, reference, thorough, ...rest } =
         given;
       const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
@@ -145,7 +159,7 @@ Examples:
       if (json) output.print(JSON.stringify(entries, null, 2));
       else if (sources.length > 1) output.print(tally.summary());
       if (tally.exitCode !== EXIT.ok) exit(tally.exitCode);
-    }) as unknown as Command;
+    });
 }
 
 /** What a run found, in JSON and for people; neither is made before it is asked for. */

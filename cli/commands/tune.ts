@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Command } from "@commander-js/extra-typings";
+import { Command } from "commander";
 import { measurePeaks } from "../../kernels/measure/peaks.ts";
 import { problemSchema } from "../../planner/problem.ts";
 import { feasibleTiles, tunableTiles } from "../../planner/schedule/tile.ts";
@@ -11,7 +11,7 @@ import { openDevice } from "../request/device.ts";
 import type { Output } from "../output.ts";
 import { tuneJson, tuneText } from "../report/tune.ts";
 import { checkWith } from "../request/request.ts";
-import { settingFlags } from "../request/settings.ts";
+import { settingFlags, type Settings } from "../request/settings.ts";
 import { parseShape } from "../request/shape_flag.ts";
 import { checkTunedPath, keepTunedRates } from "../bench/tuned.ts";
 import { checkTunable, tune, tuningProblem } from "../bench/tune.ts";
@@ -21,6 +21,14 @@ const EFFORT = {
   quick: { repeats: 2, budgetMs: 500, warmUpMs: 0, peaks: 0.05, pass: 0.1 },
   full: { repeats: 3, budgetMs: 1500, warmUpMs: 50, peaks: 0.3, pass: 0.15 },
 } as const;
+
+/** The flags of the command. */
+interface Flags extends Settings<"dtype"> {
+  readonly quick?: boolean;
+  readonly shape?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
 
 /** The command. */
 export function tuneCommand(output: Output): Command {
@@ -44,7 +52,7 @@ Examples:
   $ lce tune --quick
   $ lce tune --shape 4096x4096x128256 --dtype bf16`,
     )
-    .action(async ({ quick, shape, dtype, dryRun, json }) => {
+    .action(async ({ quick, shape, dtype, dryRun, json }: Flags) => {
       const effort = EFFORT[quick ? "quick" : "full"];
       const asked = shape ? parseShape(shape) : undefined;
       if (!dryRun) await checkTunedPath();
@@ -90,5 +98,5 @@ Examples:
       } finally {
         device.destroy();
       }
-    }) as unknown as Command;
+    });
 }

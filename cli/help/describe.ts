@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Argument, Command, Option } from "@commander-js/extra-typings";
+import type { Argument, Command, Option } from "commander";
 import { MODELS } from "../../planner/models/catalogue.ts";
 import { SWEPT } from "../../planner/sweep.ts";
 import { flagName, planFileSchema } from "../request/request.ts";
@@ -89,11 +89,11 @@ export function describeCommand(
       ...value(argument.name(), argument, `${path.join(" ")} ${argument.name()}`),
       description: argument.description,
     })),
-    options: help.visibleOptions(command as never).map(option),
+    options: help.visibleOptions(command).map(option),
     // Each command has --help: "lce help" says nothing that needs a page.
-    commands: help.visibleCommands(command as never)
+    commands: help.visibleCommands(command)
       .filter((child) => child.name() !== "help")
-      .map((child) => describeCommand(child as unknown as Command, path)),
+      .map((child) => describeCommand(child, path)),
     examples,
     notes,
   };

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Command } from "@commander-js/extra-typings";
+import type { Command } from "commander";
 import { stringify } from "yaml";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { describeCommand, everyCommand } from "./describe.ts";
@@ -49,7 +49,7 @@ Deno.test("every command's help has an example of that command", () => {
 /** Lets a program parse without doing anything. */
 function disarm(command: Command): void {
   if (command.commands.length === 0) command.action(() => {});
-  for (const child of command.commands) disarm(child as unknown as Command);
+  for (const child of command.commands) disarm(child);
 }
 
 async function parse(line: string): Promise<void> {

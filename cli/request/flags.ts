@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Command, Option } from "@commander-js/extra-typings";
+import type { Command, Option } from "commander";
 import { headSettings } from "../../planner/models/head.ts";
 import { problemShape } from "../../planner/problem.ts";
 import { parseNumber as readNumber } from "../../planner/units.ts";
@@ -17,10 +17,9 @@ export function parseNumber(text: string): number {
 }
 
 /** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
-export function planningFlags<Args extends unknown[]>(command: Command<Args>) {
+export function planningFlags(command: Command): Command {
   const settings = [...Object.keys(problemShape), ...Object.keys(choicesShape)] as Setting[];
-  const described = settingFlags(command, [...settings, "model", "device"]);
-  return (described as unknown as Command<Args>)
+  return settingFlags(command, [...settings, "model", "device"])
     .option(
       "--config <file>",
       "plan file in YAML or JSON, or a model's config.json; flags win over it; give both for both",
@@ -53,25 +52,16 @@ export async function requestOf(
 }
 
 /** The flag of gradient filtering, for commands that have no other of a problem's settings. */
-export function gradientFilterFlag() {
-  return settingFlag("gradientFilter") as unknown as Option<
-    "--gradient-filter <threshold>",
-    undefined,
-    undefined,
-    number | "auto"
-  >;
+export function gradientFilterFlag(): Option {
+  return settingFlag("gradientFilter");
 }
 
 /** Adds the flags that split a job over devices. */
-export function parallelFlags<Args extends unknown[], Options extends Record<string, unknown>>(
-  command: Command<Args, Options>,
-) {
+export function parallelFlags(command: Command): Command {
   return settingFlags(command, Object.keys(parallelShape) as (keyof typeof parallelShape)[]);
 }
 
 /** Adds the flags that take choices out of the planner's hands. */
-export function choiceFlags<Args extends unknown[], Options extends Record<string, unknown>>(
-  command: Command<Args, Options>,
-) {
+export function choiceFlags(command: Command): Command {
   return settingFlags(command, Object.keys(choicesShape) as (keyof typeof choicesShape)[]);
 }

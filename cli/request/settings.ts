@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
 import { parseNumber } from "../../planner/units.ts";
 import { flagName, planFileSchema } from "./request.ts";
@@ -15,7 +15,7 @@ const SHAPE = planFileSchema.shape;
 export type Setting = keyof typeof SHAPE;
 
 /** What some settings are, as flags give them. */
-export type Settings<Name extends Setting> = Pick<z.input<typeof planFileSchema>, Name>;
+export type Settings<Name extends Setting> = Partial<Pick<z.input<typeof planFileSchema>, Name>>;
 
 /** What help calls a value, where its kind does not say enough. */
 const VALUE_NAMES: { readonly [Name in Setting]?: string } = {
@@ -121,12 +121,12 @@ export function settingFlag(setting: Setting, about?: string): Option {
     kindName === undefined ? flagName(setting) : `${flagName(setting)} <${value}>`,
     text,
   );
-  if (kindName === undefined) return option as unknown as Option;
-  if (closed) return option.choices(words) as unknown as Option;
+  if (kindName === undefined) return option;
+  if (closed) return option.choices(words);
   return option.argParser((text: string, before: unknown): unknown => {
     const value = readArgument(read, text);
     return repeats ? [...(before as unknown[] | undefined ?? []), value] : value;
-  }) as unknown as Option;
+  });
 }
 
 /** What a schema says of itself, or what is within it says. */
@@ -158,19 +158,13 @@ export function readArgument<T>(read: (text: string) => T, text: string): T {
  * Adds the flags of some settings, in that order; `abouts` says what differs of them
  * from a plan file's.
  */
-export function settingFlags<
-  Args extends unknown[],
-  Options extends Record<string, unknown>,
-  Name extends Setting,
->(
-  command: Command<Args, Options>,
-  settings: readonly Name[],
-  abouts: { readonly [Each in Name]?: string } = {},
-): Command<Args, Options & Partial<Settings<Name>>> {
-  for (const setting of settings) {
-    command.addOption(settingFlag(setting, abouts[setting]) as never);
-  }
-  return command as unknown as Command<Args, Options & Partial<Settings<Name>>>;
+export function settingFlags(
+  command: Command,
+  settings: readonly Setting[],
+  abouts: { readonly [Each in Setting]?: string } = {},
+): Command {
+  for (const setting of settings) command.addOption(settingFlag(setting, abouts[setting]));
+  return command;
 }
 
 /**

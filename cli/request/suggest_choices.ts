@@ -4,12 +4,7 @@
  *
  * @module
  */
-import {
-  type Argument,
-  type Command,
-  InvalidArgumentError,
-  type Option,
-} from "@commander-js/extra-typings";
+import { type Argument, type Command, InvalidArgumentError, type Option } from "commander";
 import { didYouMean } from "./suggest.ts";
 
 /** Makes a command's flags and arguments say what a wrong choice may have meant. */
@@ -20,9 +15,9 @@ export function suggestChoices(command: Command): void {
 function suggest(taker: Option | Argument): void {
   const { argChoices, parseArg } = taker;
   if (!argChoices || !parseArg) return;
-  taker.parseArg = (text: string, before: unknown) => {
+  taker.parseArg = <T>(text: string, before: T): T => {
     try {
-      return parseArg.call(taker, text, before as never) as never;
+      return parseArg.call(taker, text, before) as T;
     } catch (error) {
       if (!(error instanceof InvalidArgumentError)) throw error;
       throw new InvalidArgumentError(`${error.message}${didYouMean(text, argChoices)}`);
