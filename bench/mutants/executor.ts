@@ -119,6 +119,14 @@ export const EXECUTOR: readonly Mutant[] = [
     killers: [ALLOCATES],
   },
   {
+    name: "what was allocated stays so where the rest cannot be had",
+    file: "kernels/run/linear_cross_entropy.ts",
+    find: "      stage.destroyAll();\n      throw error;",
+    replace: "      throw error;",
+    why: "a program that then tries a smaller plan would have less room for it",
+    killers: [{ test: API, filter: "where memory cannot be had" }],
+  },
+  {
     name: "a lost device is reported as whatever it rejected",
     file: "kernels/run/errors.ts",
     find: "  if (!lost) return;",

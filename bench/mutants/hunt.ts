@@ -95,13 +95,17 @@ async function call(killer: Killer, copy: TreeCopy): Promise<Verdict | undefined
   }
 }
 
+/** What a module or a kernel that does not compile is reported as. */
+const BROKEN =
+  /^.*(?:does not compile|Shader .*(?:parsing|validation) error|\(uncaught error\)).*$/m;
+
 /** Exit codes from here on mean that a signal ended the process. */
 const SIGNALS = 128;
 
 /** Reads what a killer printed. */
 function judge(killer: Killer, code: number, text: string): Verdict | undefined {
   // An edit that breaks the program's text says nothing about the tests.
-  const broken = /^.*(?:does not compile|\(uncaught error\)).*$/m.exec(text)?.[0];
+  const broken = BROKEN.exec(text)?.[0];
   if (broken !== undefined) return { outcome: "invalid", what: broken.trim().slice(0, 200) };
   if ("lce" in killer) {
     if (code >= SIGNALS) return undefined;
@@ -116,7 +120,5 @@ function judge(killer: Killer, code: number, text: string): Verdict | undefined 
   const passed = Number(/^ok \| (\d+) passed/m.exec(text)?.[1] ?? 0);
   if (passed > 0) return { outcome: "passed", what: "" };
   if (code >= SIGNALS) return undefined;
-  return code === 0
-    ? { outcome: "invalid", what: `${formatKiller(killer)}: no such test` }
-    : { outcome: "failed", what: `${killer.test} ends with ${code}` };
+  return { outcome: "invalid", what: `${formatKiller(killer)} runs no test` };
 }

@@ -168,6 +168,30 @@ Deno.test("LinearCrossEntropy allocates what the plan says, and gives it back", 
     }
   }));
 
+Deno.test("where memory cannot be had, create() says so and keeps none", () =>
+  withBench(async (bench) => {
+    // A device that promises more than it has: the first buffers can be had, the logits cannot.
+    const { maxBufferSize, ...limits } = bench.profile.limits;
+    const boasting = {
+      ...bench.profile,
+      limits: {
+        ...limits,
+        maxBufferSize: 4 * maxBufferSize,
+        maxStorageBufferBindingSize: 4 * maxBufferSize,
+      },
+    };
+    const vocab = 1 << 20;
+    const tokens = Math.ceil(1.5 * maxBufferSize / (4 * vocab));
+    const planned = plan(parseProblem({ tokens, hidden: 4, vocab }), boasting, {
+      strategy: "two-stage",
+    });
+    const ledger = new Ledger(bench.device);
+    await assert.rejects(LinearCrossEntropy.create(bench.device, planned), { name: "GpuError" });
+    assert(ledger.peakBytes > 0);
+    assert.equal(ledger.liveBytes, 0);
+    ledger.detach();
+  }));
+
 Deno.test("forward() then backward() takes an upstream gradient that is known only then", () =>
   withBench(async (bench) => {
     const vjp = parseProblem({
