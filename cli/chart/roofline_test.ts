@@ -134,7 +134,7 @@ Deno.test("below the table stand the peaks and the best row's share", () => {
     renderBench(rows, format, { kernels: false, peaks: { ...ROOF, secondsPerDispatch: 1e-6 } });
   for (const format of ["table", "markdown"] as const) {
     const [peaks, best] = show(rows, format).split("\n").slice(-2);
-    assert.match(peaks!, /64\.0 TFLOP\/s, reading 2\.0 TB\/s; .* from 32\.0 FLOP per byte\.$/);
+    assert.match(peaks!, /64\.0 TFLOP\/s, reading 2\.00 TB\/s; .* from 32\.0 FLOP per byte\.$/);
     assert.match(best!, /^Best: fused, forward, 32x64x256: 16\.0 TFLOP\/s.* 25 % of the peak\.$/);
   }
   // 10 FLOP per byte at 2 TB/s allow 20 TFLOP/s, of which 15 are three quarters.

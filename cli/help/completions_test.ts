@@ -93,7 +93,7 @@ const LINES: readonly [string[], readonly string[]][] = [
   [["lce", "model", "phi"], MODEL_NAMES.filter((name) => name.startsWith("phi"))],
   [["lce", "emit", "--device", "chrome"], DEVICES.filter((name) => name.startsWith("chrome"))],
   [["lce", "plan", "--config", "deno.js"], ["deno.json"]],
-  [["lce", "run", "fixtures/open.t"], ["fixtures/files/open.ts"]],
+  [["lce", "run", "fixtures/files/open.t"], ["fixtures/files/open.ts"]],
   [["lce", "completions", ""], SHELLS],
   // A value that is called as a command is: the command stays the same.
   [["lce", "plan", "--config", "run", "--vo"], ["--vocab"]],
