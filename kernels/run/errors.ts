@@ -33,15 +33,14 @@ export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T
 
 /** @throws {GpuError} with the reason, where the device is lost. */
 export async function throwIfLost(device: GPUDevice): Promise<void> {
-  const lost = await Promise.race([device.lost, nextTurn()]);
+  // A turn of the event loop later, a loss that has happened is known.
+  const turn = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => turn.resolve(undefined), 0);
+  const lost = await Promise.race([device.lost, turn.promise]);
+  clearTimeout(timer);
   if (!lost) return;
   const why = [lost.reason, lost.message].filter((text) => text && text !== "unknown").join(": ");
   throw new GpuError(
     `The device was lost${why ? ` (${why})` : ""}: ask the adapter for a new one`,
   );
-}
-
-/** A turn of the event loop later: by then a loss that has happened is known. */
-function nextTurn(): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), 0));
 }

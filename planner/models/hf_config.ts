@@ -123,7 +123,7 @@ export function isModelConfig(value: unknown): value is Record<string, unknown> 
  * import assert from "node:assert/strict";
  * const head = parseModelConfig({ model_type: "gpt2", vocab_size: 50257, n_embd: 768 });
  * assert.equal(head.hidden, 768);
- * assert.equal(head.tied, undefined);
+ * assert.equal(head.tied, true); // as the family is where the config does not say
  * ```
  *
  * @throws {ConfigError} naming the keys that are missing, or the one whose value cannot be.
