@@ -97,7 +97,20 @@ export {
   sentBytes,
 } from "./planner/parallel.ts";
 export type { Params } from "./planner/schedule/params.ts";
-export { parseProblem, type Problem, type ProblemInput } from "./planner/problem.ts";
+export {
+  type FlatProblem,
+  type FlatProblemInput,
+  type Head,
+  type HeadInput,
+  headOf,
+  type HeadsProblemInput,
+  parseProblem,
+  type Problem,
+  type ProblemInput,
+  SeveralHeadsError,
+  type Task,
+} from "./planner/problem.ts";
+export type { Loose } from "./planner/same.ts";
 export {
   type Binding,
   type BufferSpec,
@@ -124,4 +137,4 @@ export { packUpstream, tokenStride, upstreamRows } from "./planner/schedule/layo
 export type { WeightPlacement } from "./planner/search/question.ts";
 export type { Shape, Sizes } from "./planner/schedule/shape.ts";
 export type { FixedSizes } from "./planner/strategies/strategy.ts";
-export type { Tile } from "./planner/schedule/tile.ts";
+export type { RatedTile, Tile } from "./planner/schedule/tile.ts";

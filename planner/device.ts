@@ -4,10 +4,62 @@
  * @module
  */
 import * as z from "zod";
+import type { Same } from "./same.ts";
+import type { RatedTile } from "./schedule/tile.ts";
+
+/** The WebGPU limits that shape a schedule, by their names in the specification. */
+export interface DeviceLimits {
+  /** Bytes of the largest buffer. */
+  readonly maxBufferSize: number;
+  /** Bytes of a buffer that one binding can reach. */
+  readonly maxStorageBufferBindingSize: number;
+  /** Bytes that the offset of a storage binding must be a multiple of. */
+  readonly minStorageBufferOffsetAlignment: number;
+  /** Bytes that the offset of a uniform binding must be a multiple of. */
+  readonly minUniformBufferOffsetAlignment: number;
+  /** Storage buffers that one kernel can bind. */
+  readonly maxStorageBuffersPerShaderStage: number;
+  /** Bytes of workgroup memory. */
+  readonly maxComputeWorkgroupStorageSize: number;
+  /** Invocations of one workgroup. */
+  readonly maxComputeInvocationsPerWorkgroup: number;
+  /** Invocations of one workgroup in x. */
+  readonly maxComputeWorkgroupSizeX: number;
+  /** Workgroups of one dispatch in each dimension. */
+  readonly maxComputeWorkgroupsPerDimension: number;
+}
+
+/** Measured speed of a device. */
+export interface DeviceRates {
+  /** FLOP/s of the matrix kernels in f32, a multiply-add counted as two. */
+  readonly flopsPerSecond: number;
+  /** Bytes per second to and from memory. */
+  readonly bytesPerSecond: number;
+  /** Seconds from the end of one dispatch to the start of the next. */
+  readonly secondsPerDispatch: number;
+  /** Invocations of matrix kernels that run at the same time. */
+  readonly parallelInvocations: number;
+  /** Tiles of the matrix kernels, the fastest first; the shipped ones where it is left out. */
+  readonly tiles?: readonly RatedTile[] | undefined;
+  /** Where the figures come from. */
+  readonly source?: string | undefined;
+}
+
+/** Name, limits and, where known, features and measured speed of a device. */
+export interface DeviceProfile {
+  /** For people. */
+  readonly name: string;
+  /** What schedules keep to. */
+  readonly limits: DeviceLimits;
+  /** Optional WebGPU features of the device, such as `shader-f16` and `subgroups`. */
+  readonly features?: readonly string[] | undefined;
+  /** Absent where nothing was measured. */
+  readonly rates?: DeviceRates | undefined;
+}
 
 const limit = z.int().positive();
 
-/** The WebGPU limits that shape a schedule, by their names in the specification. */
+/** Schema of {@linkcode DeviceLimits}. */
 export const limitsSchema = z.strictObject({
   maxBufferSize: limit,
   maxStorageBufferBindingSize: limit,
@@ -20,21 +72,6 @@ export const limitsSchema = z.strictObject({
   maxComputeWorkgroupsPerDimension: limit,
 });
 
-/**
- * What the schemas give. The public types go by way of it, and so refer to
- * nothing that is not public.
- *
- * @internal
- */
-interface Parsed {
-  readonly limits: z.output<typeof limitsSchema>;
-  readonly rates: z.output<typeof ratesSchema>;
-  readonly profile: z.output<typeof deviceProfileSchema>;
-}
-
-/** The WebGPU limits that shape a schedule. Bytes for sizes, counts otherwise. */
-export type DeviceLimits = Parsed["limits"];
-
 const ratedTileSchema = z.strictObject({
   rows: z.int().positive(),
   cols: z.int().positive(),
@@ -44,7 +81,7 @@ const ratedTileSchema = z.strictObject({
   rate: z.number().positive().describe("arithmetic rate, relative to the fastest tile"),
 });
 
-/** Measured speed of a device; absent where nothing was measured. */
+/** Schema of {@linkcode DeviceRates}. */
 export const ratesSchema = z.strictObject({
   flopsPerSecond: z.number().positive().describe("f32 multiply-add rate of the matrix kernels"),
   bytesPerSecond: z.number().positive().describe("memory bandwidth"),
@@ -56,9 +93,6 @@ export const ratesSchema = z.strictObject({
   source: z.string().optional().describe("where the figures come from"),
 });
 
-/** Measured speed of a device. */
-export type DeviceRates = Parsed["rates"];
-
 /** Schema of a {@linkcode DeviceProfile}. */
 export const deviceProfileSchema = z.strictObject({
   name: z.string().min(1),
@@ -68,8 +102,9 @@ export const deviceProfileSchema = z.strictObject({
   rates: ratesSchema.optional(),
 });
 
-/** Name, limits and, where known, features and measured speed of a device. */
-export type DeviceProfile = Parsed["profile"];
+true satisfies Same<z.output<typeof limitsSchema>, DeviceLimits>;
+true satisfies Same<z.output<typeof ratesSchema>, DeviceRates>;
+true satisfies Same<z.output<typeof deviceProfileSchema>, DeviceProfile>;
 
 /**
  * The default limits of the WebGPU specification: what every adapter offers

@@ -12,7 +12,7 @@ import {
   rankPart,
 } from "./parallel.ts";
 import { DoesNotFitError, makePlan, type Plan } from "./plan.ts";
-import { MAX_DIMENSION, type Problem } from "./problem.ts";
+import { dimensionsOf, MAX_DIMENSION, type Problem, resized } from "./problem.ts";
 import type { PlanOptions } from "./search/question.ts";
 import { fits } from "./search/search.ts";
 
@@ -105,7 +105,7 @@ function largest<Planned>(
   problem: Problem,
   { least = 1, step = 1, fits, plan }: Search<Planned>,
 ): Largest<Planned> {
-  const at = (value: number): Problem => ({ ...problem, [dimension]: value });
+  const at = (value: number): Problem => (resized(problem, { [dimension]: value }));
   const canBe = (value: number) => fits(at(value));
   const most = largestCountable(dimension, problem);
   let value: number | undefined;
@@ -175,7 +175,7 @@ const NEARBY = [0, 1, 3, 7, 15, 31, 63, 127, 255];
 
 /** The largest value at which every matrix can still be counted exactly (`problem.ts`). */
 function largestCountable(dimension: LargestDimension, problem: Problem): number {
-  const { tokens, vocab, hidden } = problem;
+  const { tokens, vocab, hidden } = dimensionsOf(problem);
   const beside = {
     tokens: Math.max(hidden, vocab),
     vocab: Math.max(hidden, tokens),

@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "./device.ts";
 import { LARGEST_DIMENSIONS, planLargest } from "./largest.ts";
 import { DoesNotFitError, makePlan } from "./plan.ts";
-import { parseProblem, type ProblemInput, problemSchema } from "./problem.ts";
+import {
+  dimensionsOf,
+  headOf,
+  parseProblem,
+  type ProblemInput,
+  problemSchema,
+  resized,
+} from "./problem.ts";
 import type { PlanOptions } from "./search/question.ts";
 import { STRATEGIES } from "./schedule/schedule.ts";
 import { problems } from "./testing.ts";
@@ -25,11 +32,12 @@ Deno.test("the largest that fits fits, and the next does not", () => {
           SPECIFICATION_DEFAULTS,
           options,
         );
-        assert.equal(plan.problem[dimension], value);
+        assert.equal(dimensionsOf(plan.problem)[dimension], value);
         assert(plan.memory.peakBytes <= budget);
         assert.match(limit!, /Nothing fits a budget/);
         assert.throws(
-          () => makePlan({ ...problem, [dimension]: value + 1 }, SPECIFICATION_DEFAULTS, options),
+          () =>
+            makePlan(resized(problem, { [dimension]: value + 1 }), SPECIFICATION_DEFAULTS, options),
           DoesNotFitError,
         );
       },
@@ -64,13 +72,12 @@ Deno.test("no larger value fits, by trying them", () => {
       fc.integer({ min: 15, max: 21 }),
       fc.integer({ min: 0, max: 1 << 15 }),
       (random, dimension, exponent, more) => {
-        const problem = {
-          ...random,
+        const problem = resized(random, {
           tokens: 1 + random.tokens % 300,
-          vocab: 1 + random.vocab % 900,
-        };
+          vocab: 1 + headOf(random).vocab % 900,
+        });
         const options = { budget: 2 ** exponent + more, weights: "resident" } as const;
-        const at = (value: number) => ({ ...problem, [dimension]: value });
+        const at = (value: number) => resized(problem, { [dimension]: value });
         const fits = (value: number) => {
           try {
             return makePlan(at(value), SMALL, options);
@@ -122,7 +129,7 @@ Deno.test("on large problems no larger value of any size fits", () => {
         }
         for (const factor of factors) {
           const beyond = Math.max(value + 1, Math.floor(value * factor));
-          const larger = { ...problem, [dimension]: beyond };
+          const larger = resized(problem, { [dimension]: beyond });
           if (!problemSchema.safeParse(larger).success) continue;
           assert.throws(
             () => makePlan(larger, SPECIFICATION_DEFAULTS, options),

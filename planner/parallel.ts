@@ -13,7 +13,7 @@
 import type { DeviceProfile } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./schedule/memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
-import type { Problem } from "./problem.ts";
+import { dimensionsOf, headOf, type Problem, resized } from "./problem.ts";
 import type { Collective, Range, Schedule, Share } from "./schedule/schedule.ts";
 import { ALL_STRATEGIES } from "./strategies/mod.ts";
 import { ask, emit, type PlanOptions, shapeOf } from "./search/question.ts";
@@ -93,7 +93,7 @@ export function planParallel(
 ): ParallelPlan {
   const { part, share } = rankPart(problem, parallelism);
   const { tensor, data } = parallelism;
-  const vocabs = evenShares(problem.vocab, tensor);
+  const vocabs = evenShares(headOf(problem).vocab, tensor);
   const tokens = evenShares(problem.tokens, data);
   const largest = makePlan(part, device, { ...options, share });
   const memories = new Map<string, MemoryPrediction>();
@@ -132,10 +132,10 @@ export function rankPart(
 ): { readonly part: Problem; readonly share: Share | undefined } {
   checkParallelism(problem, parallelism);
   const { tensor, data } = parallelism;
-  const vocab = { start: 0, count: Math.ceil(problem.vocab / tensor) };
+  const vocab = { start: 0, count: Math.ceil(headOf(problem).vocab / tensor) };
   const tokens = Math.ceil(problem.tokens / data);
   return {
-    part: { ...problem, tokens, vocab: vocab.count },
+    part: resized(problem, { tokens, vocab: vocab.count }),
     share: shareOf(problem, parallelism, vocab),
   };
 }
@@ -163,7 +163,7 @@ export function rankSchedule(
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
 ): Schedule {
   const { device, chosen: { shape } } = largest;
-  const part = { ...problem, tokens: tokens.count, vocab: vocab.count };
+  const part = resized(problem, { tokens: tokens.count, vocab: vocab.count });
   const question = ask(part, device, { ...options, share: shareOf(problem, parallelism, vocab) });
   const sizes = {
     tile: shape.tile,
@@ -177,7 +177,7 @@ export function rankSchedule(
 /** A rank's part in a schedule's terms; none for a rank that is alone. */
 function shareOf(problem: Problem, parallelism: Parallelism, vocab: Range): Share | undefined {
   if (parallelism.tensor * parallelism.data === 1) return undefined;
-  return { ...parallelism, vocabStart: vocab.start, wholeVocab: problem.vocab };
+  return { ...parallelism, vocabStart: vocab.start, wholeVocab: headOf(problem).vocab };
 }
 
 /** Cuts `[0, total)` into ranges that differ by one at most, the larger ones first. */
@@ -192,7 +192,8 @@ function evenShares(total: number, parts: number): Range[] {
 /** More ranks than anyone has, or can read a plan of. */
 const MAX_RANKS = 1 << 16;
 
-function checkParallelism({ tokens, vocab }: Problem, { tensor, data, sequence }: Parallelism) {
+function checkParallelism(problem: Problem, { tensor, data, sequence }: Parallelism) {
+  const { tokens, vocab } = dimensionsOf(problem);
   if (tensor > vocab) {
     throw new ParallelismError(
       `Cannot split ${vocab} vocabulary rows over ${tensor} tensor-parallel ranks: each needs a row, so use ${vocab} at most`,

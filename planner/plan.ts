@@ -8,7 +8,7 @@ import type { Candidate, Prediction } from "./search/candidate.ts";
 import { AS_FAST, best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
-import type { Problem } from "./problem.ts";
+import { headOf, type Problem } from "./problem.ts";
 import { ask, emit, evaluate, type PlanOptions, type Question } from "./search/question.ts";
 import type { Schedule, StrategyName } from "./schedule/schedule.ts";
 import { type Offer, search } from "./search/search.ts";
@@ -154,9 +154,10 @@ function outlineOf({ steps: _, params: __, backwardStart: ___, ...outline }: Sch
 
 /** Refuses sizes of the caller's at which no binding may begin. */
 function checkSizes({ problem, device, options }: Question): void {
+  if (options.window === undefined && options.block === undefined) return;
   const granules = granulesOf(problem, device);
   const fixed = [
-    ["window", options.window, granules.window, problem.vocab, "ids"],
+    ["window", options.window, granules.window, headOf(problem).vocab, "ids"],
     ["block", options.block, granules.block, problem.tokens, "tokens"],
   ] as const;
   for (const [what, size, granule, total, unit] of fixed) {
@@ -234,7 +235,7 @@ function twoStageMemory(
   { shape: { residency } }: Candidate,
 ): MemoryPrediction {
   const question = ask(problem, unlimited(device), { share, tile: TILES[0]! });
-  const sizes = { tile: TILES[0]!, block: problem.tokens, window: problem.vocab };
+  const sizes = { tile: TILES[0]!, block: problem.tokens, window: headOf(problem).vocab };
   // Two stages need the whole weight at hand.
   const whole = residency === "windows" ? "host" : residency;
   return evaluate(question, twoStage, sizes, { residency: whole }).memory;

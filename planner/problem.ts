@@ -6,12 +6,19 @@
  * @module
  */
 import * as z from "zod";
-import { bytesPerElement, type Dtype, DTYPES } from "./dtype.ts";
+import type { Loose, Same } from "./same.ts";
+import { bytesPerElement, type Dtype } from "./dtype.ts";
+import {
+  dimension,
+  type Head,
+  type HeadInput,
+  headSchema,
+  headShape,
+  MAX_DIMENSION,
+  ONLY_HEAD,
+} from "./heads/head.ts";
 
-/** Largest dimension: WGSL and the targets hold token and vocabulary ids in 32-bit signed integers. */
-export const MAX_DIMENSION = 2 ** 31 - 1;
-
-const dimension = (what: string) => z.int().min(1).max(MAX_DIMENSION).describe(what);
+export { type Head, type HeadInput, MAX_DIMENSION };
 
 /** How per-token losses become the loss, as in PyTorch. */
 export const REDUCTIONS = ["mean", "sum", "none"] as const;
@@ -28,25 +35,70 @@ export const GRADIENTS = ["hidden", "weight", "bias"] as const;
  */
 export const OBJECTIVES = ["cross-entropy", "statistics"] as const;
 
-/** The fields of a problem, each with its default. */
-export const problemShape = {
+/** What is asked of the heads of a problem. */
+export interface Task {
+  /** Rows of the hidden states. */
+  readonly tokens: number;
+  /** Loss alone, or loss and gradients. */
+  readonly pass: "forward" | "train";
+  /** What is differentiated: cross-entropy, or whatever the caller makes of each token's statistics. */
+  readonly objective: "cross-entropy" | "statistics";
+  /** Of per-token losses to the loss, as in PyTorch. */
+  readonly reduction: "mean" | "sum" | "none";
+  /** Tokens with this target are skipped. */
+  readonly ignoreIndex: number;
+  /** Whether each target's loss is weighed, as PyTorch does. */
+  readonly classWeight: boolean;
+  /** Share of each target that is spread over the vocabulary, from 0 to 1. */
+  readonly labelSmoothing: number;
+  /** Adds `zLoss * lse^2` to each token's loss. */
+  readonly zLoss: number;
+  /** Extra results per token: entropy of the softmax, most likely id. */
+  readonly statistics: readonly ("entropy" | "predicted")[];
+  /**
+   * Tiles whose every `|softmax - onehot|` is below this are skipped, which 0 never
+   * does; `auto` follows the storage type.
+   */
+  readonly gradientFilter: number | "auto";
+  /** Gradients wanted from a training pass; all that exist where it is left out. */
+  readonly gradients?: readonly ("hidden" | "weight" | "bias")[] | undefined;
+}
+
+/** Dimensions, storage types, pass and options of one linear cross-entropy. */
+export interface Problem extends Task {
+  /** The output layers, at least one; {@linkcode headOf} gives the only one. */
+  readonly heads: readonly Head[];
+}
+
+/** A problem with one head, the head's settings beside the others: as plan files and flags have it. */
+export interface FlatProblem extends Task, Omit<Head, "name" | "frozen"> {}
+
+/** A problem with one head as written by hand: whatever is left out takes its default. */
+export interface FlatProblemInput extends Loose<Task>, Omit<HeadInput, "name" | "frozen"> {
+  /** The head's settings stand beside the others. */
+  readonly heads?: undefined;
+}
+
+/** A problem with its heads as written by hand: whatever is left out takes its default. */
+export interface HeadsProblemInput extends Loose<Task> {
+  /** At least one, each with a name of its own. */
+  readonly heads: readonly HeadInput[];
+}
+
+/** A problem as written by hand: with one head as plain as it can be. */
+export type ProblemInput = FlatProblemInput | HeadsProblemInput;
+
+const taskShape = {
   tokens: dimension("rows of the hidden states").default(8192),
-  hidden: dimension("the inner dimension that hidden states and weight share"),
-  vocab: dimension("rows of the weight (the output embedding), padding included"),
-  dtype: z.enum(DTYPES).default("f32").describe("storage type of hidden states and weight"),
   pass: z.enum(PASSES).default("forward").describe("loss alone, or loss and gradients"),
   objective: z.enum(OBJECTIVES).default("cross-entropy").describe("what is differentiated"),
   reduction: z.enum(REDUCTIONS).default("mean").describe("of per-token losses to the loss"),
   ignoreIndex: z.int().min(-(2 ** 31)).max(MAX_DIMENSION).default(-100)
     .describe("tokens with this target are skipped"),
-  bias: z.boolean().default(false).describe("add a bias per vocabulary entry to the logits"),
   classWeight: z.boolean().default(false).describe("weigh each target's loss, as PyTorch does"),
   labelSmoothing: z.number().min(0).max(1).default(0)
     .describe("share of each target that is spread over the vocabulary"),
   zLoss: z.number().nonnegative().default(0).describe("adds zLoss * lse^2 to each token"),
-  logitScale: z.number().default(1).refine((scale) => scale !== 0, "must not be 0")
-    .describe("multiplies the logits, before the softcap"),
-  softcap: z.number().positive().optional().describe("logits become softcap * tanh(z / softcap)"),
   statistics: z.array(z.enum(EXTRA_STATISTICS)).default([])
     .describe("extra results per token: entropy of the softmax, most likely id"),
   gradientFilter: z.union([z.number().nonnegative(), z.literal("auto")]).default(0)
@@ -55,69 +107,122 @@ export const problemShape = {
     .describe("gradients wanted from a training pass; all that exist by default"),
 };
 
-/** Schema of a {@linkcode Problem}: fills in defaults, rejects unknown fields. */
-export const problemSchema = z.strictObject(problemShape).superRefine((problem, context) => {
-  const twice = problem.statistics.find((name, index, all) => all.indexOf(name) !== index);
-  if (twice !== undefined) {
-    context.addIssue({ code: "custom", path: ["statistics"], message: `has ${twice} twice` });
-  }
-  if (problem.gradients?.includes("bias") && !problem.bias) {
-    context.addIssue({
-      code: "custom",
-      path: ["gradients"],
-      message: "cannot include bias where the problem has none: set bias to true",
-    });
-  }
-  if (problem.gradientFilter !== 0 && problem.labelSmoothing > 0) {
-    context.addIssue({
-      code: "custom",
-      path: ["gradientFilter"],
-      message: "cannot be used with label smoothing, which moves every logit of every token",
-    });
-  }
-  const { tokens, hidden, vocab } = problem;
-  const matrices = [["hidden", tokens, hidden], ["hidden", vocab, hidden], [
-    "vocab",
-    tokens,
-    vocab,
-  ]];
-  for (const [path, rows, columns] of matrices as [string, number, number][]) {
-    if (rows * columns * 4 <= Number.MAX_SAFE_INTEGER) continue;
-    context.addIssue({
-      code: "custom",
-      path: [path],
-      message:
-        `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
-    });
-  }
-});
+/** The fields of a problem with one head, each with its default, in the order they are listed. */
+export const problemShape = (({ tokens, pass, objective, reduction, ignoreIndex, ...task }) => {
+  const { hidden, vocab, dtype, bias, ...logits } = headShape;
+  const { classWeight, labelSmoothing, zLoss, ...results } = task;
+  return {
+    ...{ tokens, hidden, vocab, dtype, pass, objective, reduction, ignoreIndex },
+    ...{ bias, classWeight, labelSmoothing, zLoss, ...logits, ...results },
+  };
+})(taskShape);
 
-/**
- * What the schema takes and gives. The public types go by way of it, and so
- * refer to nothing that is not public.
- *
- * @internal
- */
-interface Parsed {
-  readonly input: z.input<typeof problemSchema>;
-  readonly output: z.output<typeof problemSchema>;
+const flatSchema = z.strictObject(problemShape);
+true satisfies Same<z.output<typeof flatSchema>, FlatProblem>;
+true satisfies Same<z.input<typeof flatSchema>, Omit<FlatProblemInput, "heads">>;
+
+const headsSchema = z.strictObject({
+  heads: z.array(headSchema).min(1),
+  ...taskShape,
+});
+true satisfies Same<z.output<typeof headsSchema>, Problem>;
+true satisfies Same<z.input<typeof headsSchema>, HeadsProblemInput>;
+
+/** What is wrong with a problem whose fields are each in their range. */
+interface Fault {
+  /** Which head, by its place, where it is one's. */
+  readonly head?: number;
+  readonly field: string;
+  readonly message: string;
 }
 
-/** Dimensions, storage type, pass and options of one linear cross-entropy. */
-export type Problem = Parsed["output"];
+function* faultsOf(problem: Problem): Generator<Fault> {
+  const { heads, tokens, statistics, gradients, gradientFilter, labelSmoothing } = problem;
+  const twice = statistics.find((name, index, all) => all.indexOf(name) !== index);
+  if (twice !== undefined) yield { field: "statistics", message: `has ${twice} twice` };
+  if (gradients?.includes("bias") && !heads.some(({ bias }) => bias)) {
+    const message = "cannot include bias where the problem has none: set bias to true";
+    yield { field: "gradients", message };
+  }
+  const constant = gradients?.find((name) => name !== "hidden");
+  if (constant !== undefined && heads.every(({ frozen }) => frozen)) {
+    yield { field: "gradients", message: `cannot include ${constant} where every head is frozen` };
+  }
+  if (gradientFilter !== 0 && labelSmoothing > 0) {
+    yield {
+      field: "gradientFilter",
+      message: "cannot be used with label smoothing, which moves every logit of every token",
+    };
+  }
+  for (const [head, { name, hidden, vocab }] of heads.entries()) {
+    if (heads.findIndex((other) => other.name === name) !== head) {
+      yield { head, field: "name", message: "is another head's: give each one of its own" };
+    }
+    const matrices = [
+      ["hidden", tokens, hidden],
+      ["hidden", vocab, hidden],
+      ["vocab", tokens, vocab],
+    ] as const;
+    for (const [field, rows, columns] of matrices) {
+      if (rows * columns * 4 <= Number.MAX_SAFE_INTEGER) continue;
+      yield {
+        head,
+        field,
+        message:
+          `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
+      };
+    }
+  }
+}
 
-/** A problem as written by hand: whatever is left out takes its default. */
-export type ProblemInput = Parsed["input"];
+/** A problem from the one-headed form. */
+function fromFlat(
+  { hidden, vocab, dtype, bias, logitScale, softcap, ...task }: FlatProblem,
+): Problem {
+  const logits = { bias, logitScale, ...(softcap === undefined ? {} : { softcap }) };
+  return { heads: [{ name: ONLY_HEAD, hidden, vocab, dtype, ...logits, frozen: false }], ...task };
+}
+
+/**
+ * Schema of a {@linkcode Problem}: takes one head's settings beside the others, or a
+ * list of heads; fills in defaults, rejects unknown fields.
+ */
+export const problemSchema: z.ZodType<Problem, ProblemInput> = z.custom<ProblemInput>()
+  .transform((input: unknown, context) => {
+    const listed = typeof input === "object" && input !== null && "heads" in input;
+    const parsed = listed ? headsSchema.safeParse(input) : flatSchema.safeParse(input);
+    if (!parsed.success) {
+      context.issues.push(...parsed.error.issues as z.core.$ZodRawIssue[]);
+      return z.NEVER;
+    }
+    const problem = "heads" in parsed.data ? parsed.data : fromFlat(parsed.data);
+    for (const { head, field, message } of faultsOf(problem)) {
+      const path = listed && head !== undefined ? ["heads", head, field] : [field];
+      context.issues.push({ code: "custom", path, message, input });
+    }
+    return problem;
+  });
 
 /**
  * Fills in the defaults of a problem and checks every field.
  *
- * @example
+ * @example One head
  * ```ts
  * import assert from "node:assert/strict";
  * const problem = parseProblem({ hidden: 2304, vocab: 256000 });
  * assert.equal(problem.tokens, 8192);
- * assert.equal(problem.dtype, "f32");
+ * assert.equal(headOf(problem).dtype, "f32");
+ * ```
+ *
+ * @example Several heads
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const heads = [
+ *   { name: "student", hidden: 768, vocab: 32000 },
+ *   { name: "teacher", hidden: 4096, vocab: 32000, frozen: true },
+ * ];
+ * const problem = parseProblem({ heads, pass: "train" });
+ * assert(!wantedGradients(problem, problem.heads[1]).has("weight"));
  * ```
  *
  * @throws {z.ZodError} naming each field that is missing, unknown or out of range.
@@ -126,10 +231,83 @@ export function parseProblem(input: ProblemInput): Problem {
   return problemSchema.parse(input);
 }
 
-/** The gradients a problem asks for: none in a forward pass, by default all that exist in training. */
-export function wantedGradients(problem: Problem): ReadonlySet<typeof GRADIENTS[number]> {
-  if (problem.pass === "forward") return new Set();
-  return new Set(problem.gradients ?? GRADIENTS.filter((name) => name !== "bias" || problem.bias));
+/** A problem has several heads where one alone can be served. */
+export class SeveralHeadsError extends TypeError {
+  /** Tells this error from others without `instanceof`. */
+  override name = "SeveralHeadsError";
+}
+
+/**
+ * The only head of a problem.
+ *
+ * @throws {SeveralHeadsError} where there are several: whoever asks serves one alone.
+ */
+export function headOf({ heads }: Problem): Head {
+  const [head, ...others] = heads;
+  if (head !== undefined && others.length === 0) return head;
+  throw new SeveralHeadsError(
+    `Cannot serve the ${heads.length} heads ${
+      heads.map(({ name }) => name).join(", ")
+    } together, only one`,
+  );
+}
+
+/**
+ * A problem in the plain form of one head, which {@linkcode parseProblem} takes.
+ *
+ * @throws {SeveralHeadsError} where there are several.
+ */
+export function flatProblem(problem: Problem): FlatProblem {
+  const { heads: _, ...task } = problem;
+  const flat: Record<string, unknown> = { ...task, ...headOf(problem) };
+  return Object.fromEntries(
+    Object.keys(problemShape).filter((name) => name in flat).map((name) => [name, flat[name]]),
+  ) as unknown as FlatProblem;
+}
+
+/** A problem as JSON has it, and {@linkcode parseProblem} takes it: plain wherever that says it all. */
+export function problemJson(problem: Problem): FlatProblem | Problem {
+  const [head, ...others] = problem.heads;
+  return others.length > 0 || head!.name !== ONLY_HEAD || head!.frozen
+    ? problem
+    : flatProblem(problem);
+}
+
+/** The dimensions of a problem with one head. */
+export interface Dimensions {
+  /** Rows of the hidden states. */
+  readonly tokens: number;
+  /** The inner dimension that hidden states and weight share. */
+  readonly hidden: number;
+  /** Rows of the weight. */
+  readonly vocab: number;
+}
+
+/** The dimensions of a problem with one head. */
+export function dimensionsOf(problem: Problem): Dimensions {
+  const { hidden, vocab } = headOf(problem);
+  return { tokens: problem.tokens, hidden, vocab };
+}
+
+/** The same problem with one head in other dimensions. */
+export function resized(problem: Problem, dimensions: Loose<Dimensions>): Problem {
+  const head = headOf(problem);
+  const { tokens = problem.tokens, hidden = head.hidden, vocab = head.vocab } = dimensions;
+  return { ...problem, tokens, heads: [{ ...head, hidden, vocab }] };
+}
+
+/**
+ * The gradients of a head that a problem asks for: none in a forward pass, by
+ * default all that exist in training. A frozen head has that of the hidden states alone.
+ */
+export function wantedGradients(
+  problem: Problem,
+  { bias, frozen }: Head = headOf(problem),
+): ReadonlySet<typeof GRADIENTS[number]> {
+  const { pass, gradients = GRADIENTS } = problem;
+  if (pass === "forward") return new Set();
+  const exists = { hidden: true, weight: !frozen, bias: bias && !frozen };
+  return new Set(gradients.filter((name) => exists[name]));
 }
 
 /** Machine epsilons of the storage types. */
@@ -145,27 +323,31 @@ const STORAGE_EPSILON: Readonly<Record<Dtype, number>> = {
  * Cross-Entropy (arXiv 2411.09009): what is smaller would not have changed a
  * gradient accumulated in that type.
  */
-export function filterThreshold({ gradientFilter, dtype }: Problem): number {
-  return gradientFilter === "auto" ? STORAGE_EPSILON[dtype] / 32 : gradientFilter;
+export function filterThreshold(problem: Problem): number {
+  const { gradientFilter } = problem;
+  return gradientFilter === "auto" ? STORAGE_EPSILON[headOf(problem).dtype] / 32 : gradientFilter;
 }
 
 /** Bytes that `[tokens, vocab]` logits take in f32: what the whole project avoids. */
-export function logitsBytes(problem: Pick<Problem, "tokens" | "vocab">): number {
-  return 4 * problem.tokens * problem.vocab;
+export function logitsBytes({ tokens, vocab }: Pick<Dimensions, "tokens" | "vocab">): number {
+  return 4 * tokens * vocab;
 }
 
 /** Bytes of hidden states, weight and the gradients asked for: what every strategy is given. */
 export function ownedBytes(problem: Problem): number {
-  const { tokens, vocab, hidden, dtype } = problem;
-  const wanted = wantedGradients(problem);
-  const element = bytesPerElement(dtype);
-  return hidden * (tokens * (element + (wanted.has("hidden") ? 4 : 0)) +
-    vocab * (element + (wanted.has("weight") ? 4 : 0)));
+  const { tokens, heads } = problem;
+  return heads.reduce((sum, head) => {
+    const { vocab, hidden, dtype } = head;
+    const wanted = wantedGradients(problem, head);
+    const element = bytesPerElement(dtype);
+    return sum + hidden * (tokens * (element + (wanted.has("hidden") ? 4 : 0)) +
+          vocab * (element + (wanted.has("weight") ? 4 : 0)));
+  }, 0);
 }
 
 /** FLOPs of one pass over all logits, `2 N D V`. */
-export function projectionFlops(problem: Pick<Problem, "tokens" | "hidden" | "vocab">): number {
-  return 2 * problem.tokens * problem.hidden * problem.vocab;
+export function projectionFlops({ tokens, hidden, vocab }: Dimensions): number {
+  return 2 * tokens * hidden * vocab;
 }
 
 export type { Dtype };

@@ -8,7 +8,7 @@ import type { DeviceProfile } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
 import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
-import { type Problem, problemSchema } from "./problem.ts";
+import { headOf, type Problem, problemSchema, resized } from "./problem.ts";
 import { STRATEGIES, type StrategyName } from "./schedule/schedule.ts";
 import { issueText } from "./issues.ts";
 
@@ -122,9 +122,8 @@ export function* sweep(
   axes: readonly Axis[],
 ): Generator<SweepPoint> {
   for (const values of grid(axes)) {
-    const { tokens, hidden, vocab } = { ...problem, ...values };
-    const { tokens: _t, hidden: _h, vocab: _v, ...choices } = values;
-    const candidate = { ...problem, tokens, hidden, vocab };
+    const { tokens, hidden, vocab, ...choices } = values;
+    const candidate = resized(problem, { tokens, hidden, vocab });
     yield planPoint(values, candidate, device, { ...options, ...choices });
   }
 }
@@ -191,7 +190,7 @@ export function inputBytes(problem: Problem): number {
     hidden(),
     weight(),
     tokens(4),
-    ...(problem.bias ? [vocab(4)] : []),
+    ...(headOf(problem).bias ? [vocab(4)] : []),
     ...(problem.classWeight ? [vocab(4)] : []),
   ];
   return given.reduce((sum, size) => sum + bytesOf(size), 0);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { DoesNotFitError, makePlan } from "./plan.ts";
-import { parseProblem } from "./problem.ts";
+import { parseProblem, resized } from "./problem.ts";
 import {
   doublings,
   grid,
@@ -82,7 +82,7 @@ Deno.test("each point of a sweep is the plan of its values, or the error of plan
 Deno.test("sizes that are out of range together are a failed point, not an error", () => {
   const most = 2 ** 31 - 1;
   const axes = [{ name: "vocab", values: [100, most] }] as const;
-  const [fine, wrong] = sweep({ ...PROBLEM, hidden: most }, SPECIFICATION_DEFAULTS, {
+  const [fine, wrong] = sweep(resized(PROBLEM, { hidden: most }), SPECIFICATION_DEFAULTS, {
     strategy: "two-stage",
   }, axes);
   assert.equal(fine!.values.vocab, 100);

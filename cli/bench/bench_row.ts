@@ -4,7 +4,7 @@
  * @module
  */
 import type { InputKind } from "./inputs.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
 import type { Measurement } from "./measure.ts";
@@ -60,7 +60,7 @@ export interface Against {
 
 /** A row from a measurement, or from the reason for having none. */
 export function benchRow(
-  { tokens, hidden, vocab, dtype, gradientFilter, pass }: Problem,
+  problem: Problem,
   strategy: StrategyName,
   device: string,
   outcome: Measurement | string,
@@ -68,6 +68,8 @@ export function benchRow(
 ): BenchRow {
   const measured = typeof outcome === "string" ? undefined : outcome;
   const schedule = measured?.plan.schedule;
+  const { tokens, gradientFilter, pass } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   return {
     device,
     strategy,

@@ -8,7 +8,7 @@ import { encodeElements } from "../../fixtures/elements.ts";
 import { Random } from "../../fixtures/random.ts";
 import type { Stage } from "../../kernels/run/encoder.ts";
 import type { Plan } from "../../planner/plan.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { type Dimensions, dimensionsOf, headOf } from "../../planner/problem.ts";
 import type { BufferSpec } from "../../planner/schedule/schedule.ts";
 
 /**
@@ -37,19 +37,21 @@ const PEAK = 12;
 /** Writes every input of a plan to its buffers. */
 export function writeInputs(stage: Stage, { schedule, problem }: Plan, kind: InputKind): void {
   const random = new Random(1);
-  const scale = problem.hidden ** -0.25;
+  const dimensions = dimensionsOf(problem);
+  const { dtype } = headOf(problem);
+  const scale = dimensions.hidden ** -0.25;
   const pattern = normals().map((value) => value * scale);
   const { targets, states } = kind === "peaked"
-    ? peaked(problem, pattern, random)
-    : { targets: flatTargets(problem, random), states: pattern };
+    ? peaked(dimensions, pattern, random)
+    : { targets: flatTargets(dimensions, random), states: pattern };
   for (const spec of schedule.buffers) {
     if (spec.category !== "input") continue;
     const { tensor } = spec.holds!;
     const bytes = tensor === "targets"
       ? new Uint8Array(targets.buffer)
       : tensor === "hidden"
-      ? encodeElements(problem.dtype, states)
-      : encodeElements(tensor === "weight" ? problem.dtype : "f32", pattern);
+      ? encodeElements(dtype, states)
+      : encodeElements(tensor === "weight" ? dtype : "f32", pattern);
     repeat(stage, spec, bytes);
   }
 }
@@ -65,11 +67,11 @@ function normals(): Float32Array {
   return drawn;
 }
 
-function flatTargets({ tokens, vocab }: Problem, random: Random): Int32Array<ArrayBuffer> {
+function flatTargets({ tokens, vocab }: Dimensions, random: Random): Int32Array<ArrayBuffer> {
   return Int32Array.from({ length: tokens }, () => random.below(vocab));
 }
 
-function peaked({ tokens, hidden, vocab }: Problem, pattern: Float32Array, random: Random) {
+function peaked({ tokens, hidden, vocab }: Dimensions, pattern: Float32Array, random: Random) {
   const targets = new Int32Array(tokens);
   const states = new Float32Array(tokens * hidden);
   // Rows of the weight have about the same length, the square root of `hidden` squared.

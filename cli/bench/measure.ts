@@ -10,7 +10,7 @@ import { compileKernels } from "../../kernels/run/pipelines.ts";
 import { Stage } from "../../kernels/run/encoder.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../../kernels/measure/timing.ts";
 import type { Plan } from "../../planner/plan.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { dimensionsOf, type Problem, projectionFlops } from "../../planner/problem.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
 import { type InputKind, writeInputs } from "./inputs.ts";
 
@@ -132,6 +132,6 @@ async function warmUp(pass: () => Promise<StepTimes>, leastMs: number): Promise<
 }
 
 /** FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was recomputed. */
-export function conventionalFlops({ tokens, hidden, vocab, pass }: Problem): number {
-  return (pass === "train" ? 6 : 2) * tokens * hidden * vocab;
+export function conventionalFlops(problem: Problem): number {
+  return (problem.pass === "train" ? 3 : 1) * projectionFlops(dimensionsOf(problem));
 }

@@ -11,7 +11,13 @@ import { GpuError } from "../../kernels/run/errors.ts";
 import { predictCost } from "../../planner/schedule/cost.ts";
 import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import { parseProblem, type Problem } from "../../planner/problem.ts";
+import {
+  type Dtype,
+  headOf,
+  parseProblem,
+  type Problem,
+  projectionFlops,
+} from "../../planner/problem.ts";
 import { type RatedTile, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 
@@ -143,22 +149,24 @@ function rateFor(
 
 /** Invocations from which more no longer raise the throughput of a product by much. */
 async function busyInvocations(
-  { hidden }: Problem,
+  asked: Problem,
   acquired: AcquiredDevice,
   peaks: Peaks,
   options: TuneOptions,
 ): Promise<number> {
+  const { hidden } = headOf(asked);
   const tile = options.tiles[0]!;
   const throughputs: { workgroups: number; rate: number }[] = [];
   // A product that would take longer than this at the peak says nothing new.
   const longEnough = 0.02 * peaks.flopsPerSecond;
   for (let workgroups = 1; workgroups <= 1 << 11; workgroups *= 2) {
-    const problem = parseProblem({ tokens: tile.rows, hidden, vocab: workgroups * tile.cols });
-    if (2 * tile.rows * hidden * problem.vocab > longEnough && workgroups > 4) break;
+    const dimensions = { tokens: tile.rows, hidden, vocab: workgroups * tile.cols };
+    const problem = parseProblem(dimensions);
+    if (projectionFlops(dimensions) > longEnough && workgroups > 4) break;
     options.onProgress(`${workgroups} workgroups at once`);
     let plan: Plan;
     try {
-      const fixed = { strategy: "fused", window: problem.vocab, tile } as const;
+      const fixed = { strategy: "fused", window: dimensions.vocab, tile } as const;
       plan = makePlan(problem, acquired.profile, fixed);
     } catch (error) {
       // A weight of so many rows cannot be bound as one.
@@ -179,11 +187,15 @@ async function busyInvocations(
 }
 
 /** A problem that keeps a device busy for about `seconds`, by its peak. */
-export function tuningProblem({ flopsPerSecond }: Peaks, seconds: number): Problem {
+export function tuningProblem(
+  { flopsPerSecond }: Peaks,
+  seconds: number,
+  dtype?: Dtype,
+): Problem {
   // Kernels reach a part of the peak; the pass takes 8 NDV.
   const flops = seconds * 0.3 * flopsPerSecond;
   const fast = flopsPerSecond > 1e12;
   const [tokens, hidden] = fast ? [2048, 2048] : [256, 256];
   const vocab = Math.max(1024, Math.floor(flops / (8 * tokens * hidden) / 1024) * 1024);
-  return parseProblem({ tokens, hidden, vocab: Math.min(vocab, 131072), pass: "train" });
+  return parseProblem({ tokens, hidden, vocab: Math.min(vocab, 131072), dtype, pass: "train" });
 }

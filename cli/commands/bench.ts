@@ -8,7 +8,7 @@ import { Command, Option } from "commander";
 import { measurePeaks, type Peaks } from "../../kernels/measure/peaks.ts";
 import { GpuError } from "../../kernels/run/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
-import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
+import { headOf, PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import {
@@ -146,7 +146,8 @@ Examples:
         for (const problem of problems) {
           for (const name of STRATEGIES) {
             if (strategy && name !== strategy) continue;
-            const { tokens, hidden, vocab } = problem;
+            const { tokens } = problem;
+            const { hidden, vocab } = headOf(problem);
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
             const choices = { ...fixed, strategy: name };
             const row = await measureOne(problem, choices, acquired, how, failures);

@@ -11,7 +11,7 @@ import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { makeSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
 import { DTYPES } from "../../planner/dtype.ts";
-import { type Problem, problemSchema } from "../../planner/problem.ts";
+import { headOf, type Problem, problemSchema } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
 import { parseNumber } from "../request/flags.ts";
@@ -151,7 +151,8 @@ function checkMemory(problem: Problem): void {
   const needed = syntheticBytes(problem);
   const { available } = Deno.systemMemoryInfo();
   if (needed <= available) return;
-  const { tokens, hidden, vocab, dtype } = problem;
+  const { tokens } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   throw new UsageError(
     `--tokens ${tokens} --hidden ${hidden} --vocab ${vocab}: making them in ${dtype} takes ${
       formatBytes(needed)

@@ -7,6 +7,7 @@ import { Command, Option } from "commander";
 import { planLargest, planLargestParallel } from "../../planner/largest.ts";
 import { planParallel } from "../../planner/parallel.ts";
 import { makePlan, type Plan } from "../../planner/plan.ts";
+import { resized } from "../../planner/problem.ts";
 import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
@@ -103,7 +104,7 @@ Examples:
       const plan = found ? found.plan : makePlan(problem, device, request);
       // What was looked for was not known before.
       const shownHead = found && head
-        ? checkCodes({ ...asked, [largest!]: found.value }, codes!)
+        ? checkCodes(resized(asked, { [largest!]: found.value }), codes!)
         : head;
       const extras = { compare, explain, width: output.width };
       print({

@@ -67,8 +67,7 @@ Examples:
         if (askedFor) checkTunable(askedFor, profile, tiles);
         output.progress("measuring the device's peaks");
         const peaks = await measurePeaks(device, { seconds: effort.peaks });
-        const problem = askedFor ??
-          { ...tuningProblem(peaks, effort.pass), ...(dtype ? { dtype } : {}) };
+        const problem = askedFor ?? tuningProblem(peaks, effort.pass, dtype);
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {
           ...effort,
           tiles,

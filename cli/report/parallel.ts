@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { problemJson } from "../../planner/problem.ts";
 import {
   type Parallelism,
   type ParallelPlan,
@@ -23,7 +24,7 @@ export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
   const { largest, problem, parallelism, ranks, collectives } = plan;
   return {
     ...planJson(largest, extras),
-    problem,
+    problem: problemJson(problem),
     parallel: parallelism,
     perRank: ranks.map(rankJson),
     collectives: collectives.map((step) => collectiveJson(step, parallelism)),

@@ -5,7 +5,7 @@
  */
 import { peersOf } from "../../planner/peers/mod.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import { parseProblem, type Problem } from "../../planner/problem.ts";
+import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { indented, type Layout, table, within } from "./table.ts";
@@ -32,7 +32,8 @@ interface Row {
  */
 export function peersJson(plan: Plan): Row[] {
   const { problem } = plan;
-  const { tokens, hidden, vocab, dtype, pass } = problem;
+  const { tokens, pass } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   const plainProblem = parseProblem({ tokens, hidden, vocab, dtype, pass });
   const plain = new Map(peersOf(plainProblem).map((peer) => [peer.method, peer]));
   const bytes = (value: number | undefined) => value ?? null;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Outline, Plan } from "../../planner/plan.ts";
-import { logitsBytes } from "../../planner/problem.ts";
+import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/problem.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
@@ -31,7 +31,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
   const { tile } = outline;
   const savedBytes = savedBy(plan);
   return {
-    problem,
+    problem: problemJson(problem),
     device,
     strategy: outline.strategy,
     weights: placeOfWeight(outline),
@@ -50,7 +50,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       workgroupBytes: workgroupBytes(tile),
     },
     memory: {
-      logitsBytes: logitsBytes(problem),
+      logitsBytes: logitsBytes(dimensionsOf(problem)),
       twoStagePeakBytes: twoStage.peakBytes,
       twoStageExtraPeakBytes: twoStage.extraPeakBytes,
       peakBytes: memory.peakBytes,
@@ -89,7 +89,8 @@ function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): numbe
 
 /** One line that says what is to be done, on what. */
 export function problemLine({ problem, device }: Pick<Plan, "problem" | "device">): string {
-  const { tokens, hidden, vocab, dtype, pass } = problem;
+  const { tokens, pass } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   return `${tokens} tokens x ${hidden} hidden x ${vocab} vocab, ${dtype}, ${pass} pass, on ${device.name}`;
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { problemJson } from "../../planner/problem.ts";
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
@@ -21,7 +22,7 @@ export function ranksJson(
     pass: fixture.problem.pass,
     strategy: schedule.strategy,
     device: largest.device.name,
-    problem: fixture.problem,
+    problem: problemJson(fixture.problem),
     parallel: parallelism,
     window: schedule.window,
     block: schedule.block,

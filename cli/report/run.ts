@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { problemJson } from "../../planner/problem.ts";
 import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { conventionalFlops } from "../bench/measure.ts";
@@ -24,7 +25,7 @@ export function runJson(verification: Verification) {
     pass: fixture.problem.pass,
     strategy: plan.schedule.strategy,
     device: plan.device.name,
-    problem: fixture.problem,
+    problem: problemJson(fixture.problem),
     window: plan.schedule.window,
     block: plan.schedule.block,
     // JSON has no NaN, which a mean over no tokens is.

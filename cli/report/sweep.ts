@@ -6,7 +6,7 @@
 import type { DeviceProfile } from "../../planner/device.ts";
 import type { MemoryPrediction } from "../../planner/schedule/memory.ts";
 import { peersOf } from "../../planner/peers/mod.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { dimensionsOf, headOf, type Problem, problemJson } from "../../planner/problem.ts";
 import { type Axis, beyondInputs, type SweepPoint, type Values } from "../../planner/sweep.ts";
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { csv, type Format, markdown } from "./formats.ts";
@@ -155,7 +155,9 @@ export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
   return {
     ...about.named,
     // What the points share.
-    problem: Object.fromEntries(Object.entries(about.problem).filter(([name]) => !(name in swept))),
+    problem: Object.fromEntries(
+      Object.entries(problemJson(about.problem)).filter(([name]) => !(name in swept)),
+    ),
     device: about.device,
     sweep: swept,
     points: rows.map((row) => flatRow(about, row)),
@@ -165,12 +167,13 @@ export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
 /** A row as files keep it: null where there is nothing to say. */
 function flatRow({ problem: base, device }: SweepAbout, row: SweepRow) {
   const { values, chosen, twoStage, peers } = row;
+  const { hidden, vocab, dtype } = headOf(base);
   return {
     device: device.name,
     tokens: values.tokens ?? base.tokens,
-    hidden: values.hidden ?? base.hidden,
-    vocab: values.vocab ?? base.vocab,
-    dtype: base.dtype,
+    hidden: values.hidden ?? hidden,
+    vocab: values.vocab ?? vocab,
+    dtype,
     pass: base.pass,
     budget: row.budget ?? null,
     fits: chosen !== undefined,
@@ -193,10 +196,12 @@ function flatRow({ problem: base, device }: SweepAbout, row: SweepRow) {
 
 /** One line that says what is swept, and on what. */
 export function sweepLine({ problem, device, axes }: SweepAbout): string {
-  const { dtype, pass } = problem;
+  const { pass } = problem;
+  const { dtype } = headOf(problem);
+  const dimensions = dimensionsOf(problem);
   const ranges = new Map(axes.map(({ name, values }) => [name, span(values)]));
   const sizes = (["tokens", "hidden", "vocab"] as const)
-    .map((name) => `${ranges.get(name) ?? problem[name]} ${name}`).join(" x ");
+    .map((name) => `${ranges.get(name) ?? dimensions[name]} ${name}`).join(" x ");
   return `${sizes}, ${dtype}, ${pass} pass, on ${device.name}`;
 }
 

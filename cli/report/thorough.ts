@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { problemJson } from "../../planner/problem.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { Variant } from "../../fixtures/verify/thorough.ts";
 import { checkRows } from "./run.ts";
@@ -14,7 +15,7 @@ export function thoroughJson(
   variants: readonly Variant[],
   ok: boolean,
 ) {
-  return { fixture: name, problem, variants, ok };
+  return { fixture: name, problem: problemJson(problem), variants, ok };
 }
 
 /** A line where all is well; the ways in which it is not, and what is wrong. */

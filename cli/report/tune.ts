@@ -5,7 +5,7 @@
  */
 import type { Peaks } from "../../kernels/measure/peaks.ts";
 import type { DeviceRates } from "../../planner/device.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
 import { formatSeconds } from "../../planner/units.ts";
 import type { TileResult } from "../bench/tune.ts";
@@ -24,7 +24,8 @@ export interface TuneReport {
 
 /** The contract of `lce tune --json`. */
 export function tuneJson({ device, problem, peaks, rates, results, kept }: TuneReport) {
-  const { tokens, hidden, vocab, dtype } = problem;
+  const { tokens } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   return {
     device,
     problem: { tokens, hidden, vocab, dtype },
@@ -44,7 +45,8 @@ export function tuneText(
   { device, problem, peaks, rates, results, kept }: TuneReport,
   layout: Layout = {},
 ): string {
-  const { tokens, hidden, vocab, dtype } = problem;
+  const { tokens } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   const best = rates.flopsPerSecond;
   const rows = results.map(({ tile, flopsPerSecond, missing }) => [
     formatTile(tile),

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { parseProblem, type Problem } from "../../planner/problem.ts";
+import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { UsageError } from "../exit.ts";
@@ -80,11 +80,11 @@ function strategyFault(
 
 /** Why a strategy cannot work on a window that was asked for. */
 function windowFault(
-  { vocab }: Problem,
+  problem: Problem,
   { strategy, window }: { strategy?: StrategyName | undefined; window?: number | undefined },
 ): string | undefined {
   if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
-  if (window === undefined || window >= vocab) return undefined;
+  if (window === undefined || window >= headOf(problem).vocab) return undefined;
   return `${strategy}: works on the whole vocabulary, so a window of ${window} ids is of no use. ` +
     "Leave the window out, or choose fused or windowed";
 }

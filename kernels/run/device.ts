@@ -88,5 +88,5 @@ function adapterName(info: GPUAdapterInfo | undefined): string {
 function pickLimits(limits: DeviceLimits | GPUSupportedLimits): DeviceLimits {
   return Object.fromEntries(
     LIMIT_NAMES.map((name) => [name, Math.min(limits[name], Number.MAX_SAFE_INTEGER)]),
-  ) as DeviceLimits;
+  ) as Record<keyof DeviceLimits, number>;
 }

@@ -12,7 +12,7 @@ import { type Fixture, uploads } from "../../fixtures/fixture.ts";
 import { computeReference } from "../../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { makePlan, type PlanOptions } from "../../planner/plan.ts";
-import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
+import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import { ranges } from "../../planner/schedule/matrix.ts";
 import type { Schedule, Step } from "../../planner/schedule/schedule.ts";
 import type { AcquiredDevice } from "./device.ts";
@@ -239,7 +239,7 @@ Deno.test("a gradient filter leaves out the tiles below its threshold, and no ot
       ...made,
       tensors: {
         ...made.tensors,
-        bias: made.tensors.bias!.map((_, id) => (-24 * id) / problem.vocab),
+        bias: made.tensors.bias!.map((_, id) => (-24 * id) / headOf(problem).vocab),
         targets: made.tensors.targets.map((id, token) => token >= 64 ? 900 + token : id),
       },
     };
@@ -269,9 +269,10 @@ function assertClose(ours: Float32Array, theirs: Float64Array, what: string): vo
 
 /** What a filter should do, in float64: the share of tiles left out, and the gradients without them. */
 function filtered({ problem, tensors }: Fixture, schedule: Schedule, threshold: number) {
-  const { tokens, hidden, vocab, ignoreIndex } = problem;
+  const { tokens, ignoreIndex } = problem;
+  const { hidden, vocab } = headOf(problem);
   const [states, weight] = [tensors.hidden, tensors.weight].map((bytes) =>
-    decodeElements(problem.dtype, bytes)
+    decodeElements(headOf(problem).dtype, bytes)
   );
   const kept = Array.from(tensors.targets.keys()).filter((row) =>
     tensors.targets[row] !== ignoreIndex

@@ -6,7 +6,7 @@
  */
 import type { Plan } from "../../planner/plan.ts";
 import type { BufferSpec, Schedule, Step } from "../../planner/schedule/schedule.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
 import { throwIfLost, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
@@ -284,7 +284,8 @@ export class LinearCrossEntropy {
 
   #checkTargets<Found extends Totals>(results: Found): Found {
     if (results.badTarget === undefined) return results;
-    const { vocab, ignoreIndex } = this.problem;
+    const { ignoreIndex } = this.problem;
+    const { vocab } = headOf(this.problem);
     throw new RangeError(
       `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
         vocab - 1

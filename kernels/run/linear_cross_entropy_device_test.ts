@@ -13,7 +13,7 @@ import {
   type TensorName,
 } from "../../mod.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
-import { wantedGradients } from "../../planner/problem.ts";
+import { headOf, wantedGradients } from "../../planner/problem.ts";
 import { Ledger } from "../measure/ledger.ts";
 import type { DeviceProfile } from "../../planner/device.ts";
 
@@ -75,7 +75,8 @@ class Workbench {
 
 /** Inputs and gradients of a fixture on a workbench, and its gradients read back. */
 function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: Fixture) {
-  const { tokens, hidden, vocab } = problem;
+  const { tokens } = problem;
+  const { hidden, vocab } = headOf(problem);
   const inputs = {
     hidden: bench.parts(head, "hidden", tensors.hidden),
     weight: bench.parts(head, "weight", tensors.weight),
@@ -264,7 +265,7 @@ Deno.test("LinearCrossEntropy says what is wrong with its buffers", () =>
   }));
 
 /** What a head on small problems is tried with: good buffers, and one too many. */
-async function headOf(
+async function prepared(
   bench: Workbench,
   given: Plan["problem"],
   strategy?: Plan["chosen"]["shape"]["strategy"],
@@ -280,7 +281,7 @@ async function headOf(
 Deno.test("gradients that the plan does not have are refused, and so are missing ones", () =>
   withBench(async (bench) => {
     const sizes = { tokens: 6, hidden: 4, vocab: 10 };
-    const forward = await headOf(bench, parseProblem(sizes));
+    const forward = await prepared(bench, parseProblem(sizes));
     const gradients = { hidden: bench.buffer(96), weight: bench.buffer(160) };
     assert.throws(
       () => forward.head.lossAndGradients(forward.inputs, gradients),
@@ -290,7 +291,7 @@ Deno.test("gradients that the plan does not have are refused, and so are missing
       () => forward.head.backward(forward.inputs, gradients),
       { name: "TypeError", message: /plan is of a forward pass.*pass: "train"/ },
     );
-    const frozen = await headOf(
+    const frozen = await prepared(
       bench,
       parseProblem({ ...sizes, pass: "train", gradients: ["hidden"] }),
     );
@@ -309,7 +310,7 @@ Deno.test("gradients that the plan does not have are refused, and so are missing
 
 Deno.test("a buffer that is written cannot be another one too, and needs its usages", () =>
   withBench(async (bench) => {
-    const { head, inputs, gradients } = await headOf(
+    const { head, inputs, gradients } = await prepared(
       bench,
       parseProblem({ tokens: 10, hidden: 4, vocab: 10, pass: "train" }),
     );
@@ -333,7 +334,7 @@ Deno.test("a buffer that is written cannot be another one too, and needs its usa
 Deno.test("backward() needs a forward() of its own", () =>
   withBench(async (bench) => {
     for (const strategy of ["windowed", "two-stage"] as const) {
-      const { head, fixture, inputs, gradients, read } = await headOf(bench, problem, strategy);
+      const { head, fixture, inputs, gradients, read } = await prepared(bench, problem, strategy);
       const early = { name: "TypeError", message: /backward\(\) before forward\(\)/ };
       assert.throws(() => head.backward(inputs, gradients), early);
       head.forward(inputs);
@@ -347,7 +348,7 @@ Deno.test("backward() needs a forward() of its own", () =>
 
 Deno.test("forward() of a chunked plan is refused, and the call after a refusal is right", () =>
   withBench(async (bench) => {
-    const { head, fixture, inputs, gradients, read } = await headOf(bench, problem, "chunked");
+    const { head, fixture, inputs, gradients, read } = await prepared(bench, problem, "chunked");
     assert.throws(
       () => head.forward(inputs),
       { name: "TypeError", message: /chunked plan computes gradients along with the loss/ },
@@ -358,7 +359,7 @@ Deno.test("forward() of a chunked plan is refused, and the call after a refusal 
 
 Deno.test("a call that breaks off in the middle leaves nothing for the next one to trip over", () =>
   withBench(async (bench) => {
-    const { head, fixture, inputs, gradients, read } = await headOf(bench, problem, "windowed");
+    const { head, fixture, inputs, gradients, read } = await prepared(bench, problem, "windowed");
     const { createBindGroup } = bench.device;
     let calls = 0;
     bench.device.createBindGroup = (descriptor) => {
@@ -374,7 +375,7 @@ Deno.test("a call that breaks off in the middle leaves nothing for the next one 
 
 Deno.test("readLoss() maps one small buffer once", () =>
   withBench(async (bench) => {
-    const { head, fixture, inputs, gradients } = await headOf(bench, problem);
+    const { head, fixture, inputs, gradients } = await prepared(bench, problem);
     head.lossAndGradients(inputs, gradients);
     const { loss } = await head.readResults();
     const mapped: number[] = [];
@@ -395,7 +396,7 @@ Deno.test("readLoss() maps one small buffer once", () =>
 
 Deno.test("a device that is lost is reported as such", () =>
   withBench(async (bench) => {
-    const { head, inputs, gradients } = await headOf(bench, problem);
+    const { head, inputs, gradients } = await prepared(bench, problem);
     head.lossAndGradients(inputs, gradients);
     bench.device.destroy();
     const lost = { name: "GpuError", message: /The device was lost/ };
@@ -409,7 +410,7 @@ Deno.test("a device that is lost is reported as such", () =>
 
 Deno.test("tensors have names that are checked, by the compiler and when it is not asked", () =>
   withBench(async (bench) => {
-    const { head } = await headOf(bench, problem);
+    const { head } = await prepared(bench, problem);
     // @ts-expect-error no tensor of this name
     assert.throws(() => head.layout("wieght"), /Unknown tensor "wieght": there are hidden, weight/);
     assert.deepEqual(head.layout("classWeight"), []);

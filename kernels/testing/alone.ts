@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { packParams, type Params, PARAMS_BYTES } from "../../planner/schedule/params.ts";
-import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
+import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import type { Tile } from "../../planner/schedule/tile.ts";
 import { acquireDevice } from "../run/device.ts";
@@ -62,10 +62,10 @@ export function scheduleOf<W extends Record<string, Words>>(
     strategy: "windowed",
     problem,
     tile: dispatch.tile!,
-    window: { vocab: problem.vocab, count: 1 },
+    window: { vocab: headOf(problem).vocab, count: 1 },
     block: { tokens: problem.tokens, count: 1 },
     splits: 1,
-    logitStride: 4 * Math.ceil(problem.vocab / 4),
+    logitStride: 4 * Math.ceil(headOf(problem).vocab / 4),
     buffers: [],
     params: [],
     paramsStride: PARAMS_BYTES,
@@ -83,7 +83,8 @@ export async function runAlone<W extends Record<string, Words>>(
   alone: Alone<W>,
 ): Promise<W> {
   const { schedule, dispatch } = scheduleOf(alone);
-  const { tokens, vocab } = schedule.problem;
+  const { tokens } = schedule.problem;
+  const { vocab } = headOf(schedule.problem);
   const params = packParams({
     tokenStart: 0,
     tokens,

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { headOf } from "../../planner/problem.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
 import { KEPT_COUNT, keptRow, ownRow, TILE, tileFlag } from "./logit.ts";
@@ -86,7 +87,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       loadQuad(of.stored, problem, tile.cols),
       ...of.helpers,
       loadLogits(logitStride),
-      storeFunction(of, problem.hidden),
+      storeFunction(of, headOf(problem).hidden),
     ],
     workgroup: workgroupSize(tile),
     builtins: ["group", "lane"],
@@ -198,7 +199,8 @@ export function hiddenGradient(context: KernelContext): string {
 
 /** `dH += sum over the parts of a window`, an element for each invocation. */
 export function hiddenSum(context: KernelContext): string {
-  const { dispatch, schedule: { problem: { hidden }, block: { tokens } } } = context;
+  const { dispatch, schedule: { problem, block: { tokens } } } = context;
+  const { hidden } = headOf(problem);
   const span = dispatch.span!;
   return kernel(dispatch, {
     title: "the sums over parts of a window, added to the gradient of the hidden states.",

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
 import { tokenResults, tokenStride, TOTALS, upstreamRows } from "../../planner/schedule/layout.ts";
 import { TILE } from "./logit.ts";
 
@@ -20,7 +20,8 @@ export interface HostTensor {
 
 /** Every tensor that a schedule for the problem may take or give, by its name in buffers. */
 export function hostTensors(problem: Problem): Readonly<Record<string, HostTensor>> {
-  const { tokens, hidden, vocab, dtype, ignoreIndex } = problem;
+  const { tokens, ignoreIndex } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   const stride = tokenStride(problem);
   const results = tokenResults(problem);
   const upstream = upstreamRows(problem);

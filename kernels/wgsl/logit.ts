@@ -6,7 +6,7 @@
  */
 import { COEFFICIENT_ROWS, keptHeader, tokenStride } from "../../planner/schedule/layout.ts";
 import { wantsEntropy } from "../../planner/schedule/statistics.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { type Head, headOf, type Problem } from "../../planner/problem.ts";
 import type { KernelContext } from "./context.ts";
 import { binds, type Index, literal, LOG2E, LOWEST, over, plus, scaled } from "./text.ts";
 
@@ -17,7 +17,7 @@ export function ownRow({ schedule: { share } }: KernelContext, id: string): stri
 
 /** Bias of a vocabulary id, where there is one. */
 export function biasOf(context: KernelContext, id: string): string | undefined {
-  return context.schedule.problem.bias ? `bias[${ownRow(context, id)}]` : undefined;
+  return headOf(context.schedule.problem).bias ? `bias[${ownRow(context, id)}]` : undefined;
 }
 
 /** Weight of a vocabulary id in the smoothing term. */
@@ -29,7 +29,7 @@ export function smoothingWeightOf(context: KernelContext, id: string): string {
 const MAX_F32 = "3.4028234663852886e38f";
 
 /** `logit_of(sum, bias)`, or `logit_of(sum)` without a bias: `z = capped(scale * (sum + bias))`. */
-export function logitFunction({ logitScale, softcap, bias }: Problem): string {
+export function logitFunction({ logitScale, softcap, bias }: Head): string {
   const parameters = bias ? "sum: f32, bias_of_id: f32" : "sum: f32";
   const raw = bias ? "(sum + bias_of_id)" : "sum";
   const scaledLogit = logitScale === 1 ? raw : `${raw} * ${literal(logitScale)}`;
@@ -63,7 +63,8 @@ export function logitText(sum: string, bias: string | undefined): string {
  * and scale. `token` is the struct that {@linkcode coefficientsFunction} gives.
  */
 export function gradientFunction(problem: Problem): string {
-  const { logitScale, softcap, labelSmoothing } = problem;
+  const { labelSmoothing } = problem;
+  const { logitScale, softcap } = headOf(problem);
   // Where p is 0, a masked logit must not make its product infinite.
   const slope = wantsEntropy(problem) ? `(token.a + token.c * max(z, ${LOWEST}))` : "token.a";
   const chain = [

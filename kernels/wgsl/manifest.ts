@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { type FlatProblem, type Problem, problemJson } from "../../planner/problem.ts";
 import { packParams } from "../../planner/schedule/params.ts";
 import type {
   Binding,
@@ -36,7 +37,7 @@ export interface Manifest {
   readonly format: "lce";
   readonly version: 1;
   readonly strategy: string;
-  readonly problem: Schedule["problem"];
+  readonly problem: Problem | FlatProblem;
   /** What a device must be asked for beyond WebGPU's defaults. No feature is needed. */
   readonly requires: { readonly limits: Readonly<Partial<DeviceLimits>> };
   /** Type, shape and meaning of each host tensor that buffers hold. */
@@ -94,7 +95,7 @@ export function emitSchedule(schedule: Schedule): Emission {
       format: "lce",
       version: 1,
       strategy: schedule.strategy,
-      problem: schedule.problem,
+      problem: problemJson(schedule.problem),
       requires: { limits: limitsBeyondDefaults(schedule, dispatches) },
       tensors: heldTensors(schedule),
       buffers: schedule.buffers,

@@ -28,7 +28,7 @@ import { foldByRow } from "./sharing.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
 import { loadQuad, storedType } from "./stored.ts";
 import { block, comment, kernel, literal, LOWEST, over, plus } from "./text.ts";
-import { filterThreshold } from "../../planner/problem.ts";
+import { filterThreshold, headOf } from "../../planner/problem.ts";
 import { workgroupSize } from "../../planner/schedule/tile.ts";
 
 /** The product of a block's kept hidden states with a window of the weight. */
@@ -97,7 +97,7 @@ function tileKernel(context: KernelContext, ending: Ending): string {
     functions: [
       loadQuad("hidden", problem, tile.depth),
       loadQuad("weight", problem, tile.depth),
-      logitFunction(problem),
+      logitFunction(headOf(problem)),
       ...(ending.functions ?? []),
     ],
     workgroup: workgroupSize(tile),
@@ -107,7 +107,7 @@ function tileKernel(context: KernelContext, ending: Ending): string {
       ...placeOfTile(context),
       block([`return;`], `if (first_row >= kept_count)`),
       ...body.names,
-      ...body.sum({ from: "0u", to: `${problem.hidden}u` }),
+      ...body.sum({ from: "0u", to: `${headOf(problem).hidden}u` }),
       ...ending.body(body),
     ],
   });
@@ -209,7 +209,7 @@ function takeRow(
   return block([
     `let id_of_target = ${keptTarget(context, position)};`,
     ...entries.map(({ logit }, j) => {
-      const z = logitText(round.value(i, j), problem.bias ? `bias${j}` : undefined);
+      const z = logitText(round.value(i, j), headOf(problem).bias ? `bias${j}` : undefined);
       return `let ${logit} = select(${LOWEST}, ${z}, exists${j});`;
     }),
     ...online.update(`${row}`, entries, "id_of_target"),

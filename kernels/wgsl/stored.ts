@@ -5,7 +5,7 @@
  * @module
  */
 import type { Dtype } from "../../planner/dtype.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
 import { plus, scaled, times } from "./text.ts";
 
 /**
@@ -14,8 +14,8 @@ import { plus, scaled, times } from "./text.ts";
  * a word, element by element.
  */
 export function storedType(problem: Problem): string {
-  const vectors = problem.hidden % 4 === 0;
-  if (problem.dtype === "f32") return vectors ? "vec4<f32>" : "f32";
+  const vectors = headOf(problem).hidden % 4 === 0;
+  if (headOf(problem).dtype === "f32") return vectors ? "vec4<f32>" : "f32";
   return vectors ? "vec2<u32>" : "u32";
 }
 
@@ -32,7 +32,7 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
  * a row in steps of: where it divides the row, none ever gets past its end.
  */
 export function loadQuad(slot: string, problem: Problem, reach: number): string {
-  const { hidden, dtype } = problem;
+  const { hidden, dtype } = headOf(problem);
   // No branches: loads inside branches cannot be in flight together, and software devices take
   // minutes to compile them.
   const header = `// Four elements of a row of ${slot}, from a multiple of four on.

@@ -17,7 +17,7 @@ import {
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
-import { filterThreshold } from "../../planner/problem.ts";
+import { filterThreshold, headOf } from "../../planner/problem.ts";
 import { foldIntoFirst } from "./sharing.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
 import { block, COMPONENTS, kernel, literal, LOWEST, plus, times } from "./text.ts";
@@ -31,7 +31,7 @@ export function rowStatistics(context: KernelContext): string {
   const online = new OnlineStatistics(problem);
   // Columns are counted from the rank's first id.
   const idOf = (column: string) => share?.vocabStart ? `params.vocab_start + ${column}` : column;
-  const last = `${problem.vocab - 1}u`;
+  const last = `${headOf(problem).vocab - 1}u`;
   const entries = times(4, (i) => ({ logit: `z${i}`, id: `id${i}`, weight: `weight${i}` }));
   const known = times(4, (i) => {
     const column = plus("first", i);

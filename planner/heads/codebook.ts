@@ -10,7 +10,7 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
-import { logitsBytes, type Problem } from "../problem.ts";
+import { headOf, logitsBytes, type Problem } from "../problem.ts";
 
 /** What a codebook takes and costs, beside the head it stands for. Sizes are bytes. */
 export interface CodebookHead {
@@ -38,9 +38,9 @@ export interface CodebookHead {
  * `log n` is added before scale and softcap, and the others count or weigh ids.
  */
 const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
-  ["a softcap", ({ softcap }) => softcap !== undefined],
-  ["a logit scale", ({ logitScale }) => logitScale !== 1],
-  ["a bias", ({ bias }) => bias],
+  ["a softcap", (problem) => headOf(problem).softcap !== undefined],
+  ["a logit scale", (problem) => headOf(problem).logitScale !== 1],
+  ["a bias", (problem) => headOf(problem).bias],
   ["label smoothing", ({ labelSmoothing }) => labelSmoothing > 0],
   ["a class weight", ({ classWeight }) => classWeight],
   ["the objective statistics", ({ objective }) => objective === "statistics"],
@@ -53,10 +53,10 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem.ts";
+ * import { headOf, parseProblem } from "../problem.ts";
  *
  * const head = codebookHead(parseProblem({ hidden: 4096, vocab: 256000 }), 4096);
- * assert.equal(head.problem.vocab, 4096);
+ * assert.equal(headOf(head.problem).vocab, 4096);
  * assert.equal(head.codebookBytes / head.weightBytes, 4096 / 256000);
  * assert.equal(head.lossFloor[0], Math.log(62));
  * ```
@@ -65,7 +65,9 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
  *   problem is not what it would be over the codes.
  */
 export function codebookHead(problem: Problem, codes: number): CodebookHead {
-  const { tokens, hidden, vocab, dtype, pass } = problem;
+  const { tokens, pass } = problem;
+  const head = headOf(problem);
+  const { hidden, vocab, dtype } = head;
   if (!(Number.isInteger(codes) && codes >= 1 && codes <= vocab)) {
     throw new RangeError(`${codes} codes cannot stand for ${vocab} ids: from 1 to ${vocab} can`);
   }
@@ -80,8 +82,7 @@ export function codebookHead(problem: Problem, codes: number): CodebookHead {
     codes,
     problem: {
       ...problem,
-      vocab: codes,
-      bias: true,
+      heads: [{ ...head, vocab: codes, bias: true }],
       // The bias is counted, not learned.
       ...(pass === "train" ? { gradients: problem.gradients ?? ["hidden", "weight"] } : {}),
     },

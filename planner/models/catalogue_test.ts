@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseProblem } from "../problem.ts";
+import { headOf, parseProblem } from "../problem.ts";
 import { findModel, MODELS } from "./catalogue.ts";
 import { headSettings } from "./head.ts";
 import { parseModelConfig } from "./hf_config.ts";
@@ -181,9 +181,9 @@ Deno.test("every row makes a problem, and says nothing that it does not know", (
   for (const model of MODELS) {
     const settings = headSettings(model);
     const problem = parseProblem(settings as { vocab: number; hidden: number });
-    assert.equal(problem.softcap, model.softcap);
-    assert.equal(problem.dtype, model.dtype ?? "f32");
-    assert.equal(problem.logitScale, model.logitScale ?? 1);
+    assert.equal(headOf(problem).softcap, model.softcap);
+    assert.equal(headOf(problem).dtype, model.dtype ?? "f32");
+    assert.equal(headOf(problem).logitScale, model.logitScale ?? 1);
     assert(!("tied" in settings) && !("tokenizer" in settings));
     assert(model.tokenizer === undefined || model.tokenizer < model.vocab, model.name);
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { headOf } from "../problem.ts";
 import type { Peer, PeerAbout } from "./peer.ts";
 import { type Size, sizes } from "./sizes.ts";
 
@@ -60,9 +61,9 @@ function cutCrossEntropy(
         "weight gradient": weightGradient(each),
         "bias gradient": biasGradient(4),
         "locks": locks(
-          Math.ceil(problem.hidden / LOCK.columns) *
+          Math.ceil(headOf(problem).hidden / LOCK.columns) *
             (lockRows(hiddenGradient(), problem.tokens) +
-              lockRows(weightGradient(), problem.vocab)),
+              lockRows(weightGradient(), headOf(problem).vocab)),
         ),
       };
       const ifCast = (size: Size | undefined) => casts ? size : undefined;

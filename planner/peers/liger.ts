@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Problem } from "../problem.ts";
+import { dimensionsOf, type Problem } from "../problem.ts";
 import type { Peer, PeerAbout, Phase } from "./peer.ts";
 import { nextPowerOfTwo, returnedGradients, sizes } from "./sizes.ts";
 
@@ -12,7 +12,8 @@ const FILE = "src/liger_kernel/ops/fused_linear_cross_entropy.py";
 const SOURCE = `https://github.com/linkedin/Liger-Kernel, commit ead96b61, ${FILE}`;
 
 /** Rows of a chunk: as many as make its logits one to two times as large as the hidden states. */
-export function ligerChunkRows({ tokens, hidden, vocab }: Problem): number {
+export function ligerChunkRows(problem: Problem): number {
+  const { tokens, hidden, vocab } = dimensionsOf(problem);
   return Math.min(nextPowerOfTwo(Math.ceil(tokens / Math.ceil(vocab / hidden))), tokens);
 }
 

@@ -5,13 +5,19 @@
  * @module
  */
 import type { Dtype } from "../dtype.ts";
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 
 /** Options of a problem that a method may lack: how to name them, and when they are asked for. */
 const OPTIONS = {
-  bias: { title: "a bias", asked: ({ bias }: Problem) => bias },
-  softcap: { title: "a softcap", asked: ({ softcap }: Problem) => softcap !== undefined },
-  logitScale: { title: "a logit scale", asked: ({ logitScale }: Problem) => logitScale !== 1 },
+  bias: { title: "a bias", asked: (problem: Problem) => headOf(problem).bias },
+  softcap: {
+    title: "a softcap",
+    asked: (problem: Problem) => headOf(problem).softcap !== undefined,
+  },
+  logitScale: {
+    title: "a logit scale",
+    asked: (problem: Problem) => headOf(problem).logitScale !== 1,
+  },
   labelSmoothing: {
     title: "label smoothing",
     asked: ({ labelSmoothing }: Problem) => labelSmoothing > 0,
@@ -54,14 +60,16 @@ export interface PeerLimits {
 /** Why a method cannot do a problem, or `undefined` where it can. */
 export function unsuited(limits: PeerLimits, problem: Problem): string | undefined {
   const { dtypes, reductions, hiddenMultiple = 1, maxTokens = Infinity } = limits;
-  if (dtypes && !dtypes.includes(problem.dtype)) {
-    return `works in ${dtypes.join(" or ")} only, not ${problem.dtype}`;
+  if (dtypes && !dtypes.includes(headOf(problem).dtype)) {
+    return `works in ${dtypes.join(" or ")} only, not ${headOf(problem).dtype}`;
   }
   if (reductions && !reductions.includes(problem.reduction)) {
     return `has no reduction "${problem.reduction}", only ${reductions.join(" or ")}`;
   }
-  if (problem.hidden % hiddenMultiple !== 0) {
-    return `needs a hidden size that is a multiple of ${hiddenMultiple}, not ${problem.hidden}`;
+  if (headOf(problem).hidden % hiddenMultiple !== 0) {
+    return `needs a hidden size that is a multiple of ${hiddenMultiple}, not ${
+      headOf(problem).hidden
+    }`;
   }
   if (problem.tokens > maxTokens) {
     return `takes at most ${maxTokens} tokens, not ${problem.tokens}`;

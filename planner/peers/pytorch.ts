@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 import type { Peer, PeerAbout, Phase } from "./peer.ts";
 import { returnedGradients, type Sizes, sizes } from "./sizes.ts";
 
@@ -17,8 +17,8 @@ interface EagerStyle {
 }
 
 /** Softcap keeps the output of tanh for its own backward pass. */
-function tanhKept({ softcap }: Problem, { logits }: Sizes) {
-  return softcap === undefined ? undefined : logits();
+function tanhKept(problem: Problem, { logits }: Sizes) {
+  return headOf(problem).softcap === undefined ? undefined : logits();
 }
 
 function eagerForward(

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Problem } from "../problem.ts";
+import { dimensionsOf, headOf, type Problem } from "../problem.ts";
 import type { Peer, Phase } from "./peer.ts";
 import { nextPowerOfTwo, returnedGradients, type Size, type Sizes, sizes } from "./sizes.ts";
 
@@ -15,7 +15,8 @@ const DOCUMENTATION =
  * Rows of a chunk: as many as make its logits about as large as the hidden states,
  * capped (pytorch/pytorch pull request 187838).
  */
-export function pytorchChunkRows({ tokens, hidden, vocab }: Problem): number {
+export function pytorchChunkRows(problem: Problem): number {
+  const { tokens, hidden, vocab } = dimensionsOf(problem);
   const ratio = nextPowerOfTwo(Math.ceil(tokens / Math.ceil(vocab / hidden)));
   const most = 2 ** Math.floor(Math.log2(Math.max(1, tokens * vocab / (4 * hidden))));
   return Math.min(ratio, most, tokens);
@@ -73,11 +74,11 @@ export const FUSED_COMPACT: Peer = chunked(
   "PyTorch linear_cross_entropy, compact",
   "6BC + 2CF + 4BF + 2NF (f16: 4BC)",
   (
-    { dtype },
+    problem,
     { logitRows, hiddenRows, hiddenGradient, weightGradient, biasGradient },
     rows,
   ) => ({
-    "logits": logitRows(rows, dtype === "f16" ? 2 : 4),
+    "logits": logitRows(rows, headOf(problem).dtype === "f16" ? 2 : 4),
     "logit gradient": logitRows(rows),
     "weight gradient": weightGradient(),
     "hidden states of the chunk in f32": hiddenRows(rows, 4),

@@ -7,7 +7,7 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
-import { type Problem, wantedGradients } from "../problem.ts";
+import { headOf, type Problem, wantedGradients } from "../problem.ts";
 
 /** Bytes of an array, and how to write them in symbols. */
 export interface Size {
@@ -49,8 +49,9 @@ export interface Sizes {
 
 /** The arrays of a problem. Which gradients are wanted does not depend on its pass. */
 export function sizes(problem: Problem): Sizes {
-  const { tokens: N, hidden: D, vocab: V } = problem;
-  const stored = bytesPerElement(problem.dtype);
+  const { tokens: N } = problem;
+  const { hidden: D, vocab: V, dtype } = headOf(problem);
+  const stored = bytesPerElement(dtype);
   const wanted = wantedGradients({ ...problem, pass: "train" });
   const hidden = (each: number = stored): Size => ({ each, count: N * D, symbol: "ND" });
   const weight = (each: number = stored): Size => ({ each, count: V * D, symbol: "VD" });

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 import type { Peer, Phase } from "./peer.ts";
 import { type Size, sizes } from "./sizes.ts";
 
@@ -14,7 +14,7 @@ const SPLIT = { megatron: 3072, verlForward: 1024, verlBackward: 9504 };
 
 /** Statistics of `each` bytes for each token and vocabulary split. */
 function perSplit(problem: Problem, split: number, each: number): Size {
-  return sizes(problem).logitColumns(Math.ceil(problem.vocab / split), each);
+  return sizes(problem).logitColumns(Math.ceil(headOf(problem).vocab / split), each);
 }
 
 /** Megatron-LM's kernels for Blackwell. */
@@ -52,7 +52,7 @@ export const MEGATRON: Peer = {
       "logit gradient of a split": logitColumns(SPLIT.megatron),
       "product": hidden(4),
     };
-    const again = problem.vocab > SPLIT.megatron;
+    const again = headOf(problem).vocab > SPLIT.megatron;
     return [
       {
         step: "splits",
@@ -116,9 +116,9 @@ export const VERL_SPLIT: Peer = verl(
       "weight gradient": weight(),
     };
     const buffer = logitColumns(SPLIT.verlBackward);
-    const columns = problem.vocab % SPLIT.verlBackward;
+    const columns = headOf(problem).vocab % SPLIT.verlBackward;
     const last = columns === 0 ? buffer : logitColumns(columns);
-    const splits = Math.ceil(problem.vocab / SPLIT.verlBackward);
+    const splits = Math.ceil(headOf(problem).vocab / SPLIT.verlBackward);
     return [
       {
         step: "a split",

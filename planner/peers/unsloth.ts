@@ -5,7 +5,7 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 import type { Peer } from "./peer.ts";
 import { bytesOf, returnedGradients, sizes } from "./sizes.ts";
 
@@ -47,14 +47,14 @@ export const UNSLOTH: Peer = {
   forward(problem, recording) {
     const { logitRows, hiddenRows, weightGradient } = sizes(problem);
     const rows = unslothChunkRows(problem);
-    const copies = bytesPerElement(problem.dtype) < 4;
+    const copies = bytesPerElement(headOf(problem).dtype) < 4;
     return [
       {
         step: "loss of a chunk and its gradient",
         live: {
           ...results(problem),
           "logits": copies ? logitRows(rows) : undefined,
-          "logits after tanh": problem.softcap === undefined ? undefined : logitRows(rows),
+          "logits after tanh": headOf(problem).softcap === undefined ? undefined : logitRows(rows),
           "logits in f32": logitRows(rows, 4),
           "log-softmax": logitRows(rows, 4),
           "logit gradient in f32": logitRows(rows, 4),

@@ -10,7 +10,7 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
-import { wantedGradients } from "../problem.ts";
+import { headOf, wantedGradients } from "../problem.ts";
 import type { Collective, Range, Slice } from "./schedule.ts";
 import { hasReducedLoss, tokenStride, totalIndex } from "./layout.ts";
 import { statisticsOf } from "./statistics.ts";
@@ -55,7 +55,9 @@ export function meetStatistics(
 
 /** The whole of the hidden states from each rank's rows, under sequence parallelism. */
 export function gatherHidden(workspace: Workspace): Collective[] {
-  const { share, problem: { tokens, hidden, dtype } } = workspace;
+  const { share, problem } = workspace;
+  const { tokens } = problem;
+  const { hidden, dtype } = headOf(problem);
   if (!share?.sequence) return [];
   return [collective({
     op: "all-gather",
@@ -108,7 +110,8 @@ export function sumLoss(workspace: Workspace): Collective[] {
 export function sumGradients(workspace: Workspace): Collective[] {
   const { share, problem } = workspace;
   if (share === undefined) return [];
-  const { tokens, vocab, hidden } = problem;
+  const { tokens } = problem;
+  const { vocab, hidden } = headOf(problem);
   const wanted = wantedGradients(problem);
   const found: Collective[] = [];
   const add = (of: Pick<Collective, "op" | "group" | "what" | "elements" | "source" | "target">) =>

@@ -9,7 +9,7 @@ import { bytesPerElement } from "../dtype.ts";
 import { ranges, roundUp } from "./matrix.ts";
 import { type Params, PARAMS_BYTES, paramsKey } from "./params.ts";
 import { heldThroughout, type MemoryPrediction } from "./memory.ts";
-import { filterThreshold, projectionFlops, wantedGradients } from "../problem.ts";
+import { filterThreshold, headOf, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
 import {
   type Binding,
@@ -127,7 +127,7 @@ export class ScheduleDraft {
 
   /** The windows of the vocabulary, in order. */
   get windows(): readonly Window[] {
-    return this.#windows ??= this.#cut(this.problem.vocab, this.shape.window, "vocab");
+    return this.#windows ??= this.#cut(headOf(this.problem).vocab, this.shape.window, "vocab");
   }
 
   get #blockCount(): number {
@@ -135,7 +135,7 @@ export class ScheduleDraft {
   }
 
   get #windowCount(): number {
-    return Math.ceil(this.problem.vocab / this.shape.window);
+    return Math.ceil(headOf(this.problem).vocab / this.shape.window);
   }
 
   /** Somewhere to store logits of `rows` tokens and `cols` ids, or their gradient. */
@@ -143,7 +143,8 @@ export class ScheduleDraft {
     return this.workspace.logitMatrix(name, rows, cols, unit);
   }
 
-  #bias = () => this.problem.bias ? [read("bias", this.workspace.perVocab("bias", "input"))] : [];
+  #bias = () =>
+    headOf(this.problem).bias ? [read("bias", this.workspace.perVocab("bias", "input"))] : [];
   #classWeight = () =>
     this.problem.classWeight ? [read("class_weight", this.workspace.classWeight())] : [];
   /** Class weights where they also weigh the smoothing term. */
@@ -247,7 +248,7 @@ export class ScheduleDraft {
       tokens: at.block?.count ?? this.problem.tokens,
       block: at.block?.index ?? 0,
       vocabStart: (this.share?.vocabStart ?? 0) + (at.window?.start ?? 0),
-      vocab: at.window?.count ?? this.problem.vocab,
+      vocab: at.window?.count ?? headOf(this.problem).vocab,
       column: at.column ?? 0,
       vocabTile: this.#vocabTile(at.window?.start ?? 0),
       first: at.first ? 1 : 0,
@@ -296,7 +297,7 @@ export class ScheduleDraft {
 
   /** The product of a block with a window: its tiles are the shape's. */
   #projection(block: Block, window: Window) {
-    const { hidden, dtype } = this.problem;
+    const { hidden, dtype } = headOf(this.problem);
     const { tile } = this.shape;
     const { grid, work } = tiledProduct(block.count, window.count, hidden, tile);
     // One for all blocks: it is a constant of the kernel.
@@ -479,7 +480,7 @@ export class ScheduleDraft {
 
   /** The gradients that follow from a window of logit gradients, those that were asked for. */
   gradients(block: Block, window: Window, gradient: LogitMatrix): void {
-    const { hidden } = this.problem;
+    const { hidden } = headOf(this.problem);
     const wanted = wantedGradients(this.problem);
     const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
     if (this.#known("gradients", at)) return;
@@ -519,7 +520,7 @@ export class ScheduleDraft {
    * parts that are summed at the same time, and added up afterwards.
    */
   #hiddenGradient(block: Block, window: Window, operands: Binding[], at: Place): void {
-    const { hidden } = this.problem;
+    const { hidden } = headOf(this.problem);
     // One for all windows: it is a constant of the kernel. Where tiles are filtered it is made of
     // whole ones.
     const span = this.#span ??= this.shape.oneSum

@@ -7,7 +7,7 @@
  */
 import type { Dtype } from "../dtype.ts";
 import type { Params } from "./params.ts";
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 import type { Tile } from "./tile.ts";
 
 /** What a buffer is for; memory is reported by these. */
@@ -263,7 +263,7 @@ export function splitsVocabulary(share: Share | undefined): share is Share {
 
 /** Rows of the weight on all ranks together: what targets and class weights go by. */
 export function wholeVocab({ share, problem }: Pick<Schedule, "share" | "problem">): number {
-  return share?.wholeVocab ?? problem.vocab;
+  return share?.wholeVocab ?? headOf(problem).vocab;
 }
 
 /** What a buffer is a part of: a tensor, or a matrix of the schedule's own that is cut into several. */

@@ -6,7 +6,7 @@
 import type { DeviceLimits } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { rowGranule } from "./matrix.ts";
-import { type Problem, wantedGradients } from "../problem.ts";
+import { dimensionsOf, headOf, type Problem, wantedGradients } from "../problem.ts";
 import type { Range, Residency, StrategyName } from "./schedule.ts";
 import type { Tile } from "./tile.ts";
 
@@ -42,9 +42,10 @@ export const MAX_PAIRS = 1 << 16;
 
 /** Pairs of a token block and a window that a job is cut into. */
 export function pairsOf(
-  { tokens, vocab }: Pick<Problem, "tokens" | "vocab">,
+  problem: Problem,
   { block, window }: Pick<Sizes, "block" | "window">,
 ): number {
+  const { tokens, vocab } = dimensionsOf(problem);
   return Math.ceil(tokens / block) * Math.ceil(vocab / window);
 }
 
@@ -86,7 +87,7 @@ export function sketch(total: number, size: number, cuts: ReadonlySet<number>): 
 
 /** Row counts that a window must be a multiple of, so that every matrix cut by windows is aligned. */
 export function windowGranule(problem: Problem, limits: DeviceLimits): number {
-  const { hidden, dtype } = problem;
+  const { hidden, dtype } = headOf(problem);
   return Math.max(
     rowGranule(hidden * bytesPerElement(dtype), limits),
     wantedGradients(problem).has("weight") ? rowGranule(4 * hidden, limits) : 1,

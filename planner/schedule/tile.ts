@@ -25,6 +25,7 @@ export interface Tile {
 
 /** A tile with its arithmetic rate, relative to the fastest one of the device. */
 export interface RatedTile extends Tile {
+  /** Arithmetic rate, relative to the fastest tile. */
   readonly rate: number;
 }
 

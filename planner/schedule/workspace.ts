@@ -19,7 +19,7 @@ import {
   sliceRows,
 } from "./matrix.ts";
 import { emptyCategories } from "./memory.ts";
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 import type { BufferSpec, Category, Range, Share, Slice } from "./schedule.ts";
 import { COEFFICIENT_ROWS, keptHeader, tokenResults, tokenStride, TOTALS } from "./layout.ts";
 import { statisticRows } from "./statistics.ts";
@@ -58,7 +58,8 @@ export class Workspace {
     readonly limits: DeviceLimits,
     readonly share?: Share,
   ) {
-    const { tokens, vocab, hidden, dtype } = problem;
+    const { tokens } = problem;
+    const { vocab, hidden, dtype } = headOf(problem);
     const rowBytes = hidden * bytesPerElement(dtype);
     const { block } = shape;
     const own = share?.sequence ? tokens / share.tensor : tokens;
@@ -214,17 +215,17 @@ export class Workspace {
   hiddenParts(parts: number): Slice {
     const { problem, shape } = this;
     const rows = parts * Math.min(shape.block, problem.tokens);
-    return this.whole("hidden_parts", 4 * rows * problem.hidden, "scratch");
+    return this.whole("hidden_parts", 4 * rows * headOf(problem).hidden, "scratch");
   }
 
   /** A number for each vocabulary id that the rank holds. */
   perVocab(name: "bias" | "grad_bias", category: Category): Slice {
-    return this.whole(name, 4 * this.problem.vocab, category);
+    return this.whole(name, 4 * headOf(this.problem).vocab, category);
   }
 
   /** Class weights are all on every rank: a target's is needed wherever its row of the weight is. */
   classWeight(): Slice {
-    const vocab = this.share?.wholeVocab ?? this.problem.vocab;
+    const vocab = this.share?.wholeVocab ?? headOf(this.problem).vocab;
     return this.whole("class_weight", 4 * vocab, "input");
   }
 

@@ -10,7 +10,7 @@
  */
 import type { Candidate } from "./candidate.ts";
 import { attempt, evaluate, hasParts, type Question } from "./question.ts";
-import { ownedBytes } from "../problem.ts";
+import { headOf, ownedBytes } from "../problem.ts";
 import type { Residency } from "../schedule/schedule.ts";
 import { MAX_PAIRS, pairsOf } from "../schedule/shape.ts";
 import { granulesOf, halvings, largestIds, type Strategy } from "../strategies/strategy.ts";
@@ -91,7 +91,7 @@ function* grid({ streams }: Strategy, { problem, options }: Question, points: Po
     if (most === 0) continue;
     if (!streams) yield { block, window: most };
     else {
-      for (const window of fitted(options.window, most, granules.window, problem.vocab)) {
+      for (const window of fitted(options.window, most, granules.window, headOf(problem).vocab)) {
         yield { block, window };
       }
     }

@@ -10,7 +10,7 @@ import { paretoFront, withinBudget } from "./choice.ts";
 import { productSeconds } from "../schedule/cost.ts";
 import type { DeviceProfile } from "../device.ts";
 import { leastSizes } from "./least.ts";
-import type { Problem } from "../problem.ts";
+import { headOf, type Problem } from "../problem.ts";
 import type { Residency } from "../schedule/schedule.ts";
 import { ask, attempt, evaluate, type PlanOptions, type Question } from "./question.ts";
 import { ALL_STRATEGIES } from "../strategies/mod.ts";
@@ -196,7 +196,8 @@ function keyOf({ tile, block, window, oneSum = false }: Sizes & { readonly oneSu
 
 /** Tiles by the estimate for one pass over all logits, the fastest first, and how many are worth trying. */
 function tilesBySpeed({ problem, device, tiles }: Question) {
-  const { tokens, hidden, vocab } = problem;
+  const { tokens } = problem;
+  const { hidden, vocab } = headOf(problem);
   const seconds = new Map(tiles.map((tile) => [
     tile,
     productSeconds(

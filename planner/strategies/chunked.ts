@@ -7,24 +7,26 @@
  *
  * @module
  */
-import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
+import { headOf } from "../problem.ts";
+import { beyondOneHead, eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {
   name: "chunked",
   summary: "stores one token block's logits at a time, no recompute",
   streams: false,
-  unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
+  unsuited: (problem) =>
+    beyondOneHead(problem) ?? (problem.pass === "forward" ? "is a training strategy" : undefined),
   mostTokens: largestStored,
   mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
   blocks: eighths,
   windows: (most) => [most],
-  stored: ({ vocab }, { block }) => 4 * block * vocab,
+  stored: (problem, { block }) => 4 * block * headOf(problem).vocab,
   emit(draft) {
     const matrix = draft.logitMatrix(
       "logits",
       draft.shape.block,
-      draft.problem.vocab,
+      headOf(draft.problem).vocab,
       draft.shape.block,
     );
     const logits = { matrix, row: 0, origin: 0 };

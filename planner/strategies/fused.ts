@@ -9,6 +9,7 @@
 import { roundUp } from "../schedule/matrix.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import {
+  beyondOneHead,
   busyWindow,
   halvings,
   largestBlock,
@@ -24,7 +25,9 @@ export const fused: Strategy = {
   name: "fused",
   summary: "keeps logits in registers and streams over the vocabulary",
   streams: true,
-  unsuited: ({ pass }) => pass === "train" ? "has no backward pass of its own" : undefined,
+  unsuited: (problem) =>
+    beyondOneHead(problem) ??
+      (problem.pass === "train" ? "has no backward pass of its own" : undefined),
   mostTokens: (problem, device) => largestBlock(problem, device),
   mostIds: (problem, device, tile, block) =>
     Math.min(largestWindow(problem, device, block), largestFolded(problem, device, tile)),

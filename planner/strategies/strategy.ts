@@ -8,7 +8,7 @@
 import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { roundUp } from "../schedule/matrix.ts";
-import { ownedBytes, type Problem } from "../problem.ts";
+import { headOf, ownedBytes, type Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule/schedule.ts";
 import { type Tile, workgroupSize } from "../schedule/tile.ts";
 import { worthwhile } from "../worthwhile.ts";
@@ -49,6 +49,11 @@ export interface Strategy {
   emit(draft: ScheduleDraft): void;
 }
 
+/** Why a strategy that serves one head cannot serve a problem, if so. */
+export function beyondOneHead({ heads }: Problem): string | undefined {
+  return heads.length === 1 ? undefined : `serves one head, and there are ${heads.length}`;
+}
+
 /** Sizes that the caller fixed, in vocabulary ids and in tokens. */
 export interface FixedSizes {
   /** Vocabulary ids that one window holds. */
@@ -65,7 +70,8 @@ const DISPATCH_SECONDS = 0.1;
 
 /** The largest window that one binding holds and one dispatch gets through in good time. */
 export function largestWindow(problem: Problem, device: DeviceProfile, tokens: number): number {
-  const { hidden, vocab, dtype, pass } = problem;
+  const { pass } = problem;
+  const { hidden, vocab, dtype } = headOf(problem);
   const granule = windowGranule(problem, device.limits);
   const rowBytes = hidden * (pass === "train" ? 4 : bytesPerElement(dtype));
   const rate = (device.rates ?? ASSUMED_RATES).flopsPerSecond;
@@ -81,7 +87,8 @@ export function largestWindow(problem: Problem, device: DeviceProfile, tokens: n
 
 /** The largest token block whose hidden states one binding holds. */
 export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes = 0): number {
-  const { hidden, tokens, dtype, pass } = problem;
+  const { tokens, pass } = problem;
+  const { hidden, dtype } = headOf(problem);
   const widest = Math.max(rowBytes, hidden * (pass === "train" ? 4 : bytesPerElement(dtype)));
   const { limits } = device;
   return cut(
@@ -97,7 +104,7 @@ export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes =
 /** The largest block of which one binding holds the logits. */
 export function largestStored(problem: Problem, device: DeviceProfile): number {
   // Rows of logits are padded to whole vec4s.
-  return largestBlock(problem, device, 4 * roundUp(problem.vocab, 4));
+  return largestBlock(problem, device, 4 * roundUp(headOf(problem).vocab, 4));
 }
 
 function cut(total: number, held: number, granule: number, wanted: number, what: string): number {
@@ -140,7 +147,7 @@ export function largestFolded(
   const splits = Math.floor(
     Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / set,
   );
-  if (splits >= splitsOf(problem.vocab, tile)) return problem.vocab;
+  if (splits >= splitsOf(headOf(problem).vocab, tile)) return headOf(problem).vocab;
   const granule = windowGranule(problem, limits);
   const window = Math.floor((splits * tile.cols) / granule) * granule;
   if (window > 0) return window;
@@ -171,7 +178,8 @@ export function* sizesToTry(
   fixed: FixedSizes,
   streamed: boolean,
 ): Generator<Sizes> {
-  const { tokens, vocab } = problem;
+  const { tokens } = problem;
+  const { vocab } = headOf(problem);
   checkWindow(strategy, problem, fixed);
   const most = strategy.mostTokens(problem, device);
   const granules = granulesOf(problem, device);
@@ -238,12 +246,12 @@ export function largestIds(
   }
   if (fixed.window !== undefined || !streamed) return most;
   const granule = windowGranule(problem, device.limits);
-  return Math.min(most, roundUp(Math.ceil(problem.vocab / STREAMED_WINDOWS), granule));
+  return Math.min(most, roundUp(Math.ceil(headOf(problem).vocab / STREAMED_WINDOWS), granule));
 }
 
 /** @throws {Infeasible} where a strategy that needs the whole vocabulary is to work on windows. */
-function checkWindow({ streams }: Strategy, { vocab }: Problem, { window }: FixedSizes): void {
-  if (streams || window === undefined || window >= vocab) return;
+function checkWindow({ streams }: Strategy, problem: Problem, { window }: FixedSizes): void {
+  if (streams || window === undefined || window >= headOf(problem).vocab) return;
   throw new Infeasible("works on the whole vocabulary, not on windows of it");
 }
 

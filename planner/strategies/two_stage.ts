@@ -5,8 +5,8 @@
  *
  * @module
  */
-import { logitsBytes } from "../problem.ts";
-import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
+import { dimensionsOf, logitsBytes } from "../problem.ts";
+import { beyondOneHead, eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 import type { LogitMatrix } from "../schedule/workspace.ts";
 
 /** Stores all logits. */
@@ -14,15 +14,16 @@ export const twoStage: Strategy = {
   name: "two-stage",
   summary: "stores all logits, then applies softmax and cross-entropy",
   streams: false,
-  unsuited: () => undefined,
+  unsuited: beyondOneHead,
   mostTokens: largestStored,
   mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
   // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
   blocks: (most, granule) => [...eighths(most, granule)].filter((block) => block > most / 2),
   windows: (most) => [most],
-  stored: logitsBytes,
+  stored: (problem) => logitsBytes(dimensionsOf(problem)),
   emit(draft) {
-    const { tokens, vocab, pass } = draft.problem;
+    const { pass } = draft.problem;
+    const { tokens, vocab } = dimensionsOf(draft.problem);
     const matrix = draft.logitMatrix("logits", tokens, vocab, draft.shape.block);
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
     draft.selectTokens();

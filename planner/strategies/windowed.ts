@@ -7,10 +7,12 @@
  *
  * @module
  */
+import { headOf } from "../problem.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
 import {
+  beyondOneHead,
   halvings,
   largestBlock,
   largestFolded,
@@ -24,15 +26,16 @@ export const windowed: Strategy = {
   name: "windowed",
   summary: "recomputes logits window by window and stores one window's gradient",
   streams: true,
-  unsuited: ({ pass }) => pass === "forward" ? "is a training strategy" : undefined,
+  unsuited: (problem) =>
+    beyondOneHead(problem) ?? (problem.pass === "forward" ? "is a training strategy" : undefined),
   mostTokens: (problem, device) => largestBlock(problem, device),
   mostIds(problem, device, tile, block) {
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     const granule = windowGranule(problem, device.limits);
     const rows = Math.min(maxBufferSize, maxStorageBufferBindingSize) / (4 * block);
     // A row of logit gradients is padded to whole vec4s.
-    const stored = rows >= roundUp(problem.vocab, 4)
-      ? problem.vocab
+    const stored = rows >= roundUp(headOf(problem).vocab, 4)
+      ? headOf(problem).vocab
       : Math.floor(rows / granule) * granule;
     if (stored === 0) {
       throw new Infeasible(

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Dtype } from "../../planner/dtype.ts";
-import { parseProblem, type Problem } from "../../planner/problem.ts";
+import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
 import { allowance, expectedMebibytes } from "./agreement.ts";
 import { type Beside, type Figure, FIGURES } from "./figures.ts";
 import { unsuited } from "../../planner/peers/limits.ts";
@@ -58,7 +58,7 @@ function formulaRow(peer: Peer): string[] {
     peakFormula(peer, problem, span),
     mebibytes(extraBytes(peer, problem, span)),
   ]);
-  return [`\`${peer.method}\``, problem.dtype, ...cells];
+  return [`\`${peer.method}\``, headOf(problem).dtype, ...cells];
 }
 
 function sourceRow({ method, title, source, note }: Peer): string[] {

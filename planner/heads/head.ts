@@ -1,0 +1,67 @@
+/**
+ * A head: one output layer, that is hidden states of one width, the weight they
+ * are multiplied with and what becomes of the logits.
+ *
+ * @module
+ */
+import * as z from "zod";
+import { type Dtype, DTYPES } from "../dtype.ts";
+import type { Loose, Same } from "../same.ts";
+
+/** Largest dimension: WGSL and the targets hold token and vocabulary ids in 32-bit signed integers. */
+export const MAX_DIMENSION = 2 ** 31 - 1;
+
+/** Checks a number of rows or columns. */
+export const dimension = (what: string) => z.int().min(1).max(MAX_DIMENSION).describe(what);
+
+/** One output layer of a problem. */
+export interface Head {
+  /** Unique among the heads of a problem. */
+  readonly name: string;
+  /** Width of the hidden states: the inner dimension that they share with the weight. */
+  readonly hidden: number;
+  /** Rows of the weight (the output embedding), padding included. */
+  readonly vocab: number;
+  /** Storage type of hidden states and weight. */
+  readonly dtype: Dtype;
+  /** Whether a bias per vocabulary entry is added to the logits. */
+  readonly bias: boolean;
+  /** Multiplies the logits, before the softcap; never 0. */
+  readonly logitScale: number;
+  /** Logits become `softcap * tanh(z / softcap)`; as they are where there is none. */
+  readonly softcap?: number | undefined;
+  /** Whether weight and bias are constants: then they have no gradients. */
+  readonly frozen: boolean;
+}
+
+/** A head as written by hand: whatever is left out takes its default. */
+export interface HeadInput extends Loose<Omit<Head, "hidden" | "vocab">> {
+  /** As in {@linkcode Head}. */
+  readonly hidden: number;
+  /** As in {@linkcode Head}. */
+  readonly vocab: number;
+}
+
+/** The name of a head that is the only one. */
+export const ONLY_HEAD = "head";
+
+/** The settings of a head that a problem with one head has for its own, each with its default. */
+export const headShape = {
+  hidden: dimension("the inner dimension that hidden states and weight share"),
+  vocab: dimension("rows of the weight (the output embedding), padding included"),
+  dtype: z.enum(DTYPES).default("f32").describe("storage type of hidden states and weight"),
+  bias: z.boolean().default(false).describe("add a bias per vocabulary entry to the logits"),
+  logitScale: z.number().default(1).refine((scale) => scale !== 0, "must not be 0")
+    .describe("multiplies the logits, before the softcap"),
+  softcap: z.number().positive().optional().describe("logits become softcap * tanh(z / softcap)"),
+};
+
+/** Schema of a {@linkcode Head}: fills in defaults, rejects unknown fields. */
+export const headSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be of small letters, digits and _")
+    .default(ONLY_HEAD),
+  ...headShape,
+  frozen: z.boolean().default(false),
+});
+true satisfies Same<z.output<typeof headSchema>, Head>;
+true satisfies Same<z.input<typeof headSchema>, HeadInput>;
