@@ -5,7 +5,7 @@
  */
 import * as z from "zod";
 import type { Same } from "./same.ts";
-import type { RatedTile } from "./schedule/tile.ts";
+import type { RatedTile } from "./schedule/bodies.ts";
 
 /** The WebGPU limits that shape a schedule, by their names in the specification. */
 export interface DeviceLimits {
