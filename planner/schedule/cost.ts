@@ -25,7 +25,7 @@ export interface Cost {
 
 /** Adds up FLOPs, bytes and estimated seconds of a schedule on a device. */
 export function predictCost(
-  schedule: Pick<Schedule, "steps" | "residency">,
+  schedule: Pick<Schedule, "steps" | "residency"> & { readonly transferred?: number },
   device: DeviceProfile,
 ): Cost {
   const streamed = schedule.residency === "windows";
@@ -33,10 +33,11 @@ export function predictCost(
   let bytesMoved = 0;
   let dispatches = 0;
   let seconds = 0;
-  let transferred = 0;
+  // The transfers of a sketch are no steps of it.
+  let transferred = schedule.transferred ?? 0;
   for (const step of schedule.steps) {
     if (step.kind === "upload" || step.kind === "readback") {
-      transferred += (step.times ?? 1) * step.slice.bytes;
+      transferred += step.slice.bytes;
     }
     if (step.kind !== "dispatch") continue;
     const { times = 1 } = step;

@@ -9,6 +9,7 @@ import { bytesPerElement } from "../dtype.ts";
 import { ranges, roundUp } from "./matrix.ts";
 import { type Params, PARAMS_BYTES, paramsKey } from "./params.ts";
 import { heldThroughout, type MemoryPrediction } from "./memory.ts";
+import { HostLives, type Use } from "./host_lives.ts";
 import { filterThreshold, headOf, projectionFlops, wantedGradients } from "../problem.ts";
 import type { Problem } from "../problem.ts";
 import {
@@ -50,11 +51,16 @@ interface Place {
   readonly block?: Block;
   readonly window?: Window;
   readonly column?: number;
+  /** Row of the logit matrix that holds the block's first token. */
+  readonly row?: number;
   readonly first?: boolean;
 }
 
-/** A dispatch of a sketch, which comes to stand for more. */
-type Counted = Dispatch & { times?: number };
+/** A dispatch of a sketch, which comes to stand for more, and the buffers that such a one uses. */
+interface Counted {
+  readonly step: Dispatch & { times?: number };
+  readonly uses: readonly Use[];
+}
 
 /** Dispatches of a sketch on a block and a window of some sizes. */
 interface Alike {
@@ -86,6 +92,8 @@ export class ScheduleDraft {
   #like: Counted[] | undefined;
   /** Blocks whose statistics wait for those of other ranks. */
   readonly #unmerged: Block[] = [];
+  /** In a sketch of a schedule whose buffers come and go, when they do. */
+  readonly #lives: HostLives | undefined;
   #backwardStart: number | undefined;
   #span: number | undefined;
 
@@ -102,11 +110,22 @@ export class ScheduleDraft {
     if (pairs > MAX_PAIRS) {
       throw new Infeasible(`would take ${pairs} steps over the vocabulary, more than ${MAX_PAIRS}`);
     }
-    this.workspace = new Workspace(problem, shape, device.limits, share);
+    this.workspace = new Workspace(problem, shape, device.limits, share, detail === "sketch");
+    if (detail === "sketch" && shape.residency !== "caller") {
+      this.#lives = new HostLives(shape.residency);
+    }
     // Where tiles are filtered, the products' own tiles must lie within them.
     this.#products = filterThreshold(problem) === 0 ? products : products.only(shape.tile);
     this.#detail = detail;
-    this.#steps.push(...gatherHidden(this.workspace));
+    this.#add(gatherHidden(this.workspace));
+  }
+
+  /** Adds steps that are no dispatches. */
+  #add(steps: readonly Step[]): void {
+    for (const step of steps) {
+      this.#steps.push(step);
+      this.#lives?.step(step, this.workspace);
+    }
   }
 
   #cut(total: number, size: number, of: "tokens" | "vocab"): Window[] {
@@ -129,6 +148,26 @@ export class ScheduleDraft {
   get windows(): readonly Window[] {
     return this.#windows ??= this.#cut(headOf(this.problem).vocab, this.shape.window, "vocab");
   }
+
+  /** The windows, for a loop inside one over the blocks. */
+  windowsWithin(block: Block): readonly Window[] {
+    if (!this.#lives || isOuter(block, this.blocks)) return this.windows;
+    return this.#inner.windows ??= sketch(headOf(this.problem).vocab, this.shape.window, NO_CUTS);
+  }
+
+  /** The token blocks, for a loop inside one over the windows. */
+  blocksWithin(window: Window): readonly Block[] {
+    if (!this.#lives || isOuter(window, this.windows)) return this.blocks;
+    const { block } = this.shape;
+    return this.#inner.blocks ??= sketch(this.problem.tokens, block, NO_CUTS)
+      .map((range) => ({ ...range, index: Math.floor(range.start / block) }));
+  }
+
+  /**
+   * What a sketch's inner loops go over, but for the first and the last: a buffer is
+   * first used in the first of the outer loop and last in the last, whatever is between.
+   */
+  readonly #inner: { blocks?: readonly Block[]; windows?: readonly Window[] } = {};
 
   get #blockCount(): number {
     return Math.ceil(this.problem.tokens / this.shape.block);
@@ -192,22 +231,24 @@ export class ScheduleDraft {
       grid,
       bindings,
       params: this.#paramsSlot(times, at),
-      ...(times === 1 ? {} : { times, windows: at.window?.stands ?? 1 }),
+      ...(times === 1 ? {} : { times }),
       flops: 0,
       workgroupFlops: 0,
       ...work,
     };
     this.#steps.push(step);
-    this.#like?.push(step);
+    if (this.#detail === "whole") return;
+    const uses = this.#lives?.usesOf(step, this.workspace) ?? [];
+    this.#lives?.use(uses, at);
+    this.#like?.push({ step, uses });
   }
 
   /**
    * In a sketch, whether there are such steps already for a block and a window of
-   * the same sizes: they then stand for these as well. Where buffers come and go it
-   * matters where a step is, so that none stands for any other.
+   * the same sizes: they then stand for these as well.
    */
   #known(what: string, at: Place): boolean {
-    if (!this.#abridged) return false;
+    if (this.#detail === "whole") return false;
     let kind = this.#alike.get(what);
     if (!kind) this.#alike.set(what, kind = []);
     const alike = kind.find(({ block, window }) =>
@@ -219,25 +260,24 @@ export class ScheduleDraft {
     }
     const times = timesOf(at);
     this.#paramsSlot(times, at);
-    for (const step of alike.steps) step.times = (step.times ?? 1) + times;
+    for (const { step, uses } of alike.steps) {
+      step.times = (step.times ?? 1) + times;
+      this.#lives?.use(uses, at);
+    }
     return true;
   }
 
-  /** Whether it is a sketch in which it does not matter where a step is. */
-  get #abridged(): boolean {
-    return this.#detail === "sketch" && this.shape.residency === "caller";
-  }
-
-  /** Tells params of an abridged sketch apart, which are few. */
+  /** Tells params of a sketch apart. A place without a block or a window is that of all of them. */
   #sketchedKey({ block, window, column, first }: Place): number {
-    const place = (range: Window | undefined, all: readonly Window[]) =>
-      range === undefined ? (all.length === 1 ? 0 : 3) : all.indexOf(range);
-    return 16 * place(block, this.blocks) + 4 * place(window, this.windows) +
-      2 * Number(Boolean(column)) + Number(Boolean(first));
+    const [blocks, windows] = [this.#blockCount, this.#windowCount];
+    const row = block ? block.index : blocks === 1 ? 0 : blocks;
+    const place = window ? window.start / this.shape.window : windows === 1 ? 0 : windows;
+    return 4 * (row * (windows + 1) + place) + 2 * Number(Boolean(column)) +
+      Number(Boolean(first));
   }
 
   #paramsSlot(times: number, at: Place): number {
-    if (this.#abridged) {
+    if (this.#detail === "sketch") {
       const key = this.#sketchedKey(at);
       if (!this.#sketched.has(key)) this.#paramsCount += times;
       this.#sketched.add(key);
@@ -292,7 +332,7 @@ export class ScheduleDraft {
       write("kept_targets", this.workspace.keptTargets()),
       write("totals", this.workspace.totals()),
     ], {});
-    this.#steps.push(...sumTotals(this.workspace));
+    this.#add(sumTotals(this.workspace));
   }
 
   /** The product of a block with a window: its tiles are the shape's. */
@@ -329,7 +369,7 @@ export class ScheduleDraft {
 
   /** Projects a block onto a window and stores the logits. */
   project(block: Block, window: Window, logits: LogitMatrix): void {
-    const at = { block, window, column: window.start - logits.origin };
+    const at = { block, window, column: window.start - logits.origin, row: logits.row };
     if (this.#known("project", at)) return;
     const { grid, work } = this.#projection(block, window);
     this.#dispatch(
@@ -349,14 +389,15 @@ export class ScheduleDraft {
 
   /** Folds stored logits into the block's partial statistics. */
   rowStatistics(block: Block, logits: LogitMatrix): void {
-    if (this.#known("row-statistics", { block })) return;
+    const at = { block, row: logits.row };
+    if (this.#known("row-statistics", at)) return;
     this.#dispatch("row-statistics", [block.count, 1], [
       read("kept", this.workspace.kept()),
       read("kept_targets", this.workspace.keptTargets()),
       read("logits", this.workspace.logits(logits, block)),
       ...this.#smoothingWeight(),
       write("partials", this.workspace.partials()),
-    ], { block });
+    ], at);
   }
 
   /**
@@ -385,9 +426,9 @@ export class ScheduleDraft {
     };
     const { max, others } = meetStatistics(this.workspace, blocks);
     fold("local-max");
-    this.#steps.push(max);
+    this.#add([max]);
     fold("fold-partials");
-    this.#steps.push(...others);
+    this.#add(others);
     for (const block of blocks) this.#merge(block, this.workspace.statistics());
   }
 
@@ -431,12 +472,12 @@ export class ScheduleDraft {
       read("totals", this.workspace.totals()),
       write("loss", this.workspace.loss()),
     ], {});
-    this.#steps.push(...sumLoss(this.workspace));
+    this.#add(sumLoss(this.workspace));
   }
 
   /** Recomputes a window's logits and stores the gradient with respect to them. */
   logitGradient(block: Block, window: Window, gradient: LogitMatrix): void {
-    const at = { block, window, column: window.start - gradient.origin };
+    const at = { block, window, column: window.start - gradient.origin, row: gradient.row };
     if (this.#known("logit-gradient", at)) return;
     const { grid, work } = this.#projection(block, window);
     this.#dispatch(
@@ -459,7 +500,7 @@ export class ScheduleDraft {
 
   /** Turns a window of stored logits into the gradient with respect to them, in place. */
   storedLogitGradient(block: Block, window: Window, logits: LogitMatrix): void {
-    const at = { block, window, column: window.start - logits.origin };
+    const at = { block, window, column: window.start - logits.origin, row: logits.row };
     if (this.#known("stored-logit-gradient", at)) return;
     const { tile } = this.shape;
     const grid = [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)] as const;
@@ -482,7 +523,8 @@ export class ScheduleDraft {
   gradients(block: Block, window: Window, gradient: LogitMatrix): void {
     const { hidden } = headOf(this.problem);
     const wanted = wantedGradients(this.problem);
-    const at = { block, window, column: window.start - gradient.origin, first: block.index === 0 };
+    const { origin, row } = gradient;
+    const at = { block, window, column: window.start - origin, row, first: block.index === 0 };
     if (this.#known("gradients", at)) return;
     const kept = read("kept", this.workspace.kept());
     const logits = read("logits", this.workspace.logits(gradient, block));
@@ -577,14 +619,12 @@ export class ScheduleDraft {
   /** Zeros for the rows that no window reaches: ignored tokens have exactly no gradient. */
   clearHiddenGradient(): void {
     if (!wantedGradients(this.problem).has("hidden")) return;
-    for (const slice of this.workspace.gradHiddenBuffers()) {
-      this.#steps.push({ kind: "clear", slice });
-    }
+    this.#add(this.workspace.gradHiddenBuffers().map((slice) => ({ kind: "clear", slice })));
   }
 
   /** Ends the schedule with what is done once. */
   #end(): number {
-    this.#steps.push(...sumGradients(this.workspace));
+    this.#add(sumGradients(this.workspace));
     const paramsStride = roundUp(
       PARAMS_BYTES,
       this.workspace.limits.minUniformBufferOffsetAlignment,
@@ -593,10 +633,16 @@ export class ScheduleDraft {
     return paramsStride;
   }
 
-  /** Memory and steps of a schedule of which nothing else is asked, on buffers that are there throughout. */
-  total(): { readonly memory: MemoryPrediction; readonly steps: readonly Step[] } {
+  /** Returns what a sketch is made for: memory, bytes between host and device, and the steps that cost time. */
+  total(): {
+    readonly memory: MemoryPrediction;
+    readonly transferred: number;
+    readonly steps: readonly Step[];
+  } {
     this.#end();
-    return { memory: heldThroughout(this.workspace.bytesByCategory), steps: this.#steps };
+    const { memory, transferred } = this.#lives?.total(this.workspace) ??
+      { memory: heldThroughout(this.workspace.bytesByCategory), transferred: 0 };
+    return { memory, transferred, steps: this.#steps };
   }
 
   /** The finished schedule. */
@@ -620,6 +666,13 @@ export class ScheduleDraft {
       ...(this.share ? { share: this.share } : {}),
     };
   }
+}
+
+const NO_CUTS: ReadonlySet<number> = new Set();
+
+/** Whether a range is the first or the last of some. */
+function isOuter(range: Window, all: readonly Window[]): boolean {
+  return range === all[0] || range === all.at(-1);
 }
 
 function read(slot: string, slice: Slice): Binding {

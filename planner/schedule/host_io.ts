@@ -16,6 +16,15 @@ import { isStreamed, streamWindows } from "./streaming.ts";
  */
 const STAGING_BYTES = { least: 64 * 2 ** 10, most: 64 * 2 ** 20 };
 
+/** Bytes of the staging buffer, from those of the largest result and the most scratch that is alive at once. */
+export function stagingSize(largestResult: number, scratch: number): number {
+  const freed = Math.floor(scratch / 256) * 256;
+  return Math.min(
+    largestResult,
+    Math.min(Math.max(freed, STAGING_BYTES.least), STAGING_BYTES.most),
+  );
+}
+
 /**
  * The same schedule with every input uploaded first and every output read back
  * last; the windows of a streamed weight when their turn comes.
@@ -34,11 +43,10 @@ export function withHostIo(schedule: Schedule): Schedule {
     const slice = { buffer: name, offset: 0, bytes };
     uploads.push({ kind: "upload", tensor: holds.tensor, sourceOffset: holds.offset, slice });
   }
-  const freed = Math.floor(predictMemory(schedule).byCategory.scratch / 256) * 256;
   const results = schedule.buffers.filter(({ category, holds }) => holds && category !== "input");
-  const stagingBytes = Math.min(
-    Math.max(...results.map(({ bytes }) => bytes)),
-    Math.min(Math.max(freed, STAGING_BYTES.least), STAGING_BYTES.most),
+  const stagingBytes = stagingSize(
+    results.reduce((most, { bytes }) => Math.max(most, bytes), 0),
+    predictMemory(schedule).byCategory.scratch,
   );
   const staging: BufferSpec = { name: "staging", bytes: stagingBytes, category: "staging" };
   const { buffers, steps } = schedule.residency === "windows"

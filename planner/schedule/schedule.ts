@@ -93,8 +93,6 @@ export interface Dispatch {
   readonly tile?: Tile;
   /** How many dispatches that cost the same this one stands for, in the sketch of a schedule. */
   readonly times?: number;
-  /** How many windows it stands for, of those. */
-  readonly windows?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
   readonly span?: number;
   /** Order of its tiles, where it is not the plain one. */
@@ -121,8 +119,6 @@ export interface Upload {
   readonly sourceOffset: number;
   /** Where the bytes go, and how many. */
   readonly slice: Slice;
-  /** How many uploads like it this one stands for, in the sketch of a schedule. */
-  readonly times?: number;
 }
 
 /** Copies a buffer to a host tensor, by way of a staging buffer that the host can map. */
@@ -137,8 +133,6 @@ export interface Readback {
   readonly slice: Slice;
   /** Where they pass through: as long as `slice`, in the staging buffer. */
   readonly staging: Slice;
-  /** How many readbacks like it this one stands for, in the sketch of a schedule. */
-  readonly times?: number;
 }
 
 /** Fills a slice with zeros. */

@@ -8,9 +8,12 @@
  */
 import type { BufferSpec, Dispatch, Schedule, Step } from "./schedule.ts";
 
-/** Whether a tensor is moved window by window rather than as a whole. */
+/** The tensors that are moved window by window rather than as a whole. */
+export const STREAMED: ReadonlySet<string | undefined> = new Set(["weight", "grad_weight"]);
+
+/** Whether a buffer holds a window that is moved when its turn comes. */
 export function isStreamed({ residency }: Schedule, { holds }: BufferSpec): boolean {
-  return residency === "windows" && (holds?.tensor === "weight" || holds?.tensor === "grad_weight");
+  return residency === "windows" && STREAMED.has(holds?.tensor);
 }
 
 /**
@@ -56,21 +59,13 @@ export function streamWindows(
         tensor: "weight",
         sourceOffset: as.holds!.offset,
         slice: { buffer: as.name, offset: 0, bytes: as.bytes },
-        ...timesOf(step as Dispatch),
       });
     }
     steps.push(weight ? rebind(step as Dispatch, weight, resident!.as) : step);
     const finished = finishedAt.get(index);
-    if (finished) {
-      steps.push(...readback(finished).map((each) => ({ ...each, ...timesOf(step as Dispatch) })));
-    }
+    if (finished) steps.push(...readback(finished));
   });
   return { buffers, steps };
-}
-
-/** In a sketch a window's transfers occur as often as the window does. */
-function timesOf({ windows }: Dispatch): { times?: number } {
-  return windows === undefined ? {} : { times: windows };
 }
 
 function rebind(step: Dispatch, from: BufferSpec, to: BufferSpec): Dispatch {

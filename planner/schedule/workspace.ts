@@ -34,13 +34,16 @@ export interface LogitMatrix {
   readonly origin: number;
 }
 
+/** A buffer, or all those of a matrix. */
+export type Used = BufferSpec | { readonly matrix: Matrix; readonly category: Category };
+
 /** A matrix of more buffers than this is of no use, and cannot be held as data. */
 const MAX_BUFFERS = 1 << 16;
 
 /** The buffers of one schedule, by what they hold. */
 export class Workspace {
   /** By name: a buffer, or all those of a matrix. */
-  readonly #used = new Map<string, BufferSpec | { matrix: Matrix; category: Category }>();
+  readonly #used = new Map<string, Used>();
   readonly #hidden: Matrix;
   readonly #weight: Matrix;
   readonly #gradHidden: Matrix;
@@ -57,6 +60,8 @@ export class Workspace {
     readonly shape: Shape,
     readonly limits: DeviceLimits,
     readonly share?: Share,
+    /** Whether it is known by its matrices alone: a sketch does not tell their buffers apart. */
+    readonly sketched = false,
   ) {
     const { tokens } = problem;
     const { vocab, hidden, dtype } = headOf(problem);
@@ -93,7 +98,11 @@ export class Workspace {
     const matrices = of === "vocab"
       ? this.shape.residency === "windows" ? [] : [this.#weight, this.#gradWeight]
       : [this.#hidden, this.#gradHidden, ...(this.#logits ? [this.#logits] : [])];
-    return new Set(matrices.flatMap((each) => segmentsOf(each).map(({ rows }) => rows.start)));
+    const cuts = new Set<number>();
+    for (const { rows, capacity } of matrices) {
+      for (let start = 0; start < rows; start += capacity) cuts.add(start);
+    }
+    return cuts;
   }
 
   /** Every buffer used so far. */
@@ -112,6 +121,11 @@ export class Workspace {
       bytes[used.category] += "matrix" in used ? matrixBytes(used.matrix) : used.bytes;
     }
     return bytes;
+  }
+
+  /** What has been used so far, by name: a buffer, or all those of a matrix. */
+  get used(): ReadonlyMap<string, Used> {
+    return this.#used;
   }
 
   /** Row stride of the logit matrix in elements; 0 where there is none. */
@@ -138,9 +152,11 @@ export class Workspace {
 
   /** Some rows of a matrix, whose buffers are declared on first use. */
   #rows(matrix: Matrix, rows: Range, category: Category): Slice {
-    const slice = sliceRows(matrix, rows);
-    // Where buffers come and go, a sketch has those alone that its steps use.
-    const name = this.shape.residency === "caller" ? matrix.name : slice.buffer;
+    const { buffer, ...at } = sliceRows(matrix, rows);
+    const slice = { buffer: this.sketched ? matrix.name : buffer, ...at };
+    // Where buffers come and go, each is known from its first use on.
+    const whole = this.sketched || this.shape.residency === "caller";
+    const name = whole ? matrix.name : buffer;
     if (this.#used.has(name)) return slice;
     this.#check(matrix.name, rowsBytes(matrix, Math.min(matrix.rows, matrix.capacity)));
     const count = segmentCount(matrix);
@@ -149,11 +165,18 @@ export class Workspace {
         `would cut ${matrix.name} into ${count} buffers, more than ${MAX_BUFFERS}`,
       );
     }
-    const used = this.shape.residency === "caller"
+    const used = whole
       ? { matrix, category }
       : segmentSpec(matrix, segmentWith(matrix, rows.start), category);
     this.#used.set(name, used);
     return slice;
+  }
+
+  /** All rows of a matrix, buffer by buffer. */
+  #buffers(matrix: Matrix, category: Category): Slice[] {
+    // A sketch does not tell them apart: one stands for all.
+    const segments = this.sketched ? [segmentWith(matrix, 0)] : segmentsOf(matrix);
+    return segments.map(({ rows }) => this.#rows(matrix, rows, category));
   }
 
   hidden(block: Range): Slice {
@@ -162,14 +185,12 @@ export class Workspace {
 
   /** All hidden states that the kernels read, buffer by buffer. */
   hiddenBuffers(): Slice[] {
-    return segmentsOf(this.#hidden).map(({ rows }) => this.hidden(rows));
+    return this.#buffers(this.#hidden, this.share?.sequence ? "scratch" : "input");
   }
 
   /** Those that the rank holds from the start. */
   ownHiddenBuffers(): Slice[] {
-    return segmentsOf(this.#ownHidden).map(({ rows }) =>
-      this.#rows(this.#ownHidden, rows, "input")
-    );
+    return this.#buffers(this.#ownHidden, "input");
   }
 
   weight(window: Range): Slice {
@@ -182,13 +203,12 @@ export class Workspace {
 
   /** The rank's own rows of it, buffer by buffer. */
   ownGradHiddenBuffers(): Slice[] {
-    const matrix = this.#ownGradHidden;
-    return segmentsOf(matrix).map(({ rows }) => this.#rows(matrix, rows, "output"));
+    return this.#buffers(this.#ownGradHidden, "output");
   }
 
   /** The whole gradient of the hidden states, buffer by buffer. */
   gradHiddenBuffers(): Slice[] {
-    return segmentsOf(this.#gradHidden).map(({ rows }) => this.gradHidden(rows));
+    return this.#buffers(this.#gradHidden, this.share?.sequence ? "scratch" : "output");
   }
 
   gradWeight(window: Range): Slice {
@@ -197,7 +217,7 @@ export class Workspace {
 
   /** The whole gradient of the weight, buffer by buffer. */
   gradWeightBuffers(): Slice[] {
-    return segmentsOf(this.#gradWeight).map(({ rows }) => this.gradWeight(rows));
+    return this.#buffers(this.#gradWeight, "output");
   }
 
   /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */

@@ -7,7 +7,6 @@ import type { Candidate } from "./candidate.ts";
 import { predictCost } from "../schedule/cost.ts";
 import type { DeviceProfile } from "../device.ts";
 import { withHostIo } from "../schedule/host_io.ts";
-import { predictMemory } from "../schedule/memory.ts";
 import { type Problem, wantedGradients } from "../problem.ts";
 import type { Schedule, Share, StrategyName } from "../schedule/schedule.ts";
 import { type Detail, ScheduleDraft } from "../schedule/draft.ts";
@@ -89,14 +88,10 @@ export function evaluate(
   sizes: Sizes,
   choices: Choices,
 ): Candidate {
-  const { device } = question;
   const shape = shapeOf(strategy, sizes, choices);
-  if (shape.residency === "caller") {
-    const { memory, steps } = drafted(question, shape, "sketch").total();
-    return { shape, memory, cost: predictCost({ steps, residency: "caller" }, device) };
-  }
-  const schedule = emit(question, shape, "sketch");
-  return { shape, memory: predictMemory(schedule), cost: predictCost(schedule, device) };
+  const { memory, ...work } = drafted(question, shape, "sketch").total();
+  const cost = predictCost({ ...work, residency: shape.residency }, question.device);
+  return { shape, memory, cost };
 }
 
 /**

@@ -33,11 +33,11 @@ export const chunked: Strategy = {
     draft.selectTokens();
     draft.clearHiddenGradient();
     for (const block of draft.blocks) {
-      for (const window of draft.windows) draft.project(block, window, logits);
+      for (const window of draft.windowsWithin(block)) draft.project(block, window, logits);
       draft.rowStatistics(block, logits);
       draft.merge(block);
       draft.coefficients(block);
-      for (const window of draft.windows) {
+      for (const window of draft.windowsWithin(block)) {
         draft.storedLogitGradient(block, window, logits);
         draft.gradients(block, window, logits);
       }

@@ -49,7 +49,7 @@ export const fused: Strategy = {
 export function streamForward(draft: ScheduleDraft): void {
   // A window at a time: where the weight is streamed, it comes once.
   for (const window of draft.windows) {
-    for (const block of draft.blocks) draft.forward(block, window);
+    for (const block of draft.blocksWithin(window)) draft.forward(block, window);
   }
   for (const block of draft.blocks) draft.merge(block);
 }

@@ -28,7 +28,9 @@ export const twoStage: Strategy = {
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
     draft.selectTokens();
     for (const block of draft.blocks) {
-      for (const window of draft.windows) draft.project(block, window, stored(block.start));
+      for (const window of draft.windowsWithin(block)) {
+        draft.project(block, window, stored(block.start));
+      }
     }
     for (const block of draft.blocks) {
       draft.rowStatistics(block, stored(block.start));
@@ -40,7 +42,7 @@ export const twoStage: Strategy = {
     draft.clearHiddenGradient();
     for (const block of draft.blocks) {
       draft.coefficients(block);
-      for (const window of draft.windows) {
+      for (const window of draft.windowsWithin(block)) {
         draft.storedLogitGradient(block, window, stored(block.start));
         draft.gradients(block, window, stored(block.start));
       }

@@ -63,7 +63,7 @@ export const windowed: Strategy = {
     for (const block of draft.blocks) draft.coefficients(block);
     for (const window of draft.windows) {
       const gradient = { matrix, row: 0, origin: window.start };
-      for (const block of draft.blocks) {
+      for (const block of draft.blocksWithin(window)) {
         draft.logitGradient(block, window, gradient);
         draft.gradients(block, window, gradient);
       }
