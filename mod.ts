@@ -47,6 +47,18 @@ import type { Problem } from "./planner/problem.ts";
  * results per token.
  *
  * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "./mod.ts";
+ *
+ * const problem = parseProblem({ tokens: 8192, hidden: 2304, vocab: 256000, pass: "train" });
+ * const { memory, schedule } = plan(problem, SPECIFICATION_DEFAULTS);
+ * assert.equal(schedule.strategy, "windowed");
+ * // The logits alone would take 8.4 GB, and their gradient as much.
+ * assert(memory.extraPeakBytes < 0.05 * 4 * 8192 * 256000);
+ * ```
  */
 export function plan(
   problem: Problem,

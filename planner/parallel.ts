@@ -28,7 +28,20 @@ export interface Parallelism {
   readonly sequence: boolean;
 }
 
-/** A split that cannot be: too many ranks, or parts that must be equal and are not. */
+/**
+ * A job cannot be split in this way: too many ranks, or parts that must be equal and are not.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 2 });
+ * const split = { tensor: 3, data: 1, sequence: false };
+ * assert.throws(() => planParallel(problem, SPECIFICATION_DEFAULTS, split), ParallelismError);
+ * ```
+ */
 export class ParallelismError extends RangeError {
   /** Tells this error from others without `instanceof`. */
   override name = "ParallelismError";
@@ -140,7 +153,26 @@ export function rankPart(
   };
 }
 
-/** The steps of a schedule that it shares with other ranks. */
+/**
+ * Returns the steps of a schedule that it shares with other ranks, in order.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
+ * const split = { tensor: 2, data: 1, sequence: false };
+ * const plan = planParallel(problem, SPECIFICATION_DEFAULTS, split);
+ * const steps = collectivesOf(plan.largest.schedule);
+ * assert.deepEqual(steps.map(({ op }) => op), [
+ *   "all-reduce-max",
+ *   "all-reduce-sum",
+ *   "all-reduce-sum",
+ * ]);
+ * ```
+ */
 export function collectivesOf({ steps }: Schedule): Collective[] {
   return steps.filter((step): step is Collective => step.kind === "collective");
 }
@@ -150,6 +182,19 @@ export function collectivesOf({ steps }: Schedule): Collective[] {
  * algorithm, which is optimal for large tensors: twice the tensor less a rank's
  * part for an all-reduce, once for a gather or a scatter (Patarasu and Yuan,
  * Journal of Parallel and Distributed Computing 69, 2009).
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
+ * const split = { tensor: 2, data: 1, sequence: false };
+ * const plan = planParallel(problem, SPECIFICATION_DEFAULTS, split);
+ * const [max] = plan.collectives;
+ * assert.equal(sentBytes(max!, split), 4 * 64); // an f32 for each token
+ * ```
  */
 export function sentBytes({ op, group, bytes }: Collective, parallelism: Parallelism): number {
   const ranks = parallelism[group];
@@ -157,7 +202,23 @@ export function sentBytes({ op, group, bytes }: Collective, parallelism: Paralle
   return (passes * bytes * (ranks - 1)) / ranks;
 }
 
-/** The schedule of one rank of a plan, in the shape of the largest as far as it has room for it. */
+/**
+ * Returns the schedule of one rank of a plan, in the shape of the largest as far as
+ * it has room for it.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
+ * const split = { tensor: 2, data: 1, sequence: false };
+ * const plan = planParallel(problem, SPECIFICATION_DEFAULTS, split);
+ * const schedule = rankSchedule(plan, plan.ranks[1]!);
+ * assert.equal(schedule.share?.vocabStart, 250);
+ * ```
+ */
 export function rankSchedule(
   { problem, parallelism, largest, options }: Omit<ParallelPlan, "ranks" | "collectives">,
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,

@@ -60,7 +60,25 @@ export interface Plan extends Prediction {
   readonly front: readonly Candidate[];
 }
 
-/** No schedule fits: neither the device's limits nor the budget. */
+/**
+ * No schedule fits: neither the device's limits nor the budget.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
+ * try {
+ *   makePlan(problem, SPECIFICATION_DEFAULTS, { budget: 1000 });
+ *   assert.fail("a kilobyte is not enough");
+ * } catch (error) {
+ *   assert(error instanceof DoesNotFitError);
+ *   makePlan(problem, SPECIFICATION_DEFAULTS, { budget: error.smallestBudget });
+ * }
+ * ```
+ */
 export class DoesNotFitError extends Error {
   /** Tells this error from others without `instanceof`. */
   override name = "DoesNotFitError";
@@ -74,7 +92,19 @@ export class DoesNotFitError extends Error {
   }
 }
 
-/** A window or a block that the caller fixed and that no schedule can have, whatever the budget. */
+/**
+ * A window or a block that the caller fixed and that no schedule can have, whatever the budget.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "./device.ts";
+ * import { parseProblem } from "./problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
+ * assert.throws(() => makePlan(problem, SPECIFICATION_DEFAULTS, { window: 7 }), FixedSizeError);
+ * ```
+ */
 export class FixedSizeError extends DoesNotFitError {
   /** Tells this error from others without `instanceof`. */
   override name = "FixedSizeError";

@@ -231,14 +231,30 @@ export function parseProblem(input: ProblemInput): Problem {
   return problemSchema.parse(input);
 }
 
-/** A problem has several heads where one alone can be served. */
+/**
+ * A problem has several heads where one alone can be served.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const sizes = { hidden: 4, vocab: 9 };
+ * const heads = [{ name: "student", ...sizes }, { name: "teacher", ...sizes }];
+ * assert.throws(() => headOf(parseProblem({ heads })), SeveralHeadsError);
+ * ```
+ */
 export class SeveralHeadsError extends TypeError {
   /** Tells this error from others without `instanceof`. */
   override name = "SeveralHeadsError";
 }
 
 /**
- * The only head of a problem.
+ * Returns the only head of a problem.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(headOf(parseProblem({ hidden: 4, vocab: 9 })).vocab, 9);
+ * ```
  *
  * @throws {SeveralHeadsError} where there are several: whoever asks serves one alone.
  */

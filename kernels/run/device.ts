@@ -64,7 +64,20 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
   };
 }
 
-/** Describes a device of the caller's to the planner: its name, and the limits and features it was asked for. */
+/**
+ * Describes a device of the caller's to the planner: its name, and the limits and
+ * features it was asked for.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const adapter = await navigator.gpu.requestAdapter();
+ * const device = await adapter!.requestDevice();
+ * const profile = deviceProfile(device);
+ * assert(profile.limits.maxBufferSize >= 2 ** 28); // what every device has
+ * device.destroy();
+ * ```
+ */
 export function deviceProfile(device: GPUDevice): DeviceProfile {
   return describe(device.adapterInfo, device.limits, device.features);
 }

@@ -4,7 +4,20 @@
  * @module
  */
 
-/** A kernel did not compile, or the GPU reported an error or was lost. */
+/**
+ * A kernel did not compile, or the GPU reported an error or was lost.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const planned = plan(parseProblem({ tokens: 2, hidden: 4, vocab: 8 }), deviceProfile(device));
+ * device.destroy();
+ * await assert.rejects(LinearCrossEntropy.create(device, planned), GpuError);
+ * ```
+ */
 export class GpuError extends Error {
   /** Tells this error from others without `instanceof`. */
   override name = "GpuError";

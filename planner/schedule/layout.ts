@@ -20,7 +20,19 @@ export function tokenResults(problem: Problem): TokenResult[] {
   ];
 }
 
-/** Rows of the upstream gradient buffer: one number per token for each of these. */
+/**
+ * Returns what the upstream gradient buffer holds: a row of one number per token
+ * for each of these names.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseProblem } from "../problem.ts";
+ * const sizes = { tokens: 3, hidden: 4, vocab: 9, pass: "train" } as const;
+ * assert.deepEqual(upstreamRows(parseProblem(sizes)), []); // a mean needs none
+ * assert.deepEqual(upstreamRows(parseProblem({ ...sizes, reduction: "none" })), ["loss"]);
+ * ```
+ */
 export function upstreamRows(problem: Problem): string[] {
   if (problem.pass === "forward") return [];
   if (problem.objective === "statistics") return ["logprob", "lse", "entropy"];
@@ -34,6 +46,22 @@ export function upstreamRows(problem: Problem): string[] {
  * @param values `[tokens]` each: of `loss` under reduction `none`; of `logprob`, `lse` and
  *   `entropy` for the objective `statistics`.
  * @throws {RangeError} when one is missing or has another length.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseProblem } from "../problem.ts";
+ * const problem = parseProblem({
+ *   tokens: 3,
+ *   hidden: 4,
+ *   vocab: 9,
+ *   pass: "train",
+ *   reduction: "none",
+ * });
+ * const packed = packUpstream(problem, { loss: [1, 0.5, 2] });
+ * assert.deepEqual([...packed.subarray(0, 3)], [1, 0.5, 2]);
+ * assert.equal(packed.length, tokenStride(problem));
+ * ```
  */
 export function packUpstream(
   problem: Problem,
@@ -65,7 +93,17 @@ export function hasReducedLoss(problem: Problem): boolean {
   return problem.objective === "cross-entropy" && problem.reduction !== "none";
 }
 
-/** Elements between rows of per-token buffers: rows start at multiples of 256 bytes. */
+/**
+ * Returns the elements between rows of per-token buffers: rows start at multiples
+ * of 256 bytes.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseProblem } from "../problem.ts";
+ * assert.equal(tokenStride(parseProblem({ tokens: 100, hidden: 4, vocab: 9 })), 128);
+ * ```
+ */
 export function tokenStride(problem: Problem): number {
   return roundUp(problem.tokens, 64);
 }
