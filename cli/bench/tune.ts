@@ -82,17 +82,19 @@ export async function tune(
 /**
  * Checks that at least one tile works on a problem, before anything is measured.
  *
+ * @param memory bytes that there are, where the device's are known: its limits do not say.
  * @throws {DoesNotFitError} saying why the first does not.
  */
 export function checkTunable(
   problem: Problem,
   profile: DeviceProfile,
   tiles: readonly Tile[],
+  memory?: number,
 ): void {
   let first: DoesNotFitError | undefined;
   for (const tile of tiles) {
     try {
-      planOn(problem, profile, tile);
+      planOn(problem, profile, tile, memory);
       return;
     } catch (error) {
       if (!(error instanceof DoesNotFitError)) throw error;
@@ -103,8 +105,8 @@ export function checkTunable(
 }
 
 /** What is timed of a tile. */
-function planOn(problem: Problem, device: DeviceProfile, tile: Tile): Plan {
-  return makePlan(problem, device, { strategy: "windowed", tile });
+function planOn(problem: Problem, device: DeviceProfile, tile: Tile, budget?: number): Plan {
+  return makePlan(problem, device, { strategy: "windowed", tile, budget });
 }
 
 async function timeTile(

@@ -64,7 +64,9 @@ Examples:
         const profile = { name: acquired.profile.name, limits };
         const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
         const askedFor = asked && checkWith(problemSchema, { ...asked, dtype, pass: "train" });
-        if (askedFor) checkTunable(askedFor, profile, tiles);
+        // A software device has the machine's memory, and takes all of it when asked to.
+        const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;
+        if (askedFor) checkTunable(askedFor, profile, tiles, memory);
         output.progress("measuring the device's peaks");
         const peaks = await measurePeaks(device, { seconds: effort.peaks });
         const problem = askedFor ?? tuningProblem(peaks, effort.pass, dtype);
