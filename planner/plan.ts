@@ -259,7 +259,10 @@ function compare(
   return { strategy: strategy.name, extraPeakBytes, feasible: fitting.length > 0, reason: why };
 }
 
-/** Memory of two stages in one block and one window, whether or not the device could hold it. */
+/**
+ * Memory of plain two stages, whether or not the device could hold it: one block, one window, and
+ * each gradient one sum, for parts of it serve a device's speed and no framework takes them.
+ */
 function twoStageMemory(
   { problem, device, options: { share } }: Question,
   { shape: { residency } }: Candidate,
@@ -268,5 +271,5 @@ function twoStageMemory(
   const sizes = { tile: TILES[0]!, block: problem.tokens, window: headOf(problem).vocab };
   // Two stages need the whole weight at hand.
   const whole = residency === "windows" ? "host" : residency;
-  return evaluate(question, twoStage, sizes, { residency: whole }).memory;
+  return evaluate(question, twoStage, sizes, { residency: whole, oneSum: true }).memory;
 }

@@ -235,6 +235,17 @@ Deno.test("a plan is of buffers that the caller owns throughout, and so is its b
   );
 });
 
+Deno.test("the baseline keeps logits, and little else, in training too", () => {
+  for (const [tokens, hidden, vocab] of [[8192, 4096, 256000], [96, 64, 1000]] as const) {
+    const problem = parseProblem({ tokens, hidden, vocab, pass: "train" });
+    const { twoStage } = makePlan(problem, SPECIFICATION_DEFAULTS);
+    // Logits become their gradient in place; what there is beside them is a few words a token.
+    const logits = 4 * tokens * vocab;
+    assert(twoStage.extraPeakBytes >= logits);
+    assert(twoStage.extraPeakBytes < logits + 128 * tokens, `${twoStage.extraPeakBytes - logits}`);
+  }
+});
+
 Deno.test("flags of tiles are ours: they count in extra memory", () => {
   const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 9000, pass: "train" });
   const extra = (gradientFilter: number | "auto") =>
