@@ -66,6 +66,7 @@ Deno.test("a contradiction or a mistyped word within a plan file is the file's",
     ["vocab: 1000\nhidden: 64\npass: train\nstrategy: fused\n", /strategy fused: .*pass is train/],
     ["vocab: 1000\nhidden: 64\ndtype: bf61\n", /dtype "bf61": .*Did you mean bf16/],
     ["vocab: 1000\nhiden: 64\n", /unknown setting hiden\. Did you mean hidden\?/],
+    ['vocab: 1000\nhidden: 64\n"": 1\n', /unknown setting ""\./],
   ];
   for (const [text, message] of cases) {
     await withFile(text, async (path) => {

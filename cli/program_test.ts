@@ -48,6 +48,12 @@ Deno.test("lce plan --json meets its contract", async () => {
   assert.deepEqual(strategies, ["two-stage", "windowed", "chunked"]);
 });
 
+Deno.test("a plan whose strategy was given lists no alternatives", async () => {
+  const plan = ["plan", "--vocab", "1000", "--hidden", "8"];
+  assert.match((await lce(...plan)).out, /\nalternatives\n/);
+  assert.doesNotMatch((await lce(...plan, "--strategy", "fused")).out, /alternatives/);
+});
+
 Deno.test("a plan file in YAML or JSON says the same as flags, and flags win", async () => {
   const flags = [
     "--vocab",

@@ -79,6 +79,16 @@ Deno.test("logits past the largest f32 are the input's fault, and said", async (
     const { code, err } = await lce("run", `${folder}/x.safetensors`);
     assert.equal(code, EXIT.input);
     assert.match(err, /a logit reaches 1\.8e\+39, past the largest f32, 3\.4e\+38/);
+    assert.doesNotMatch(err, /bias/);
+    await writeSafetensors(`${folder}/masked.safetensors`, {
+      hidden: matrix(1),
+      weight: matrix(1),
+      bias: { dtype: "F32", shape: [2], bytes: bytesOf(Float32Array.of(0, -3.4e38)) },
+      targets: { dtype: "I32", shape: [2], bytes: bytesOf(Int32Array.of(0, 0)) },
+    }, { options: JSON.stringify({ logit_scale: 2 }) });
+    const masked = await lce("run", `${folder}/masked.safetensors`);
+    assert.equal(masked.code, EXIT.input);
+    assert.match(masked.err, /a logit reaches 6\.8e\+38, .*or raise what masks ids in the bias/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

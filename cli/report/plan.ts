@@ -166,17 +166,19 @@ export function planText(
     "",
     "buffers",
     indented(table(bufferRows(outline), ["left", "right"], inner)),
-    "",
-    "alternatives",
-    indented(table(
-      alternatives.map(({ strategy, extraPeakBytes, reason }) => [
-        strategy,
-        extraPeakBytes === undefined ? "-" : formatBytes(extraPeakBytes),
-        reason,
-      ]),
-      ["left", "right"],
-      inner,
-    )),
+    ...(alternatives.length === 0 ? [] : [
+      "",
+      "alternatives",
+      indented(table(
+        alternatives.map(({ strategy, extraPeakBytes, reason }) => [
+          strategy,
+          extraPeakBytes === undefined ? "-" : formatBytes(extraPeakBytes),
+          reason,
+        ]),
+        ["left", "right"],
+        inner,
+      )),
+    ]),
     ...(explain ? ["", candidatesText(plan, { width })] : []),
     ...(compare ? ["", peersText(plan, { width })] : []),
   ].join("\n");

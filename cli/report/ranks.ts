@@ -10,6 +10,7 @@ import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
 import { choiceLines, problemLine } from "./plan.ts";
 import { agreementLines, lossRows } from "./run.ts";
 import { indented, type Layout, table, within } from "./table.ts";
+import { wrapped } from "./wrap.ts";
 
 /** One entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times milliseconds. */
 export function ranksJson(
@@ -52,7 +53,7 @@ export function ranksText(verification: ParallelVerification, layout: Layout = {
   const { largest, problem } = plan;
   return [
     `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
-    indented(problemLine({ problem, device: largest.device })),
+    indented(wrapped(problemLine({ problem, device: largest.device }), within(layout).width)),
     indented(table(
       [
         ["split", splitLine(plan)],

@@ -63,7 +63,7 @@ export function runText(verification: Verification, layout: Layout = {}): string
             asPredicted(memory.measuredPeakBytes, memory.predictedPeakBytes)
           }; extra ${memory.measuredExtraPeakBytes} bytes, ${
             asPredicted(memory.measuredExtraPeakBytes, memory.predictedExtraPeakBytes)
-          }; two-stage would take ${formatBytes(plan.twoStage.extraPeakBytes)}`,
+          }; plain two stages would take ${formatBytes(plan.twoStage.extraPeakBytes)} extra`,
         ],
         [
           "time",

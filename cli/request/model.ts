@@ -202,7 +202,7 @@ export function modelLine(model: RequestedModel, problem: Problem): string {
   const { name, vocab, dtype, tied, tokenizer, softcap, logitScale, notes } = model;
   return [
     name,
-    ...(dtype === undefined ? [] : [typeText(dtype, headOf(problem).dtype)]),
+    typeText(dtype, headOf(problem).dtype),
     ...(softcap === undefined ? [] : [`softcap ${headOf(problem).softcap ?? "none"}`]),
     ...(logitScale === undefined ? [] : [`logit scale ${headOf(problem).logitScale}`]),
     ...(tokenizer === undefined || vocab !== headOf(problem).vocab
@@ -213,7 +213,8 @@ export function modelLine(model: RequestedModel, problem: Problem): string {
   ].join("; ");
 }
 
-function typeText(published: Dtype, planned: Dtype): string {
+function typeText(published: Dtype | undefined, planned: Dtype): string {
+  if (published === undefined) return `no storage type published, planned in ${planned}`;
   return published === planned
     ? `${published} as published`
     : `published in ${published}, planned in ${planned}`;

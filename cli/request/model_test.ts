@@ -16,6 +16,8 @@ Deno.test("--model fills in what the model says, and the plan names it", async (
   assert.equal(model.tied, true);
   const command = await planned("--model", "command-r");
   assert.equal(command.problem.logitScale, 0.0625);
+  const { out: untyped } = await lce("plan", "--model", "command-r");
+  assert.match(untyped, /^command-r; no storage type published, planned in f32; /);
   const { out } = await lce("plan", "--model", "qwen3-0.6b");
   assert.match(
     out,

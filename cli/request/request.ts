@@ -207,7 +207,9 @@ function explainIssues(
     const setting = String(issue.path[0] ?? "");
     if (issue.code === "unrecognized_keys") {
       const known = Object.keys(planFileSchema.shape);
-      return issue.keys.map((key) => `unknown setting ${key}.${didYouMean(key, known)}`).join("\n");
+      return issue.keys.map((key) =>
+        `unknown setting ${key === "" ? '""' : key}.${didYouMean(key, known)}`
+      ).join("\n");
     }
     const place = issue.path.join(".");
     const name = inFile(setting) ? place : flagName(setting);
