@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
-import { lce } from "./testing.ts";
+import { lce, lceWithin } from "./testing.ts";
 
 const ROOT = decodeURIComponent(new URL("..", import.meta.url).pathname);
 
@@ -192,4 +192,6 @@ Deno.test("lce run on ranks says the same for people", async () => {
   assert.match(out, /^tiny-lm: ok\n/);
   assert.match(out, /4 ranks: the vocabulary split over 2, tokens split over 2 replicas/);
   assert.match(out, /ok +rank 3 +ids 2502 to 5002 +peak \d+ bytes, as planned/);
+  const narrow = await lceWithin(80, "run", "--tensor-parallel", "2", "--data-parallel", "2");
+  for (const line of narrow.out.split("\n")) assert(line.length <= 80, line);
 });
