@@ -329,6 +329,14 @@ export const GENERATORS: readonly Mutant[] = [
     killers: [TOKENS, BAD_BUFFERS],
   },
   {
+    name: "the last splits that are too few to be read at once are left out",
+    file: "kernels/wgsl/statistics.ts",
+    find: "...(rest > 0 ?",
+    replace: "...(rest > 3 ?",
+    why: "the end of the vocabulary would be missing from the softmax",
+    killers: [STORED_LOGITS, SPLIT_VOCABULARY],
+  },
+  {
     name: "results of ignored tokens stay what the last step left",
     file: "kernels/wgsl/tokens.ts",
     find: '...rows.map((name) => store(name, "0u")),',

@@ -12,7 +12,13 @@ import {
 } from "../../planner/schedule/statistics.ts";
 import { tokenStride } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
-import { COMPONENTS, type Index, LOG2E, LOWEST, plus, scaled, times } from "./text.ts";
+import { block, COMPONENTS, type Index, LOG2E, LOWEST, plus, scaled, times } from "./text.ts";
+
+/**
+ * Splits that are read before any of them is folded: an invocation that waits for each
+ * in turn takes 3 times as long over a thousand of them (bench/h100.md).
+ */
+const SPLITS_AT_ONCE = 4;
 
 /** The id of a logit that does not exist: no target's. */
 export const NO_ID = "0xffffffffu";
@@ -201,6 +207,24 @@ export class OnlineStatistics {
       `let mine = exp2((${at("max")} - top) * ${LOG2E});`,
       `let theirs = exp2((${other("max")} - top) * ${LOG2E});`,
       ...this.#backwards(({ fold }) => fold(at, other)),
+    ];
+  }
+
+  /** Folds all splits of a token in `partials` into a set, in their order, some at a time. */
+  foldSplits(into: string, splits: number, token: string): string[] {
+    const fold = (first: Index, count: number) => [
+      ...times(count, (i) => {
+        const split = typeof first === "number" ? first + i : plus(first, i);
+        return this.read(`_next${i}`, split, token);
+      }).flat(),
+      ...times(count, (i) => block(this.fold(into, `_next${i}`))),
+    ];
+    const rest = splits % SPLITS_AT_ONCE;
+    const rounds = splits - rest;
+    const loop = `for (var split = 0u; split < ${rounds}u; split += ${SPLITS_AT_ONCE}u)`;
+    return [
+      ...(rounds > 0 ? [block(fold("split", SPLITS_AT_ONCE), loop)] : []),
+      ...(rest > 0 ? [block(fold(rounds, rest))] : []),
     ];
   }
 

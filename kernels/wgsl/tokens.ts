@@ -115,10 +115,7 @@ export function merge(context: KernelContext): string {
       ], `if (position >= ${KEPT_COUNT})`),
       `// The statistics of all of the vocabulary, split by split.`,
       ...online.declare("0"),
-      block(
-        [...online.read("_next", "split", at), ...online.fold("0", "_next")],
-        `for (var split = 0u; split < ${splits}u; split++)`,
-      ),
+      ...online.foldSplits("0", splits, at),
       ...(binds(dispatch, "class_weight") ? [`let id_of_target = kept_targets[token];`] : []),
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
       `// What follows from them.`,

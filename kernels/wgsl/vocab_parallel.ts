@@ -55,10 +55,7 @@ export function foldPartials(context: KernelContext): string {
     `// A set that has the max of all ranks takes in the rank's own.`,
     ...online.declare("0"),
     `max0 = bitcast<f32>(${online.slot("max", 0, "token", "statistics")});`,
-    block(
-      [...online.read("_next", "split", "token"), ...online.fold("0", "_next")],
-      `for (var split = 0u; split < ${splits}u; split++)`,
-    ),
+    ...online.foldSplits("0", splits, "token"),
     ...online.write("0", 0, "token", "statistics"),
   ]);
 }
