@@ -1,17 +1,8 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
+import { namesIn, withFolder } from "../fixtures/testing.ts";
 
-async function withFolder(use: (folder: string) => Promise<void>) {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 const MAKE = ["--tokens", "5", "--hidden", "4", "--vocab", "9"];
 const EMIT = ["--tokens", "40", "--hidden", "8", "--vocab", "300"];
 

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { readParts } from "../kernels/run/readback.ts";
 import { bytesOf } from "../fixtures/elements.ts";
 import { computeReference } from "../fixtures/verify/reference.ts";
 import { Random } from "../fixtures/random.ts";
@@ -137,15 +138,7 @@ export function referenceLayer(options: TrainingOptions): OutputLayer {
 
 /** Reads a buffer of f32 numbers. */
 export async function readFloats(device: GPUDevice, source: GPUBuffer): Promise<Float32Array> {
-  const staging = device.createBuffer({
-    size: source.size,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  });
-  const encoder = device.createCommandEncoder();
-  encoder.copyBufferToBuffer(source, 0, staging, 0, source.size);
-  device.queue.submit([encoder.finish()]);
-  await staging.mapAsync(GPUMapMode.READ);
-  const values = new Float32Array(staging.getMappedRange().slice(0));
-  staging.destroy();
-  return values;
+  return new Float32Array(
+    (await readParts(device, [{ buffer: source, bytes: source.size }], "floats")).buffer,
+  );
 }

@@ -8,19 +8,10 @@ import { beyondInputs } from "../../planner/sweep.ts";
 import { EXIT } from "../exit.ts";
 import { assertApart, assertWithinViewBox, corners, ofClass, parseSvg } from "../chart/testing.ts";
 import { lce, withFile } from "../testing.ts";
+import { withFolder } from "../../fixtures/testing.ts";
 
 const PLAN = ["plan", "--vocab", "5000", "--hidden", "64"];
 const SIZES = { vocab: 5000, hidden: 64 };
-
-/** Lends a folder. */
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 /** Records of a CSV without line ends in its fields (RFC 4180). */
 function parseCsv(text: string): Record<string, string>[] {

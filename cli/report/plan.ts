@@ -8,11 +8,11 @@ import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/pr
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
-import { formatBytes, formatSeconds } from "../../planner/units.ts";
+import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
 import { placeOfWeight } from "./plan_words.ts";
-import { formatCount, indented, table, within } from "./table.ts";
+import { indented, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
 /** What is said about a plan beyond itself. */

@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { formatCount } from "../../planner/units.ts";
 import type { Peaks } from "../../kernels/measure/peaks.ts";
 import type { BenchRow } from "../bench/bench_row.ts";
-import { formatCount } from "./table.ts";
 
 /** The two peaks that make a roof: FLOP/s and bytes per second. */
 export type Roof = Pick<Peaks, "flopsPerSecond" | "bytesPerSecond">;

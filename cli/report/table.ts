@@ -4,7 +4,6 @@
  * @module
  */
 import { longestWord, wrap } from "./wrap.ts";
-export { formatCount } from "../../planner/units.ts";
 
 /** Which side the cells of a column keep to. */
 export type Align = "left" | "right";

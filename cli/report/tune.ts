@@ -7,9 +7,9 @@ import type { Peaks } from "../../kernels/measure/peaks.ts";
 import type { DeviceRates } from "../../planner/device.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
-import { formatSeconds } from "../../planner/units.ts";
+import { formatCount, formatSeconds } from "../../planner/units.ts";
 import type { TileResult } from "../bench/tune.ts";
-import { formatCount, indented, type Layout, table, within } from "./table.ts";
+import { indented, type Layout, table, within } from "./table.ts";
 
 /** A tuning with what it was made on. */
 export interface TuneReport {

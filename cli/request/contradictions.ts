@@ -9,9 +9,6 @@ import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { UsageError } from "../exit.ts";
 
-/** Strategies that keep the logits of every id at once, so that no window can be fixed. */
-const WHOLE_VOCABULARY: readonly StrategyName[] = ["two-stage", "chunked"];
-
 /** What contradicts itself: the setting at fault, and its value with why. */
 export interface Contradiction {
   readonly setting:
@@ -83,10 +80,15 @@ function windowFault(
   problem: Problem,
   { strategy, window }: { strategy?: StrategyName | undefined; window?: number | undefined },
 ): string | undefined {
-  if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
+  if (!keepsWhole(strategy)) return undefined;
   if (window === undefined || window >= headOf(problem).vocab) return undefined;
   return `${strategy}: works on the whole vocabulary, so a window of ${window} ids is of no use. ` +
     "Leave the window out, or choose fused or windowed";
+}
+
+/** Whether a strategy keeps the logits of every id at once, so that it takes no windows. */
+function keepsWhole(strategy: StrategyName | undefined): boolean {
+  return ALL_STRATEGIES.some(({ name, streams }) => name === strategy && !streams);
 }
 
 /** Why a weight that is to be streamed cannot be. */
@@ -101,7 +103,7 @@ function streamingFault(
   if (ranks) {
     return "streamed: the weight is split over ranks, and each keeps its share. Leave one out";
   }
-  if (!strategy || !WHOLE_VOCABULARY.includes(strategy)) return undefined;
+  if (!keepsWhole(strategy)) return undefined;
   return `streamed: ${strategy} needs the whole weight at hand. Choose fused or windowed`;
 }
 

@@ -6,6 +6,7 @@
  */
 import type { Collective, Slice } from "../../planner/schedule/schedule.ts";
 import { GpuError } from "../run/errors.ts";
+import { readParts } from "../run/readback.ts";
 import type { Stage } from "../run/encoder.ts";
 
 /** A rank at a collective. */
@@ -96,30 +97,13 @@ function trim(
   return bytes.subarray(0, wanted);
 }
 
-async function read(
+function read(
   device: GPUDevice,
   stage: Stage,
   slices: readonly Slice[],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const size = slices.reduce((sum, { bytes }) => sum + bytes, 0);
-  const staging = device.createBuffer({
-    label: "staging/collective",
-    size,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  });
-  try {
-    const encoder = device.createCommandEncoder();
-    let at = 0;
-    for (const { buffer, offset, bytes } of slices) {
-      encoder.copyBufferToBuffer(stage.buffer(buffer), offset, staging, at, bytes);
-      at += bytes;
-    }
-    device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
-    return new Uint8Array(staging.getMappedRange()).slice();
-  } finally {
-    staging.destroy();
-  }
+  const parts = slices.map((slice) => ({ ...slice, buffer: stage.buffer(slice.buffer) }));
+  return readParts(device, parts, "collective");
 }
 
 function write(

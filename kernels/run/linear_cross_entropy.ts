@@ -9,6 +9,7 @@ import type { BufferSpec, Schedule, Step } from "../../planner/schedule/schedule
 import { headOf, type Problem } from "../../planner/problem.ts";
 import { throwIfLost, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
+import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
 import { type NamedBuffers, Stage } from "./encoder.ts";
 
@@ -293,30 +294,17 @@ export class LinearCrossEntropy {
     );
   }
 
-  /** Results of ours, all or some, as bytes: by way of one staging buffer that is mapped once. */
+  /** Results of ours, all or some, as bytes: all at once. */
   async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
     this.#alive();
     const { device } = this.#stage;
     const results = this.#plan.schedule.buffers.filter((spec) =>
       spec.holds && !isCallers(spec) && (names?.includes(spec.name) ?? true)
     );
-    const size = results.reduce((sum, { bytes }) => sum + bytes, 0);
-    const staging = device.createBuffer({
-      label: "staging/results",
-      size,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
     try {
-      const encoder = device.createCommandEncoder();
+      const parts = results.map(({ name, bytes }) => ({ buffer: this.#stage.buffer(name), bytes }));
+      const copied = await readParts(device, parts, "results");
       let offset = 0;
-      for (const { name, bytes } of results) {
-        encoder.copyBufferToBuffer(this.#stage.buffer(name), 0, staging, offset, bytes);
-        offset += bytes;
-      }
-      device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ);
-      const copied = new Uint8Array(staging.getMappedRange()).slice();
-      offset = 0;
       return Object.fromEntries(results.map(({ name, bytes }) => {
         const piece = copied.subarray(offset, offset + bytes);
         offset += bytes;
@@ -325,8 +313,6 @@ export class LinearCrossEntropy {
     } catch (error) {
       await throwIfLost(device);
       throw error;
-    } finally {
-      staging.destroy();
     }
   }
 

@@ -4,6 +4,7 @@ import { bytesOf } from "../../fixtures/elements.ts";
 import { computeReference } from "../../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { openDevice } from "../../cli/request/device.ts";
+import { readParts } from "./readback.ts";
 import {
   LinearCrossEntropy,
   packUpstream,
@@ -51,20 +52,8 @@ class Workbench {
   }
 
   async floats(buffers: GPUBuffer[]): Promise<Float32Array> {
-    const values: number[] = [];
-    for (const buffer of buffers) {
-      const staging = this.device.createBuffer({
-        size: buffer.size,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
-      const encoder = this.device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-      this.device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ);
-      values.push(...new Float32Array(staging.getMappedRange().slice(0)));
-      staging.destroy();
-    }
-    return Float32Array.from(values);
+    const parts = buffers.map((buffer) => ({ buffer, bytes: buffer.size }));
+    return new Float32Array((await readParts(this.device, parts, "gradient")).buffer);
   }
 
   close(): void {

@@ -5,6 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { readParts } from "../run/readback.ts";
 import { packParams, type Params, PARAMS_BYTES } from "../../planner/schedule/params.ts";
 import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
@@ -96,7 +97,7 @@ export async function runAlone<W extends Record<string, Words>>(
     first: 1,
     ...alone.params,
   });
-  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
   const holding = (words: Words | Uint32Array<ArrayBuffer>, usage: number) => {
     const buffer = device.createBuffer({ size: words.byteLength, usage: usage | COPY_DST });
     device.queue.writeBuffer(buffer, 0, words);
@@ -139,20 +140,14 @@ export async function runAlone<W extends Record<string, Words>>(
   pass.dispatchWorkgroups(...alone.grid);
   pass.end();
   const first = 1 + Object.keys(alone.read).length;
-  const copies = Object.entries(alone.written).map(([name, words], index) => {
-    const copy = device.createBuffer({ size: words.byteLength, usage: MAP_READ | COPY_DST });
-    encoder.copyBufferToBuffer(buffers[first + index]!, 0, copy, 0, words.byteLength);
-    return { name, words, copy };
-  });
   device.queue.submit([encoder.finish()]);
   const error = await device.popErrorScope();
   if (error) throw new Error(`${alone.kernel}: ${error.message}`);
   const results: Record<string, Words> = {};
-  for (const { name, words, copy } of copies) {
-    await copy.mapAsync(GPUMapMode.READ);
-    const bytes = copy.getMappedRange().slice(0);
+  for (const [index, [name, words]] of Object.entries(alone.written).entries()) {
+    const part = { buffer: buffers[first + index]!, bytes: words.byteLength };
+    const { buffer: bytes } = await readParts(device, [part], name);
     results[name] = new (words.constructor as new (bytes: ArrayBuffer) => Words)(bytes);
-    copy.destroy();
   }
   for (const buffer of buffers) buffer.destroy();
   return results as W;
