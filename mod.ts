@@ -84,6 +84,7 @@ export {
   type DeviceLimits,
   type DeviceProfile,
   type DeviceRates,
+  type MatrixConfiguration,
   SPECIFICATION_DEFAULTS,
 } from "./planner/device.ts";
 export { type Dtype, DTYPES } from "./planner/dtype.ts";
@@ -149,4 +150,10 @@ export { packUpstream, tokenStride, upstreamRows } from "./planner/schedule/layo
 export type { WeightPlacement } from "./planner/search/question.ts";
 export type { Shape, Sizes } from "./planner/schedule/shape.ts";
 export type { FixedSizes } from "./planner/strategies/strategy.ts";
-export type { RatedTile, Tile } from "./planner/schedule/tile.ts";
+export type {
+  MatrixBody,
+  RatedTile,
+  RegisterBody,
+  Tile,
+  TileBody,
+} from "./planner/schedule/tile.ts";

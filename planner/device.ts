@@ -45,6 +45,20 @@ export interface DeviceRates {
   readonly source?: string | undefined;
 }
 
+/** A shape of subgroup matrices that a device can multiply: `m x k` by `k x n`. */
+export interface MatrixConfiguration {
+  /** Rows of the left operand and of the result. */
+  readonly m: number;
+  /** Columns of the right operand and of the result. */
+  readonly n: number;
+  /** The depth that is summed. */
+  readonly k: number;
+  /** Type of the operands' elements, as WGSL writes it. */
+  readonly component: string;
+  /** Type of the result's elements. */
+  readonly result: string;
+}
+
 /** Name, limits and, where known, features and measured speed of a device. */
 export interface DeviceProfile {
   /** For people. */
@@ -53,6 +67,8 @@ export interface DeviceProfile {
   readonly limits: DeviceLimits;
   /** Optional WebGPU features of the device, such as `shader-f16` and `subgroups`. */
   readonly features?: readonly string[] | undefined;
+  /** Shapes of subgroup matrices, on devices that have any. */
+  readonly matrices?: readonly MatrixConfiguration[] | undefined;
   /** Absent where nothing was measured. */
   readonly rates?: DeviceRates | undefined;
 }
@@ -72,14 +88,36 @@ export const limitsSchema = z.strictObject({
   maxComputeWorkgroupsPerDimension: limit,
 });
 
-const ratedTileSchema = z.strictObject({
-  rows: z.int().positive(),
-  cols: z.int().positive(),
-  depth: z.int().positive(),
-  microRows: z.int().positive(),
-  microCols: z.int().positive(),
-  rate: z.number().positive().describe("arithmetic rate, relative to the fastest tile"),
-});
+const count = z.int().positive();
+
+const bodySchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("registers"), microRows: count, microCols: count }),
+  z.strictObject({
+    kind: z.literal("matrix"),
+    subgroups: z.strictObject({ rows: count, cols: count, size: count }),
+    fragment: z.strictObject({ m: count, n: count, k: count }),
+    emulated: z.boolean().optional(),
+  }),
+]);
+
+/** A tile without a body is one in registers, as files had it when there was no other. */
+function withBody(tile: unknown): unknown {
+  if (typeof tile !== "object" || tile === null || "body" in tile) return tile;
+  const { microRows, microCols, ...rest } = tile as Record<string, unknown>;
+  return { ...rest, body: { kind: "registers", microRows, microCols } };
+}
+
+const ratedTileSchema = z.preprocess(
+  withBody,
+  z.strictObject({
+    rows: count,
+    cols: count,
+    depth: count,
+    body: bodySchema,
+    rate: z.number().positive()
+      .describe("arithmetic rate, relative to the fastest tile with such a body"),
+  }),
+);
 
 /** Schema of {@linkcode DeviceRates}. */
 export const ratesSchema = z.strictObject({
@@ -93,12 +131,22 @@ export const ratesSchema = z.strictObject({
   source: z.string().optional().describe("where the figures come from"),
 });
 
+const matrixSchema = z.strictObject({
+  m: count,
+  n: count,
+  k: count,
+  component: z.string(),
+  result: z.string(),
+});
+
 /** Schema of a {@linkcode DeviceProfile}. */
 export const deviceProfileSchema = z.strictObject({
   name: z.string().min(1),
   limits: limitsSchema,
   features: z.array(z.string()).optional()
     .describe("optional WebGPU features of the device, such as shader-f16 and subgroups"),
+  matrices: z.array(matrixSchema).optional()
+    .describe("shapes of subgroup matrices, on devices that have any"),
   rates: ratesSchema.optional(),
 });
 

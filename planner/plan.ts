@@ -200,7 +200,7 @@ function checkSizes({ problem, device, options }: Question): void {
 
 /** Refuses a tile of the caller's that the device cannot run. */
 function checkTile({ device, options: { tile } }: Question): void {
-  const fault = tile && tileProblem(tile, device.limits);
+  const fault = tile && tileProblem(tile, device);
   if (fault === undefined) return;
   throw new DoesNotFitError(`No schedule fits the device: the tile ${formatTile(tile!)} ${fault}`);
 }

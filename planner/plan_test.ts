@@ -19,7 +19,7 @@ import {
   visitBuffers,
 } from "./schedule/schedule.ts";
 import { devices, problems, SEED } from "./testing.ts";
-import { workgroupBytes, workgroupSize } from "./schedule/tile.ts";
+import { registerTile, workgroupBytes, workgroupSize } from "./schedule/tile.ts";
 
 /** A plan, or undefined where the device cannot hold the problem at all. */
 function tryPlan(...args: Parameters<typeof makePlan>): Plan | undefined {
@@ -275,7 +275,7 @@ Deno.test("a weight is streamed where nothing else fits, in windows that let the
 
 Deno.test("no plan is made that the device refuses", () => {
   const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 9000, bias: true });
-  const tile = { rows: 256, cols: 256, depth: 64, microRows: 8, microCols: 8 };
+  const tile = registerTile([256, 256, 64], [8, 8]);
   assert.throws(
     () => makePlan(problem, SPECIFICATION_DEFAULTS, { tile }),
     (error: unknown) =>

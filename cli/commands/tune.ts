@@ -62,7 +62,7 @@ Examples:
         const { limits } = acquired.profile;
         // Rates kept from before would only lead the search astray.
         const profile = { name: acquired.profile.name, limits };
-        const tiles = quick ? feasibleTiles(profile) : tunableTiles(limits);
+        const tiles = quick ? feasibleTiles(profile) : tunableTiles(profile);
         const askedFor = asked && checkWith(problemSchema, { ...asked, dtype, pass: "train" });
         // A software device has the machine's memory, and takes all of it when asked to.
         const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;

@@ -7,7 +7,7 @@ import type { Outline, Plan } from "../../planner/plan.ts";
 import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/problem.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
-import { workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
+import { type TileBody, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
@@ -44,8 +44,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       tokens: tile.rows,
       vocab: tile.cols,
       hidden: tile.depth,
-      microTokens: tile.microRows,
-      microVocab: tile.microCols,
+      ...bodyJson(tile.body),
       workgroupSize: workgroupSize(tile),
       workgroupBytes: workgroupBytes(tile),
     },
@@ -82,6 +81,22 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
   };
 }
 
+/** What a tile's body says of itself in JSON, in words of a projection. */
+function bodyJson(body: TileBody) {
+  return body.kind === "registers" ? { microTokens: body.microRows, microVocab: body.microCols } : {
+    subgroupsTokens: body.subgroups.rows,
+    subgroupsVocab: body.subgroups.cols,
+    fragment: [body.fragment.m, body.fragment.n, body.fragment.k],
+  };
+}
+
+/** The same for people. */
+function bodyText(body: TileBody): string {
+  if (body.kind === "registers") return `${body.microRows} x ${body.microCols} per invocation`;
+  const { subgroups, fragment: { m, n, k } } = body;
+  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
+}
+
 /** Extra bytes that a plan saves beside two stages: never less than none. */
 function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): number {
   return Math.max(0, twoStage.extraPeakBytes - memory.extraPeakBytes);
@@ -105,7 +120,7 @@ export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     [
       "tile",
-      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${tile.microRows} x ${tile.microCols} per invocation, ${
+      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${bodyText(tile.body)}, ${
         workgroupSize(tile)
       } invocations, ${workgroupBytes(tile)} bytes`,
     ],

@@ -15,6 +15,7 @@ import { makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import { ranges } from "../../planner/schedule/matrix.ts";
 import type { Schedule, Step } from "../../planner/schedule/schedule.ts";
+import { registerTile } from "../../planner/schedule/tile.ts";
 import type { AcquiredDevice } from "./device.ts";
 import { execute } from "./execute.ts";
 import { decodeResults, type Results } from "./results.ts";
@@ -46,7 +47,7 @@ function assertAgrees(fixture: Fixture, results: Results, what: string): void {
   assert(ok, `${what}: ${JSON.stringify(checks.filter(({ ok }) => !ok))}`);
 }
 
-const TILE = { rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4 };
+const TILE = registerTile([32, 32, 16], [4, 4]);
 
 Deno.test("tiles in bands give the results of the plain order, also where the last band is lower", () =>
   withDevice(async (acquired) => {

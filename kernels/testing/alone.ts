@@ -9,7 +9,7 @@ import { readParts } from "../run/readback.ts";
 import { packParams, type Params, PARAMS_BYTES } from "../../planner/schedule/params.ts";
 import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
-import type { Tile } from "../../planner/schedule/tile.ts";
+import { registerTile, type Tile } from "../../planner/schedule/tile.ts";
 import { acquireDevice } from "../run/device.ts";
 import { wgslOf } from "../wgsl/generate.ts";
 import type { BodyMaker } from "../wgsl/product.ts";
@@ -18,7 +18,7 @@ import type { BodyMaker } from "../wgsl/product.ts";
 type Words = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
 
 /** A tile small enough for sizes that a test computes beside it. */
-export const TINY: Tile = { rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4 };
+export const TINY: Tile = registerTile([32, 32, 16], [4, 4]);
 
 /** One dispatch: what is left out is that of one block and one window of the whole problem. */
 export interface Alone<Written extends Record<string, Words>> {

@@ -7,12 +7,12 @@
 import type { Tile } from "../../planner/schedule/tile.ts";
 import { workgroupSize } from "../../planner/schedule/tile.ts";
 import type { Body, Operand } from "../wgsl/product.ts";
-import { registers } from "../wgsl/registers.ts";
+import { bodyOf } from "../wgsl/bodies.ts";
 import { block, modulo, over, plus, scaled, times } from "../wgsl/text.ts";
 
 /** The register body with half of the columns in each of two rounds: rows come up twice. */
 export function inHalves(tile: Tile, a: Operand, b: Operand): Body {
-  const body = registers(tile, a, b);
+  const body = bodyOf(tile, a, b);
   const [whole] = body.rounds;
   const half = whole!.columns.length / 2;
   return {
@@ -34,7 +34,7 @@ const SLICE = 16;
  * those that summed them.
  */
 export function throughMemory(tile: Tile, a: Operand, b: Operand): Body {
-  const body = registers(tile, a, b);
+  const body = bodyOf(tile, a, b);
   const [whole] = body.rounds;
   const { rows, cols } = tile;
   const sharers = workgroupSize(tile) / rows;

@@ -4,10 +4,11 @@ import { planParallel, rankSchedule } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
 import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
+import { registerTile } from "../../planner/schedule/tile.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
 /** A tile so small that the text stays readable, with enough invocations that they do not all fit. */
-const tile = { rows: 16, cols: 16, depth: 8, microRows: 4, microCols: 4 };
+const tile = registerTile([16, 16, 8], [4, 4]);
 
 const problem = { tokens: 200, hidden: 24, vocab: 700, pass: "train" } as const;
 

@@ -4,9 +4,9 @@ import type { ProblemInput } from "../../planner/problem.ts";
 import type { Dispatch } from "../../planner/schedule/schedule.ts";
 import { statisticsOf } from "../../planner/schedule/statistics.ts";
 import { parseProblem } from "../../planner/problem.ts";
-import type { Tile } from "../../planner/schedule/tile.ts";
+import { registerTile, type Tile } from "../../planner/schedule/tile.ts";
 import type { BodyMaker } from "./product.ts";
-import { registers } from "./registers.ts";
+import { bodyOf } from "./bodies.ts";
 import {
   bits,
   close,
@@ -85,17 +85,17 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "in two rounds of columns": { body: inHalves },
   "through memory, in rounds": { body: throughMemory },
   "with more rows than invocations": {
-    tile: { rows: 128, cols: 32, depth: 16, microRows: 8, microCols: 8 },
+    tile: registerTile([128, 32, 16], [8, 8]),
     statisticsOnly: true,
   },
   "with many invocations to a row, little memory": {
-    tile: { rows: 32, cols: 128, depth: 8, microRows: 4, microCols: 4 },
+    tile: registerTile([32, 128, 8], [4, 4]),
     statisticsOnly: true,
   },
 };
 
 for (const [name, variant] of Object.entries(VARIANTS)) {
-  const { tile = TINY, dispatch = {}, body = registers, statisticsOnly = false } = variant;
+  const { tile = TINY, dispatch = {}, body = bodyOf, statisticsOnly = false } = variant;
   const alone = {
     problem,
     dispatch: { tile, ...dispatch },

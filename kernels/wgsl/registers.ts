@@ -8,14 +8,14 @@
  *
  * @module
  */
-import type { Tile } from "../../planner/schedule/tile.ts";
+import type { RegisterTile } from "../../planner/schedule/tile.ts";
 import type { Body, Depth, Operand, Skip } from "./product.ts";
 import { stage } from "./operand.ts";
 import { block, comment, indent, modulo, over, times } from "./text.ts";
 
 /** Writes the product of two operands over a tile, in registers. */
-export function registers(tile: Tile, a: Operand, b: Operand): Body {
-  const { rows, cols, microRows, microCols, depth } = tile;
+export function registers(tile: RegisterTile, a: Operand, b: Operand): Body {
+  const { rows, cols, depth, body: { microRows, microCols } } = tile;
   const lanesX = cols / microCols;
   const left = stage(a, { name: "a", extent: rows, micro: microRows, lane: "ty", tile });
   const right = stage(b, { name: "b", extent: cols, micro: microCols, lane: "tx", tile });

@@ -3,10 +3,10 @@ import { SPECIFICATION_DEFAULTS } from "../device.ts";
 import { makePlan } from "../plan.ts";
 import { parseProblem } from "../problem.ts";
 import type { Dispatch } from "./schedule.ts";
-import { TILES } from "./tile.ts";
+import { registerTile, TILES } from "./tile.ts";
 import { tileOrder } from "./products.ts";
 
-const tile = { rows: 32, cols: 32, depth: 16, microRows: 4, microCols: 4 };
+const tile = registerTile([32, 32, 16], [4, 4]);
 
 Deno.test("tiles come in bands where caches cannot hold what all token tiles read", () => {
   const limits = { caches: 4096, band: 2 };

@@ -16,7 +16,7 @@ import { ask, attempt, evaluate, type PlanOptions, type Question } from "./quest
 import { ALL_STRATEGIES } from "../strategies/mod.ts";
 import type { Sizes } from "../schedule/shape.ts";
 import { sizesToTry, type Strategy } from "../strategies/strategy.ts";
-import { sameTile, type Tile } from "../schedule/tile.ts";
+import { formatTile, sameTile, type Tile } from "../schedule/tile.ts";
 
 /** What one strategy has to offer: candidates, or the reason for having none. */
 export interface Offer {
@@ -191,7 +191,7 @@ function* smallest(
 }
 
 function keyOf({ tile, block, window, oneSum = false }: Sizes & { readonly oneSum?: boolean }) {
-  return `${tile.rows} ${tile.cols} ${tile.microRows} ${tile.microCols} ${block} ${window} ${oneSum}`;
+  return `${formatTile(tile)} ${block} ${window} ${oneSum}`;
 }
 
 /** Tiles by the estimate for one pass over all logits, the fastest first, and how many are worth trying. */

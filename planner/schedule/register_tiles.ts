@@ -1,0 +1,110 @@
+/**
+ * Tiles that are summed in registers: which there are, what they take, and how
+ * fast they are.
+ *
+ * @module
+ */
+import type { RatedTile, RegisterBody, Tile } from "./bodies.ts";
+
+/** A tile that is summed in registers. */
+export type RegisterTile = Tile & { readonly body: RegisterBody };
+
+/** A tile of `rows x cols x depth`, of which an invocation keeps `microRows x microCols`. */
+export function registerTile(
+  [rows, cols, depth]: readonly [number, number, number],
+  [microRows, microCols]: readonly [number, number],
+): RegisterTile {
+  return { rows, cols, depth, body: { kind: "registers", microRows, microCols } };
+}
+
+/**
+ * Shapes to choose from, with their arithmetic rate relative to the first, as
+ * measured on an H100 under Deno (`bench/h100.md`). The second is the largest
+ * that the specification's default limits allow; the last two are for small
+ * problems and weaker devices. `lce tune` measures them, and more, anywhere.
+ */
+export const RATED: readonly RatedTile[] = [
+  { ...registerTile([128, 128, 16], [8, 8]), rate: 1 },
+  { ...registerTile([64, 128, 16], [8, 8]), rate: 0.86 },
+  { ...registerTile([64, 64, 16], [8, 8]), rate: 0.87 },
+  { ...registerTile([32, 64, 16], [4, 8]), rate: 0.66 },
+  { ...registerTile([32, 32, 16], [4, 4]), rate: 0.55 },
+];
+
+/** Invocations of one workgroup. */
+export function workgroupSize({ rows, cols, body: { microRows, microCols } }: RegisterTile) {
+  return (rows / microRows) * (cols / microCols);
+}
+
+/**
+ * How an operand lies in memory. `inner`: the depth is contiguous (rows of the
+ * result are rows of the operand); `outer`: rows of the result are contiguous,
+ * and the depth runs down the operand's rows.
+ */
+export type Layout = "inner" | "outer";
+
+/**
+ * Vec4s from one depth to the next in workgroup memory. Operands that are
+ * stored transposed get one more, which spreads the stores over the banks.
+ */
+export function rowQuads(layout: Layout, extent: number): number {
+  return extent / 4 + (layout === "inner" ? 1 : 0);
+}
+
+/** Workgroup memory of a tile at its largest, with both operands `inner`, in bytes. */
+export function workgroupBytes({ rows, cols, depth }: Tile): number {
+  return (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth * 16;
+}
+
+/** A tile of less depth leaves too little workgroup memory for the statistics of its rows. */
+const LEAST_DEPTH = 8;
+
+/**
+ * Why kernels cannot be written for a tile, if so: all of it is made of vec4s, and
+ * its invocations share out the copying of both operands evenly.
+ */
+export function shapeFault(tile: RegisterTile): string | undefined {
+  const { rows, cols, depth, body: { microRows, microCols } } = tile;
+  const invocations = workgroupSize(tile);
+  const divides = (small: number, large: number) => large % small === 0;
+  const even = [rows, cols, depth, microRows, microCols].every((extent) => divides(4, extent)) &&
+    divides(microRows, rows) && divides(microCols, cols) && divides(depth / 4, invocations) &&
+    [rows, cols].every((extent) =>
+      divides(extent / 4, invocations) && divides(invocations, (extent / 4) * depth) &&
+      (divides(invocations, (extent / 4) * (depth / 4)) ||
+        divides((extent / 4) * (depth / 4), invocations))
+    );
+  if (!even) return "does not divide evenly among its invocations";
+  if (depth < LEAST_DEPTH) return `has a depth of less than ${LEAST_DEPTH}`;
+}
+
+/** What an invocation keeps, as people write it: `8x8`. */
+export function formatBody({ microRows, microCols }: RegisterBody): string {
+  return `${microRows}x${microCols}`;
+}
+
+/** Whether two bodies are the same. */
+export function sameBody(a: RegisterBody, b: RegisterBody): boolean {
+  return a.microRows === b.microRows && a.microCols === b.microCols;
+}
+
+/** Every shape worth measuring on a device: powers of two that `runs` finds room for. */
+export function tunable(runs: (tile: Tile) => boolean): Tile[] {
+  const tiles: Tile[] = [];
+  for (const rows of [128, 64, 32]) {
+    for (const cols of [128, 64, 32]) {
+      for (const depth of [16, 8, 32]) {
+        for (const micro of [[8, 8], [4, 8], [8, 4], [4, 4]] as const) {
+          const tile = registerTile([rows, cols, depth], micro);
+          const invocations = workgroupSize(tile);
+          // Smaller ones leave most of a subgroup idle; larger ones are short of registers.
+          if (invocations < 32 || invocations > 256) continue;
+          // Other depths were never faster with small micro-tiles: the rest is not worth the time.
+          if (depth !== 16 && micro[0] * micro[1] < 64) continue;
+          if (runs(tile)) tiles.push(tile);
+        }
+      }
+    }
+  }
+  return tiles;
+}
