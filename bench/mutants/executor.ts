@@ -25,8 +25,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "the pieces of a large upload all go to its start",
     file: "kernels/run/execute.ts",
-    find: "slice.offset + done, piece as BufferSource",
-    replace: "slice.offset, piece as BufferSource",
+    find: "queue.writeBuffer(buffer, offset, bytes.subarray(0, whole)",
+    replace: "queue.writeBuffer(buffer, 0, bytes.subarray(0, whole)",
     why: "weights of more than 64 MiB would hold their last piece",
     killers: [LARGE_UPLOAD],
   },

@@ -9,7 +9,8 @@
  */
 import type { Collective, Schedule } from "../../planner/schedule/schedule.ts";
 import { GpuError, withErrorScopes } from "../run/errors.ts";
-import { type HostTensors, walk } from "../run/execute.ts";
+import { type Outputs, walk } from "../run/execute.ts";
+import type { HostTensors } from "../run/feed.ts";
 import { exchange, type Traffic } from "./exchange.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { compileKernels } from "../run/pipelines.ts";
@@ -28,7 +29,7 @@ export interface RankJob {
 /** What a rank did. */
 export interface RankExecution {
   /** Tensors that readback steps wrote, as bytes. */
-  readonly outputs: HostTensors;
+  readonly outputs: Outputs;
   /** Most bytes that the rank's buffers took at once, and without inputs and outputs. */
   readonly peakBytes: number;
   readonly extraPeakBytes: number;
@@ -41,7 +42,7 @@ export interface RankExecution {
 /** A rank under way: it has come to a collective, or to its end. */
 class RankRun {
   pending: Collective | undefined;
-  outputs: HostTensors | undefined;
+  outputs: Outputs | undefined;
   readonly traffic: Traffic[] = [];
   readonly #steps: ReturnType<typeof walk>;
 
@@ -59,6 +60,11 @@ class RankRun {
     } finally {
       this.ledger.detach();
     }
+  }
+
+  /** Ends a run that will not come to its end: waits for what is being read. */
+  async close(): Promise<void> {
+    await this.#steps.return(undefined as never);
   }
 
   /** Which ranks the pending collective is shared with: those with the same key. */
@@ -96,6 +102,7 @@ export async function executeRanks(
         onProgress(done += met, total);
       }
     } finally {
+      for (const run of runs) await run.close();
       for (const { stage } of runs) stage.destroyAll();
     }
   });

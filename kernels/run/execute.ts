@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { HostAccount } from "../../host/account.ts";
+import { arraySink, type TensorSink } from "../../host/sink.ts";
+import { type Piece, piecesOf, tensorBytes } from "../../planner/schedule/host_memory.ts";
 import {
   type Collective,
   lifetimes,
@@ -12,25 +15,31 @@ import {
   type Step,
   type Upload,
 } from "../../planner/schedule/schedule.ts";
+import { STREAMED } from "../../planner/schedule/streaming.ts";
 import { GpuError, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { Stage } from "./encoder.ts";
-
-/** Host tensors by name, as bytes in their storage type. */
-export type HostTensors = Readonly<Record<string, Uint8Array>>;
+import { Feed, type HostTensors } from "./feed.ts";
 
 /** What goes into an execution besides the schedule. */
 export interface ExecuteOptions {
-  /** Tensors that upload steps read. */
+  /** Tensors that upload steps read: arrays, or what gives their bytes by range. */
   readonly inputs?: HostTensors;
+  /** Where tensors of readback steps go, by name; what is not named ends in `outputs`. */
+  readonly sinks?: Readonly<Record<string, TensorSink>>;
   /** Called now and then with the steps done so far. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** Results of a schedule by name, as bytes. */
+export type Outputs = Readonly<Record<string, Uint8Array>>;
+
 /** What came out of an execution. */
 export interface Execution {
-  /** Tensors that readback steps wrote, as bytes. */
-  readonly outputs: HostTensors;
+  /** Tensors that readback steps wrote and no sink took. */
+  readonly outputs: Outputs;
+  /** Most bytes of the host's memory that inputs, what was read ahead and outputs took at once. */
+  readonly hostPeakBytes: number;
   /**
    * Milliseconds from the first dispatch to the end of the last, by the wall clock:
    * whatever crosses between host and device in between is part of it.
@@ -43,7 +52,7 @@ export interface Execution {
 /** Submissions after which progress is reported, and the queue waited for. */
 const SUBMISSIONS_PER_REPORT = 8;
 
-/** Bytes that are uploaded before the queue may free its staging memory. */
+/** Bytes that are uploaded before the queue is waited for, which keeps a copy of each until then. */
 const UPLOAD_BYTES = 64 * 2 ** 20;
 
 /**
@@ -74,6 +83,9 @@ export async function execute(
   });
 }
 
+/** What walking over a schedule results in. */
+type Walked = Omit<Execution, "compileMilliseconds">;
+
 /**
  * Walks over a schedule's steps. It stops at each collective, with all work
  * before it submitted and its buffers alive: whoever asks for the next one has
@@ -81,75 +93,131 @@ export async function execute(
  */
 export async function* walk(
   stage: Stage,
-  { inputs = {}, onProgress }: ExecuteOptions,
-): AsyncGenerator<Collective, Pick<Execution, "outputs" | "milliseconds">> {
-  const { schedule, device } = stage;
+  { inputs = {}, sinks = {}, onProgress }: ExecuteOptions,
+): AsyncGenerator<Collective, Walked> {
+  const { schedule, device: { queue } } = stage;
   const { steps, buffers } = schedule;
   const lives = lifetimes(schedule);
   const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
   const deaths = Map.groupBy(buffers, ({ name }) => lives.get(name)!.last);
-  const outputs: Record<string, Uint8Array> = {};
+  const account = new HostAccount();
+  const outputs = new OutputSinks(schedule, sinks, account);
+  const uploads = new Uploads(stage, new Feed(schedule, inputs, account));
   const isWork = (step: Step) => step.kind === "dispatch" || step.kind === "clear";
   const [first, last] = [steps.findIndex(isWork), steps.findLastIndex(isWork)];
   let [begun, milliseconds] = [0, 0];
   let reported = 0;
-  for (const [index, step] of steps.entries()) {
-    for (const spec of births.get(index) ?? []) stage.create(spec);
-    if (step.kind === "upload") upload(stage, step, inputs);
-    else if (step.kind === "readback") {
-      const target = outputs[step.tensor] ??= new Uint8Array(tensorBytes(schedule, step.tensor));
-      await readBack(stage, step, target);
-    } else if (step.kind === "collective") {
-      stage.submit();
-      yield step;
-    } else {
-      if (index === first) {
-        await device.queue.onSubmittedWorkDone();
-        begun = performance.now();
+  try {
+    for (const [index, step] of steps.entries()) {
+      if (step.kind === "upload" && isWindow(schedule, step)) await uploads.makeRoom();
+      for (const spec of births.get(index) ?? []) stage.create(spec);
+      if (step.kind === "upload") await uploads.play(step);
+      else if (step.kind === "readback") await readBack(stage, step, outputs.of(step.tensor));
+      else if (step.kind === "collective") {
+        stage.submit();
+        yield step;
+      } else {
+        if (index === first) {
+          await queue.onSubmittedWorkDone();
+          begun = performance.now();
+        }
+        stage.play(step);
       }
-      stage.play(step);
+      if (index === last) {
+        stage.submit();
+        await queue.onSubmittedWorkDone();
+        milliseconds = performance.now() - begun;
+      }
+      const dying = deaths.get(index) ?? [];
+      if (dying.length > 0) stage.submit();
+      for (const { name } of dying) stage.destroy(name);
+      if (onProgress && stage.submissions - reported >= SUBMISSIONS_PER_REPORT) {
+        reported = stage.submissions;
+        await queue.onSubmittedWorkDone();
+        onProgress(index + 1, steps.length);
+      }
     }
-    if (index === last) {
-      stage.submit();
-      await device.queue.onSubmittedWorkDone();
-      milliseconds = performance.now() - begun;
-    }
-    const dying = deaths.get(index) ?? [];
-    if (dying.length > 0) stage.submit();
-    for (const { name } of dying) stage.destroy(name);
-    if (onProgress && stage.submissions - reported >= SUBMISSIONS_PER_REPORT) {
-      reported = stage.submissions;
-      await device.queue.onSubmittedWorkDone();
-      onProgress(index + 1, steps.length);
-    }
+    stage.submit();
+  } finally {
+    await uploads.close();
   }
-  stage.submit();
-  return { outputs, milliseconds };
+  return { outputs: outputs.arrays, milliseconds, hostPeakBytes: account.peakBytes };
 }
 
-function upload(stage: Stage, { tensor, sourceOffset, slice }: Upload, inputs: HostTensors): void {
-  const source = inputs[tensor];
-  if (!source) throw new GpuError(`No host tensor ${tensor} to upload`);
-  const { queue } = stage.device;
-  for (let done = 0; done < slice.bytes; done += UPLOAD_BYTES) {
-    const size = Math.min(UPLOAD_BYTES, slice.bytes - done);
-    let piece = source.subarray(sourceOffset + done, sourceOffset + done + size);
-    // Deno aborts the process when a write exceeds its source, so lengths are checked here.
-    if (piece.length < size) {
-      // The last word of an odd number of 16-bit elements; anything more is a wrong size.
-      if (size - piece.length >= 4) {
-        throw new GpuError(`Host tensor ${tensor} is ${size - piece.length} bytes short`);
+/** Whether an upload brings a window of a streamed tensor. */
+function isWindow({ residency }: Schedule, { tensor }: Upload): boolean {
+  return residency === "windows" && STREAMED.has(tensor);
+}
+
+/** Writes what upload steps bring into their buffers. */
+class Uploads {
+  /** Bytes written since the queue was last waited for. */
+  #written = 0;
+
+  constructor(readonly stage: Stage, readonly feed: Feed) {}
+
+  /**
+   * Waits until the device is done with the window before, whose memory is only
+   * then given back: there is room for one. The next one is read meanwhile.
+   */
+  async makeRoom(): Promise<void> {
+    this.stage.submit();
+    await this.stage.device.queue.onSubmittedWorkDone();
+    this.#written = 0;
+  }
+
+  async play(step: Upload): Promise<void> {
+    const { queue } = this.stage.device;
+    for (let left = piecesOf(step).length; left > 0; left--) {
+      if (this.#written >= UPLOAD_BYTES) {
+        queue.submit([]);
+        await this.makeRoom();
       }
-      const padded = new Uint8Array(size);
-      padded.set(piece);
-      piece = padded;
+      await this.feed.take((piece, bytes) => {
+        this.#write(piece, bytes);
+        this.#written += piece.bytes;
+      });
     }
-    queue.writeBuffer(stage.buffer(slice.buffer), slice.offset + done, piece as BufferSource);
-    if (size === UPLOAD_BYTES) queue.submit([]);
+  }
+
+  close(): Promise<void> {
+    return this.feed.close();
+  }
+
+  /** Deno aborts the process when a write exceeds its source, so the last word is filled up. */
+  #write({ buffer: name, offset, bytes: size }: Piece, bytes: Uint8Array): void {
+    const { device: { queue } } = this.stage;
+    const buffer = this.stage.buffer(name);
+    const whole = bytes.length === size ? size : size - 4;
+    if (whole > 0) {
+      queue.writeBuffer(buffer, offset, bytes.subarray(0, whole) as BufferSource);
+    }
+    if (whole === size) return;
+    const word = new Uint8Array(4);
+    word.set(bytes.subarray(whole));
+    queue.writeBuffer(buffer, offset + whole, word);
   }
 }
 
-async function readBack(stage: Stage, step: Readback, target: Uint8Array): Promise<void> {
+/** Where each result goes: a sink of the caller's, or an array that is made when it is first needed. */
+class OutputSinks {
+  readonly arrays: Record<string, Uint8Array> = {};
+
+  constructor(
+    readonly schedule: Schedule,
+    readonly sinks: Readonly<Record<string, TensorSink>>,
+    readonly account: HostAccount,
+  ) {}
+
+  of(tensor: string): TensorSink {
+    return this.sinks[tensor] ??
+      arraySink(
+        this.arrays[tensor] ??= this.account.allocate(tensorBytes(this.schedule, tensor)),
+      );
+  }
+}
+
+async function readBack(stage: Stage, step: Readback, sink: TensorSink): Promise<void> {
   const { slice, staging: via } = step;
   const staging = stage.buffer(via.buffer);
   stage.encoder().copyBufferToBuffer(
@@ -160,18 +228,14 @@ async function readBack(stage: Stage, step: Readback, target: Uint8Array): Promi
     slice.bytes,
   );
   stage.submit();
-  await staging.mapAsync(GPUMapMode.READ, via.offset, slice.bytes);
-  target.set(
-    new Uint8Array(staging.getMappedRange(via.offset, slice.bytes)),
+  try {
+    await staging.mapAsync(GPUMapMode.READ, via.offset, slice.bytes);
+  } catch (error) {
+    throw new GpuError(`The device did not hand ${step.tensor} over: ${(error as Error).message}`);
+  }
+  await sink.write(
     step.targetOffset,
+    new Uint8Array(staging.getMappedRange(via.offset, slice.bytes)),
   );
   staging.unmap();
-}
-
-function tensorBytes({ buffers }: Schedule, tensor: string): number {
-  return buffers.reduce(
-    (most, { holds, bytes }) =>
-      holds?.tensor === tensor ? Math.max(most, holds.offset + bytes) : most,
-    0,
-  );
 }

@@ -7,6 +7,8 @@ import { parseProblem } from "../../planner/problem.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { execute } from "./execute.ts";
 import { Ledger } from "../measure/ledger.ts";
+import { sourceOf, type TensorSource } from "../../host/source.ts";
+import { predictHostMemory } from "../../planner/schedule/host_memory.ts";
 
 /**
  * Runs something while `performance.now()` counts dispatches in place of milliseconds,
@@ -98,6 +100,166 @@ Deno.test("what the device reports is thrown, and nothing stays allocated", asyn
   const missing = makePlan(problem, profile, { hostIo: true }).schedule;
   await assert.rejects(execute(missing, device), /No host tensor \w+ to upload/);
   assert.equal(ledger.liveBytes, 0, "a run that breaks off gives its buffers back");
+  ledger.detach();
+  device.destroy();
+});
+
+/** A tensor that is not in memory as far as anyone knows; `asked` is told each range and its memory. */
+function elsewhere(
+  array: Uint8Array,
+  asked: (into: Uint8Array, offset: number) => void = () => {},
+): TensorSource {
+  return {
+    bytes: array.length,
+    heldBytes: 0,
+    async read(offset, length, into = new Uint8Array(length)) {
+      asked(into, offset);
+      await Promise.resolve();
+      into.set(array.subarray(offset, offset + length));
+      return into;
+    },
+  };
+}
+
+Deno.test("a streamed source gives what an array gives, four windows of it in memory at a time", async () => {
+  const { device, profile } = await openDevice();
+  for (const pass of ["forward", "train"] as const) {
+    for (const dtype of ["f32", "bf16"] as const) {
+      // Odd sizes: the last word of 16-bit elements is half a word.
+      const problem = parseProblem({ tokens: 33, hidden: 21, vocab: 1501, dtype, pass });
+      const inputs = uploads(makeSynthetic(problem, 3));
+      const options = { window: 256, hostIo: true, strategy: "windowed" } as const;
+      const plan = (weights: "resident" | "streamed") =>
+        makePlan(problem, profile, {
+          ...options,
+          ...(pass === "forward" ? { strategy: "fused" as const } : {}),
+          weights,
+        }).schedule;
+      const resident = await execute(plan("resident"), device, { inputs });
+      const memory = new Set<ArrayBufferLike>();
+      const weight = elsewhere(inputs["weight"] as Uint8Array, ({ buffer }) => memory.add(buffer));
+      const streamed = plan("streamed");
+      const given = { ...inputs, weight };
+      const { outputs, hostPeakBytes } = await execute(streamed, device, { inputs: given });
+      assert.deepEqual(outputs, resident.outputs);
+      const windowBytes = streamed.steps.reduce(
+        (most, step) =>
+          step.kind === "upload" && step.tensor === "weight"
+            ? Math.max(most, step.slice.bytes)
+            : most,
+        0,
+      );
+      assert.deepEqual([...memory].map(({ byteLength }) => byteLength), Array(4).fill(windowBytes));
+      const held = Object.entries(given).reduce(
+        (sum, [name, tensor]) =>
+          streamed.steps.some((step) => step.kind === "upload" && step.tensor === name)
+            ? sum + sourceOf(tensor).heldBytes
+            : sum,
+        0,
+      );
+      const results = Object.values(outputs).reduce((sum, { length }) => sum + length, 0);
+      assert.equal(hostPeakBytes, held + 4 * windowBytes + results);
+      const sources = Object.fromEntries(
+        Object.entries(given).map(([name, tensor]) => [name, sourceOf(tensor)]),
+      );
+      assert.equal(predictHostMemory(streamed, sources).peakBytes, hostPeakBytes);
+    }
+  }
+  device.destroy();
+});
+
+Deno.test("the next window is read before the device is given the one before it", async () => {
+  const { device, profile } = await openDevice();
+  const problem = parseProblem({ tokens: 33, hidden: 20, vocab: 1500 });
+  const inputs = uploads(makeSynthetic(problem, 3));
+  const { schedule } = makePlan(problem, profile, {
+    weights: "streamed",
+    window: 256,
+    hostIo: true,
+  });
+  const events: string[] = [];
+  const weight = elsewhere(inputs["weight"] as Uint8Array, () => events.push("read"));
+  const { writeBuffer } = device.queue;
+  device.queue.writeBuffer = (buffer, ...rest) => {
+    if (buffer.label.includes("/weight")) events.push("write");
+    writeBuffer.call(device.queue, buffer, ...rest);
+  };
+  await execute(schedule, device, { inputs: { ...inputs, weight } });
+  // Four ahead of the six windows; then one for each that the device is given.
+  assert.equal(
+    events.join(" "),
+    "read read read read write read write read write write write write",
+  );
+  device.destroy();
+});
+
+Deno.test("whatever fails, and whenever, is thrown as it is, with every buffer given back", async () => {
+  const { device, profile } = await openDevice();
+  const problem = parseProblem({ tokens: 33, hidden: 20, vocab: 1500, pass: "train" });
+  const inputs = uploads(makeSynthetic(problem, 3));
+  const { schedule } = makePlan(problem, profile, {
+    weights: "streamed",
+    window: 512,
+    hostIo: true,
+  });
+  const ledger = new Ledger(device);
+  /** Runs with the n-th call of something failing, for every n, until a run has no such call. */
+  const failEvery = async (
+    expected: { name: string; message: RegExp },
+    options: (fail: () => boolean) => Parameters<typeof execute>[2],
+  ) => {
+    for (let nth = 1;; nth++) {
+      let calls = 0;
+      const outcome = await execute(schedule, device, options(() => ++calls === nth))
+        .then(() => undefined, (error) => error);
+      assert.equal(ledger.liveBytes, 0);
+      if (calls < nth) {
+        assert.equal(outcome, undefined);
+        return assert(nth > 3, "it is called more than once");
+      }
+      assert.throws(() => {
+        throw outcome;
+      }, expected);
+    }
+  };
+  const source = (read: TensorSource["read"]) => ({
+    inputs: { ...inputs, weight: { ...elsewhere(inputs["weight"] as Uint8Array), read } },
+  });
+  const { read } = elsewhere(inputs["weight"] as Uint8Array);
+  await failEvery(
+    { name: "NotFound", message: /unplugged/ },
+    (fail) =>
+      source((...range) =>
+        fail() ? Promise.reject(new Deno.errors.NotFound("unplugged")) : read(...range)
+      ),
+  );
+  await failEvery(
+    { name: "SourceError", message: /gave \d+ bytes from \d+ on, not \d+/ },
+    (fail) =>
+      source(async (...range) => {
+        const bytes = await read(...range);
+        return fail() ? bytes.subarray(1) : bytes;
+      }),
+  );
+  await failEvery({ name: "Error", message: /disk full/ }, (fail) => ({
+    inputs,
+    sinks: {
+      grad_weight: {
+        write: () => fail() ? Promise.reject(new Error("disk full")) : Promise.resolve(),
+      },
+    },
+  }));
+  const { mapAsync } = GPUBuffer.prototype;
+  try {
+    await failEvery({ name: "GpuError", message: /did not hand \w+ over: no map/ }, (fail) => {
+      GPUBuffer.prototype.mapAsync = function (...range) {
+        return fail() ? Promise.reject(new Error("no map")) : mapAsync.apply(this, range);
+      };
+      return { inputs };
+    });
+  } finally {
+    GPUBuffer.prototype.mapAsync = mapAsync;
+  }
   ledger.detach();
   device.destroy();
 });

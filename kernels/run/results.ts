@@ -13,7 +13,7 @@ import {
 } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { TILE } from "../wgsl/logit.ts";
-import type { HostTensors } from "./execute.ts";
+import type { Outputs } from "./execute.ts";
 
 /** Results of a run that are about all tokens together. */
 export interface Totals {
@@ -48,7 +48,7 @@ export interface Results extends Totals {
 }
 
 /** Decodes what a schedule's `loss` and `totals` buffers hold. */
-export function decodeTotals(problem: Problem, outputs: HostTensors): Totals {
+export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
   const totals = wordsOf(outputs["totals"]!);
   const total = (name: Total) => totals[totalIndex(name)]!;
   const bad = total("badTarget");
@@ -60,7 +60,7 @@ export function decodeTotals(problem: Problem, outputs: HostTensors): Totals {
 }
 
 /** Decodes the outputs of a schedule for a problem. */
-export function decodeResults(problem: Problem, outputs: HostTensors): Results {
+export function decodeResults(problem: Problem, outputs: Outputs): Results {
   const words = (name: string) => outputs[name] && wordsOf(outputs[name]);
   const tokens = words("tokens")!;
   const rows = tokenResults(problem);
