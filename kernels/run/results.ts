@@ -5,6 +5,7 @@
  */
 import {
   hasReducedLoss,
+  TILE_FLAG,
   type TokenResult,
   tokenResults,
   tokenStride,
@@ -12,7 +13,6 @@ import {
   totalIndex,
 } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
-import { TILE } from "../wgsl/logit.ts";
 import type { Outputs } from "./execute.ts";
 
 /** Results of a run that are about all tokens together. */
@@ -97,7 +97,7 @@ function floatsOf(words: Uint32Array): Float32Array {
 /** Tiles without a kept token are flagged neither way, and do not count. */
 function skippedTiles(flags: Uint32Array | undefined): { skippedTiles?: number } {
   if (!flags) return {};
-  const idle = flags.filter((flag) => flag === TILE.idle).length;
-  const busy = flags.filter((flag) => flag === TILE.busy).length;
+  const idle = flags.filter((flag) => flag === TILE_FLAG.idle).length;
+  const busy = flags.filter((flag) => flag === TILE_FLAG.busy).length;
   return { skippedTiles: idle + busy === 0 ? 0 : idle / (idle + busy) };
 }

@@ -6,14 +6,15 @@
  * @module
  */
 import { headOf } from "../../planner/problem.ts";
+import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
-import { KEPT_COUNT, keptRow, ownRow, TILE, tileFlag } from "./logit.ts";
+import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
 import { eachRound, type Operand } from "./product.ts";
 import { loadQuad, storedType } from "./stored.ts";
 import { binds, block, kernel, over, plus, scaled } from "./text.ts";
 import { workgroupSize } from "../../planner/schedule/tile.ts";
-import { LINEAR_WORKGROUP } from "../../planner/schedule/draft.ts";
+import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 
 /** What is particular to one of the two products. */
 interface GradientProduct {
@@ -110,7 +111,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
         binds(dispatch, "tile_flags")
           ? {
             every: of.stretch.every,
-            idle: (depth) => `${of.stretch.flag(depth)} == ${TILE.idle}u`,
+            idle: (depth) => `${of.stretch.flag(depth)} == ${TILE_FLAG.idle}u`,
           }
           : undefined,
       ),
@@ -240,7 +241,7 @@ export function biasGradient(context: KernelContext): string {
         ...(binds(dispatch, "tile_flags")
           ? [block(
             [`continue;`],
-            `if (${tileFlag(context, "position", "column")} == ${TILE.idle}u)`,
+            `if (${tileFlag(context, "position", "column")} == ${TILE_FLAG.idle}u)`,
           )]
           : []),
         `sum += logits[position * ${logitStride}u + params.column + column];`,

@@ -4,13 +4,19 @@
  *
  * @module
  */
-import { headOf, type Problem } from "../../planner/problem.ts";
-import { tokenResults, tokenStride, TOTALS, upstreamRows } from "../../planner/schedule/layout.ts";
-import { TILE } from "./logit.ts";
+import type { Problem } from "../../planner/problem.ts";
+import type { Schedule } from "../../planner/schedule/schedule.ts";
+import {
+  elementBytes,
+  type ElementType,
+  elementType,
+  type NamedTensor,
+  tensorsOf,
+} from "../../planner/schedule/tensors.ts";
 
 /** A tensor of the host. Elements lie in row-major order, without padding but that of the shape. */
 export interface HostTensor {
-  readonly dtype: "f32" | "f16" | "bf16" | "i32" | "u32";
+  readonly dtype: ElementType;
   readonly shape: readonly number[];
   /** What each row, or each word where there is one axis, holds. */
   readonly rows?: readonly string[];
@@ -18,55 +24,33 @@ export interface HostTensor {
   readonly note?: string;
 }
 
-/** Every tensor that a schedule for the problem may take or give, by its name in buffers. */
-export function hostTensors(problem: Problem): Readonly<Record<string, HostTensor>> {
-  const { tokens, ignoreIndex } = problem;
-  const { hidden, vocab, dtype } = headOf(problem);
-  const stride = tokenStride(problem);
-  const results = tokenResults(problem);
-  const upstream = upstreamRows(problem);
-  const perToken = `the first ${tokens} of each row are the tokens', 0 where the target is ignored`;
-  return {
-    hidden: { dtype, shape: [tokens, hidden] },
-    weight: { dtype, shape: [vocab, hidden] },
-    targets: {
-      dtype: "i32",
-      shape: [tokens],
-      note: `already shifted: row t of hidden predicts entry t; ${ignoreIndex} is ignored`,
-    },
-    bias: { dtype: "f32", shape: [vocab] },
-    class_weight: { dtype: "f32", shape: [vocab] },
-    upstream: {
-      dtype: "f32",
-      shape: [upstream.length, stride],
-      rows: upstream,
-      note: `gradients of what follows; the first ${tokens} of each row are the tokens'`,
-    },
-    loss: { dtype: "f32", shape: [1], note: "the reduced loss" },
-    tokens: {
-      dtype: "f32",
-      shape: [results.length, stride],
-      rows: results,
-      note: perToken + (results.includes("predicted") ? "; the row predicted is of u32" : ""),
-    },
-    totals: {
-      dtype: "u32",
-      shape: [TOTALS.length],
-      rows: TOTALS,
-      note: "kept is a count of tokens; keptWeight and totalWeight are f32; badTarget is 1 + the " +
-        "first token whose target is neither an id nor the ignored one, 0 where there is none",
-    },
-    grad_hidden: { dtype: "f32", shape: [tokens, hidden] },
-    grad_weight: { dtype: "f32", shape: [vocab, hidden] },
-    grad_bias: { dtype: "f32", shape: [vocab] },
-  };
+/** Returns the descriptions of the tensors that a schedule's buffers hold, by name. */
+export function hostTensors({ problem, buffers, block, splits }: Schedule): Record<
+  string,
+  HostTensor
+> {
+  const tensors = tensorsOf(problem);
+  const held: Record<string, HostTensor> = {};
+  for (const { holds, bytes } of buffers) {
+    if (!holds || holds.tensor in held) continue;
+    const tensor = tensors.get(holds.tensor)!;
+    const sizes = { blocks: block.count, splits, bytes };
+    held[holds.tensor] = described(tensor, problem, sizes);
+  }
+  return held;
 }
 
-/** The record of a gradient filter, a word for each tile of logit gradients; its size is the plan's. */
-export function tileFlags(bytes: number): HostTensor {
+/** The description of a tensor; `bytes` are its size, where the table does not say. */
+function described(
+  { key, head, shape, rows, note }: NamedTensor,
+  problem: Problem,
+  { bytes, ...sizes }: { blocks: number; splits: number; bytes: number },
+): HostTensor {
+  const dtype = elementType(key, head);
   return {
-    dtype: "u32",
-    shape: [bytes / 4],
-    note: `${TILE.idle} where the filter left a tile out, ${TILE.busy} where it did not`,
+    dtype,
+    shape: shape?.({ problem, head, ...sizes }) ?? [bytes / elementBytes(dtype)],
+    ...(rows ? { rows: rows(problem) } : {}),
+    ...(note ? { note: note(problem) } : {}),
   };
 }

@@ -4,7 +4,12 @@
  *
  * @module
  */
-import { COEFFICIENT_ROWS, keptHeader, tokenStride } from "../../planner/schedule/layout.ts";
+import {
+  COEFFICIENT_ROWS,
+  keptHeader,
+  TILE_FLAG,
+  tokenStride,
+} from "../../planner/schedule/layout.ts";
 import { wantsEntropy } from "../../planner/schedule/statistics.ts";
 import { type Head, headOf, type Problem } from "../../planner/problem.ts";
 import type { KernelContext } from "./context.ts";
@@ -106,9 +111,6 @@ fn coefficients_of(position: u32) -> Coefficients {
 }`;
 }
 
-/** What a tile flag says of a tile of logit gradients. */
-export const TILE = { busy: 1, idle: 2 } as const;
-
 /**
  * The flag of the tile of logit gradients that holds some row of the block and
  * some column of the window.
@@ -142,7 +144,7 @@ export function agreeOnTile(flag: string): string[] {
     `}`,
     `workgroupBarrier();`,
     `if (lane == 0u) {`,
-    `  ${flag} = select(${TILE.idle}u, ${TILE.busy}u, atomicLoad(&any_busy) == 1u);`,
+    `  ${flag} = select(${TILE_FLAG.idle}u, ${TILE_FLAG.busy}u, atomicLoad(&any_busy) == 1u);`,
     `}`,
   ];
 }

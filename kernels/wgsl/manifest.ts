@@ -15,7 +15,7 @@ import type {
 } from "../../planner/schedule/schedule.ts";
 import { type DeviceLimits, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
-import { type HostTensor, hostTensors, tileFlags } from "./host_tensors.ts";
+import { type HostTensor, hostTensors } from "./host_tensors.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
 /** What a host does at one step. */
@@ -97,7 +97,7 @@ export function emitSchedule(schedule: Schedule): Emission {
       strategy: schedule.strategy,
       problem: problemJson(schedule.problem),
       requires: { limits: limitsBeyondDefaults(schedule, dispatches) },
-      tensors: heldTensors(schedule),
+      tensors: hostTensors(schedule),
       buffers: schedule.buffers,
       uniforms: {
         buffer: "params",
@@ -109,16 +109,6 @@ export function emitSchedule(schedule: Schedule): Emission {
       steps,
     },
   };
-}
-
-/** The descriptions of the tensors that a schedule's buffers hold. */
-function heldTensors({ problem, buffers }: Schedule): Record<string, HostTensor> {
-  const known = hostTensors(problem);
-  const held: Record<string, HostTensor> = {};
-  for (const { holds, bytes } of buffers) {
-    if (holds) held[holds.tensor] ??= known[holds.tensor] ?? tileFlags(bytes);
-  }
-  return held;
 }
 
 /** Limits that a schedule needs and not every device has. Kernels other than of tiles need the defaults. */

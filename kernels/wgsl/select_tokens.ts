@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { LINEAR_WORKGROUP } from "../../planner/schedule/draft.ts";
+import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import { keptHeader } from "../../planner/schedule/layout.ts";
 import { wholeVocab } from "../../planner/schedule/schedule.ts";
 import type { KernelContext } from "./context.ts";

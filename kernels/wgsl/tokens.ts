@@ -10,7 +10,7 @@ import {
   type Derivatives,
   type TokenLoss,
 } from "../../planner/objective.ts";
-import { LINEAR_WORKGROUP } from "../../planner/schedule/draft.ts";
+import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import {
   COEFFICIENT_ROWS,
   hasReducedLoss,

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { LINEAR_WORKGROUP } from "../../planner/schedule/draft.ts";
+import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import type { KernelContext } from "./context.ts";
 import { inBlocks, KEPT_COUNT } from "./logit.ts";
 import { OnlineStatistics } from "./statistics.ts";

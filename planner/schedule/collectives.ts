@@ -10,10 +10,10 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
-import { headOf, wantedGradients } from "../problem.ts";
 import type { Collective, Range, Slice } from "./schedule.ts";
 import { hasReducedLoss, tokenStride, totalIndex } from "./layout.ts";
 import { statisticsOf } from "./statistics.ts";
+import { hasTensor, keysOf, tensorName, tensorOf } from "./tensors.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A collective on `elements` of a type; in place unless told where the outcome goes. */
@@ -29,8 +29,8 @@ function words({ buffer, offset }: Slice, start: number, count: number): Slice {
   return { buffer, offset: offset + 4 * start, bytes: 4 * count };
 }
 
-/** The collectives that make one set of statistics for the tokens of adjacent blocks. */
-export function meetStatistics(
+/** Returns the collectives that make one set of statistics for the tokens of adjacent blocks. */
+export function vocabParallelReduce(
   workspace: Workspace,
   blocks: readonly Range[],
 ): { readonly max: Collective; readonly others: readonly Collective[] } {
@@ -47,28 +47,27 @@ export function meetStatistics(
           what,
           type,
           elements,
-          source: [words(workspace.statistics(), (row + word) * stride + start, elements)],
+          source: [words(workspace.tensor("statistics"), (row + word) * stride + start, elements)],
         })),
   );
   return { max: max!, others };
 }
 
-/** The whole of the hidden states from each rank's rows, under sequence parallelism. */
-export function gatherHidden(workspace: Workspace): Collective[] {
-  const { share, problem } = workspace;
-  const { tokens } = problem;
-  const { hidden, dtype } = headOf(problem);
+/** Returns the gathering of each head's hidden states from each rank's rows, under sequence parallelism. */
+export function gatherHidden({ share, problem, heads }: Workspace): Collective[] {
   if (!share?.sequence) return [];
-  return [collective({
-    op: "all-gather",
-    group: "tensor",
-    pass: "forward",
-    what: "hidden",
-    type: dtype,
-    elements: tokens * hidden,
-    source: workspace.ownHiddenBuffers(),
-    target: workspace.hiddenBuffers(),
-  })];
+  return heads.map((buffers) =>
+    collective({
+      op: "all-gather",
+      group: "tensor",
+      pass: "forward",
+      what: tensorName(problem, buffers.head, "hidden"),
+      type: buffers.head.dtype,
+      elements: problem.tokens * buffers.head.hidden,
+      source: buffers.ownBuffers("hidden"),
+      target: buffers.buffers("hidden"),
+    })
+  );
 }
 
 /** What `mean` divides by, from all replicas. */
@@ -84,7 +83,7 @@ export function sumTotals(workspace: Workspace): Collective[] {
       what,
       type,
       elements: 1,
-      source: [words(workspace.totals(), totalIndex(what), 1)],
+      source: [words(workspace.tensor("totals"), totalIndex(what), 1)],
     })
   );
 }
@@ -99,42 +98,35 @@ export function sumLoss(workspace: Workspace): Collective[] {
     what: "loss",
     type: "f32",
     elements: 1,
-    source: [workspace.loss()],
+    source: [workspace.tensor("loss")],
   })];
 }
 
 /**
- * Gradients that have terms on several ranks: that of the hidden states, which
- * every row of the weight adds to, and of weight and bias, which every token does.
+ * Returns the sums of gradients that have terms on several ranks: that of the hidden
+ * states, which every row of the weight adds to, and of weight and bias, which every
+ * token does.
  */
-export function sumGradients(workspace: Workspace): Collective[] {
-  const { share, problem } = workspace;
+export function sumGradients({ share, problem, heads }: Workspace): Collective[] {
   if (share === undefined) return [];
-  const { tokens } = problem;
-  const { vocab, hidden } = headOf(problem);
-  const wanted = wantedGradients(problem);
-  const found: Collective[] = [];
-  const add = (of: Pick<Collective, "op" | "group" | "what" | "elements" | "source" | "target">) =>
-    found.push(collective({ ...of, pass: "backward", type: "f32" }));
-  if (wanted.has("hidden") && share.tensor > 1) {
-    add({
-      op: share.sequence ? "reduce-scatter-sum" : "all-reduce-sum",
-      group: "tensor",
-      what: "grad_hidden",
-      elements: tokens * hidden,
-      source: workspace.gradHiddenBuffers(),
-      target: workspace.ownGradHiddenBuffers(),
-    });
-  }
-  if (share.data === 1) return found;
-  const sums = { op: "all-reduce-sum", group: "data" } as const;
-  if (wanted.has("weight")) {
-    const source = workspace.gradWeightBuffers();
-    add({ ...sums, what: "grad_weight", elements: vocab * hidden, source, target: source });
-  }
-  if (wanted.has("bias")) {
-    const source = [workspace.perVocab("grad_bias", "output")];
-    add({ ...sums, what: "grad_bias", elements: vocab, source, target: source });
-  }
-  return found;
+  return heads.flatMap((buffers) =>
+    keysOf("gradient").flatMap((key) => {
+      const { head } = buffers;
+      const byTokens = tensorOf(key).axis === "tokens";
+      const group = byTokens ? "tensor" : "data";
+      if (share[group] === 1 || !hasTensor(key, problem, head)) return [];
+      const source = key === "grad_bias" ? [buffers.vector(key)] : buffers.buffers(key);
+      return collective({
+        op: byTokens && share.sequence ? "reduce-scatter-sum" : "all-reduce-sum",
+        group,
+        what: tensorName(problem, head, key),
+        elements: (byTokens ? problem.tokens : head.vocab) *
+          (key === "grad_bias" ? 1 : head.hidden),
+        source,
+        target: key === "grad_hidden" ? buffers.ownBuffers(key) : source,
+        pass: "backward",
+        type: "f32",
+      });
+    })
+  );
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { bytesPerElement, type Dtype } from "../dtype.ts";
 import { roundUp } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
 import { type StatisticResult, statisticsOf } from "./statistics.ts";
@@ -88,6 +89,9 @@ export function packUpstream(
  */
 export const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
 
+/** What the record of a gradient filter says of a tile of logit gradients; 0 is a tile without a kept token. */
+export const TILE_FLAG = { busy: 1, idle: 2 } as const;
+
 /** Whether a problem ends in one number. */
 export function hasReducedLoss(problem: Problem): boolean {
   return problem.objective === "cross-entropy" && problem.reduction !== "none";
@@ -106,6 +110,19 @@ export function hasReducedLoss(problem: Problem): boolean {
  */
 export function tokenStride(problem: Problem): number {
   return roundUp(problem.tokens, 64);
+}
+
+/** The type in which logits and their gradient are stored. */
+export const LOGIT_TYPE: Dtype = "f32";
+
+/** Returns the elements between rows of stored logits for `ids` ids: rows are padded to whole vec4s. */
+export function logitStride(ids: number): number {
+  return roundUp(ids, 4);
+}
+
+/** Returns the bytes of a row of stored logits for `ids` ids. */
+export function logitRowBytes(ids: number): number {
+  return logitStride(ids) * bytesPerElement(LOGIT_TYPE);
 }
 
 /** Words of the kept-token buffer that hold the count of each block, before the row ids. */

@@ -60,6 +60,18 @@ export interface Block extends Window {
   readonly index: number;
 }
 
+/** What a dispatch works on: all of the job where it names neither a block nor a window. */
+export interface Region {
+  readonly block?: Block;
+  readonly window?: Window;
+  /** Column of the logit matrix that holds the window's first id. */
+  readonly column?: number;
+  /** Row of the logit matrix that holds the block's first token. */
+  readonly row?: number;
+  /** Whether results start afresh. */
+  readonly first?: boolean;
+}
+
 /**
  * The ranges that a sketch needs of `[0, total)` cut into ranges of `size`: the
  * first two and the last, and those next to a `cut`, where one buffer ends and

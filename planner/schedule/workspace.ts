@@ -1,16 +1,16 @@
 /**
  * The buffers of a schedule in the making: declared on first use, cut to the
- * device's limits, handed out as the slices that kernels bind.
+ * device's limits, handed out as the slices that kernels bind. What there is to
+ * declare stands in `tensors.ts`; the tensors that each head has are asked of it
+ * ({@linkcode HeadBuffers}), all others of the workspace.
  *
  * @module
  */
 import type { DeviceLimits } from "../device.ts";
-import { bytesPerElement } from "../dtype.ts";
 import {
   type Matrix,
   matrixBytes,
   partition,
-  roundUp,
   rowsBytes,
   type Segment,
   segmentCount,
@@ -19,11 +19,23 @@ import {
   sliceRows,
 } from "./matrix.ts";
 import { emptyCategories } from "./memory.ts";
-import { headOf, type Problem } from "../problem.ts";
-import type { BufferSpec, Category, Range, Share, Slice } from "./schedule.ts";
-import { COEFFICIENT_ROWS, keptHeader, tokenResults, tokenStride, TOTALS } from "./layout.ts";
-import { statisticRows } from "./statistics.ts";
+import type { Head, Problem } from "../problem.ts";
+import type { Binding, BufferSpec, Category, Range, Share, Slice } from "./schedule.ts";
 import { Infeasible, type Shape } from "./shape.ts";
+import { logitRowBytes, logitStride } from "./layout.ts";
+import {
+  CATEGORY_OF,
+  elementBytes,
+  elementType,
+  type Extents,
+  hasTensor,
+  type HeadKey,
+  type HeadMatrix,
+  isExternal,
+  type TensorKey,
+  tensorName,
+  tensorOf,
+} from "./tensors.ts";
 
 /** Where logits or their gradient are stored: rows are kept tokens of a block. */
 export interface LogitMatrix {
@@ -44,13 +56,8 @@ const MAX_BUFFERS = 1 << 16;
 export class Workspace {
   /** By name: a buffer, or all those of a matrix. */
   readonly #used = new Map<string, Used>();
-  readonly #hidden: Matrix;
-  readonly #weight: Matrix;
-  readonly #gradHidden: Matrix;
-  readonly #gradWeight: Matrix;
-  /** The rank's own rows of hidden states and their gradient, where tokens are split too. */
-  readonly #ownHidden: Matrix;
-  readonly #ownGradHidden: Matrix;
+  /** The buffers of each head, in the order of the problem's. */
+  readonly heads: readonly HeadBuffers[];
   #logits: Matrix | undefined;
   #logitStride = 0;
 
@@ -63,41 +70,36 @@ export class Workspace {
     /** Whether it is known by its matrices alone: a sketch does not tell their buffers apart. */
     readonly sketched = false,
   ) {
-    const { tokens } = problem;
-    const { vocab, hidden, dtype } = headOf(problem);
-    const rowBytes = hidden * bytesPerElement(dtype);
-    const { block } = shape;
-    const own = share?.sequence ? tokens / share.tensor : tokens;
-    this.#ownHidden = this.#matrix("hidden", own, rowBytes, block);
-    this.#ownGradHidden = this.#matrix("grad_hidden", own, 4 * hidden, block);
-    this.#hidden = share?.sequence
-      ? this.#matrix("gathered_hidden", tokens, rowBytes, block)
-      : this.#ownHidden;
-    this.#gradHidden = share?.sequence
-      ? this.#matrix("partial_grad_hidden", tokens, 4 * hidden, block)
-      : this.#ownGradHidden;
-    this.#weight = this.#windowed("weight", vocab, rowBytes);
-    this.#gradWeight = this.#windowed("grad_weight", vocab, 4 * hidden);
+    this.heads = problem.heads.map((head) => new HeadBuffers(this, head));
   }
 
-  /** A matrix that windows are cut from: in as few buffers as the device allows, or in one for each. */
-  #windowed(name: string, rows: number, rowBytes: number): Matrix {
-    const { shape, limits } = this;
-    const unit = Math.min(shape.window, rows);
-    const most = shape.residency === "windows" ? unit * rowBytes : Infinity;
+  /** What the sizes of a head's tensors follow from. */
+  extents(head: Head): Extents {
+    const { problem, shape, share } = this;
+    const blocks = Math.ceil(problem.tokens / shape.block);
+    return { problem, head, share, blocks, splits: shape.splits };
+  }
+
+  /**
+   * The buffers of a head's matrix: as few as the device allows, or one for each
+   * window that comes and goes.
+   */
+  matrix(key: HeadMatrix, head: Head): Matrix {
+    const { problem, shape, limits } = this;
+    const [rows, columns] = tensorOf(key).shape!(this.extents(head)) as [number, number];
+    const rowBytes = columns * elementBytes(elementType(key, head));
+    const byWindow = tensorOf(key).axis === "vocab";
+    const unit = Math.min(byWindow ? shape.window : shape.block, rows);
+    const most = byWindow && shape.residency === "windows" ? unit * rowBytes : Infinity;
     const maxBufferSize = Math.min(limits.maxBufferSize, most);
+    const name = tensorName(problem, head, key);
     return partition(name, rows, rowBytes, unit, { ...limits, maxBufferSize });
-  }
-
-  #matrix(name: string, rows: number, rowBytes: number, unit: number): Matrix {
-    return partition(name, rows, rowBytes, Math.min(unit, rows), this.limits);
   }
 
   /** Rows at which matrices are cut into buffers, of tokens or of the vocabulary. */
   cuts(of: "tokens" | "vocab"): Set<number> {
-    const matrices = of === "vocab"
-      ? this.shape.residency === "windows" ? [] : [this.#weight, this.#gradWeight]
-      : [this.#hidden, this.#gradHidden, ...(this.#logits ? [this.#logits] : [])];
+    const matrices = this.heads.flatMap((head) => head.cutBy(of));
+    if (of === "tokens" && this.#logits) matrices.push(this.#logits);
     const cuts = new Set<number>();
     for (const { rows, capacity } of matrices) {
       for (let start = 0; start < rows; start += capacity) cuts.add(start);
@@ -142,16 +144,53 @@ export class Workspace {
   }
 
   /** The whole of a buffer that is bound as one. */
-  whole(name: string, bytes: number, category: Category): Slice {
+  whole(name: string, bytes: number, category: Category, external = false): Slice {
     if (!this.#used.has(name)) {
       this.#check(name, bytes);
-      this.#used.set(name, bufferSpec(name, bytes, category, { tensor: name, offset: 0 }));
+      const holds = external ? { holds: { tensor: name, offset: 0 } } : {};
+      this.#used.set(name, { name, bytes, category, ...holds });
     }
     return { buffer: name, offset: 0, bytes };
   }
 
+  /**
+   * The whole of a tensor.
+   *
+   * @param elements how many it has, where a strategy or a product decides.
+   */
+  tensor(
+    key: TensorKey,
+    { elements, head = this.problem.heads[0]! }: { elements?: number | undefined; head?: Head } =
+      {},
+  ): Slice {
+    const name = tensorName(this.problem, head, key);
+    const known = this.#used.get(name);
+    if (known && "bytes" in known) return { buffer: name, offset: 0, bytes: known.bytes };
+    const { role, shape } = tensorOf(key);
+    const count = elements ?? shape!(this.extents(head)).reduce((a, b) => a * b, 1);
+    const bytes = count * elementBytes(elementType(key, head));
+    return this.whole(name, bytes, CATEGORY_OF[role], isExternal(role));
+  }
+
+  /** Binds tensors that are read, in the slots of their names: those that the problem has. */
+  read(...keys: TensorKey[]): Binding[] {
+    return keys.flatMap((key) => this.bind(key, "read"));
+  }
+
+  /** Binds tensors that are written. */
+  write(...keys: TensorKey[]): Binding[] {
+    return keys.flatMap((key) => this.bind(key, "read_write"));
+  }
+
+  /** Binds a tensor, if the problem has it; `elements` as in {@linkcode tensor}. */
+  bind(slot: TensorKey, access: Binding["access"], elements?: number): Binding[] {
+    const { problem } = this;
+    if (!hasTensor(slot, problem, problem.heads[0]!)) return [];
+    return [{ slot, slice: this.tensor(slot, { elements }), access }];
+  }
+
   /** Some rows of a matrix, whose buffers are declared on first use. */
-  #rows(matrix: Matrix, rows: Range, category: Category): Slice {
+  rows(matrix: Matrix, rows: Range, category: Category): Slice {
     const { buffer, ...at } = sliceRows(matrix, rows);
     const slice = { buffer: this.sketched ? matrix.name : buffer, ...at };
     // Where buffers come and go, each is known from its first use on.
@@ -173,150 +212,132 @@ export class Workspace {
   }
 
   /** All rows of a matrix, buffer by buffer. */
-  #buffers(matrix: Matrix, category: Category): Slice[] {
+  buffersOf(matrix: Matrix, category: Category): Slice[] {
     // A sketch does not tell them apart: one stands for all.
     const segments = this.sketched ? [segmentWith(matrix, 0)] : segmentsOf(matrix);
-    return segments.map(({ rows }) => this.#rows(matrix, rows, category));
+    return segments.map(({ rows }) => this.rows(matrix, rows, category));
   }
 
-  hidden(block: Range): Slice {
-    return this.#rows(this.#hidden, block, this.share?.sequence ? "scratch" : "input");
-  }
-
-  /** All hidden states that the kernels read, buffer by buffer. */
-  hiddenBuffers(): Slice[] {
-    return this.#buffers(this.#hidden, this.share?.sequence ? "scratch" : "input");
-  }
-
-  /** Those that the rank holds from the start. */
-  ownHiddenBuffers(): Slice[] {
-    return this.#buffers(this.#ownHidden, "input");
-  }
-
-  weight(window: Range): Slice {
-    return this.#rows(this.#weight, window, "input");
-  }
-
-  gradHidden(block: Range): Slice {
-    return this.#rows(this.#gradHidden, block, this.share?.sequence ? "scratch" : "output");
-  }
-
-  /** The rank's own rows of it, buffer by buffer. */
-  ownGradHiddenBuffers(): Slice[] {
-    return this.#buffers(this.#ownGradHidden, "output");
-  }
-
-  /** The whole gradient of the hidden states, buffer by buffer. */
-  gradHiddenBuffers(): Slice[] {
-    return this.#buffers(this.#gradHidden, this.share?.sequence ? "scratch" : "output");
-  }
-
-  gradWeight(window: Range): Slice {
-    return this.#rows(this.#gradWeight, window, "output");
-  }
-
-  /** The whole gradient of the weight, buffer by buffer. */
-  gradWeightBuffers(): Slice[] {
-    return this.#buffers(this.#gradWeight, "output");
-  }
-
-  /** A matrix of logits for `rows` tokens and `cols` ids; rows are padded to whole vec4s. */
+  /** A matrix of logits for `rows` tokens and `cols` ids. */
   logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
-    this.#logitStride = roundUp(cols, 4);
-    this.#logits = this.#matrix(name, rows, 4 * this.#logitStride, unit);
+    this.#logitStride = logitStride(cols);
+    const { limits } = this;
+    this.#logits = partition(name, rows, logitRowBytes(cols), Math.min(unit, rows), limits);
     return this.#logits;
   }
 
-  logits({ matrix, row }: LogitMatrix, block: Range): Slice {
-    return this.#rows(matrix, { start: row, count: block.count }, "scratch");
+  /** Binds the rows of a block in a matrix of logits that is read. */
+  readLogits(logits: LogitMatrix, block: Range): Binding[] {
+    return [{ slot: "logits", slice: this.#logitRows(logits, block), access: "read" }];
   }
 
-  /** Sums over parts of a window, `[parts, tokens of the block, hidden]`, on their way to the gradient. */
-  hiddenParts(parts: number): Slice {
-    const { problem, shape } = this;
-    const rows = parts * Math.min(shape.block, problem.tokens);
-    return this.whole("hidden_parts", 4 * rows * headOf(problem).hidden, "scratch");
+  /** Binds the rows of a block in a matrix of logits that is written. */
+  writeLogits(logits: LogitMatrix, block: Range): Binding[] {
+    return [{ slot: "logits", slice: this.#logitRows(logits, block), access: "read_write" }];
   }
 
-  /** A number for each vocabulary id that the rank holds. */
-  perVocab(name: "bias" | "grad_bias", category: Category): Slice {
-    return this.whole(name, 4 * headOf(this.problem).vocab, category);
+  #logitRows({ matrix, row }: LogitMatrix, { count }: Range): Slice {
+    return this.rows(matrix, { start: row, count }, CATEGORY_OF[tensorOf("logits").role]);
+  }
+}
+
+/** The matrices of a head that kernels bind rows of. */
+type Bound = "hidden" | "weight" | "grad_hidden" | "grad_weight";
+
+/** What stands for a matrix of a head in kernels where tokens are split outside of the layer. */
+const GATHERED: Readonly<Partial<Record<HeadKey, HeadMatrix>>> = {
+  hidden: "gathered_hidden",
+  grad_hidden: "partial_grad_hidden",
+};
+
+/** The buffers of one head: hidden states, weight, bias, and their gradients. */
+export class HeadBuffers {
+  readonly #workspace: Workspace;
+  readonly #matrices: Readonly<Record<Bound, Matrix>>;
+
+  constructor(workspace: Workspace, readonly head: Head) {
+    this.#workspace = workspace;
+    const matrix = (key: Bound) => workspace.matrix(this.#keyOf(key), head);
+    this.#matrices = {
+      hidden: matrix("hidden"),
+      weight: matrix("weight"),
+      grad_hidden: matrix("grad_hidden"),
+      grad_weight: matrix("grad_weight"),
+    };
   }
 
-  /** Class weights are all on every rank: a target's is needed wherever its row of the weight is. */
-  classWeight(): Slice {
-    const vocab = this.share?.wholeVocab ?? headOf(this.problem).vocab;
-    return this.whole("class_weight", 4 * vocab, "input");
+  /** The tensor that kernels see in the slot of another. */
+  #keyOf(key: Bound): HeadMatrix {
+    return this.#workspace.share?.sequence ? GATHERED[key] ?? key : key;
   }
 
-  /** Some rows of a number for each token. */
-  perToken(name: string, rows: number, category: Category): Slice {
-    return this.whole(name, 4 * rows * tokenStride(this.problem), category);
+  #category(key: Bound): Category {
+    return CATEGORY_OF[tensorOf(this.#keyOf(key)).role];
   }
 
-  /**
-   * Rows of each block's tokens, those that are kept first, behind the number of
-   * kept ones for each block.
-   */
-  kept(): Slice {
-    const { tokens } = this.problem;
-    const words = keptHeader(Math.ceil(tokens / this.shape.block)) + tokens;
-    return this.whole("kept", 4 * words, "state");
+  /** The matrices that are cut along an axis; those whose windows are buffers of their own are not. */
+  cutBy(axis: "tokens" | "vocab"): Matrix[] {
+    if (axis === "vocab" && this.#workspace.shape.residency === "windows") return [];
+    return (Object.keys(this.#matrices) as Bound[])
+      .filter((key) => tensorOf(key).axis === axis)
+      .map((key) => this.#matrices[key]);
   }
 
-  /** For each kept token the row of the whole weight that is its target. */
-  keptTargets(): Slice {
-    return this.whole("kept_targets", 4 * this.problem.tokens, "state");
+  /** Binds rows of a matrix that a kernel reads. */
+  read(key: Bound, rows: Range): Binding {
+    return this.#bind(key, rows, "read");
   }
 
-  targets(): Slice {
-    return this.whole("targets", 4 * this.problem.tokens, "input");
+  /** Binds rows of a matrix that a kernel writes. */
+  write(key: Bound, rows: Range): Binding {
+    return this.#bind(key, rows, "read_write");
   }
 
-  totals(): Slice {
-    return this.whole("totals", 4 * TOTALS.length, "output");
+  #bind(key: Bound, rows: Range, access: Binding["access"]): Binding {
+    const { problem } = this.#workspace;
+    const slot = tensorName(problem, this.head, key);
+    const slice = this.#workspace.rows(this.#matrices[key], rows, this.#category(key));
+    return { slot, slice, access };
   }
 
-  loss(): Slice {
-    return this.whole("loss", 4, "output");
+  /** Binds the bias that a kernel reads, where the head has one. */
+  bias(): Binding[] {
+    return this.#vector("bias", "read");
   }
 
-  tokenResults(): Slice {
-    return this.perToken("tokens", tokenResults(this.problem).length, "output");
+  /** Binds the bias's gradient. */
+  biasGradient(): Binding[] {
+    return this.#vector("grad_bias", "read_write");
   }
 
-  coefficients(): Slice {
-    return this.perToken("coefficients", COEFFICIENT_ROWS.length, "state");
+  #vector(key: "bias" | "grad_bias", access: Binding["access"]): Binding[] {
+    const { problem } = this.#workspace;
+    if (!hasTensor(key, problem, this.head)) return [];
+    return [{ slot: tensorName(problem, this.head, key), slice: this.vector(key), access }];
   }
 
-  partials(): Slice {
-    const rows = this.shape.splits * statisticRows(this.problem);
-    return this.perToken("partials", rows, "scratch");
+  /** The whole of a vector. */
+  vector(key: "bias" | "grad_bias"): Slice {
+    return this.#workspace.tensor(key, { head: this.head });
   }
 
-  /** One set of statistics per token, over the vocabulary of all ranks: a set of `partials`. */
-  statistics(): Slice {
-    return this.perToken("statistics", statisticRows(this.problem), "scratch");
+  /** All of a matrix as kernels see it, buffer by buffer. */
+  buffers(key: Bound): Slice[] {
+    return this.#workspace.buffersOf(this.#matrices[key], this.#category(key));
+  }
+
+  /** The rows of a matrix that are the rank's own, buffer by buffer. */
+  ownBuffers(key: "hidden" | "grad_hidden"): Slice[] {
+    const own = this.#keyOf(key) === key
+      ? this.#matrices[key]
+      : this.#workspace.matrix(key, this.head);
+    return this.#workspace.buffersOf(own, CATEGORY_OF[tensorOf(key).role]);
   }
 }
 
 function segmentSpec(matrix: Matrix, { buffer, rows }: Segment, category: Category): BufferSpec {
-  return bufferSpec(buffer, rowsBytes(matrix, rows.count), category, {
-    tensor: matrix.name,
-    offset: rows.start * matrix.rowBytes,
-  });
-}
-
-/** Buffers of the schedule's own that people may want to see. */
-const SHOWN: ReadonlySet<string> = new Set(["tile_flags"]);
-
-/** A buffer; what comes from the host or goes to it says what it holds. */
-function bufferSpec(
-  name: string,
-  bytes: number,
-  category: Category,
-  holds: { readonly tensor: string; readonly offset: number },
-): BufferSpec {
-  const external = category === "input" || category === "output" || SHOWN.has(name);
-  return { name, bytes, category, ...(external ? { holds } : {}) };
+  const bytes = rowsBytes(matrix, rows.count);
+  const external = category === "input" || category === "output";
+  const holds = { tensor: matrix.name, offset: rows.start * matrix.rowBytes };
+  return { name: buffer, bytes, category, ...(external ? { holds } : {}) };
 }

@@ -7,6 +7,9 @@
  *
  * @module
  */
+import { clearHiddenGradient, gradients, storedLogitGradient } from "../schedule/backward.ts";
+import { coefficients, merge, reduce } from "../schedule/combining.ts";
+import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { headOf } from "../problem.ts";
 import { beyondOneHead, eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 
@@ -23,25 +26,25 @@ export const chunked: Strategy = {
   windows: (most) => [most],
   stored: (problem, { block }) => 4 * block * headOf(problem).vocab,
   emit(draft) {
-    const matrix = draft.logitMatrix(
+    const matrix = draft.workspace.logitMatrix(
       "logits",
       draft.shape.block,
       headOf(draft.problem).vocab,
       draft.shape.block,
     );
     const logits = { matrix, row: 0, origin: 0 };
-    draft.selectTokens();
-    draft.clearHiddenGradient();
-    for (const block of draft.blocks) {
-      for (const window of draft.windowsWithin(block)) draft.project(block, window, logits);
-      draft.rowStatistics(block, logits);
-      draft.merge(block);
-      draft.coefficients(block);
-      for (const window of draft.windowsWithin(block)) {
-        draft.storedLogitGradient(block, window, logits);
-        draft.gradients(block, window, logits);
+    selectTokens(draft);
+    clearHiddenGradient(draft);
+    for (const block of draft.cuts.blocks) {
+      for (const window of draft.cuts.windowsWithin(block)) project(draft, block, window, logits);
+      rowStatistics(draft, block, logits);
+      merge(draft, block);
+      coefficients(draft, block);
+      for (const window of draft.cuts.windowsWithin(block)) {
+        storedLogitGradient(draft, block, window, logits);
+        gradients(draft, block, window, logits);
       }
     }
-    draft.reduce();
+    reduce(draft);
   },
 };

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { merge, reduce } from "../schedule/combining.ts";
+import { forward, selectTokens } from "../schedule/forward.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import {
@@ -39,17 +41,17 @@ export const fused: Strategy = {
   },
   stored: (problem, { tile, window }) => statisticsBytes(problem) * splitsOf(window, tile),
   emit(draft) {
-    draft.selectTokens();
+    selectTokens(draft);
     streamForward(draft);
-    draft.reduce();
+    reduce(draft);
   },
 };
 
 /** The fused forward pass over every block and window, as other strategies use it too. */
 export function streamForward(draft: ScheduleDraft): void {
   // A window at a time: where the weight is streamed, it comes once.
-  for (const window of draft.windows) {
-    for (const block of draft.blocksWithin(window)) draft.forward(block, window);
+  for (const window of draft.cuts.windows) {
+    for (const block of draft.cuts.blocksWithin(window)) forward(draft, block, window);
   }
-  for (const block of draft.blocks) draft.merge(block);
+  for (const block of draft.cuts.blocks) merge(draft, block);
 }

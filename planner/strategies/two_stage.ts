@@ -5,6 +5,9 @@
  *
  * @module
  */
+import { clearHiddenGradient, gradients, storedLogitGradient } from "../schedule/backward.ts";
+import { coefficients, merge, reduce } from "../schedule/combining.ts";
+import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes } from "../problem.ts";
 import { beyondOneHead, eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 import type { LogitMatrix } from "../schedule/workspace.ts";
@@ -24,27 +27,27 @@ export const twoStage: Strategy = {
   emit(draft) {
     const { pass } = draft.problem;
     const { tokens, vocab } = dimensionsOf(draft.problem);
-    const matrix = draft.logitMatrix("logits", tokens, vocab, draft.shape.block);
+    const matrix = draft.workspace.logitMatrix("logits", tokens, vocab, draft.shape.block);
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
-    draft.selectTokens();
-    for (const block of draft.blocks) {
-      for (const window of draft.windowsWithin(block)) {
-        draft.project(block, window, stored(block.start));
+    selectTokens(draft);
+    for (const block of draft.cuts.blocks) {
+      for (const window of draft.cuts.windowsWithin(block)) {
+        project(draft, block, window, stored(block.start));
       }
     }
-    for (const block of draft.blocks) {
-      draft.rowStatistics(block, stored(block.start));
-      draft.merge(block);
+    for (const block of draft.cuts.blocks) {
+      rowStatistics(draft, block, stored(block.start));
+      merge(draft, block);
     }
-    draft.reduce();
+    reduce(draft);
     if (pass === "forward") return;
     draft.beginBackward();
-    draft.clearHiddenGradient();
-    for (const block of draft.blocks) {
-      draft.coefficients(block);
-      for (const window of draft.windowsWithin(block)) {
-        draft.storedLogitGradient(block, window, stored(block.start));
-        draft.gradients(block, window, stored(block.start));
+    clearHiddenGradient(draft);
+    for (const block of draft.cuts.blocks) {
+      coefficients(draft, block);
+      for (const window of draft.cuts.windowsWithin(block)) {
+        storedLogitGradient(draft, block, window, stored(block.start));
+        gradients(draft, block, window, stored(block.start));
       }
     }
   },

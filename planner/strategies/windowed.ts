@@ -7,6 +7,9 @@
  *
  * @module
  */
+import { clearHiddenGradient, gradients, logitGradient } from "../schedule/backward.ts";
+import { coefficients, reduce } from "../schedule/combining.ts";
+import { selectTokens } from "../schedule/forward.ts";
 import { headOf } from "../problem.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
@@ -54,18 +57,18 @@ export const windowed: Strategy = {
   stored: (_, { block, window }) => 4 * block * window,
   emit(draft) {
     const { block, window } = draft.shape;
-    const matrix = draft.logitMatrix("logit_gradient", block, window, block);
-    draft.selectTokens();
+    const matrix = draft.workspace.logitMatrix("logit_gradient", block, window, block);
+    selectTokens(draft);
     streamForward(draft);
-    draft.reduce();
+    reduce(draft);
     draft.beginBackward();
-    draft.clearHiddenGradient();
-    for (const block of draft.blocks) draft.coefficients(block);
-    for (const window of draft.windows) {
+    clearHiddenGradient(draft);
+    for (const block of draft.cuts.blocks) coefficients(draft, block);
+    for (const window of draft.cuts.windows) {
       const gradient = { matrix, row: 0, origin: window.start };
-      for (const block of draft.blocksWithin(window)) {
-        draft.logitGradient(block, window, gradient);
-        draft.gradients(block, window, gradient);
+      for (const block of draft.cuts.blocksWithin(window)) {
+        logitGradient(draft, block, window, gradient);
+        gradients(draft, block, window, gradient);
       }
     }
   },

@@ -1,0 +1,202 @@
+/**
+ * Steps of the backward pass: the gradient with respect to logits, and those of
+ * hidden states, weight and bias that follow from it.
+ *
+ * @module
+ */
+import { LINEAR_WORKGROUP } from "./combining.ts";
+import type { ScheduleDraft } from "./draft.ts";
+import { operands, projection, smoothingWeight } from "./forward.ts";
+import { projectionFlops, wantedGradients } from "../problem.ts";
+import type { Binding } from "./schedule.ts";
+import type { Block, Region, Window } from "./shape.ts";
+import type { HeadBuffers, LogitMatrix } from "./workspace.ts";
+
+/** Binds whether each tile of logit gradients is worth multiplying with, where they are filtered. */
+function flags({ shape, cuts, workspace }: ScheduleDraft, access: Binding["access"]): Binding[] {
+  const { tile } = shape;
+  const last = cuts.windows.at(-1)!;
+  const vocabTiles = cuts.vocabTile(last.start) + Math.ceil(last.count / tile.cols);
+  const tokenTiles = cuts.blockCount * Math.ceil(cuts.blocks[0]!.count / tile.rows);
+  return workspace.bind("tile_flags", access, vocabTiles * tokenTiles);
+}
+
+/** Zeros for the rows that no window reaches: ignored tokens have exactly no gradient. */
+export function clearHiddenGradient(draft: ScheduleDraft): void {
+  for (const head of draft.workspace.heads) {
+    if (!wantedGradients(draft.problem, head.head).has("hidden")) continue;
+    draft.add(head.buffers("grad_hidden").map((slice) => ({ kind: "clear", slice })));
+  }
+}
+
+/** Recomputes a window's logits and stores the gradient with respect to them. */
+export function logitGradient(
+  draft: ScheduleDraft,
+  block: Block,
+  window: Window,
+  gradient: LogitMatrix,
+): void {
+  const at = { block, window, column: window.start - gradient.origin, row: gradient.row };
+  if (draft.known("logit-gradient", at)) return;
+  const { grid, work } = projection(draft, block, window);
+  const { workspace } = draft;
+  draft.dispatch(
+    "logit-gradient",
+    grid,
+    [
+      ...workspace.read("kept"),
+      ...operands(draft, block, window),
+      ...smoothingWeight(draft),
+      ...workspace.read("coefficients"),
+      ...workspace.writeLogits(gradient, block),
+      ...flags(draft, "read_write"),
+    ],
+    at,
+    work,
+  );
+}
+
+/** Turns a window of stored logits into the gradient with respect to them, in place. */
+export function storedLogitGradient(
+  draft: ScheduleDraft,
+  block: Block,
+  window: Window,
+  logits: LogitMatrix,
+): void {
+  const at = { block, window, column: window.start - logits.origin, row: logits.row };
+  if (draft.known("stored-logit-gradient", at)) return;
+  const { workspace, shape: { tile } } = draft;
+  draft.dispatch(
+    "stored-logit-gradient",
+    [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
+    [
+      ...workspace.read("kept"),
+      ...smoothingWeight(draft),
+      ...workspace.read("coefficients"),
+      ...workspace.writeLogits(logits, block),
+      ...flags(draft, "read_write"),
+    ],
+    at,
+    { tile, flops: 0, workgroupFlops: 0 },
+  );
+}
+
+/** Computes the gradients that follow from a window of logit gradients, those that were asked for. */
+export function gradients(
+  draft: ScheduleDraft,
+  block: Block,
+  window: Window,
+  gradient: LogitMatrix,
+): void {
+  const { origin, row } = gradient;
+  const at = { block, window, column: window.start - origin, row, first: block.index === 0 };
+  if (draft.known("gradients", at)) return;
+  for (const head of draft.workspace.heads) {
+    const wanted = wantedGradients(draft.problem, head.head);
+    if (wanted.has("weight")) weightGradient(draft, head, block, window, gradient, at);
+    if (wanted.has("hidden")) hiddenGradient(draft, head, block, window, gradient, at);
+    if (wanted.has("bias")) biasGradient(draft, head, block, window, gradient, at);
+  }
+}
+
+function weightGradient(
+  draft: ScheduleDraft,
+  head: HeadBuffers,
+  block: Block,
+  window: Window,
+  gradient: LogitMatrix,
+  at: Region,
+): void {
+  const { workspace } = draft;
+  const { grid, work } = draft.products.fitting(window.count, head.head.hidden, block.count);
+  draft.dispatch(
+    "weight-gradient",
+    grid,
+    [
+      ...workspace.read("kept"),
+      head.read("hidden", block),
+      ...workspace.readLogits(gradient, block),
+      head.write("grad_weight", window),
+      ...flags(draft, "read"),
+    ],
+    at,
+    work,
+  );
+}
+
+function biasGradient(
+  draft: ScheduleDraft,
+  head: HeadBuffers,
+  block: Block,
+  window: Window,
+  gradient: LogitMatrix,
+  at: Region,
+): void {
+  const { workspace } = draft;
+  draft.dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [
+    ...workspace.read("kept"),
+    ...workspace.readLogits(gradient, block),
+    ...head.biasGradient(),
+    ...flags(draft, "read"),
+  ], at);
+}
+
+/**
+ * The longest stretch of the vocabulary that one sum of a head's hidden gradient
+ * goes over. One for all windows: it is a constant of the kernel. Where tiles are
+ * filtered it is made of whole ones.
+ */
+function spanOf({ shape, cuts, products, workspace }: ScheduleDraft, hidden: number): number {
+  const depth = cuts.windows[0]!.count;
+  if (shape.oneSum) return depth;
+  const product = { rows: cuts.blocks[0]!.count, cols: hidden, depth, unit: shape.tile.cols };
+  return products.fittingSpan(product, workspace.limits);
+}
+
+/**
+ * The gradient of a block's hidden states from one window. The result is small
+ * and the sum long: where its tiles leave the device idle, the window is cut into
+ * parts that are summed at the same time, and added up afterwards.
+ */
+function hiddenGradient(
+  draft: ScheduleDraft,
+  head: HeadBuffers,
+  block: Block,
+  window: Window,
+  gradient: LogitMatrix,
+  at: Region,
+): void {
+  const { workspace, cuts, products } = draft;
+  const { hidden } = head.head;
+  const span = spanOf(draft, hidden);
+  const parts = Math.ceil(window.count / span);
+  const { grid, work } = products.fitting(block.count, hidden, Math.min(span, window.count));
+  const kept = workspace.read("kept");
+  const bindings = [
+    ...kept,
+    head.read("weight", window),
+    ...workspace.readLogits(gradient, block),
+    ...flags(draft, "read"),
+  ];
+  const result = head.write("grad_hidden", block);
+  if (parts === 1) {
+    draft.dispatch("hidden-gradient", grid, [...bindings, result], at, work);
+    return;
+  }
+  const sums = Math.ceil(cuts.windows[0]!.count / span) * cuts.blocks[0]!.count * hidden;
+  const flops = projectionFlops({ tokens: block.count, vocab: window.count, hidden });
+  draft.dispatch(
+    "hidden-gradient",
+    [grid[0], grid[1] * parts],
+    [...bindings, ...workspace.bind("hidden_parts", "read_write", sums)],
+    at,
+    { ...work, flops, span },
+  );
+  draft.dispatch(
+    "hidden-sum",
+    [Math.ceil(hidden / LINEAR_WORKGROUP), block.count],
+    [...kept, ...workspace.bind("hidden_parts", "read", sums), result],
+    at,
+    { span },
+  );
+}

@@ -1,0 +1,110 @@
+/**
+ * Steps of the forward pass: which tokens count, the product of hidden states and
+ * weight, and the statistics of its rows.
+ *
+ * @module
+ */
+import { sumTotals } from "./collectives.ts";
+import type { ScheduleDraft } from "./draft.ts";
+import { bytesPerElement } from "../dtype.ts";
+import { tiledProduct, tileOrder } from "./products.ts";
+import { headOf } from "../problem.ts";
+import type { Binding } from "./schedule.ts";
+import type { Block, Window } from "./shape.ts";
+import type { LogitMatrix } from "./workspace.ts";
+
+/** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
+export function selectTokens(draft: ScheduleDraft): void {
+  const { workspace } = draft;
+  draft.dispatch("select-tokens", [1, 1], [
+    ...workspace.read("targets", "class_weight"),
+    ...workspace.write("kept", "kept_targets", "totals"),
+  ], {});
+  draft.add(sumTotals(workspace));
+}
+
+/** Returns the grid and the work of a block's product with a window: its tiles are the shape's. */
+export function projection({ problem, shape, cuts }: ScheduleDraft, block: Block, window: Window) {
+  const { hidden, dtype } = headOf(problem);
+  const { grid: [columns, rows], work } = tiledProduct(
+    block.count,
+    window.count,
+    hidden,
+    shape.tile,
+  );
+  // One for all blocks: it is a constant of the kernel.
+  const first = cuts.blocks[0]!.count;
+  const order = tileOrder(first, hidden * bytesPerElement(dtype), shape.tile);
+  return { grid: [rows, columns] as const, work: { ...work, ...order } };
+}
+
+/** Binds what logits are made of: hidden states, weight and bias of each head. */
+export function operands({ workspace }: ScheduleDraft, block: Block, window: Window): Binding[] {
+  return workspace.heads.flatMap((head) => [
+    head.read("hidden", block),
+    head.read("weight", window),
+    ...head.bias(),
+  ]);
+}
+
+/** Binds class weights, where they also weigh the smoothing term. */
+export function smoothingWeight({ problem, workspace }: ScheduleDraft): Binding[] {
+  return problem.labelSmoothing > 0 ? workspace.read("class_weight") : [];
+}
+
+/** Projects a block onto a window and folds the logits into the block's partial statistics. */
+export function forward(draft: ScheduleDraft, block: Block, window: Window): void {
+  const at = { block, window, first: window.start === 0 };
+  if (draft.known("forward", at)) return;
+  const { grid, work } = projection(draft, block, window);
+  const { workspace } = draft;
+  draft.dispatch(
+    "forward",
+    grid,
+    [
+      ...workspace.read("kept", "kept_targets"),
+      ...operands(draft, block, window),
+      ...smoothingWeight(draft),
+      ...workspace.write("partials"),
+    ],
+    at,
+    work,
+  );
+}
+
+/** Projects a block onto a window and stores the logits. */
+export function project(
+  draft: ScheduleDraft,
+  block: Block,
+  window: Window,
+  logits: LogitMatrix,
+): void {
+  const at = { block, window, column: window.start - logits.origin, row: logits.row };
+  if (draft.known("project", at)) return;
+  const { grid, work } = projection(draft, block, window);
+  const { workspace } = draft;
+  draft.dispatch(
+    "project",
+    grid,
+    [
+      ...workspace.read("kept"),
+      ...operands(draft, block, window),
+      ...workspace.writeLogits(logits, block),
+    ],
+    at,
+    work,
+  );
+}
+
+/** Folds stored logits into the block's partial statistics. */
+export function rowStatistics(draft: ScheduleDraft, block: Block, logits: LogitMatrix): void {
+  const at = { block, row: logits.row };
+  if (draft.known("row-statistics", at)) return;
+  const { workspace } = draft;
+  draft.dispatch("row-statistics", [block.count, 1], [
+    ...workspace.read("kept", "kept_targets"),
+    ...workspace.readLogits(logits, block),
+    ...smoothingWeight(draft),
+    ...workspace.write("partials"),
+  ], at);
+}
