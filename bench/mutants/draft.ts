@@ -21,7 +21,7 @@ import type { Mutant } from "./mutant.ts";
 export const DRAFT: readonly Mutant[] = [
   {
     name: "every block starts gradients afresh",
-    file: "planner/schedule/draft.ts",
+    file: "planner/schedule/backward.ts",
     find: "first: block.index === 0 };",
     replace: "first: true };",
     why: "the gradients of weight and bias would be those of the last block",
@@ -29,7 +29,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "no block starts gradients afresh",
-    file: "planner/schedule/draft.ts",
+    file: "planner/schedule/backward.ts",
     find: "first: block.index === 0 };",
     replace: "first: false };",
     why: "from the second step on, training would sum up all gradients so far",
@@ -38,7 +38,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "windows share their tiles' flags",
     file: "planner/schedule/draft.ts",
-    find: "vocabTile: this.#vocabTile(at.window?.start ?? 0),",
+    find: "vocabTile: this.cuts.vocabTile(at.window?.start ?? 0),",
     replace: "vocabTile: 0,",
     why: "what a filter says it skipped would be that of the last window",
     killers: [FILTER],
@@ -53,7 +53,7 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "only the first part of a hidden gradient is computed",
-    file: "planner/schedule/draft.ts",
+    file: "planner/schedule/backward.ts",
     find: "[grid[0], grid[1] * parts],",
     replace: "[grid[0], grid[1]],",
     why: "the others would be whatever scratch memory holds",
@@ -61,8 +61,8 @@ export const DRAFT: readonly Mutant[] = [
   },
   {
     name: "smoothing goes without class weights",
-    file: "planner/schedule/draft.ts",
-    find: "this.problem.labelSmoothing > 0 ? this.#classWeight() : []",
+    file: "planner/schedule/forward.ts",
+    find: 'problem.labelSmoothing > 0 ? workspace.read("class_weight") : []',
     replace: "[]",
     why: "PyTorch weighs the smoothing term by class as well",
     killers: [ORACLE],
@@ -70,7 +70,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "windowed training leaves the last step's hidden gradient in place",
     file: "planner/strategies/windowed.ts",
-    find: "    draft.clearHiddenGradient();\n",
+    find: "    clearHiddenGradient(draft);\n",
     replace: "",
     why: "windows add to it",
     killers: [STEPS],
@@ -78,7 +78,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "two-stage training leaves the last step's hidden gradient in place",
     file: "planner/strategies/two_stage.ts",
-    find: "    draft.clearHiddenGradient();\n",
+    find: "    clearHiddenGradient(draft);\n",
     replace: "",
     why: "the same",
     killers: [STEPS],
@@ -86,7 +86,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "chunked training leaves the last step's hidden gradient in place",
     file: "planner/strategies/chunked.ts",
-    find: "    draft.clearHiddenGradient();\n",
+    find: "    clearHiddenGradient(draft);\n",
     replace: "",
     why: "the same",
     killers: [STEPS],
