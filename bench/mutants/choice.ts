@@ -47,9 +47,9 @@ export const CHOICE: readonly Mutant[] = [
   },
   {
     name: "flags of tiles are the caller's",
-    file: "planner/schedule/draft.ts",
-    find: '4 * vocabTiles * tokenTiles, "state")',
-    replace: '4 * vocabTiles * tokenTiles, "output")',
+    file: "planner/schedule/tensors.ts",
+    find: '  record: "state",',
+    replace: '  record: "output",',
     why: 'memory that lce takes for itself would be in no "extra peak"',
     killers: [plans("flags of tiles are ours")],
   },
