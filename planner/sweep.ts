@@ -6,6 +6,7 @@
  */
 import type { DeviceProfile } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
+import { type Parallelism, ParallelismError, rankPart } from "./parallel.ts";
 import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { headOf, type Problem, problemSchema, resized } from "./problem.ts";
@@ -34,14 +35,16 @@ export type SweepPoint = PlannedPoint | FailedPoint;
 /** A point that fits. */
 export interface PlannedPoint {
   readonly values: Values;
+  /** The whole job, whoever does which part of it. */
   readonly problem: Problem;
+  /** The plan of one device, or of the largest of several ranks. */
   readonly plan: Plan;
 }
 
-/** A point that does not fit, or whose sizes are no problem at all. */
+/** A point that does not fit, or whose sizes are no job at all. */
 export interface FailedPoint {
   readonly values: Values;
-  /** `undefined` where the sizes together are out of range. */
+  /** `undefined` where the sizes together are out of range, or cannot be split over the ranks. */
   readonly problem: Problem | undefined;
   readonly plan: undefined;
   /** Why, for people to read. */
@@ -98,9 +101,13 @@ export function* grid(axes: readonly Axis[]): Generator<Values> {
   }
 }
 
+/** A job that one device does by itself. */
+const ONE_DEVICE: Parallelism = { tensor: 1, data: 1, sequence: false };
+
 /**
  * Plans each point of a grid, one at a time: a plan holds all its steps, so
- * whoever walks a large grid keeps numbers, not plans.
+ * whoever walks a large grid keeps numbers, not plans. Where several devices do
+ * each point's job together, its plan is that of rank 0, whose part is the largest.
  *
  * @example
  * ```ts
@@ -120,11 +127,12 @@ export function* sweep(
   device: DeviceProfile,
   options: PlanOptions,
   axes: readonly Axis[],
+  parallelism: Parallelism = ONE_DEVICE,
 ): Generator<SweepPoint> {
   for (const values of grid(axes)) {
     const { tokens, hidden, vocab, ...choices } = values;
     const candidate = resized(problem, { tokens, hidden, vocab });
-    yield planPoint(values, candidate, device, { ...options, ...choices });
+    yield planPoint(values, candidate, device, { ...options, ...choices }, parallelism);
   }
 }
 
@@ -133,17 +141,27 @@ function planPoint(
   candidate: Problem,
   device: DeviceProfile,
   options: PlanOptions,
+  parallelism: Parallelism,
 ): SweepPoint {
+  const noJob = (reason: string): FailedPoint => ({
+    values,
+    problem: undefined,
+    plan: undefined,
+    reason,
+    smallestBudget: undefined,
+  });
   const parsed = problemSchema.safeParse(candidate);
   if (!parsed.success) {
-    const reason = parsed.error.issues
-      .map((issue) => `${issue.path.join(".")} ${issueText(issue)}`).join("; ");
-    return { values, problem: undefined, plan: undefined, reason, smallestBudget: undefined };
+    return noJob(
+      parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issueText(issue)}`).join("; "),
+    );
   }
   const problem = parsed.data;
   try {
-    return { values, problem, plan: makePlan(problem, device, options) };
+    const { part, share } = rankPart(problem, parallelism);
+    return { values, problem, plan: makePlan(part, device, { ...options, share }) };
   } catch (error) {
+    if (error instanceof ParallelismError) return noJob(error.message);
     if (!(error instanceof DoesNotFitError)) throw error;
     const { message: reason, smallestBudget } = error;
     return { values, problem, plan: undefined, reason, smallestBudget };
@@ -165,7 +183,7 @@ export function memoryByStrategy(
   return new Map(
     STRATEGIES.filter((name) => fitting.has(name)).map((strategy) => [
       strategy,
-      makePlan(problem, device, { ...options, strategy }).memory,
+      makePlan(problem, device, { ...options, strategy, share: outline.share }).memory,
     ]),
   );
 }

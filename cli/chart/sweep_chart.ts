@@ -6,7 +6,13 @@
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { inputBytes, type Swept } from "../../planner/sweep.ts";
 import { formatBytes } from "../../planner/units.ts";
-import { type RowMemory, type SweepAbout, sweepLine, type SweepRow } from "../report/sweep.ts";
+import {
+  type RowMemory,
+  splitNotes,
+  type SweepAbout,
+  sweepLine,
+  type SweepRow,
+} from "../report/sweep.ts";
 import { type Chart, drawChart, type Level, type Series } from "./chart.ts";
 import { shortBytes, shortCount } from "./scale.ts";
 import { STRATEGY_COLOUR } from "./style.ts";
@@ -101,10 +107,13 @@ export function chartOf(about: SweepAbout, rows: readonly ChartRow[]): Chart {
         : []),
     ],
     levels: levelsOf(name === "budget" ? undefined : rows[0]?.budget),
-    notes: methods.near.length === 0 ? [] : [
-      `Not drawn, each beside the drawn one that it is nearest to: ${
-        methods.near.map(([method, drawn]) => `${method} (${drawn})`).join(", ")
-      }.`,
+    notes: [
+      ...splitNotes(about),
+      ...(methods.near.length === 0 ? [] : [
+        `Not drawn, each beside the drawn one that it is nearest to: ${
+          methods.near.map(([method, drawn]) => `${method} (${drawn})`).join(", ")
+        }.`,
+      ]),
     ],
   };
 }

@@ -11,7 +11,7 @@ import { resized } from "../../planner/problem.ts";
 import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
-import { checkCodes, checkTogether, withLeast } from "../request/plan_modes.ts";
+import { checkCodes, checkRanks, checkTogether, withLeast } from "../request/plan_modes.ts";
 import { modelJson, modelLine, readConfigs } from "../request/model.ts";
 import { savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
@@ -44,7 +44,8 @@ Examples:
   $ lce plan --vocab 256000 --hidden 4096 --codes 4096
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --config plan.yaml --budget 8GiB --json
-  $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg`,
+  $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg
+  $ lce plan --model gemma-2-2b --sweep tokens=8k..64k --tensor-parallel 8`,
     )
     .action(async ({ json, force = false, config, ...given }) => {
       const files = await readConfigs(config);
@@ -63,6 +64,8 @@ Examples:
         ...withLeast(largest, flags),
         ...Object.fromEntries(least),
       }, files);
+      checkRanks(modes, request);
+      const parallelism = parallelismOf(request);
       const head = codes === undefined ? undefined : checkCodes(asked, codes);
       const problem = head?.problem ?? asked;
       const device = await deviceOf(request);
@@ -70,7 +73,7 @@ Examples:
       const forPeople = !json && (modes.format ?? "table") === "table";
       if (model && forPeople) output.print(wrapped(modelLine(model, asked), output.width));
       if (axes.length > 0) {
-        const about = { problem, device, axes, named };
+        const about = { problem, device, axes, parallelism, named };
         const shown = json ? { ...pictures, format: "json" as const } : pictures;
         return await runSweep(about, request, methods, shown, output);
       }
@@ -80,7 +83,6 @@ Examples:
         if (timeline === undefined) return;
         await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
       };
-      const parallelism = parallelismOf(request);
       if (parallelism) {
         const found = largest &&
           planLargestParallel(largest, problem, device, parallelism, request);

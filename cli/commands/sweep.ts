@@ -11,7 +11,7 @@ import type { Modes } from "../request/modes_shape.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { type ChartRow, sweepChart } from "../chart/sweep_chart.ts";
-import { renderSweep, rowMemory, type SweepAbout, sweepRow } from "../report/sweep.ts";
+import { renderSweep, rowMemory, splitNotes, type SweepAbout, sweepRow } from "../report/sweep.ts";
 import { parseSweeps } from "../request/sweep_flag.ts";
 
 /**
@@ -81,6 +81,7 @@ export async function checkPictures(
  * Plans a sweep, prints it, and draws it where asked to.
  *
  * @throws {DoesNotFitError} after printing, where no point fits.
+ * @throws {UsageError} after printing, where no point's sizes are a job.
  */
 export async function runSweep(
   about: SweepAbout,
@@ -89,13 +90,20 @@ export async function runSweep(
   { format = "table", svg, force = false }: PictureFlags,
   output: Output,
 ): Promise<void> {
-  const forFiles = methods ?? USUAL_PEERS;
+  const forFiles = methods ?? (about.parallelism ? [] : USUAL_PEERS);
   const rows = sweepRows(about, options, { methods: forFiles, draw: svg !== undefined, output });
   const forPeople = format === "table" || format === "markdown";
-  const shown = methods ?? (forPeople ? [] : USUAL_PEERS);
+  const shown = methods ?? (forPeople ? [] : forFiles);
+  // A table says it itself.
+  if (format !== "table") splitNotes(about).forEach(output.note);
   output.print(renderSweep(about, rows, format, shown, { width: output.width }));
   if (svg !== undefined) {
     await savePicture("--svg", svg, sweepChart(about, rows), { force, output });
+  }
+  if (rows.every(({ problem }) => problem === undefined)) {
+    throw new UsageError(
+      `None of the sweep's ${rows.length} points is a job: ${rows[0]!.reason}`,
+    );
   }
   if (rows.every(({ chosen }) => chosen === undefined)) {
     throw new DoesNotFitError(`None of the sweep's ${rows.length} points fits: ${rows[0]!.reason}`);
@@ -104,12 +112,12 @@ export async function runSweep(
 
 /** Plans every point and keeps its numbers; `draw` asks for each strategy's too. */
 function sweepRows(
-  { problem, device, axes }: SweepAbout,
+  { problem, device, axes, parallelism }: SweepAbout,
   options: PlanOptions,
   { methods, draw, output }: { methods: readonly string[]; draw: boolean; output: Output },
 ): ChartRow[] {
   const rows: ChartRow[] = [];
-  for (const point of sweep(problem, device, options, axes)) {
+  for (const point of sweep(problem, device, options, axes, parallelism)) {
     const { plan, values } = point;
     output.progress(Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", "));
     const { window, block, budget } = { ...options, ...values };

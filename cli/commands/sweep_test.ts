@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { findDevice } from "../../planner/devices/profiles.ts";
 import { peersOf } from "../../planner/peers/mod.ts";
+import { planParallel } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
 import { parseProblem } from "../../planner/problem.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
@@ -312,4 +313,99 @@ Deno.test("--timeline leaves what is printed as it is", async () => {
     assert.equal(drawn.out, plain.out);
     assert.match(drawn.err, /^Wrote .*x\.svg\.\n$/);
   });
+});
+
+/** Flags of a sweep over ranks, and the same as a plan of the library's. */
+const SPLIT = [
+  ...[...PLAN, "--pass", "train", "--sweep", "tokens=500,1000,2000"],
+  ...["--tensor-parallel", "3", "--data-parallel", "2"],
+];
+const PARALLELISM = { tensor: 3, data: 2, sequence: false };
+const splitPlan = (tokens: number) =>
+  planParallel(
+    parseProblem({ ...SIZES, tokens, pass: "train" }),
+    SPECIFICATION_DEFAULTS,
+    PARALLELISM,
+  );
+
+Deno.test("a sweep over ranks has the largest rank's plan at each point", async () => {
+  const { code, out, err } = await lce(...SPLIT, "--json");
+  assert.equal(code, EXIT.ok, err);
+  const { parallel, points, problem } = JSON.parse(out);
+  assert.deepEqual(parallel, PARALLELISM);
+  assert.equal(problem.vocab, 5000);
+  assert.equal(points.length, 3);
+  for (const { tokens, vocab, ...point } of points) {
+    const { largest, ranks } = splitPlan(tokens);
+    assert.equal(vocab, 5000, "sizes are the whole job's");
+    assert.equal(point.strategy, largest.schedule.strategy);
+    assert.equal(point.window, largest.schedule.window.vocab);
+    assert.equal(point.peakBytes, Math.max(...ranks.map(({ memory }) => memory.peakBytes)));
+    assert.equal(point.twoStageExtraPeakBytes, largest.twoStage.extraPeakBytes);
+    assert.deepEqual(point.peers, {});
+  }
+  assert.match(err, /^6 ranks: .*No peers: the published methods' models are of one device\.\n$/);
+  const csv = parseCsv((await lce(...SPLIT, "--format", "csv")).out);
+  assert.deepEqual(
+    csv.map(({ tensorParallel, dataParallel, peakBytes }) => [
+      tensorParallel,
+      dataParallel,
+      Number(peakBytes),
+    ]),
+    [500, 1000, 2000].map((tokens) => ["3", "2", splitPlan(tokens).largest.memory.peakBytes]),
+  );
+  const text = await lce(...SPLIT);
+  assert.equal(text.err, "");
+  assert.match(
+    text.out,
+    /\n6 ranks: the vocabulary split over 3, tokens split over 2 replicas. What is shown is rank 0's, the largest. No peers: /,
+  );
+  assert.equal(text.out.match(/^ *(500|1000|2000) {2}/gm)!.length, 3);
+});
+
+Deno.test("the chart of a sweep over ranks draws the largest rank, and says so", async () => {
+  await withFolder(async (folder) => {
+    const path = `${folder}/ranks.svg`;
+    const { code, err } = await lce(...SPLIT, "--svg", path);
+    assert.equal(code, EXIT.ok, err);
+    const root = parseSvg(await Deno.readTextFile(path));
+    assertWithinViewBox(root);
+    const notes = ofClass(root, "notes")[0]!.children.map(({ text }) => text).join(" ");
+    assert.match(notes, /6 ranks: .* rank 0's, the largest. No peers: /);
+    const series = ofClass(root, "series");
+    const names = series.map(({ attributes }) => attributes["data-name"]);
+    assert.deepEqual(names, ["lce, as planned", "lce windowed", "lce chunked", "two-stage"]);
+    // On one scale with the plan's line, windows take what a plan of them alone takes.
+    const heights = (index: number) =>
+      corners(series[index]!.children.find(({ name }) => name === "path")!).map(([, y]) => y);
+    const options = { strategy: "windowed" } as const;
+    const bytes = [500, 2000].map((tokens) => ({
+      planned: beyondInputs(splitPlan(tokens).largest.memory),
+      windowed: beyondInputs(
+        planParallel(
+          parseProblem({ ...SIZES, tokens, pass: "train" }),
+          SPECIFICATION_DEFAULTS,
+          PARALLELISM,
+          options,
+        ).largest.memory,
+      ),
+    }));
+    const [planned, windowed] = [heights(0), heights(1)];
+    const slope = (planned[2]! - planned[0]!) /
+      Math.log(bytes[1]!.planned / bytes[0]!.planned);
+    const expected = planned[0]! + slope * Math.log(bytes[0]!.windowed / bytes[0]!.planned);
+    assert(Math.abs(windowed[0]! - expected) < 0.3, `${windowed[0]} is not at ${expected}`);
+  });
+});
+
+Deno.test("sizes that ranks cannot split are rows with the reason, or a usage error if all are", async () => {
+  const split = [...PLAN, "--tensor-parallel", "4", "--sequence-parallel"];
+  const some = await lce(...split, "--sweep", "tokens=512,1001", "--json");
+  assert.equal(some.code, EXIT.ok, some.err);
+  const [fine, odd] = JSON.parse(some.out).points;
+  assert(fine.fits && !odd.fits);
+  assert.match(odd.reason, /pad them to 1004/);
+  const none = await lce(...split, "--sweep", "tokens=1001,1003");
+  assert.equal(none.code, EXIT.usage);
+  assert.match(none.err, /None of the sweep's 2 points is a job: .*pad them to 1004/);
 });

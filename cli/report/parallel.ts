@@ -80,7 +80,7 @@ export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): s
   return [
     wrapped(problemLine({ problem, device: largest.device }), width),
     "",
-    wrapped(splitLine(plan), width),
+    wrapped(splitLine(plan.parallelism), width),
     "",
     "memory of each rank",
     indented(table(rankRows(plan.ranks), ["left", "right", "right", "right", "right"], inner)),
@@ -94,17 +94,14 @@ export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): s
 }
 
 /** Who splits what. */
-export function splitLine(
-  { parallelism: { tensor, data, sequence }, ranks }: ParallelPlan,
-): string {
+export function splitLine({ tensor, data, sequence }: Parallelism): string {
+  const ranks = tensor * data;
   const parts = [
     ...(tensor > 1 ? [`the vocabulary split over ${tensor}`] : []),
     ...(sequence ? ["hidden states split by tokens over the same"] : []),
     ...(data > 1 ? [`tokens split over ${data} replicas`] : []),
   ];
-  return `${ranks.length} rank${ranks.length === 1 ? "" : "s"}${
-    parts.length > 0 ? `: ${parts.join(", ")}` : ""
-  }`;
+  return `${ranks} rank${ranks === 1 ? "" : "s"}${parts.length > 0 ? `: ${parts.join(", ")}` : ""}`;
 }
 
 /** A line for all ranks whose parts are as large. */

@@ -56,7 +56,7 @@ export function ranksText(verification: ParallelVerification, layout: Layout = {
     indented(wrapped(problemLine({ problem, device: largest.device }), within(layout).width)),
     indented(table(
       [
-        ["split", splitLine(plan)],
+        ["split", splitLine(plan.parallelism)],
         ...choiceLines(largest),
         ...lossRows(verification),
         [

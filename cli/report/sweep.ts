@@ -5,11 +5,13 @@
  */
 import type { DeviceProfile } from "../../planner/device.ts";
 import type { MemoryPrediction } from "../../planner/schedule/memory.ts";
+import type { Parallelism } from "../../planner/parallel.ts";
 import { peersOf } from "../../planner/peers/mod.ts";
 import { dimensionsOf, headOf, type Problem, problemJson } from "../../planner/problem.ts";
 import { type Axis, beyondInputs, type SweepPoint, type Values } from "../../planner/sweep.ts";
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { csv, type Format, markdown } from "./formats.ts";
+import { splitLine } from "./parallel.ts";
 import { placeOfWeight } from "./plan_words.ts";
 import { type Layout, table } from "./table.ts";
 import { wrapped } from "./wrap.ts";
@@ -27,10 +29,10 @@ export interface RowMemory {
 /** One point of a sweep, as numbers. What is unknown or does not exist is `undefined`. */
 export interface SweepRow {
   readonly values: Values;
-  /** `undefined` where the sizes together are no problem. */
+  /** `undefined` where the sizes together are no job. */
   readonly problem: Problem | undefined;
   readonly budget: number | undefined;
-  /** What the plan chose. */
+  /** What the plan of the device, or of the largest rank, chose. */
   readonly chosen: {
     readonly strategy: string;
     /** Where the weight is. */
@@ -110,6 +112,8 @@ export interface SweepAbout {
   readonly problem: Problem;
   readonly device: DeviceProfile;
   readonly axes: readonly Axis[];
+  /** How each point's job is split over ranks; `undefined` for one device. */
+  readonly parallelism?: Parallelism | undefined;
   /** What more JSON says, such as the model. */
   readonly named: Readonly<Record<string, unknown>>;
 }
@@ -139,7 +143,9 @@ export function renderSweep(
     case "table": {
       const lines = cells(about, rows);
       const align = lines[0]!.map((head) => WORDS.has(head) ? "left" : "right");
-      return `${wrapped(sweepLine(about), layout.width)}\n\n${
+      const heading = [sweepLine(about), ...splitNotes(about)]
+        .map((line) => wrapped(line, layout.width));
+      return `${heading.join("\n")}\n\n${
         table(lines, align, { ...layout, keys: about.axes.length + 1 })
       }`;
     }
@@ -159,13 +165,17 @@ export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
       Object.entries(problemJson(about.problem)).filter(([name]) => !(name in swept)),
     ),
     device: about.device,
+    ...(about.parallelism ? { parallel: about.parallelism } : {}),
     sweep: swept,
     points: rows.map((row) => flatRow(about, row)),
   };
 }
 
-/** A row as files keep it: null where there is nothing to say. */
-function flatRow({ problem: base, device }: SweepAbout, row: SweepRow) {
+/**
+ * A row as files keep it: null where there is nothing to say. Sizes are the whole
+ * job's; of several ranks, what was chosen and what it takes are the largest's.
+ */
+function flatRow({ problem: base, device, parallelism }: SweepAbout, row: SweepRow) {
   const { values, chosen, twoStage, peers } = row;
   const { hidden, vocab, dtype } = headOf(base);
   return {
@@ -175,6 +185,13 @@ function flatRow({ problem: base, device }: SweepAbout, row: SweepRow) {
     vocab: values.vocab ?? vocab,
     dtype,
     pass: base.pass,
+    ...(parallelism
+      ? {
+        tensorParallel: parallelism.tensor,
+        dataParallel: parallelism.data,
+        sequenceParallel: parallelism.sequence,
+      }
+      : {}),
     budget: row.budget ?? null,
     fits: chosen !== undefined,
     strategy: chosen?.strategy ?? null,
@@ -204,6 +221,18 @@ export function sweepLine({ problem, device, axes }: SweepAbout): string {
     .map((name) => `${ranges.get(name) ?? dimensions[name]} ${name}`).join(" x ");
   return `${sizes}, ${dtype}, ${pass} pass, on ${device.name}`;
 }
+
+/** What is to be said of a sweep over ranks beside its line; nothing of one device's. */
+export function splitNotes({ parallelism }: SweepAbout): string[] {
+  return parallelism
+    ? [`${splitLine(parallelism)}. What is shown is rank 0's, the largest. ${NO_PEERS}.`]
+    : [];
+}
+
+/** Why no published method stands beside a rank. */
+export const PEERS_OF_ONE_DEVICE = "the published methods' models are of one device";
+
+const NO_PEERS = `No peers: ${PEERS_OF_ONE_DEVICE}`;
 
 function span(values: readonly number[]): string {
   const [least, most] = [Math.min(...values), Math.max(...values)];

@@ -9,7 +9,8 @@ import { type CodebookHead, codebookHead } from "../../planner/heads/codebook.ts
 import type { Problem } from "../../planner/problem.ts";
 import { UsageError } from "../exit.ts";
 import type { Modes } from "./modes_shape.ts";
-import { flagName } from "./request.ts";
+import { PEERS_OF_ONE_DEVICE } from "../report/sweep.ts";
+import { flagName, parallelismOf, type ParallelSettings, parallelShape } from "./request.ts";
 
 /** Flags with the least value in place of the one that is looked for. */
 export function withLeast(
@@ -29,12 +30,30 @@ export function checkCodes(problem: Problem, codes: number): CodebookHead {
   }
 }
 
-/** Flags that know no ranks, and why. */
-const WITHOUT_RANKS: ReadonlyMap<string, string> = new Map([
-  ["--compare", "the published methods' models are of one device"],
-  ["--sweep", "a sweep's points are plans of one device; plan its points one by one"],
-  ["--codes", "a codebook head is planned for one device"],
-]);
+/** Modes that know no ranks, and why. */
+const WITHOUT_RANKS: Readonly<Partial<Record<keyof Modes, string>>> = {
+  compare: PEERS_OF_ONE_DEVICE,
+  peers: PEERS_OF_ONE_DEVICE,
+  codes: "a codebook head is planned for one device",
+};
+
+/**
+ * Checks that a job which is split over ranks is asked nothing that knows none, whether
+ * flags or a plan file say so. @throws {UsageError} naming two settings that contradict.
+ */
+export function checkRanks(modes: Modes, split: ParallelSettings): void {
+  if (parallelismOf(split) === undefined) return;
+  const [ranks] = Object.keys(parallelShape).filter((name) =>
+    split[name as keyof ParallelSettings] !== undefined
+  );
+  for (const [mode, reason] of Object.entries(WITHOUT_RANKS)) {
+    const value = modes[mode as keyof Modes];
+    if (value === undefined || value === false || String(value) === "none") continue;
+    throw new UsageError(
+      `${flagName(mode)} and ${flagName(ranks!)} cannot be given together: ${reason}`,
+    );
+  }
+}
 
 /** Checks that flags do not contradict each other. @throws {UsageError} naming two that do. */
 export function checkTogether(
@@ -55,17 +74,9 @@ export function checkTogether(
       "--largest vocab and --codes cannot be given together: the vocabulary does not matter where codes stand for it",
     );
   }
-  const ranks = ["tensorParallel", "dataParallel", "sequenceParallel"]
-    .find((flag) => flags[flag] !== undefined);
   const given = Object.entries(modes)
     .filter(([, value]) => value !== undefined && value !== false)
     .map(([mode]) => flagName(mode));
-  const alone = given.find((flag) => WITHOUT_RANKS.has(flag));
-  if (ranks !== undefined && alone !== undefined) {
-    throw new UsageError(
-      `${alone} and ${flagName(ranks)} cannot be given together: ${WITHOUT_RANKS.get(alone)}`,
-    );
-  }
   const other = given.filter((flag) => flag !== "--sweep" && flag !== "--timeline");
   if (sweep !== undefined && other.length > 0) {
     throw new UsageError(

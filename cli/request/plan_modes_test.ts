@@ -75,7 +75,11 @@ const CONTRADICTIONS: readonly [readonly string[], RegExp][] = [
   [["--codes", "5001"], /--codes 5001: .* from 1 to 5000/],
   [["--sweep", "block=64,128", "--explain"], /--sweep and --explain cannot be given together/],
   [["--compare", "--tensor-parallel", "2"], /--compare and --tensor-parallel cannot.*one device/],
-  [["--sweep", "block=64", "--tensor-parallel", "2"], /--sweep and --tensor-parallel cannot/],
+  [["--codes", "500", "--data-parallel", "2"], /--codes and --data-parallel cannot.*one device/],
+  [
+    ["--sweep", "block=64", "--peers", "liger", "--tensor-parallel", "2"],
+    /--peers and --tensor-parallel cannot.*one device/,
+  ],
   [["--window", "7"], /window of 7 ids/],
   [["--block", "1"], /block of 1 tokens/],
   [["--gradient-filter", "auto"], /--gradient-filter auto: the forward pass has no gradients/],
@@ -155,4 +159,15 @@ Deno.test("ranks have a largest and a timeline", async () => {
   const { largest, problem, perRank } = JSON.parse(out);
   assert.equal(problem.tokens, largest.value);
   assert(perRank.every(({ peakBytes }: { peakBytes: number }) => peakBytes <= 32 * 2 ** 20));
+});
+
+Deno.test("a plan file that splits a job is asked nothing that knows no ranks either", async () => {
+  await withFile("vocab: 5000\nhidden: 64\ntensorParallel: 2\n", async (path) => {
+    for (const mode of [["--compare"], ["--codes", "500"]]) {
+      const { code, err, out } = await lce("plan", "--config", path, ...mode);
+      assert.equal(code, EXIT.usage, mode[0]);
+      assert.match(err, new RegExp(`${mode[0]} and --tensor-parallel cannot be given together`));
+      assert.equal(out, "");
+    }
+  });
 });
