@@ -69,14 +69,14 @@ export function plan(
 }
 
 export { deviceProfile } from "./kernels/run/device.ts";
-export {
-  type GradientBuffers,
-  type InputBuffers,
-  LinearCrossEntropy,
-  type MatrixBuffers,
-  type TensorName,
-  type TensorPart,
-} from "./kernels/run/linear_cross_entropy.ts";
+export type {
+  GradientBuffers,
+  InputBuffers,
+  MatrixBuffers,
+  TensorName,
+  TensorPart,
+} from "./kernels/run/callers_buffers.ts";
+export { LinearCrossEntropy } from "./kernels/run/linear_cross_entropy.ts";
 export { GpuError } from "./kernels/run/errors.ts";
 export type { Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";

@@ -126,7 +126,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "a streamed window comes from the start of the weight",
     file: "planner/schedule/streaming.ts",
-    find: "sourceOffset: as.holds!.offset,",
+    find: "sourceOffset: offset,",
     replace: "sourceOffset: 0,",
     why: "every window would be the first one again",
     killers: [STREAMED],

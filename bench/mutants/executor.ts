@@ -96,7 +96,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "an output may be an input's buffer",
-    file: "kernels/run/linear_cross_entropy.ts",
+    file: "kernels/run/callers_buffers.ts",
     find: "if (other !== undefined) {",
     replace: 'if (other === "") {',
     why: "the weight would be overwritten while it is read",
@@ -113,8 +113,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "buffers that were lent are counted as ours",
     file: "kernels/run/linear_cross_entropy.ts",
-    find: "if (!isCallers(spec)) stage.create(spec);",
-    replace: "stage.create(spec);",
+    find: "for (const spec of ownBuffers(schedule)) stage.create(spec);",
+    replace: "for (const spec of schedule.buffers) stage.create(spec);",
     why: "the library would take the memory of inputs and gradients a second time",
     killers: [ALLOCATES],
   },
@@ -153,8 +153,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "rows of results lie as far apart as there are tokens",
     file: "kernels/run/results.ts",
-    find: "const start = index * tokenStride(problem);",
-    replace: "const start = index * problem.tokens;",
+    find: "const start = row * tokenStride(problem);",
+    replace: "const start = row * problem.tokens;",
     why: "all results but the first would be shifted unless tokens are a multiple of 64",
     killers: [STEPS],
   },

@@ -7,6 +7,7 @@ import type { Outline, Plan } from "../../planner/plan.ts";
 import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/problem.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
+import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { type TileBody, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
@@ -220,7 +221,9 @@ function savedRow(plan: Plan): [string, number, string] {
 }
 
 /** A line for each buffer, or for all the buffers that hold one matrix. */
-function bufferRows({ buffers, residency }: Outline): string[][] {
+function bufferRows(outline: Outline): string[][] {
+  const { buffers } = outline;
+  const streamed = streamedTensors(outline);
   return [...Map.groupBy(buffers, wholeOf)]
     .map(([name, parts]) => ({
       name,
@@ -230,12 +233,11 @@ function bufferRows({ buffers, residency }: Outline): string[][] {
     }))
     .sort((a, b) => b.bytes - a.bytes)
     .map(({ name, bytes, category, count }) => {
-      const windows = residency === "windows" && /^(weight|grad_weight)$/.test(name);
       return [
         name,
         formatBytes(bytes),
         category,
-        count === 1 ? "" : windows ? "one window at a time" : `in ${count} buffers`,
+        count === 1 ? "" : streamed.has(name) ? "one window at a time" : `in ${count} buffers`,
       ];
     });
 }

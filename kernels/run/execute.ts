@@ -15,7 +15,7 @@ import {
   type Step,
   type Upload,
 } from "../../planner/schedule/schedule.ts";
-import { STREAMED } from "../../planner/schedule/streaming.ts";
+import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { GpuError, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { Stage } from "./encoder.ts";
@@ -102,6 +102,7 @@ export async function* walk(
   const deaths = Map.groupBy(buffers, ({ name }) => lives.get(name)!.last);
   const account = new HostAccount();
   const outputs = new OutputSinks(schedule, sinks, account);
+  const windows = streamedTensors(schedule, ["input"]);
   const uploads = new Uploads(stage, new Feed(schedule, inputs, account));
   const isWork = (step: Step) => step.kind === "dispatch" || step.kind === "clear";
   const [first, last] = [steps.findIndex(isWork), steps.findLastIndex(isWork)];
@@ -109,7 +110,7 @@ export async function* walk(
   let reported = 0;
   try {
     for (const [index, step] of steps.entries()) {
-      if (step.kind === "upload" && isWindow(schedule, step)) await uploads.makeRoom();
+      if (step.kind === "upload" && windows.has(step.tensor)) await uploads.makeRoom();
       for (const spec of births.get(index) ?? []) stage.create(spec);
       if (step.kind === "upload") await uploads.play(step);
       else if (step.kind === "readback") await readBack(stage, step, outputs.of(step.tensor));
@@ -142,11 +143,6 @@ export async function* walk(
     await uploads.close();
   }
   return { outputs: outputs.arrays, milliseconds, hostPeakBytes: account.peakBytes };
-}
-
-/** Whether an upload brings a window of a streamed tensor. */
-function isWindow({ residency }: Schedule, { tensor }: Upload): boolean {
-  return residency === "windows" && STREAMED.has(tensor);
 }
 
 /** Writes what upload steps bring into their buffers. */

@@ -5,80 +5,23 @@
  * @module
  */
 import type { Plan } from "../../planner/plan.ts";
-import type { BufferSpec, Schedule, Step } from "../../planner/schedule/schedule.ts";
+import type { Step } from "../../planner/schedule/schedule.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
+import {
+  assignGradients,
+  assignInputs,
+  type GradientBuffers,
+  type InputBuffers,
+  layoutOf,
+  ownBuffers,
+  type TensorName,
+  type TensorPart,
+} from "./callers_buffers.ts";
 import { throwIfLost, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
 import { type NamedBuffers, Stage } from "./encoder.ts";
-
-/**
- * One buffer, or the buffers that a matrix spans where the plan cuts it: see
- * {@linkcode LinearCrossEntropy.layout}.
- */
-export type MatrixBuffers = GPUBuffer | readonly GPUBuffer[];
-
-/** The caller's inputs. All need `STORAGE` usage. */
-export interface InputBuffers {
-  /** `[tokens, hidden]`, row-major, in the problem's storage type. */
-  readonly hidden: MatrixBuffers;
-  /** `[vocab, hidden]`, row-major, in the problem's storage type. */
-  readonly weight: MatrixBuffers;
-  /** `[tokens]` in i32. */
-  readonly targets: GPUBuffer;
-  /** `[vocab]` in f32, where the problem has a bias. */
-  readonly bias?: GPUBuffer;
-  /** `[vocab]` in f32, where the problem has class weights. */
-  readonly classWeight?: GPUBuffer;
-}
-
-/** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
-export interface GradientBuffers {
-  /** `[tokens, hidden]`, where the problem asks for it. */
-  readonly hidden?: MatrixBuffers;
-  /** `[vocab, hidden]`, where the problem asks for it. */
-  readonly weight?: MatrixBuffers;
-  /** `[vocab]`, where the problem asks for it. */
-  readonly bias?: GPUBuffer;
-}
-
-/** One buffer of a tensor that the caller provides: how many bytes, and where in the tensor. */
-export interface TensorPart {
-  /** The least size that the buffer may have. */
-  readonly bytes: number;
-  /** Bytes of the tensor in the buffers before this one. */
-  readonly offset: number;
-}
-
-/** Names of {@linkcode InputBuffers} and what the schedule calls them. */
-const INPUTS = {
-  hidden: "hidden",
-  weight: "weight",
-  targets: "targets",
-  bias: "bias",
-  classWeight: "class_weight",
-} as const satisfies Record<keyof InputBuffers, string>;
-
-/** Names of {@linkcode GradientBuffers} and what the schedule calls them. */
-const GRADIENTS = {
-  hidden: "grad_hidden",
-  weight: "grad_weight",
-  bias: "grad_bias",
-} as const satisfies Record<keyof GradientBuffers, TensorName>;
-
-/** A tensor that the caller provides: an input, a gradient, or the upstream gradient. */
-export type TensorName =
-  | keyof InputBuffers
-  | "grad_hidden"
-  | "grad_weight"
-  | "grad_bias"
-  | "upstream";
-
-const TENSOR_NAMES: ReadonlyMap<string, string> = new Map([
-  ...Object.entries(INPUTS),
-  ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
-]);
 
 /**
  * A planned linear cross-entropy, ready to run.
@@ -138,7 +81,7 @@ export class LinearCrossEntropy {
     const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
     const stage = new Stage(schedule, device, kernels);
     await withErrorScopes(device, () => {
-      for (const spec of schedule.buffers) if (!isCallers(spec)) stage.create(spec);
+      for (const spec of ownBuffers(schedule)) stage.create(spec);
       return Promise.resolve();
     }).catch((error: unknown) => {
       stage.destroyAll();
@@ -161,14 +104,7 @@ export class LinearCrossEntropy {
    * @throws {TypeError} for any other name.
    */
   layout(tensor: TensorName): TensorPart[] {
-    const name = TENSOR_NAMES.get(tensor);
-    if (name === undefined) {
-      throw new TypeError(
-        `Unknown tensor "${tensor}": there are ${[...TENSOR_NAMES.keys()].join(", ")}`,
-      );
-    }
-    return partsOf(this.#plan.schedule, name)
-      .map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
+    return layoutOf(this.#plan.schedule, tensor);
   }
 
   /**
@@ -186,7 +122,10 @@ export class LinearCrossEntropy {
         `Cannot run forward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
       );
     }
-    this.#play(steps.slice(0, backwardStart ?? steps.length), this.#inputs(inputs));
+    this.#play(
+      steps.slice(0, backwardStart ?? steps.length),
+      assignInputs(this.#plan.schedule, inputs),
+    );
     this.#forwarded = true;
   }
 
@@ -217,7 +156,12 @@ export class LinearCrossEntropy {
     }
     this.#play(
       steps.slice(backwardStart),
-      this.#gradients(gradients, upstream, this.#inputs(inputs)),
+      assignGradients(
+        this.#plan.schedule,
+        gradients,
+        upstream,
+        assignInputs(this.#plan.schedule, inputs),
+      ),
     );
   }
 
@@ -239,7 +183,12 @@ export class LinearCrossEntropy {
     this.#trains("lossAndGradients()");
     this.#play(
       this.#plan.schedule.steps,
-      this.#gradients(gradients, upstream, this.#inputs(inputs)),
+      assignGradients(
+        this.#plan.schedule,
+        gradients,
+        upstream,
+        assignInputs(this.#plan.schedule, inputs),
+      ),
     );
   }
 
@@ -298,8 +247,8 @@ export class LinearCrossEntropy {
   async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
     this.#alive();
     const { device } = this.#stage;
-    const results = this.#plan.schedule.buffers.filter((spec) =>
-      spec.holds && !isCallers(spec) && (names?.includes(spec.name) ?? true)
+    const results = ownBuffers(this.#plan.schedule).filter(({ name, holds }) =>
+      holds && (names?.includes(name) ?? true)
     );
     try {
       const parts = results.map(({ name, bytes }) => ({ buffer: this.#stage.buffer(name), bytes }));
@@ -330,110 +279,7 @@ export class LinearCrossEntropy {
       throw error;
     }
   }
-
-  #inputs(inputs: InputBuffers): NamedBuffers {
-    return this.#assignAll(INPUTS, inputs, GPUBufferUsage.STORAGE);
-  }
-
-  #gradients(
-    gradients: GradientBuffers,
-    upstream: GPUBuffer | undefined,
-    inputs: NamedBuffers,
-  ): NamedBuffers {
-    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
-    const written = this.#assignAll(GRADIENTS, gradients, usage);
-    const read = {
-      ...inputs,
-      ...this.#assignAll({ upstream: "upstream" }, { upstream }, GPUBufferUsage.STORAGE),
-    };
-    const owners = new Map(Object.entries(read).map(([name, buffer]) => [buffer, name]));
-    for (const [name, buffer] of Object.entries(written)) {
-      const other = owners.get(buffer);
-      if (other !== undefined) {
-        throw new TypeError(
-          `Cannot write ${name} into the buffer that is given for ${other}: give it one of its own`,
-        );
-      }
-      owners.set(buffer, name);
-    }
-    return { ...read, ...written };
-  }
-
-  /** Matches buffers, by the names that callers use, with the parts that the schedule has. */
-  #assignAll<Given extends object>(
-    names: Readonly<Record<keyof Given & string, string>>,
-    given: Given,
-    usage: number,
-  ): NamedBuffers {
-    const unknown = Object.keys(given).find((name) => !(name in names));
-    if (unknown !== undefined) {
-      throw new TypeError(
-        `Unknown buffer "${unknown}": there are ${Object.keys(names).join(", ")}`,
-      );
-    }
-    return Object.assign(
-      {},
-      ...Object.entries<string>(names).map(([name, tensor]) =>
-        this.#assign(tensor, (given as Record<string, MatrixBuffers | undefined>)[name], usage)
-      ),
-    );
-  }
-
-  #assign(tensor: string, given: MatrixBuffers | undefined, usage: number): NamedBuffers {
-    const parts = partsOf(this.#plan.schedule, tensor);
-    const buffers = given === undefined ? [] : "size" in given ? [given] : given;
-    if (parts.length === 0 && buffers.length > 0) {
-      throw new TypeError(
-        `Cannot use a buffer for ${tensor}: the plan has none. Leave it out, or plan a problem that has it`,
-      );
-    }
-    if (buffers.length !== parts.length) {
-      throw new TypeError(
-        `Cannot run without ${
-          counted(parts.length, "buffer")
-        } for ${tensor}: ${buffers.length} given`,
-      );
-    }
-    return Object.fromEntries(parts.map(({ name, bytes }, index) => {
-      const buffer = buffers[index]!;
-      const which = parts.length === 1
-        ? `The buffer for ${tensor}`
-        : `Buffer ${index} of ${tensor}`;
-      if (buffer.size < bytes) {
-        throw new RangeError(
-          `${which} is too small: it has ${buffer.size} bytes, ${bytes} are needed`,
-        );
-      }
-      if ((buffer.usage & usage) !== usage) {
-        throw new TypeError(`${which} lacks a usage: it needs ${usageNames(usage)}`);
-      }
-      return [name, buffer];
-    }));
-  }
 }
 
 /** Results that are about the whole of a run. */
 const TOTAL_BUFFERS = ["loss", "totals"];
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-/** The names of usage flags, as code spells them. */
-function usageNames(usage: number): string {
-  return (["STORAGE", "COPY_DST"] as const)
-    .filter((name) => usage & GPUBufferUsage[name])
-    .map((name) => `GPUBufferUsage.${name}`)
-    .join(" | ");
-}
-
-/** Whether the caller provides a buffer: inputs and gradients. Results are ours. */
-function isCallers({ category, holds }: BufferSpec): boolean {
-  return category === "input" || (holds?.tensor.startsWith("grad_") ?? false);
-}
-
-function partsOf({ buffers }: Schedule, tensor: string): BufferSpec[] {
-  return buffers
-    .filter(({ holds }) => holds?.tensor === tensor)
-    .sort((a, b) => a.holds!.offset - b.holds!.offset);
-}

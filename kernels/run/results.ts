@@ -6,13 +6,19 @@
 import {
   hasReducedLoss,
   TILE_FLAG,
-  type TokenResult,
   tokenResults,
   tokenStride,
   type Total,
   totalIndex,
 } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
+import type { Same } from "../../planner/same.ts";
+import {
+  RESULT_NAMES,
+  type ResultName,
+  type ResultPlace,
+  RESULTS,
+} from "../../planner/schedule/results.ts";
 import type { Outputs } from "./execute.ts";
 
 /** Results of a run that are about all tokens together. */
@@ -47,6 +53,8 @@ export interface Results extends Totals {
   readonly skippedTiles?: number;
 }
 
+true satisfies Same<ResultName, Exclude<keyof Results, keyof Totals | "skippedTiles">>;
+
 /** Decodes what a schedule's `loss` and `totals` buffers hold. */
 export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
   const totals = wordsOf(outputs["totals"]!);
@@ -61,28 +69,25 @@ export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
 
 /** Decodes the outputs of a schedule for a problem. */
 export function decodeResults(problem: Problem, outputs: Outputs): Results {
-  const words = (name: string) => outputs[name] && wordsOf(outputs[name]);
-  const tokens = words("tokens")!;
   const rows = tokenResults(problem);
-  const row = (name: TokenResult) => {
-    const index = rows.indexOf(name);
-    const start = index * tokenStride(problem);
-    return index < 0 ? undefined : tokens.subarray(start, start + problem.tokens);
-  };
-  const optional = (key: string, array: Uint32Array | undefined) =>
-    array ? { [key]: floatsOf(array) } : {};
-  const predicted = row("predicted");
+  const arrays: Record<string, Float32Array | Uint32Array> = {};
+  for (const name of RESULT_NAMES) {
+    const found: ResultPlace = RESULTS[name];
+    const bytes = outputs[found.tensor];
+    const row = "row" in found ? rows.indexOf(found.row) : 0;
+    if (!bytes || row < 0) continue;
+    const start = row * tokenStride(problem);
+    const all = wordsOf(bytes);
+    const words = "row" in found ? all.subarray(start, start + problem.tokens) : all;
+    arrays[name] = found.type === "u32" ? words : floatsOf(words);
+  }
+  const { lse, logprob } = arrays as unknown as Results;
+  const flags = outputs["tile_flags"];
   return {
     ...decodeTotals(problem, outputs),
-    lse: floatsOf(row("lse")!),
-    logprob: floatsOf(row("logprob")!),
-    ...optional("perToken", row("loss")),
-    ...optional("entropy", row("entropy")),
-    ...(predicted ? { predicted } : {}),
-    ...optional("gradHidden", words("grad_hidden")),
-    ...optional("gradWeight", words("grad_weight")),
-    ...optional("gradBias", words("grad_bias")),
-    ...skippedTiles(words("tile_flags")),
+    ...arrays,
+    ...{ lse, logprob },
+    ...skippedTiles(flags && wordsOf(flags)),
   };
 }
 

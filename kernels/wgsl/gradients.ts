@@ -77,11 +77,8 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
     title: of.title,
     enables: body.enables,
     types: {
-      kept: "u32",
       [of.stored]: storedType(problem),
       logits: "vec4<f32>",
-      [of.output]: "f32",
-      tile_flags: "u32",
     },
     memory: body.memory,
     functions: [
@@ -205,7 +202,6 @@ export function hiddenSum(context: KernelContext): string {
   const span = dispatch.span!;
   return kernel(dispatch, {
     title: "the sums over parts of a window, added to the gradient of the hidden states.",
-    types: { kept: "u32", hidden_parts: "f32", grad_hidden: "f32" },
     workgroup: LINEAR_WORKGROUP,
     builtins: ["group", "lane"],
     body: [
@@ -229,7 +225,6 @@ export function biasGradient(context: KernelContext): string {
   const id = ownRow(context, "params.vocab_start + column");
   return kernel(dispatch, {
     title: "gradient of a window of the bias from one token block, an invocation for each id.",
-    types: { kept: "u32", logits: "f32", grad_bias: "f32", tile_flags: "u32" },
     workgroup: LINEAR_WORKGROUP,
     builtins: ["invocation"],
     body: [

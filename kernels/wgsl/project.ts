@@ -70,7 +70,6 @@ function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
 /** What one of the kernels adds to the projection. */
 interface Ending {
   readonly title: string;
-  readonly types: Readonly<Record<string, string>>;
   readonly memory?: readonly string[];
   readonly functions?: readonly string[];
   /** What becomes of the results. */
@@ -86,12 +85,8 @@ function tileKernel(context: KernelContext, ending: Ending): string {
     title: ending.title,
     enables: body.enables,
     types: {
-      kept: "u32",
       hidden: storedType(problem),
       weight: storedType(problem),
-      bias: "f32",
-      class_weight: "f32",
-      ...ending.types,
     },
     memory: [...body.memory, ...(ending.memory ?? [])],
     functions: [
@@ -128,7 +123,6 @@ export function forward(context: KernelContext): string {
   const columnTile = over("first_column", tile.cols);
   return tileKernel(context, {
     title: "logits of a token tile and a vocabulary tile, folded into online statistics.",
-    types: { kept_targets: "u32", partials: "u32" },
     body: (body) => [
       `// Online statistics of the invocation's logits: a set for each of its rows.`,
       ...body.rows.flatMap((_, row) => online.declare(`${row}`)),
@@ -256,7 +250,6 @@ function stored({ schedule: { logitStride } }: KernelContext): string {
 export function project(context: KernelContext): string {
   return tileKernel(context, {
     title: "logits of a token tile and a vocabulary tile, stored.",
-    types: { logits: "f32" },
     body: (body) => [
       `// Store the logits of tokens and ids that exist.`,
       ...forEachLogit(context, body, { row: [], logit: [`${stored(context)} = z;`] }),
@@ -275,7 +268,6 @@ export function logitGradient(context: KernelContext): string {
   const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
   return tileKernel(context, {
     title: "logits of a tile recomputed, and the gradient with respect to them stored.",
-    types: { logits: "f32", coefficients: "u32", tile_flags: "u32" },
     memory: threshold > 0 ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),

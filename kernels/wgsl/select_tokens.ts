@@ -32,13 +32,6 @@ export function selectTokens(context: KernelContext): string {
   return kernel(dispatch, {
     title:
       "each block's rows, those of kept tokens first, with their targets; and what mean divides by.",
-    types: {
-      targets: "i32",
-      class_weight: "f32",
-      kept: "u32",
-      kept_targets: "u32",
-      totals: "u32",
-    },
     memory: [
       `var<workgroup> counts: array<u32, ${LANES}>;`,
       `var<workgroup> sums: array<f32, ${LANES}>;`,

@@ -50,11 +50,7 @@ export function rowStatistics(context: KernelContext): string {
   return kernel(dispatch, {
     title: "online statistics of stored logits, a workgroup for each token.",
     types: {
-      kept: "u32",
-      kept_targets: "u32",
-      class_weight: "f32",
       logits: "vec4<f32>",
-      partials: "u32",
     },
     memory: [`var<workgroup> sets: array<vec4<f32>, ${height}>;`],
     workgroup: LANES,
@@ -95,13 +91,6 @@ export function storedLogitGradient(context: KernelContext): string {
   const filters = threshold > 0;
   return kernel(dispatch, {
     title: "stored logits become the gradient with respect to them, in place.",
-    types: {
-      kept: "u32",
-      class_weight: "f32",
-      logits: "f32",
-      coefficients: "u32",
-      tile_flags: "u32",
-    },
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),

@@ -5,6 +5,7 @@
  */
 import type { Arithmetic } from "../../planner/objective.ts";
 import { PARAM_MEANINGS } from "../../planner/schedule/params.ts";
+import { snakeCase, type TensorKey, TENSORS } from "../../planner/schedule/tensors.ts";
 import type { Dispatch } from "../../planner/schedule/schedule.ts";
 
 /** Stands for minus infinity, which WGSL cannot write: no logit comes near, and its multiples stay finite. */
@@ -126,17 +127,13 @@ export const COMPONENTS = ["x", "y", "z", "w"] as const;
 const PARAMS_STRUCT = `struct Params {
 ${
   Object.entries(PARAM_MEANINGS).map(([field, meaning]) =>
-    `  // ${meaning}\n  ${snake(field)}: u32,`
+    `  // ${meaning}\n  ${snakeCase(field)}: u32,`
   ).join("\n")
 }
   // Not a number, which cannot be written here.
   nan: u32,
 }
 @group(0) @binding(0) var<uniform> params: Params;`;
-
-function snake(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 /** Whether a dispatch binds a slot. */
 export function binds(dispatch: Dispatch, slot: string): boolean {
@@ -156,8 +153,8 @@ export interface KernelParts {
   readonly title: string;
   /** Language extensions that it enables. */
   readonly enables?: readonly string[];
-  /** Element types of the slots, in whatever order; those that are not bound are left out. */
-  readonly types: Readonly<Record<string, string>>;
+  /** What slots are read as, where it is not the type of the tensor that has their name. */
+  readonly types?: Readonly<Record<string, string>>;
   /** Declarations in workgroup memory. */
   readonly memory?: readonly string[];
   /** Structs and functions. */
@@ -171,10 +168,12 @@ export interface KernelParts {
 
 /** The whole text of a kernel. Its bindings are the dispatch's, in their order. */
 export function kernel(dispatch: Dispatch, parts: KernelParts): string {
-  const { title, enables = [], types, memory = [], functions = [], workgroup, body } = parts;
+  const { title, enables = [], types = {}, memory = [], functions = [], workgroup, body } = parts;
   const bindings = dispatch.bindings.map(({ slot, access }, place) => {
-    const type = types[slot];
-    if (!type) throw new Error(`Kernel ${dispatch.kernel} has no type for its slot ${slot}`);
+    const type = types[slot] ?? (slot in TENSORS ? TENSORS[slot as TensorKey].type : undefined);
+    if (!type || type === "stored") {
+      throw new Error(`Kernel ${dispatch.kernel} has no type for its slot ${slot}`);
+    }
     return `@group(0) @binding(${place + 1}) var<storage, ${access}> ${slot}: array<${type}>;`;
   });
   const builtins = parts.builtins.map((name) => BUILTINS[name]);

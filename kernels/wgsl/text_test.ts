@@ -76,9 +76,14 @@ Deno.test("kernel() has one header for all, and none without a type for each slo
     workgroupFlops: 0,
   } as const;
   const parts = { title: "t.", workgroup: 4, builtins: ["lane"], body: ["return;"] } as const;
-  const text = kernel(dispatch, { ...parts, enables: ["f16"], types: { loss: "f32" } });
+  const text = kernel(dispatch, { ...parts, enables: ["f16"] });
   assert.match(text, /^\/\/ reduce: t\.\n\nenable f16;\n\nstruct Params \{/);
   assert.match(text, /@binding\(1\) var<storage, read_write> loss: array<f32>;/);
   assert.match(text, /@compute @workgroup_size\(4\)\nfn main\(\n {2}@builtin\(local_invocation/);
-  assert.throws(() => kernel(dispatch, { ...parts, types: {} }), /no type for its slot loss/);
+  for (const slot of ["weight", "unheard_of"]) {
+    // How many elements of a weight a word holds is for the kernel to say.
+    const other = { ...dispatch, bindings: [{ ...dispatch.bindings[0], slot }] };
+    assert.throws(() => kernel(other, parts), new RegExp(`no type for its slot ${slot}`));
+    assert.match(kernel(other, { ...parts, types: { [slot]: "u32" } }), /: array<u32>;/);
+  }
 });

@@ -94,11 +94,6 @@ export function merge(context: KernelContext): string {
   return kernel(dispatch, {
     title: "the splits of a token's statistics folded into its results.",
     types: {
-      kept: "u32",
-      kept_targets: "u32",
-      partials: "u32",
-      totals: "u32",
-      class_weight: "f32",
       tokens: "u32",
     },
     functions: online.functions,
@@ -156,15 +151,6 @@ export function coefficientsKernel(context: KernelContext): string {
   };
   return kernel(dispatch, {
     title: "what the gradient by a token's logits is made of.",
-    types: {
-      kept: "u32",
-      kept_targets: "u32",
-      totals: "u32",
-      class_weight: "f32",
-      upstream: "f32",
-      tokens: "f32",
-      coefficients: "u32",
-    },
     workgroup: LANES,
     builtins: ["invocation"],
     body: [
@@ -193,7 +179,6 @@ export function reduce(context: KernelContext): string {
     : "sums[0]";
   return kernel(dispatch, {
     title: "the loss, summed in levels to keep rounding small.",
-    types: { tokens: "f32", totals: "u32", loss: "f32" },
     memory: [`var<workgroup> sums: array<f32, ${LANES}>;`],
     workgroup: LANES,
     builtins: ["lane"],

@@ -19,7 +19,6 @@ function perToken(
 ): string {
   return kernel(dispatch, {
     title,
-    types: { kept: "u32", partials: "u32", statistics: "u32" },
     workgroup: LINEAR_WORKGROUP,
     builtins: ["invocation"],
     body: [

@@ -91,7 +91,7 @@ export class ScheduleDraft {
     this.workspace = new Workspace(problem, shape, device.limits, share, detail === "sketch");
     this.cuts = new Cuts(this.workspace);
     if (detail === "sketch" && shape.residency !== "caller") {
-      this.#lives = new HostLives(shape.residency);
+      this.#lives = new HostLives(problem, shape.residency);
     }
     // Where tiles are filtered, the products' own tiles must lie within them.
     this.products = filterThreshold(problem) === 0 ? products : products.only(shape.tile);

@@ -7,7 +7,7 @@
  */
 import { predictMemory } from "./memory.ts";
 import type { BufferSpec, Readback, Schedule, Step } from "./schedule.ts";
-import { isStreamed, streamWindows } from "./streaming.ts";
+import { streamedTensors, streamWindows } from "./streaming.ts";
 
 /**
  * Bounds of the buffer that results leave through, piece by piece. Between them
@@ -32,10 +32,10 @@ export function stagingSize(largestResult: number, scratch: number): number {
 export function withHostIo(schedule: Schedule): Schedule {
   const uploads: Step[] = [];
   const outputs: BufferSpec[] = [];
+  const streamed = streamedTensors(schedule);
   for (const spec of schedule.buffers) {
     const { name, bytes, category, holds } = spec;
-    if (isStreamed(schedule, spec)) continue;
-    if (!holds) continue;
+    if (!holds || streamed.has(holds.tensor)) continue;
     if (category !== "input") {
       outputs.push(spec);
       continue;

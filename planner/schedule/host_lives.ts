@@ -8,6 +8,7 @@
  */
 import { stagingSize } from "./host_io.ts";
 import { matrixBytes, rowsBytes, segmentCount } from "./matrix.ts";
+import type { Problem } from "../problem.ts";
 import { emptyCategories, type MemoryPrediction } from "./memory.ts";
 import {
   CATEGORIES,
@@ -18,17 +19,10 @@ import {
   type Step,
   visitBuffers,
 } from "./schedule.ts";
-import type { Block, Window } from "./shape.ts";
-import { STREAMED } from "./streaming.ts";
+import type { Region } from "./shape.ts";
+import { streamedTensors } from "./streaming.ts";
+import { type Tensor, tensorsOf } from "./tensors.ts";
 import type { Used, Workspace } from "./workspace.ts";
-
-/** Where a step of a sketch is. */
-interface Place {
-  readonly block?: Block;
-  readonly window?: Window;
-  /** Row of the logit matrix that holds the block's first token. */
-  readonly row?: number;
-}
 
 /** When each buffer of a matrix is first and last used; -1 where it is not. */
 interface Lives {
@@ -42,32 +36,36 @@ interface Lives {
 /** A buffer or a matrix that a step uses, and which row of it at a place. */
 export interface Use {
   readonly lives: Lives;
-  readonly row: (at: Place) => number;
+  readonly row: (at: Region) => number;
 }
 
-/** The first row of each slot that holds rows of a matrix; what is bound as a whole has none. */
-const ROWS: Readonly<Record<string, (at: Place) => number>> = {
-  hidden: ({ block }) => block!.start,
-  grad_hidden: ({ block }) => block!.start,
-  weight: ({ window }) => window!.start,
-  grad_weight: ({ window }) => window!.start,
-  logits: ({ row }) => row!,
-};
+/** Returns which row of a matrix a slot begins at; what is bound as a whole has none. */
+function rowOf({ inRows, axis }: Tensor): (at: Region) => number {
+  if (!inRows) return whole;
+  if (axis === "tokens") return ({ block }) => block!.start;
+  if (axis === "vocab") return ({ window }) => window!.start;
+  return ({ row }) => row!;
+}
 
 const whole = () => 0;
 
 /** Lives of the buffers of a sketch, whose steps are told in order. */
 export class HostLives {
   readonly #lives = new Map<string, Lives>();
-  readonly #streamed: boolean;
+  readonly #rows: ReadonlyMap<string, (at: Region) => number>;
+  readonly #streamed: ReadonlySet<string | undefined>;
+  readonly #streamedInputs: ReadonlySet<string | undefined>;
   /** The time: two for each step, so that a readback fits in after it. Uploads are at 0. */
   #now = 0;
   #firstDispatch = 0;
   #lastDispatch = 0;
   #transferred = 0;
 
-  constructor(residency: Exclude<Residency, "caller">) {
-    this.#streamed = residency === "windows";
+  constructor(problem: Problem, residency: Exclude<Residency, "caller">) {
+    const tensors = [...tensorsOf(problem)];
+    this.#rows = new Map(tensors.map(([slot, tensor]) => [slot, rowOf(tensor)]));
+    this.#streamed = streamedTensors({ problem, residency });
+    this.#streamedInputs = streamedTensors({ problem, residency }, ["input"]);
   }
 
   #livesOf(name: string, workspace: Workspace): Lives {
@@ -76,7 +74,7 @@ export class HostLives {
       const used = workspace.used.get(name)!;
       const count = "matrix" in used ? segmentCount(used.matrix) : 1;
       const first = new Int32Array(count).fill(-1);
-      const stays = this.#streamed && name === "weight" ? [] : undefined;
+      const stays = this.#streamedInputs.has(name) ? [] : undefined;
       lives = { used, first, last: first.slice(), stays };
       this.#lives.set(name, lives);
     }
@@ -87,12 +85,12 @@ export class HostLives {
   usesOf({ bindings }: Dispatch, workspace: Workspace): Use[] {
     return bindings.map(({ slot, slice }) => ({
       lives: this.#livesOf(slice.buffer, workspace),
-      row: ROWS[slot] ?? whole,
+      row: this.#rows.get(slot) ?? whole,
     }));
   }
 
   /** Counts a dispatch at a place. */
-  use(uses: readonly Use[], at: Place): void {
+  use(uses: readonly Use[], at: Region): void {
     this.#now += 2;
     this.#firstDispatch ||= this.#now;
     this.#lastDispatch = this.#now;
@@ -151,7 +149,7 @@ export class HostLives {
         changes.add(category, bytesAt(used, stay.index), stay.first, stay.last);
       }
       if (stays) continue;
-      const streamed = this.#streamed && STREAMED.has(name);
+      const streamed = this.#streamed.has(name);
       for (let index = 0; index < first.length; index++) {
         if (first[index] === -1) continue;
         const from = external && !result ? 0 : first[index]!;

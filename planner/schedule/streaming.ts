@@ -7,13 +7,21 @@
  * @module
  */
 import type { BufferSpec, Dispatch, Schedule, Step } from "./schedule.ts";
+import { tensorsOf } from "./tensors.ts";
 
-/** The tensors that are moved window by window rather than as a whole. */
-export const STREAMED: ReadonlySet<string | undefined> = new Set(["weight", "grad_weight"]);
-
-/** Whether a buffer holds a window that is moved when its turn comes. */
-export function isStreamed({ residency }: Schedule, { holds }: BufferSpec): boolean {
-  return residency === "windows" && STREAMED.has(holds?.tensor);
+/**
+ * Returns the tensors that are moved window by window rather than as a whole: where
+ * the weight is streamed, the matrices whose rows are ids of the vocabulary.
+ */
+export function streamedTensors(
+  { problem, residency }: Pick<Schedule, "problem" | "residency">,
+  roles: readonly ("input" | "gradient")[] = ["input", "gradient"],
+): ReadonlySet<string | undefined> {
+  if (residency !== "windows") return new Set();
+  const streamed = [...tensorsOf(problem)].filter(([, { role, axis, inRows }]) =>
+    inRows && axis === "vocab" && roles.some((each) => each === role)
+  );
+  return new Set(streamed.map(([name]) => name));
 }
 
 /**
@@ -25,45 +33,56 @@ export function streamWindows(
   schedule: Schedule,
   readback: (finished: BufferSpec) => readonly Step[],
 ): Pick<Schedule, "buffers" | "steps"> {
+  const inputs = streamedTensors(schedule, ["input"]);
+  const gradients = streamedTensors(schedule, ["gradient"]);
   const specs = new Map(
-    schedule.buffers.filter((spec) => isStreamed(schedule, spec)).map((spec) => [spec.name, spec]),
+    schedule.buffers.filter(({ holds }) =>
+      inputs.has(holds?.tensor) || gradients.has(holds?.tensor)
+    )
+      .map((spec) => [spec.name, spec]),
   );
-  const windowOf = (step: Step, tensor: string) =>
+  const windowsOf = (step: Step, tensors: typeof inputs) =>
     step.kind === "dispatch"
       ? step.bindings.map(({ slice }) => specs.get(slice.buffer))
-        .find((spec) => spec?.holds?.tensor === tensor)
-      : undefined;
-  const finishedAt = new Map<number, BufferSpec>();
+        .filter((spec) => spec !== undefined)
+        .filter(({ holds }) => tensors.has(holds!.tensor))
+      : [];
+  const finishedAt = new Map<number, BufferSpec[]>();
   const lastUse = new Map<BufferSpec, number>();
   schedule.steps.forEach((step, index) => {
-    const gradient = windowOf(step, "grad_weight");
-    if (gradient) lastUse.set(gradient, index);
+    for (const gradient of windowsOf(step, gradients)) lastUse.set(gradient, index);
   });
-  for (const [spec, index] of lastUse) finishedAt.set(index, spec);
+  for (const [spec, index] of lastUse) {
+    finishedAt.set(index, [...finishedAt.get(index) ?? [], spec]);
+  }
 
-  const buffers = schedule.buffers.filter((spec) => spec.holds?.tensor !== "weight");
+  const buffers = schedule.buffers.filter(({ holds }) => !inputs.has(holds?.tensor));
   const steps: Step[] = [];
   const visits = new Map<BufferSpec, number>();
-  let resident: { readonly of: BufferSpec; readonly as: BufferSpec } | undefined;
+  /** Of each weight the window that is on the device, and the buffer that it is there as. */
+  const resident = new Map<string, { readonly of: BufferSpec; readonly as: BufferSpec }>();
   schedule.steps.forEach((step, index) => {
-    const weight = windowOf(step, "weight");
-    if (weight && weight !== resident?.of) {
-      const visit = (visits.get(weight) ?? 0) + 1;
-      visits.set(weight, visit);
-      // Each stay is a buffer of its own: it lives from its upload to its last use.
-      const as = visit === 1 ? weight : { ...weight, name: `${weight.name}, visit ${visit}` };
-      resident = { of: weight, as };
-      buffers.push(as);
-      steps.push({
-        kind: "upload",
-        tensor: "weight",
-        sourceOffset: as.holds!.offset,
-        slice: { buffer: as.name, offset: 0, bytes: as.bytes },
-      });
+    let bound = step;
+    for (const weight of windowsOf(step, inputs)) {
+      const { tensor, offset } = weight.holds!;
+      if (weight !== resident.get(tensor)?.of) {
+        const visit = (visits.get(weight) ?? 0) + 1;
+        visits.set(weight, visit);
+        // Each stay is a buffer of its own: it lives from its upload to its last use.
+        const as = visit === 1 ? weight : { ...weight, name: `${weight.name}, visit ${visit}` };
+        resident.set(tensor, { of: weight, as });
+        buffers.push(as);
+        steps.push({
+          kind: "upload",
+          tensor,
+          sourceOffset: offset,
+          slice: { buffer: as.name, offset: 0, bytes: as.bytes },
+        });
+      }
+      bound = rebind(bound as Dispatch, weight, resident.get(tensor)!.as);
     }
-    steps.push(weight ? rebind(step as Dispatch, weight, resident!.as) : step);
-    const finished = finishedAt.get(index);
-    if (finished) steps.push(...readback(finished));
+    steps.push(bound);
+    for (const finished of finishedAt.get(index) ?? []) steps.push(...readback(finished));
   });
   return { buffers, steps };
 }

@@ -1,0 +1,216 @@
+/**
+ * The caller's buffers: which ones a plan asks for, by the names that programs
+ * give them, and whether those that are given will do.
+ *
+ * @module
+ */
+import type { Same } from "../../planner/same.ts";
+import type { BufferSpec, Schedule } from "../../planner/schedule/schedule.ts";
+import {
+  type CamelCase,
+  camelCase,
+  type GradientKey,
+  type InputKey,
+  isCallers,
+  keysOf,
+  tensorsOf,
+} from "../../planner/schedule/tensors.ts";
+import type { NamedBuffers } from "./encoder.ts";
+
+/**
+ * One buffer, or the buffers that a matrix spans where the plan cuts it: see
+ * {@linkcode LinearCrossEntropy.layout}.
+ */
+export type MatrixBuffers = GPUBuffer | readonly GPUBuffer[];
+
+/** The caller's inputs. All need `STORAGE` usage. */
+export interface InputBuffers {
+  /** `[tokens, hidden]`, row-major, in the problem's storage type. */
+  readonly hidden: MatrixBuffers;
+  /** `[vocab, hidden]`, row-major, in the problem's storage type. */
+  readonly weight: MatrixBuffers;
+  /** `[tokens]` in i32. */
+  readonly targets: GPUBuffer;
+  /** `[vocab]` in f32, where the problem has a bias. */
+  readonly bias?: GPUBuffer;
+  /** `[vocab]` in f32, where the problem has class weights. */
+  readonly classWeight?: GPUBuffer;
+}
+
+/** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
+export interface GradientBuffers {
+  /** `[tokens, hidden]`, where the problem asks for it. */
+  readonly hidden?: MatrixBuffers;
+  /** `[vocab, hidden]`, where the problem asks for it. */
+  readonly weight?: MatrixBuffers;
+  /** `[vocab]`, where the problem asks for it. */
+  readonly bias?: GPUBuffer;
+}
+
+/** One buffer of a tensor that the caller provides: how many bytes, and where in the tensor. */
+export interface TensorPart {
+  /** The least size that the buffer may have. */
+  readonly bytes: number;
+  /** Bytes of the tensor in the buffers before this one. */
+  readonly offset: number;
+}
+
+/** A tensor that the caller provides: an input, a gradient, or the upstream gradient. */
+export type TensorName = keyof InputBuffers | GradientKey | "upstream";
+
+/** Names of {@linkcode InputBuffers} and what the schedule calls them; the upstream gradient is given apart. */
+const INPUTS = Object.fromEntries(
+  keysOf("input").filter((key) => key !== "upstream").map((key) => [camelCase(key), key]),
+) as Record<CamelCase<Exclude<InputKey, "upstream">>, InputKey> satisfies Record<
+  keyof InputBuffers,
+  InputKey
+>;
+
+/** Names of {@linkcode GradientBuffers} and what the schedule calls them. */
+const GRADIENTS = Object.fromEntries(
+  keysOf("gradient").map((key) => [key.slice("grad_".length), key]),
+) as Record<keyof GradientBuffers, GradientKey>;
+true satisfies Same<GradientKey, `grad_${keyof GradientBuffers}`>;
+
+const TENSOR_NAMES: ReadonlyMap<string, string> = new Map([
+  ...Object.entries(INPUTS),
+  ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
+]);
+
+/** Returns the buffers of a schedule that are its own: neither inputs nor gradients. */
+export function ownBuffers({ problem, buffers }: Schedule): BufferSpec[] {
+  const tensors = tensorsOf(problem);
+  return buffers.filter(({ holds }) => !holds || !isCallers(tensors.get(holds.tensor)!.role));
+}
+
+/**
+ * Returns the buffers that a tensor takes; none where the plan does not have it.
+ *
+ * @throws {TypeError} for a name that no tensor has.
+ */
+export function layoutOf(schedule: Schedule, tensor: TensorName): TensorPart[] {
+  const name = TENSOR_NAMES.get(tensor);
+  if (name === undefined) {
+    throw new TypeError(
+      `Unknown tensor "${tensor}": there are ${[...TENSOR_NAMES.keys()].join(", ")}`,
+    );
+  }
+  return partsOf(schedule, name).map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
+}
+
+/**
+ * Returns the buffers that are given for inputs, by their names in a schedule.
+ *
+ * @throws {TypeError} when one is missing, not planned or lacks a usage.
+ * @throws {RangeError} when one is too small.
+ */
+export function assignInputs(schedule: Schedule, inputs: InputBuffers): NamedBuffers {
+  return assignAll(schedule, INPUTS, inputs, GPUBufferUsage.STORAGE);
+}
+
+/**
+ * Returns the buffers that are given for gradients and the upstream gradient, beside
+ * those of inputs.
+ *
+ * @throws {TypeError} as {@linkcode assignInputs}, and when a buffer is given twice.
+ * @throws {RangeError} when one is too small.
+ */
+export function assignGradients(
+  schedule: Schedule,
+  gradients: GradientBuffers,
+  upstream: GPUBuffer | undefined,
+  inputs: NamedBuffers,
+): NamedBuffers {
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+  const written = assignAll(schedule, GRADIENTS, gradients, usage);
+  const read = {
+    ...inputs,
+    ...assignAll(schedule, { upstream: "upstream" }, { upstream }, GPUBufferUsage.STORAGE),
+  };
+  const owners = new Map(Object.entries(read).map(([name, buffer]) => [buffer, name]));
+  for (const [name, buffer] of Object.entries(written)) {
+    const other = owners.get(buffer);
+    if (other !== undefined) {
+      throw new TypeError(
+        `Cannot write ${name} into the buffer that is given for ${other}: give it one of its own`,
+      );
+    }
+    owners.set(buffer, name);
+  }
+  return { ...read, ...written };
+}
+
+/** Matches buffers, by the names that callers use, with the parts that the schedule has. */
+function assignAll<Given extends object>(
+  schedule: Schedule,
+  names: Readonly<Record<keyof Given & string, string>>,
+  given: Given,
+  usage: number,
+): NamedBuffers {
+  const unknown = Object.keys(given).find((name) => !(name in names));
+  if (unknown !== undefined) {
+    throw new TypeError(
+      `Unknown buffer "${unknown}": there are ${Object.keys(names).join(", ")}`,
+    );
+  }
+  return Object.assign(
+    {},
+    ...Object.entries<string>(names).map(([name, tensor]) =>
+      assign(schedule, tensor, (given as Record<string, MatrixBuffers | undefined>)[name], usage)
+    ),
+  );
+}
+
+function assign(
+  schedule: Schedule,
+  tensor: string,
+  given: MatrixBuffers | undefined,
+  usage: number,
+): NamedBuffers {
+  const parts = partsOf(schedule, tensor);
+  const buffers = given === undefined ? [] : "size" in given ? [given] : given;
+  if (parts.length === 0 && buffers.length > 0) {
+    throw new TypeError(
+      `Cannot use a buffer for ${tensor}: the plan has none. Leave it out, or plan a problem that has it`,
+    );
+  }
+  if (buffers.length !== parts.length) {
+    throw new TypeError(
+      `Cannot run without ${
+        counted(parts.length, "buffer")
+      } for ${tensor}: ${buffers.length} given`,
+    );
+  }
+  return Object.fromEntries(parts.map(({ name, bytes }, index) => {
+    const buffer = buffers[index]!;
+    const which = parts.length === 1 ? `The buffer for ${tensor}` : `Buffer ${index} of ${tensor}`;
+    if (buffer.size < bytes) {
+      throw new RangeError(
+        `${which} is too small: it has ${buffer.size} bytes, ${bytes} are needed`,
+      );
+    }
+    if ((buffer.usage & usage) !== usage) {
+      throw new TypeError(`${which} lacks a usage: it needs ${usageNames(usage)}`);
+    }
+    return [name, buffer];
+  }));
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** The names of usage flags, as code spells them. */
+function usageNames(usage: number): string {
+  return (["STORAGE", "COPY_DST"] as const)
+    .filter((name) => usage & GPUBufferUsage[name])
+    .map((name) => `GPUBufferUsage.${name}`)
+    .join(" | ");
+}
+
+/** The buffers of a tensor, in the order of their rows. */
+function partsOf({ buffers }: Schedule, tensor: string): BufferSpec[] {
+  return buffers
+    .filter(({ holds }) => holds?.tensor === tensor)
+    .sort((a, b) => a.holds!.offset - b.holds!.offset);
+}
