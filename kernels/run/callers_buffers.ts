@@ -56,7 +56,13 @@ export interface TensorPart {
 }
 
 /** A tensor that the caller provides: an input, a gradient, or the upstream gradient. */
-export type TensorName = keyof InputBuffers | GradientKey | "upstream";
+export type TensorName =
+  | keyof InputBuffers
+  | "grad_hidden"
+  | "grad_weight"
+  | "grad_bias"
+  | "upstream";
+true satisfies Same<TensorName, keyof InputBuffers | GradientKey | "upstream">;
 
 /** Names of {@linkcode InputBuffers} and what the schedule calls them; the upstream gradient is given apart. */
 const INPUTS = Object.fromEntries(
