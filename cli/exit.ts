@@ -27,14 +27,15 @@ export const EXIT = {
   internal: 70,
 } as const;
 
-/** Exit codes that a user can do something about, as help and pages say them. */
+/** Exit codes as help, pages and the README say them. */
 export const EXIT_CODES: readonly { readonly code: number; readonly meaning: string }[] = [
   { code: EXIT.ok, meaning: "good" },
-  { code: EXIT.verification, meaning: "verification failed" },
+  { code: EXIT.verification, meaning: "verification failed, or worse than --fail-over allows" },
   { code: EXIT.usage, meaning: "usage" },
   { code: EXIT.device, meaning: "no device" },
-  { code: EXIT.input, meaning: "bad input file" },
+  { code: EXIT.input, meaning: "bad input file, or an output that cannot be written" },
   { code: EXIT.doesNotFit, meaning: "does not fit" },
+  { code: EXIT.internal, meaning: "a defect of lce" },
 ];
 
 /** A wrong flag or value: what was wrong, and what would be right. */

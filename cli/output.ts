@@ -32,25 +32,37 @@ export function guarded({ print, note, progress, width }: Output): Output {
   };
 }
 
-/** The process's own stdout and stderr. */
-export function processOutput(): Output {
+/** What of the process's own streams an output needs. */
+export interface Stream {
+  writeSync(bytes: Uint8Array): number;
+  isTerminal(): boolean;
+}
+
+/** The streams that a process writes to. */
+export interface Streams {
+  readonly stdout: Stream;
+  readonly stderr: Stream;
+}
+
+/** Writes to stdout and stderr: the process's own, unless told otherwise. */
+export function processOutput({ stdout, stderr }: Streams = Deno): Output {
   const encoder = new TextEncoder();
-  const terminal = Deno.stderr.isTerminal();
+  const terminal = stderr.isTerminal();
   let shown = false;
   const clear = () => {
-    if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+    if (shown) stderr.writeSync(encoder.encode("\r\x1b[K"));
     shown = false;
   };
-  const writeAll = (stream: { writeSync(bytes: Uint8Array): number }, text: string) => {
+  const writeAll = (stream: Stream, text: string) => {
     let bytes = encoder.encode(`${text}\n`);
     while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
   };
   return {
-    width: Deno.stdout.isTerminal() ? terminalWidth() : undefined,
+    width: stdout.isTerminal() ? terminalWidth() : undefined,
     print(text) {
       clear();
       try {
-        writeAll(Deno.stdout, text);
+        writeAll(stdout, text);
       } catch (error) {
         // Whoever reads our output may have read enough; that is told apart where exits are.
         if (error instanceof Deno.errors.BrokenPipe) throw error;
@@ -60,14 +72,14 @@ export function processOutput(): Output {
     note(text) {
       clear();
       try {
-        writeAll(Deno.stderr, text);
+        writeAll(stderr, text);
       } catch {
         // There is nowhere left to say it.
       }
     },
     progress(text) {
       if (!terminal) return;
-      Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text}`));
+      stderr.writeSync(encoder.encode(`\r\x1b[K${text}`));
       shown = true;
     },
   };

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { serialize } from "../fixtures/files/safetensors.ts";
 import { EXIT } from "./exit.ts";
-import { guarded } from "./output.ts";
+import { guarded, processOutput } from "./output.ts";
 import { lce } from "./testing.ts";
 
 Deno.test("what a terminal would obey is never printed, and JSON means the same by it", () => {
@@ -77,4 +77,36 @@ Deno.test("tune says that it cannot keep its rates before it measures anything",
     else Deno.env.set("LCE_CACHE", before);
     await Deno.remove(file);
   }
+});
+
+/** A stream that keeps what is written to it, a few bytes at a time. */
+function streamOf(terminal: boolean, most = Infinity) {
+  const decoder = new TextDecoder();
+  const stream = {
+    text: "",
+    isTerminal: () => terminal,
+    writeSync(bytes: Uint8Array) {
+      const taken = bytes.subarray(0, most);
+      stream.text += decoder.decode(taken);
+      return taken.length;
+    },
+  };
+  return stream;
+}
+
+Deno.test("progress overwrites itself on a terminal, gives way to results, and is in no file", () => {
+  const [stdout, terminal] = [streamOf(false, 3), streamOf(true)];
+  const output = processOutput({ stdout, stderr: terminal });
+  output.progress("reading");
+  output.progress("reference, 40 %");
+  assert.equal(terminal.text, "\r\x1b[Kreading\r\x1b[Kreference, 40 %");
+  output.print("a result");
+  output.print("another");
+  assert.equal(terminal.text, "\r\x1b[Kreading\r\x1b[Kreference, 40 %\r\x1b[K");
+  assert.equal(stdout.text, "a result\nanother\n");
+  const file = streamOf(false);
+  const quiet = processOutput({ stdout: streamOf(false), stderr: file });
+  quiet.progress("reading");
+  quiet.note("a remark");
+  assert.equal(file.text, "a remark\n");
 });

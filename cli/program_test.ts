@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describeCommand, everyCommand } from "./help/describe.ts";
-import { EXIT } from "./exit.ts";
+import { EXIT, EXIT_CODES } from "./exit.ts";
 import { loadProgram } from "./program.ts";
 import { lce, withFile } from "./testing.ts";
 import { planFileJsonSchema } from "./request/request.ts";
@@ -187,5 +187,40 @@ Deno.test("lce fixture lists, inspects and makes", async () => {
     assert.match((await lce("fixture", "list")).out, /tiny-lm[\s\S]*oracle\/bias.safetensors/);
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a number that no schema's bound allows is met with the nearest bound alone", async () => {
+  const { code, err } = await lce("plan", "--vocab", "1e18", "--hidden", "64");
+  assert.equal(code, EXIT.usage);
+  assert.equal(err, "lce: --vocab 1000000000000000000: must be at most 2147483647\n");
+  await withFile("vocab: 1e18\nhidden: 64\nwindow: 1e18\n", async (path) => {
+    const { code, err } = await lce("plan", "--config", path);
+    assert.equal(code, EXIT.input);
+    assert.equal(err.match(/vocab .*: must be at most/g)?.length, 1, err);
+    assert.match(err, /vocab 1000000000000000000: must be at most 2147483647$/m);
+  });
+});
+
+Deno.test("help and the README say the same of each exit code", async () => {
+  const readme = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+  const [, listed] = /Exit codes: ([^.]*)\./.exec(readme.replaceAll(/\s+/g, " "))!;
+  assert.deepEqual(
+    listed!.split("; "),
+    EXIT_CODES.map(({ code, meaning }) => `${code} ${meaning}`),
+  );
+  assert.deepEqual(EXIT_CODES.map(({ code }) => code), Object.values(EXIT));
+  const { out } = await lce("--help");
+  for (const { code, meaning } of EXIT_CODES) {
+    assert.match(out, new RegExp(`^ +${code} +${meaning}$`, "m"));
+  }
+  assert.match(EXIT_CODES.find(({ code }) => code === 1)!.meaning, /verification .*--fail-over/);
+});
+
+Deno.test("a seed that is no whole number makes nothing", async () => {
+  for (const seed of ["1.5", "-1", "4294967296"]) {
+    const { code, err } = await lce("fixture", "make", "never-made", "--seed", seed);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, new RegExp(`--seed ${seed.replace(".", "\\.")}: must be`));
   }
 });

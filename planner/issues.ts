@@ -42,6 +42,24 @@ export function issueText(issue: z.core.$ZodIssue): string {
   }
 }
 
+/**
+ * Returns the issues less the bounds that another one makes needless: of several on one
+ * side of a value, the nearest to what is allowed remains.
+ */
+export function tellingIssues(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
+  return issues.filter((issue) =>
+    !issues.some((other) => other !== issue && outdoes(other, issue))
+  );
+}
+
+/** Whether a value that meets one bound meets another of the same value as well. */
+function outdoes(one: z.core.$ZodIssue, other: z.core.$ZodIssue): boolean {
+  if (one.path.join(".") !== other.path.join(".")) return false;
+  if (one.code === "too_big" && other.code === "too_big") return one.maximum < other.maximum;
+  if (one.code === "too_small" && other.code === "too_small") return one.minimum > other.minimum;
+  return false;
+}
+
 function bound(origin: string, than: string, limit: number | bigint): string {
   return origin === "array"
     ? `must have ${than} ${limit} ${Number(limit) === 1 ? "entry" : "entries"}`

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as z from "zod";
-import { issueText } from "./issues.ts";
+import { issueText, tellingIssues } from "./issues.ts";
 import { shown } from "./shown.ts";
 
 const schema = z.strictObject({
@@ -32,3 +32,12 @@ for (const [value, text] of CASES) {
     assert.deepEqual(schema.safeParse(value).error?.issues.map(issueText), [text]);
   });
 }
+
+Deno.test("of several bounds of one value the nearest is told, of several values each", () => {
+  const bounded = z.object({ a: z.int().max(9).max(99), b: z.int().min(3).min(30) });
+  const { issues } = bounded.safeParse({ a: 1e18, b: -1e18 }).error!;
+  assert.deepEqual(tellingIssues(issues).map((issue) => `${issue.path} ${issueText(issue)}`), [
+    "a must be at most 9",
+    "b must be at least 30",
+  ]);
+});

@@ -11,7 +11,7 @@ import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { headOf, type Problem, problemSchema, resized } from "./problem.ts";
 import { STRATEGIES, type StrategyName } from "./schedule/schedule.ts";
-import { issueText } from "./issues.ts";
+import { issueText, tellingIssues } from "./issues.ts";
 
 /** What can be swept: dimensions of the problem, and sizes that the caller may fix. */
 export const SWEPT = ["tokens", "hidden", "vocab", "window", "block", "budget"] as const;
@@ -153,7 +153,9 @@ function planPoint(
   const parsed = problemSchema.safeParse(candidate);
   if (!parsed.success) {
     return noJob(
-      parsed.error.issues.map((issue) => `${issue.path.join(".")} ${issueText(issue)}`).join("; "),
+      tellingIssues(parsed.error.issues).map((issue) =>
+        `${issue.path.join(".")} ${issueText(issue)}`
+      ).join("; "),
     );
   }
   const problem = parsed.data;

@@ -70,7 +70,8 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
     .description("time the strategies on this machine's device, beside the two-stage baseline")
     .option("--shape <NxDxV...>", "shapes as tokens x hidden x vocab", splitShapes)
     .option("--quick", "two small shapes, few repeats: under a minute on a CPU device");
-  return settingFlags(command, SETTINGS, { pass: "one pass only", strategy: "one strategy only" })
+  const abouts = { pass: { about: "one pass only" }, strategy: { about: "one strategy only" } };
+  return settingFlags(command, SETTINGS, abouts)
     .addOption(
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
         .choices(INPUT_KINDS).default("flat"),

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { Command, Option } from "commander";
+import { Command } from "commander";
+import * as z from "zod";
 import { writeCheckpoint } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { makeSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
-import { DTYPES } from "../../planner/dtype.ts";
 import { headOf, type Problem, problemSchema } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
@@ -19,6 +19,7 @@ import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { table } from "../report/table.ts";
 import { checkWith } from "../request/request.ts";
+import { settingFlags, type Settings } from "../request/settings.ts";
 
 /** The command and its three parts. */
 export function fixtureCommand(output: Output): Command {
@@ -99,23 +100,31 @@ Example:
     });
 }
 
+/** Settings that a synthetic checkpoint may have. */
+const SETTINGS = ["tokens", "hidden", "vocab", "dtype", "softcap"] as const;
+
+/** What makes a checkpoint small where nobody says otherwise. */
+const SMALL = {
+  tokens: { initial: 96 },
+  hidden: { initial: 128 },
+  vocab: { initial: 5003 },
+  dtype: { initial: "bf16" },
+};
+
+/** Seeds that differ in what they make. */
+const seedShape = { seed: z.int().min(0).max(2 ** 32 - 1) };
+
 /** The flags of `make`: a problem's, and its own. */
-interface MakeFlags extends Record<string, unknown> {
+interface MakeFlags extends Settings<typeof SETTINGS[number]> {
   readonly seed: number;
   readonly force?: boolean;
 }
 
 function make(output: Output): Command {
-  return new Command("make")
+  const command = new Command("make")
     .description("write a synthetic checkpoint folder, the same for the same flags")
-    .argument("<folder>")
-    .option("--tokens <count>", "rows of the hidden states", parseNumber, 96)
-    .option("--hidden <count>", "inner dimension", parseNumber, 128)
-    .option("--vocab <count>", "rows of the weight", parseNumber, 5003)
-    .addOption(
-      new Option("--dtype <type>", "storage type").choices(DTYPES).default("bf16"),
-    )
-    .option("--softcap <cap>", "logits become cap * tanh(z / cap)", parseNumber)
+    .argument("<folder>");
+  return settingFlags(command, SETTINGS, SMALL)
     .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
     .option("--force", "write into a folder that has files in it, over those of the same name")
     .addHelpText(
@@ -126,6 +135,7 @@ Examples:
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30`,
     )
     .action(async (folder: string, { seed, force, ...flags }: MakeFlags) => {
+      checkWith(z.strictObject(seedShape), { seed });
       const problem = checkWith(problemSchema, flags);
       checkNewFolder(folder, force === true);
       checkMemory(problem);

@@ -5,7 +5,7 @@
  */
 import { Command, Option } from "commander";
 import * as z from "zod";
-import type { Settings } from "../request/settings.ts";
+import { settingFlag, type Settings } from "../request/settings.ts";
 import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/files/open.ts";
@@ -17,7 +17,7 @@ import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
-import { PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
+import { type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, explain, UsageError } from "../exit.ts";
@@ -56,12 +56,9 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .argument("[fixture...]", "safetensors files, checkpoint folders, or folders of either");
   choiceFlags(command);
   return parallelFlags(command)
-    .addOption(
-      new Option(
-        "--pass <pass>",
-        "loss alone, or loss and gradients (default: train for fixtures with gradients)",
-      ).choices(PASSES),
-    )
+    .addOption(settingFlag("pass", {
+      about: "loss alone, or loss and gradients (default: train for fixtures with gradients)",
+    }))
     .addOption(gradientFilterFlag())
     .addOption(
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")

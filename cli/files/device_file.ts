@@ -8,7 +8,7 @@ import { InputError } from "../../fixtures/errors.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
 import { type DeviceProfile, deviceProfileSchema } from "../../planner/device.ts";
 import { impossibleLimits } from "../../planner/devices/impossible.ts";
-import { issueText } from "../../planner/issues.ts";
+import { issueText, tellingIssues } from "../../planner/issues.ts";
 import { shown } from "../../planner/shown.ts";
 import { readMap } from "./map_file.ts";
 import { checkNewFile } from "./new_file.ts";
@@ -37,7 +37,7 @@ export async function readDeviceFile(path: string): Promise<DeviceProfile> {
 
 /** What is wrong with a profile, a line for each field. */
 export function profileFaults(issues: readonly z.core.$ZodIssue[], profile: unknown): string[] {
-  return issues.map((issue) => {
+  return tellingIssues(issues).map((issue) => {
     const place = issue.path.join(".");
     if (issue.code === "unrecognized_keys") {
       return `unknown setting ${

@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
-import { issueText } from "../../planner/issues.ts";
+import { issueText, tellingIssues } from "../../planner/issues.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import { MODELS } from "../../planner/models/catalogue.ts";
 import { problemSchema, problemShape } from "../../planner/problem.ts";
@@ -203,7 +203,7 @@ function explainIssues(
   path: string | undefined,
 ): UsageError | InputError {
   const inFile = (setting: string) => path !== undefined && !(setting in flags);
-  const lines = error.issues.map((issue) => {
+  const lines = tellingIssues(error.issues).map((issue) => {
     const setting = String(issue.path[0] ?? "");
     if (issue.code === "unrecognized_keys") {
       const known = Object.keys(planFileSchema.shape);

@@ -107,20 +107,30 @@ export function settingWords(setting: Setting): readonly string[] {
   return kindOf(SHAPE[setting]).words;
 }
 
-/** The flag of a setting; `about` says what it means where that differs from a plan file's. */
-export function settingFlag(setting: Setting, about?: string): Option {
+/** What of a flag differs from its setting in a plan file. */
+export interface Difference {
+  /** What it means. */
+  readonly about?: string;
+  /** What it is where nobody says it. */
+  readonly initial?: unknown;
+}
+
+/** Returns the flag of a setting. */
+export function settingFlag(setting: Setting, { about, initial }: Difference = {}): Option {
   const schema = SHAPE[setting];
   const { value: kindName, words, closed, repeats, read } = kindOf(schema);
   const value = VALUE_NAMES[setting] ?? kindName;
   const listed = kindName === "list" && words.length < 5 ? ` (of ${words.join(", ")})` : "";
-  const initial = schema instanceof z.ZodDefault && about === undefined
+  const byItself = about === undefined && initial === undefined;
+  const said = schema instanceof z.ZodDefault && byItself
     ? defaultText(schema.def.defaultValue)
     : "";
-  const text = `${about ?? meaningOf(schema)}${listed}${initial}`;
+  const text = `${about ?? meaningOf(schema)}${listed}${said}`;
   const option = new Option(
     kindName === undefined ? flagName(setting) : `${flagName(setting)} <${value}>`,
     text,
   );
+  if (initial !== undefined) option.default(initial);
   if (kindName === undefined) return option;
   if (closed) return option.choices(words);
   return option.argParser((text: string, before: unknown): unknown => {
@@ -154,16 +164,13 @@ export function readArgument<T>(read: (text: string) => T, text: string): T {
   }
 }
 
-/**
- * Adds the flags of some settings, in that order; `abouts` says what differs of them
- * from a plan file's.
- */
+/** Adds the flags of some settings, in that order; `differences` says what of them differs. */
 export function settingFlags(
   command: Command,
   settings: readonly Setting[],
-  abouts: { readonly [Each in Setting]?: string } = {},
+  differences: { readonly [Each in Setting]?: Difference } = {},
 ): Command {
-  for (const setting of settings) command.addOption(settingFlag(setting, abouts[setting]));
+  for (const setting of settings) command.addOption(settingFlag(setting, differences[setting]));
   return command;
 }
 

@@ -4,6 +4,7 @@ import { describeCommand, everyCommand } from "../help/describe.ts";
 import { EXIT } from "../exit.ts";
 import { loadProgram } from "../program.ts";
 import { flagName, planFileSchema } from "./request.ts";
+import { type Setting, settingFlag } from "./settings.ts";
 import { lce, withFile } from "../testing.ts";
 
 const program = describeCommand(
@@ -133,4 +134,29 @@ Deno.test("what a plan file asks for is checked as flags are", async () => {
     assert.equal(code, EXIT.usage, err);
     assert.match(err, /leave out sweep/);
   });
+});
+
+/** Flags that mean something else than the setting of their name. */
+const APART: readonly string[] = ["lce bench --format"];
+
+Deno.test("a flag of any command that has a setting's name is that setting's flag", () => {
+  const settings = new Map(
+    (Object.keys(planFileSchema.shape) as Setting[]).map((name) => [flagName(name), name]),
+  );
+  let found = 0;
+  for (const { path, options } of everyCommand(program)) {
+    for (const { flags, names, choices, description } of options) {
+      const setting = settings.get(names.at(-1)!);
+      const place = `${path.join(" ")} ${names.at(-1)}`;
+      if (setting === undefined || APART.includes(place)) continue;
+      const made = settingFlag(setting);
+      assert.equal(flags, made.flags, place);
+      assert.deepEqual(choices, made.argChoices ?? [], place);
+      if (path.includes("make")) {
+        assert.equal(description, made.description.replace(/ \(default: .*\)$/, ""), place);
+      }
+      found++;
+    }
+  }
+  assert(found > Object.keys(planFileSchema.shape).length + 10);
 });
