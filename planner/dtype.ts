@@ -12,7 +12,10 @@ export const DTYPES = ["f32", "f16", "bf16"] as const;
 /** How an element of the hidden states and of the weight is stored. */
 export type Dtype = typeof DTYPES[number];
 
-/** Bytes of one stored element. */
+/** The type of arithmetic, of gradients and of every sum, whatever is stored. */
+export const ACCUMULATED = "f32" satisfies Dtype;
+
+/** Returns the bytes of one stored element. */
 export function bytesPerElement(dtype: Dtype): 2 | 4 {
   return dtype === "f32" ? 4 : 2;
 }

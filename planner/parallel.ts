@@ -15,7 +15,7 @@ import { type MemoryPrediction, predictMemory } from "./schedule/memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { dimensionsOf, headOf, type Problem, resized } from "./problem.ts";
 import type { Collective, Range, Schedule, Share } from "./schedule/schedule.ts";
-import { ALL_STRATEGIES } from "./strategies/mod.ts";
+import { strategyNamed } from "./strategies/mod.ts";
 import { ask, emit, type PlanOptions, shapeOf } from "./search/question.ts";
 
 /** How a job is split over devices. */
@@ -231,7 +231,7 @@ export function rankSchedule(
     block: Math.min(shape.block, tokens.count),
     window: Math.min(shape.window, vocab.count),
   };
-  const strategy = ALL_STRATEGIES.find(({ name }) => name === shape.strategy)!;
+  const strategy = strategyNamed(shape.strategy);
   return emit(question, shapeOf(strategy, sizes, shape), "whole");
 }
 

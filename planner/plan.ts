@@ -13,6 +13,7 @@ import { ask, emit, evaluate, type PlanOptions, type Question } from "./search/q
 import type { Schedule, StrategyName } from "./schedule/schedule.ts";
 import { type Offer, search } from "./search/search.ts";
 import { granulesOf } from "./strategies/strategy.ts";
+import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
 import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
 import { exactBytes, formatBytes } from "./units.ts";
@@ -233,7 +234,7 @@ function reasonFor({ shape }: Candidate, options: PlanOptions): string {
       }; fastest that does`;
   }
   if (options.budget !== undefined) return `fastest within ${formatBytes(options.budget)}`;
-  if (shape.strategy === "two-stage" && options.strategy === undefined) {
+  if (strategyNamed(shape.strategy).baseline && options.strategy === undefined) {
     return "the logits are small here: no other strategy is as fast and saves 1 % of the memory, or 64 MiB";
   }
   return "least memory, to 1 %, among the schedules that are as fast as the fastest, to 3 %";

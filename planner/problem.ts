@@ -7,7 +7,7 @@
  */
 import * as z from "zod";
 import type { Loose, Same } from "./same.ts";
-import { bytesPerElement, type Dtype } from "./dtype.ts";
+import { ACCUMULATED, bytesPerElement, type Dtype } from "./dtype.ts";
 import {
   dimension,
   type Head,
@@ -346,7 +346,7 @@ export function filterThreshold(problem: Problem): number {
 
 /** Bytes that `[tokens, vocab]` logits take in f32: what the whole project avoids. */
 export function logitsBytes({ tokens, vocab }: Pick<Dimensions, "tokens" | "vocab">): number {
-  return 4 * tokens * vocab;
+  return bytesPerElement(ACCUMULATED) * tokens * vocab;
 }
 
 /** Bytes of hidden states, weight and the gradients asked for: what every strategy is given. */
@@ -355,9 +355,9 @@ export function ownedBytes(problem: Problem): number {
   return heads.reduce((sum, head) => {
     const { vocab, hidden, dtype } = head;
     const wanted = wantedGradients(problem, head);
-    const element = bytesPerElement(dtype);
-    return sum + hidden * (tokens * (element + (wanted.has("hidden") ? 4 : 0)) +
-          vocab * (element + (wanted.has("weight") ? 4 : 0)));
+    const [element, gradient] = [bytesPerElement(dtype), bytesPerElement(ACCUMULATED)];
+    return sum + hidden * (tokens * (element + (wanted.has("hidden") ? gradient : 0)) +
+          vocab * (element + (wanted.has("weight") ? gradient : 0)));
   }, 0);
 }
 

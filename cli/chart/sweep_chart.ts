@@ -5,6 +5,7 @@
  */
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { inputBytes, type Swept } from "../../planner/sweep.ts";
+import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { formatBytes } from "../../planner/units.ts";
 import {
   type RowMemory,
@@ -23,7 +24,7 @@ export interface ChartRow extends SweepRow {
 }
 
 /** Strategies that get a line of their own: two stages have one as the baseline. */
-const DRAWN: readonly StrategyName[] = ["fused", "windowed", "chunked"];
+const DRAWN = ALL_STRATEGIES.filter(({ baseline }) => !baseline).map(({ name }) => name);
 
 /** Colours of published methods, none of which is a colour of ours. */
 const PEER_COLOURS = ["f", "e", "h", "i"];

@@ -10,7 +10,8 @@ import { GpuError } from "../../kernels/run/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { headOf, PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
-import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
+import { strategyNamed } from "../../planner/strategies/mod.ts";
+import { unsuited } from "../../planner/strategies/strategy.ts";
 import {
   compareRows,
   noteComparison,
@@ -192,8 +193,7 @@ async function measureOne(
   failures: Error[],
 ): Promise<BenchRow | undefined> {
   const { strategy } = choices;
-  const { unsuited } = ALL_STRATEGIES.find(({ name }) => name === strategy)!;
-  if (unsuited(problem) !== undefined) return undefined;
+  if (unsuited(strategyNamed(strategy), problem) !== undefined) return undefined;
   const { profile } = acquired;
   try {
     const plan = makePlan(problem, profile, { ...choices, weights: "resident" });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Peaks } from "../../kernels/measure/peaks.ts";
+import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import type { Against, BenchRow } from "../bench/bench_row.ts";
 import { csv, type Format, markdown } from "./formats.ts";
@@ -110,7 +111,8 @@ function remarks(rows: readonly ShownRow[], { peaks }: BenchOptions): string[] {
 /** Time relative to the two-stage baseline of the same problem in the same run. */
 function ratio(row: BenchRow, rows: readonly BenchRow[]): string {
   const baseline = rows.find((other) =>
-    other.strategy === "two-stage" && other.pass === row.pass && other.dtype === row.dtype &&
+    strategyNamed(other.strategy).baseline && other.pass === row.pass &&
+    other.dtype === row.dtype &&
     other.tokens === row.tokens && other.hidden === row.hidden && other.vocab === row.vocab
   );
   return row.ms === null || !baseline?.ms ? "" : `${(row.ms / baseline.ms).toFixed(2)} x`;

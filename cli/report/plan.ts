@@ -6,7 +6,7 @@
 import type { Outline, Plan } from "../../planner/plan.ts";
 import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/problem.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
-import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
+import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { type TileBody, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
@@ -113,7 +113,7 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
 /** What the plan chose, in a few lines. */
 export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
   const { strategy, tile, window, block, splits, residency } = outline;
-  const summary = ALL_STRATEGIES.find(({ name }) => name === strategy)!.summary;
+  const summary = strategyNamed(strategy).summary;
   return [
     ["strategy", `${strategy}: ${summary}`],
     ...(residency === "caller" ? [] : [["buffers", OWNERS[residency]]]),

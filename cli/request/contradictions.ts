@@ -6,7 +6,8 @@
  */
 import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
-import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
+import { ALL_STRATEGIES, strategyNamed } from "../../planner/strategies/mod.ts";
+import { unsuited } from "../../planner/strategies/strategy.ts";
 import { UsageError } from "../exit.ts";
 
 /** What contradicts itself: the setting at fault, and its value with why. */
@@ -67,9 +68,9 @@ function strategyFault(
   problem: Problem,
   strategy: StrategyName | undefined,
 ): string | undefined {
-  const reason = ALL_STRATEGIES.find(({ name }) => name === strategy)?.unsuited(problem);
+  const reason = strategy && unsuited(strategyNamed(strategy), problem);
   if (reason === undefined) return undefined;
-  const able = ALL_STRATEGIES.filter((each) => each.unsuited(problem) === undefined)
+  const able = ALL_STRATEGIES.filter((each) => unsuited(each, problem) === undefined)
     .map(({ name }) => name);
   return `${strategy}: ${reason}, and the pass is ${problem.pass}. ` +
     `For this pass there are ${able.join(", ")}`;
@@ -83,12 +84,16 @@ function windowFault(
   if (!keepsWhole(strategy)) return undefined;
   if (window === undefined || window >= headOf(problem).vocab) return undefined;
   return `${strategy}: works on the whole vocabulary, so a window of ${window} ids is of no use. ` +
-    "Leave the window out, or choose fused or windowed";
+    `Leave the window out, or choose ${STREAMING}`;
 }
+
+/** Strategies that take one window after the other, for people. */
+const STREAMING = ALL_STRATEGIES.filter(({ streams }) => streams).map(({ name }) => name)
+  .join(" or ");
 
 /** Whether a strategy keeps the logits of every id at once, so that it takes no windows. */
 function keepsWhole(strategy: StrategyName | undefined): boolean {
-  return ALL_STRATEGIES.some(({ name, streams }) => name === strategy && !streams);
+  return strategy !== undefined && !strategyNamed(strategy).streams;
 }
 
 /** Why a weight that is to be streamed cannot be. */
@@ -104,7 +109,7 @@ function streamingFault(
     return "streamed: the weight is split over ranks, and each keeps its share. Leave one out";
   }
   if (!keepsWhole(strategy)) return undefined;
-  return `streamed: ${strategy} needs the whole weight at hand. Choose fused or windowed`;
+  return `streamed: ${strategy} needs the whole weight at hand. Choose ${STREAMING}`;
 }
 
 /** Checks a strategy against a pass where no problem is known yet. @throws {UsageError} */

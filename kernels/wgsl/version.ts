@@ -7,13 +7,16 @@
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { makePlan } from "../../planner/plan.ts";
 import { parseProblem } from "../../planner/problem.ts";
+import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
 /** The fingerprint, eight hexadecimal digits: equal where every matrix kernel is. */
 export function kernelVersion(): string {
   const problem = parseProblem({ tokens: 64, hidden: 64, vocab: 256, pass: "train" });
   const texts = new Map<string, string>();
-  for (const strategy of ["windowed", "chunked"] as const) {
+  for (const { name: strategy, passes, baseline } of ALL_STRATEGIES) {
+    // The baseline has no kernel of its own.
+    if (baseline || !passes.includes("train")) continue;
     const { schedule } = makePlan(problem, SPECIFICATION_DEFAULTS, { strategy });
     for (const step of schedule.steps) {
       if (step.kind === "dispatch" && step.tile) {

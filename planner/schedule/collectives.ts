@@ -9,24 +9,23 @@
  *
  * @module
  */
-import { bytesPerElement } from "../dtype.ts";
 import type { Collective, Range, Slice } from "./schedule.ts";
-import { hasReducedLoss, tokenStride, totalIndex } from "./layout.ts";
+import { hasReducedLoss, tokenStride, totalIndex, WORD } from "./layout.ts";
 import { statisticsOf } from "./statistics.ts";
-import { hasTensor, keysOf, tensorName, tensorOf } from "./tensors.ts";
+import { elementBytes, hasTensor, keysOf, tensorName, tensorOf } from "./tensors.ts";
 import type { Workspace } from "./workspace.ts";
 
 /** A collective on `elements` of a type; in place unless told where the outcome goes. */
 function collective(
   of: Omit<Collective, "kind" | "bytes" | "target"> & { readonly target?: readonly Slice[] },
 ): Collective {
-  const bytes = of.elements * (of.type === "u32" ? 4 : bytesPerElement(of.type));
+  const bytes = of.elements * elementBytes(of.type);
   return { kind: "collective", target: of.source, ...of, bytes };
 }
 
 /** Some words of a buffer. */
 function words({ buffer, offset }: Slice, start: number, count: number): Slice {
-  return { buffer, offset: offset + 4 * start, bytes: 4 * count };
+  return { buffer, offset: offset + WORD * start, bytes: WORD * count };
 }
 
 /** Returns the collectives that make one set of statistics for the tokens of adjacent blocks. */

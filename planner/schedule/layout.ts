@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { bytesPerElement, type Dtype } from "../dtype.ts";
+import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { roundUp } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
 import { type StatisticResult, statisticsOf } from "./statistics.ts";
@@ -112,8 +112,16 @@ export function tokenStride(problem: Problem): number {
   return roundUp(problem.tokens, 64);
 }
 
+/** Bytes of an f32, an i32 or a u32. */
+export const WORD = 4;
+
 /** The type in which logits and their gradient are stored. */
-export const LOGIT_TYPE: Dtype = "f32";
+export const LOGIT_TYPE: Dtype = ACCUMULATED;
+
+/** Returns the bytes of so many logits, without padding. */
+export function logitBytes(count: number): number {
+  return count * bytesPerElement(LOGIT_TYPE);
+}
 
 /** Returns the elements between rows of stored logits for `ids` ids: rows are padded to whole vec4s. */
 export function logitStride(ids: number): number {
@@ -122,7 +130,7 @@ export function logitStride(ids: number): number {
 
 /** Returns the bytes of a row of stored logits for `ids` ids. */
 export function logitRowBytes(ids: number): number {
-  return logitStride(ids) * bytesPerElement(LOGIT_TYPE);
+  return logitBytes(logitStride(ids));
 }
 
 /** Words of the kept-token buffer that hold the count of each block, before the row ids. */

@@ -6,6 +6,8 @@
  */
 import { productSeconds } from "./cost.ts";
 import { ASSUMED_RATES, type DeviceLimits, type DeviceRates } from "../device.ts";
+import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
+import { logitBytes } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
 import { projectionFlops } from "../problem.ts";
 import type { Dispatch, TileOrder } from "./schedule.ts";
@@ -128,12 +130,13 @@ export class Products {
     const key = `${rows} ${cols} ${depth} ${unit}`;
     const known = this.#spans.get(key);
     if (known !== undefined) return known;
+    const sum = bytesPerElement(ACCUMULATED);
     const room = Math.min(
       maxBufferSize,
       maxStorageBufferBindingSize,
-      PARTS_SHARE * 4 * rows * depth,
+      PARTS_SHARE * logitBytes(rows * depth),
     );
-    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (4 * rows * cols))));
+    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (sum * rows * cols))));
     const { bytesPerSecond } = this.rates ?? ASSUMED_RATES;
     const spans: number[] = [];
     for (let parts = 1; parts <= most; parts++) {
@@ -144,7 +147,7 @@ export class Products {
     const candidates = close.length ? close : spans;
     const seconds = candidates.map((span) => {
       const parts = Math.ceil(depth / span);
-      const moved = parts === 1 ? 0 : 8 * parts * rows * cols;
+      const moved = parts === 1 ? 0 : 2 * sum * parts * rows * cols;
       return this.#fastest(rows, cols, span, parts).seconds + moved / bytesPerSecond;
     });
     const fastest = Math.min(...seconds);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceLimits } from "../device.ts";
-import { bytesPerElement } from "../dtype.ts";
+import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { rowGranule } from "./matrix.ts";
 import { dimensionsOf, headOf, type Problem, wantedGradients } from "../problem.ts";
 import type { Range, Residency, StrategyName } from "./schedule.ts";
@@ -102,7 +102,9 @@ export function windowGranule(problem: Problem, limits: DeviceLimits): number {
   const { hidden, dtype } = headOf(problem);
   return Math.max(
     rowGranule(hidden * bytesPerElement(dtype), limits),
-    wantedGradients(problem).has("weight") ? rowGranule(4 * hidden, limits) : 1,
+    wantedGradients(problem).has("weight")
+      ? rowGranule(hidden * bytesPerElement(ACCUMULATED), limits)
+      : 1,
     4,
   );
 }

@@ -17,6 +17,7 @@ import {
   tokenStride,
   TOTALS,
   upstreamRows,
+  WORD,
 } from "./layout.ts";
 import type { Category, Share } from "./schedule.ts";
 import { statisticRows } from "./statistics.ts";
@@ -287,7 +288,7 @@ export function elementType(key: TensorKey, { dtype }: Head): ElementType {
 
 /** Returns the bytes of one element. */
 export function elementBytes(type: ElementType): number {
-  return type === "i32" || type === "u32" ? 4 : bytesPerElement(type);
+  return type === "i32" || type === "u32" ? WORD : bytesPerElement(type);
 }
 
 /** A tensor of some problem: of the only head, or of one of several. */

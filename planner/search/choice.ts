@@ -5,6 +5,7 @@
  */
 import type { Candidate } from "./candidate.ts";
 import type { Shape } from "../schedule/shape.ts";
+import { strategyNamed } from "../strategies/mod.ts";
 import { formatBytes } from "../units.ts";
 import { worthwhile } from "../worthwhile.ts";
 
@@ -29,8 +30,8 @@ export function withinBudget(
  * them for their speed says so, by a strategy or a budget.
  */
 export function bestOf(candidates: readonly Candidate[]): Candidate {
-  const storing = candidates.filter(({ shape }) => shape.strategy === "two-stage");
-  const others = candidates.filter(({ shape }) => shape.strategy !== "two-stage");
+  const storing = candidates.filter(({ shape }) => strategyNamed(shape.strategy).baseline);
+  const others = candidates.filter(({ shape }) => !strategyNamed(shape.strategy).baseline);
   if (others.length === 0) return best(storing, AS_FAST);
   const chosen = best(others, AS_FAST);
   const simple = storing.filter(({ memory, cost }) =>

@@ -10,7 +10,7 @@ import { withHostIo } from "../schedule/host_io.ts";
 import { type Problem, wantedGradients } from "../problem.ts";
 import type { Schedule, Share, StrategyName } from "../schedule/schedule.ts";
 import { type Detail, ScheduleDraft } from "../schedule/draft.ts";
-import { ALL_STRATEGIES } from "../strategies/mod.ts";
+import { strategyNamed } from "../strategies/mod.ts";
 import { Products } from "../schedule/products.ts";
 import { Infeasible, type Shape, type Sizes } from "../schedule/shape.ts";
 import { type FixedSizes, splitsOf, type Strategy } from "../strategies/strategy.ts";
@@ -110,7 +110,7 @@ function drafted(
   detail: Detail,
 ): ScheduleDraft {
   const draft = new ScheduleDraft(problem, device, shape, products, detail, share);
-  ALL_STRATEGIES.find(({ name }) => name === shape.strategy)!.emit(draft);
+  strategyNamed(shape.strategy).emit(draft);
   return draft;
 }
 

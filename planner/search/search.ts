@@ -15,7 +15,7 @@ import type { Residency } from "../schedule/schedule.ts";
 import { ask, attempt, evaluate, type PlanOptions, type Question } from "./question.ts";
 import { ALL_STRATEGIES } from "../strategies/mod.ts";
 import type { Sizes } from "../schedule/shape.ts";
-import { sizesToTry, type Strategy } from "../strategies/strategy.ts";
+import { sizesToTry, type Strategy, unsuited } from "../strategies/strategy.ts";
 import { formatTile, sameTile, type Tile } from "../schedule/tile.ts";
 
 /** What one strategy has to offer: candidates, or the reason for having none. */
@@ -95,8 +95,8 @@ function refusal(
   { problem, device, options, tiles }: Question,
   residency: Residency,
 ): string | undefined {
-  const unsuited = strategy.unsuited(problem);
-  if (unsuited !== undefined) return unsuited;
+  const reason = unsuited(strategy, problem);
+  if (reason !== undefined) return reason;
   if (residency === "windows" && !strategy.streams) return "needs the whole weight at hand";
   if (residency === "windows" && options.share) return "has a share of the weight, which stays";
   if (tiles.length === 0) {

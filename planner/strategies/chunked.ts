@@ -11,20 +11,21 @@ import { clearHiddenGradient, gradients, storedLogitGradient } from "../schedule
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { headOf } from "../problem.ts";
-import { beyondOneHead, eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
+import { logitBytes } from "../schedule/layout.ts";
+import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {
   name: "chunked",
   summary: "stores one token block's logits at a time, no recompute",
   streams: false,
-  unsuited: (problem) =>
-    beyondOneHead(problem) ?? (problem.pass === "forward" ? "is a training strategy" : undefined),
+  passes: ["train"],
+  baseline: false,
   mostTokens: largestStored,
   mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
   blocks: eighths,
   windows: (most) => [most],
-  stored: (problem, { block }) => 4 * block * headOf(problem).vocab,
+  stored: (problem, { block }) => logitBytes(block * headOf(problem).vocab),
   emit(draft) {
     const matrix = draft.workspace.logitMatrix(
       "logits",

@@ -11,12 +11,10 @@ import { forward, selectTokens } from "../schedule/forward.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import {
-  beyondOneHead,
   busyWindow,
   halvings,
   largestBlock,
-  largestFolded,
-  largestWindow,
+  largestStreamed,
   splitsOf,
   statisticsBytes,
   type Strategy,
@@ -27,12 +25,10 @@ export const fused: Strategy = {
   name: "fused",
   summary: "keeps logits in registers and streams over the vocabulary",
   streams: true,
-  unsuited: (problem) =>
-    beyondOneHead(problem) ??
-      (problem.pass === "train" ? "has no backward pass of its own" : undefined),
+  passes: ["forward"],
+  baseline: false,
   mostTokens: (problem, device) => largestBlock(problem, device),
-  mostIds: (problem, device, tile, block) =>
-    Math.min(largestWindow(problem, device, block), largestFolded(problem, device, tile)),
+  mostIds: largestStreamed,
   blocks: (most) => [most],
   *windows(most, granule, device, tile, block) {
     const least = Math.max(granule, tile.cols);
@@ -40,18 +36,16 @@ export const fused: Strategy = {
     yield* halvings(busy, Math.min(least, busy));
   },
   stored: (problem, { tile, window }) => statisticsBytes(problem) * splitsOf(window, tile),
-  emit(draft) {
-    selectTokens(draft);
-    streamForward(draft);
-    reduce(draft);
-  },
+  emit: streamForward,
 };
 
-/** The fused forward pass over every block and window, as other strategies use it too. */
+/** Emits the fused forward pass over every block and window, as other strategies use it too. */
 export function streamForward(draft: ScheduleDraft): void {
+  selectTokens(draft);
   // A window at a time: where the weight is streamed, it comes once.
   for (const window of draft.cuts.windows) {
     for (const block of draft.cuts.blocksWithin(window)) forward(draft, block, window);
   }
   for (const block of draft.cuts.blocks) merge(draft, block);
+  reduce(draft);
 }

@@ -6,7 +6,7 @@
  * @module
  */
 import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
-import { bytesPerElement } from "../dtype.ts";
+import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { headOf, ownedBytes, type Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule/schedule.ts";
@@ -14,7 +14,7 @@ import { type Tile, workgroupSize } from "../schedule/tile.ts";
 import { worthwhile } from "../worthwhile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { statisticRows } from "../schedule/statistics.ts";
-import { tokenStride } from "../schedule/layout.ts";
+import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
 import { blockGranule, Infeasible, pairsOf, type Sizes, windowGranule } from "../schedule/shape.ts";
 
 /** A way to do the job. */
@@ -22,8 +22,10 @@ export interface Strategy {
   readonly name: StrategyName;
   /** One line for people: what it does with the logits. */
   readonly summary: string;
-  /** Why it cannot serve a problem at all, if so. */
-  unsuited(problem: Problem): string | undefined;
+  /** What it can compute: the loss alone, or loss and gradients. */
+  readonly passes: readonly Problem["pass"][];
+  /** Whether it is what frameworks do, and what the others are compared with. */
+  readonly baseline: boolean;
   /**
    * Whether it takes one window of the vocabulary after the other and keeps
    * statistics in between, so that the weight can be streamed; else it needs all of it.
@@ -49,9 +51,11 @@ export interface Strategy {
   emit(draft: ScheduleDraft): void;
 }
 
-/** Why a strategy that serves one head cannot serve a problem, if so. */
-export function beyondOneHead({ heads }: Problem): string | undefined {
-  return heads.length === 1 ? undefined : `serves one head, and there are ${heads.length}`;
+/** Returns why a strategy cannot serve a problem at all, if so. */
+export function unsuited({ passes }: Strategy, { heads, pass }: Problem): string | undefined {
+  if (heads.length > 1) return `serves one head, and there are ${heads.length}`;
+  if (passes.includes(pass)) return undefined;
+  return pass === "train" ? "has no backward pass of its own" : "is a training strategy";
 }
 
 /** Sizes that the caller fixed, in vocabulary ids and in tokens. */
@@ -68,28 +72,32 @@ export interface FixedSizes {
  */
 const DISPATCH_SECONDS = 0.1;
 
-/** The largest window that one binding holds and one dispatch gets through in good time. */
+/** Bytes of the widest row that kernels bind whole blocks or windows of: of hidden states, weight or gradients. */
+function widestRow(problem: Problem): number {
+  const { hidden, dtype } = headOf(problem);
+  return hidden * bytesPerElement(problem.pass === "train" ? ACCUMULATED : dtype);
+}
+
+/** Returns the largest window that one binding holds and one dispatch gets through in good time. */
 export function largestWindow(problem: Problem, device: DeviceProfile, tokens: number): number {
-  const { pass } = problem;
-  const { hidden, vocab, dtype } = headOf(problem);
+  const { hidden, vocab } = headOf(problem);
   const granule = windowGranule(problem, device.limits);
-  const rowBytes = hidden * (pass === "train" ? 4 : bytesPerElement(dtype));
   const rate = (device.rates ?? ASSUMED_RATES).flopsPerSecond;
   const timely = (DISPATCH_SECONDS * rate) / (2 * tokens * hidden);
   return cut(
     vocab,
-    Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) / rowBytes,
+    Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) /
+      widestRow(problem),
     granule,
     Math.max(timely, granule),
     "window",
   );
 }
 
-/** The largest token block whose hidden states one binding holds. */
+/** Returns the largest token block whose hidden states one binding holds. */
 export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes = 0): number {
-  const { tokens, pass } = problem;
-  const { hidden, dtype } = headOf(problem);
-  const widest = Math.max(rowBytes, hidden * (pass === "train" ? 4 : bytesPerElement(dtype)));
+  const { tokens } = problem;
+  const widest = Math.max(rowBytes, widestRow(problem));
   const { limits } = device;
   return cut(
     tokens,
@@ -101,10 +109,9 @@ export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes =
   );
 }
 
-/** The largest block of which one binding holds the logits. */
+/** Returns the largest block of which one binding holds the logits. */
 export function largestStored(problem: Problem, device: DeviceProfile): number {
-  // Rows of logits are padded to whole vec4s.
-  return largestBlock(problem, device, 4 * roundUp(headOf(problem).vocab, 4));
+  return largestBlock(problem, device, logitRowBytes(headOf(problem).vocab));
 }
 
 function cut(total: number, held: number, granule: number, wanted: number, what: string): number {
@@ -134,11 +141,21 @@ export function splitsOf(window: number, tile: Tile): number {
 
 /** Bytes of one set of partial statistics for each token. */
 export function statisticsBytes(problem: Problem): number {
-  return 4 * tokenStride(problem) * statisticRows(problem);
+  return WORD * tokenStride(problem) * statisticRows(problem);
+}
+
+/** Returns the largest window that a pass which keeps statistics between windows can take. */
+export function largestStreamed(
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
+  block: number,
+): number {
+  return Math.min(largestWindow(problem, device, block), largestFolded(problem, device, tile));
 }
 
 /** The largest window whose partial statistics one buffer and one binding hold. */
-export function largestFolded(
+function largestFolded(
   problem: Problem,
   { limits }: DeviceProfile,
   tile: Tile,

@@ -9,7 +9,7 @@ import { clearHiddenGradient, gradients, storedLogitGradient } from "../schedule
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes } from "../problem.ts";
-import { beyondOneHead, eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
+import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
 import type { LogitMatrix } from "../schedule/workspace.ts";
 
 /** Stores all logits. */
@@ -17,7 +17,8 @@ export const twoStage: Strategy = {
   name: "two-stage",
   summary: "stores all logits, then applies softmax and cross-entropy",
   streams: false,
-  unsuited: beyondOneHead,
+  passes: ["forward", "train"],
+  baseline: true,
   mostTokens: largestStored,
   mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
   // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
