@@ -29,8 +29,22 @@ Deno.test("lce run --json meets its contract on the default fixture", async () =
 });
 
 Deno.test("by default a training run's gradients are compared, all of them", async () => {
-  const { code, out } = await lce("run", "--pass", "train", "--json");
+  const { code, out, err, progress } = await lce("run", "--pass", "train", "--json");
   assert.equal(code, EXIT.ok);
+  assert.equal(err, "", "how far it is belongs to a terminal alone");
+  // Each long part says that it has begun and how far it is, in the order of the work.
+  const parts = progress.map((text) => /tiny-lm \(1 of 1\): (.*?)(?:, (\d+) %)?$/.exec(text)!);
+  assert.deepEqual([...new Set(parts.map(([, part]) => part))], [
+    "reading",
+    "running",
+    "computing the reference",
+  ]);
+  for (const part of ["running", "computing the reference"]) {
+    const shares = parts.filter(([, name]) => name === part).map(([, , share]) => Number(share));
+    assert.equal(shares[0], 0, part);
+    assert(shares.length > 1 && shares.at(-1)! > 0, `${part}: ${shares}`);
+    assert.deepEqual(shares, shares.toSorted((a, b) => a - b), part);
+  }
   const [{ agreement }] = JSON.parse(out);
   assert.deepEqual(agreement.coverage.gradients, {
     hidden: { rows: 96, ofRows: 96 },

@@ -66,15 +66,25 @@ Examples:
 }
 
 function listText(width: number | undefined): string {
-  const rows = NAMED_DEVICES.map(({ name, profile: { limits, rates }, source }) => [
+  const rows = NAMED_DEVICES.map(({ name, profile: { limits, features, rates }, source }) => [
     name,
     formatBytes(limits.maxStorageBufferBindingSize),
     formatBytes(limits.maxBufferSize),
     formatBytes(limits.maxComputeWorkgroupStorageSize),
     `${limits.maxComputeInvocationsPerWorkgroup}`,
     rates ? "measured" : "",
+    features === undefined ? "unknown" : features.join(" ") || "none",
     source,
   ]);
-  const heads = ["device", "binding", "buffer", "workgroup", "invocations", "speed", "source"];
+  const heads = [
+    "device",
+    "binding",
+    "buffer",
+    "workgroup",
+    "invocations",
+    "speed",
+    "features",
+    "source",
+  ];
   return table([heads, ...rows], ["left", "right", "right", "right", "right"], { width });
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { planParallel, rankSchedule } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
 import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
@@ -135,4 +136,25 @@ Deno.test("kernelKey() tells tiles, bindings and the order of tiles apart", () =
   assert.notEqual(kernelKey(forward), kernelKey(other));
   assert.notEqual(kernelKey(forward), kernelKey({ ...forward, order: { band: 2 } }));
   assert.equal(kernelKey(forward), kernelKey({ ...forward, params: 9 }));
+});
+
+Deno.test("kernels for a named device ask for no feature that it lacks, whatever the storage type", () => {
+  const sizes = { tokens: 300, hidden: 64, vocab: 5000 };
+  for (const { name, profile } of NAMED_DEVICES) {
+    const features = new Set(profile.features ?? []);
+    for (const dtype of ["f32", "f16", "bf16"] as const) {
+      for (const pass of ["forward", "train"] as const) {
+        const { schedule } = makePlan(parseProblem({ ...sizes, dtype, pass }), profile);
+        for (const step of schedule.steps) {
+          if (step.kind !== "dispatch") continue;
+          const code = wgslOf(schedule, step);
+          const asked = [...code.matchAll(/^enable (\w+);/gm)].map(([, word]) => word!);
+          const known: Record<string, string> = { f16: "shader-f16", subgroups: "subgroups" };
+          for (const word of asked) assert(features.has(known[word] ?? word), `${name} ${word}`);
+          // A type that is not enabled is in no declaration either.
+          if (!asked.includes("f16")) assert.doesNotMatch(code, /[<:\s]f16[>;,\s]/, name);
+        }
+      }
+    }
+  }
 });

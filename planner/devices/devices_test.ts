@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { type DeviceLimits, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../device.ts";
 import { makePlan } from "../plan.ts";
+import { MATRIX_FEATURES } from "../schedule/matrix_tiles.ts";
+import { tileProblem } from "../schedule/tile.ts";
 import { parseProblem } from "../problem.ts";
 import { impossibleLimits } from "./impossible.ts";
 import { findDevice, NAMED_DEVICES } from "./profiles.ts";
@@ -102,4 +104,32 @@ Deno.test("whatever is no worse than the specification's defaults can exist, in 
     },
   ));
   assert.equal(LIMIT_NAMES.length, 9, "a new limit needs a rule or a figure here");
+});
+
+/** Optional features that kernels may ask for. */
+const ASKED = new Set<string>([...MATRIX_FEATURES, "timestamp-query"]);
+
+Deno.test("features of a named device are those that kernels may ask for, or unknown and said so", () => {
+  for (const { name, profile: { features }, source } of NAMED_DEVICES) {
+    if (features === undefined) assert.match(source, /features differ/, name);
+    else for (const feature of features) assert(ASKED.has(feature), `${name} ${feature}`);
+  }
+  const has = (name: string) => findDevice(name)!.profile.features!.includes("shader-f16");
+  // As reported: by gpuweb's issues of Qualcomm and of NVIDIA under Chrome, and by wgpu and Dawn.
+  assert.deepEqual(["android-phone", "nvidia-chrome", "swiftshader-deno"].filter(has), []);
+  const able = ["apple-m-chrome", "apple-m3-max-deno", "nvidia-deno", "h100-deno", "lavapipe-deno"];
+  assert.deepEqual(able.filter(has), able);
+});
+
+Deno.test("no plan for a named device asks for what the device does not have", () => {
+  for (const { name, profile } of NAMED_DEVICES) {
+    for (const dtype of ["f32", "f16", "bf16"] as const) {
+      for (const pass of ["forward", "train"] as const) {
+        const problem = parseProblem({ tokens: 512, hidden: 256, vocab: 8192, dtype, pass });
+        for (const { shape } of makePlan(problem, profile).candidates) {
+          assert.equal(tileProblem(shape.tile, profile), undefined, `${name} ${dtype} ${pass}`);
+        }
+      }
+    }
+  }
 });

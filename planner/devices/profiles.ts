@@ -3,7 +3,9 @@
  *
  * A row has what its source reports; where a source is silent about a limit, the
  * row has what every WebGPU device promises, so that a plan for it fits the real
- * device. Rates are there only where they were measured.
+ * device. Of features those are listed that kernels may ask for and that are known to
+ * be there; where nobody reports any, none are. Rates are there only where they were
+ * measured.
  *
  * @module
  */
@@ -16,19 +18,25 @@ export interface NamedDevice {
   /** In kebab-case: `h100-deno`. */
   readonly name: string;
   readonly profile: DeviceProfile;
-  /** Where the limits come from. */
+  /** Where the limits and the features come from. */
   readonly source: string;
 }
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
+/** Features of a device that no report lists. */
+const UNKNOWN = undefined;
+
+/** What every device of a kind has: no feature is promised to all. */
+const NONE: readonly string[] = [];
+
 function row(
   name: string,
   adapter: string,
   limits: Partial<DeviceLimits>,
+  features: readonly string[] | undefined,
   source: string,
-  features?: readonly string[],
 ): NamedDevice {
   const rates = measuredRates(adapter);
   return {
@@ -74,11 +82,12 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
     "compatibility",
     "WebGPU compatibility mode",
     COMPATIBILITY_MINIMUMS,
+    NONE,
     "WebGPU specification, limits of the compatibility feature level",
   ),
   {
     name: "default",
-    profile: SPECIFICATION_DEFAULTS,
+    profile: { ...SPECIFICATION_DEFAULTS, features: NONE },
     source: "WebGPU specification, default limits",
   },
   ...CHROME_BINDINGS.map(([size, maxStorageBufferBindingSize, maxBufferSize]) =>
@@ -86,6 +95,7 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       `chrome-${size}`,
       `Chrome, ${size.replace(/(\d+)(.)ib/, (_, n, p) => `${n} ${p.toUpperCase()}iB`)} bindings`,
       { maxStorageBufferBindingSize, maxBufferSize },
+      NONE,
       `${DAWN_TIERS}: bucket of the binding, the lowest buckets of the rest`,
     )
   ),
@@ -93,7 +103,8 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
     "android-phone",
     "Android phone (Adreno or Mali)",
     { maxComputeWorkgroupStorageSize: 32768 },
-    "mlc-ai/web-llm issue 209 (Galaxy S23, Pixel 7: 128 MiB bindings); gpuweb issue 2832 (32 KiB but for Adreno 610 and 612)",
+    NONE,
+    "mlc-ai/web-llm issue 209 (Galaxy S23, Pixel 7: 128 MiB bindings); gpuweb issue 2832 (32 KiB but for Adreno 610 and 612); gpuweb issue 5006 (no Qualcomm device has shader-f16)",
   ),
   row(
     "intel-laptop-chrome",
@@ -105,7 +116,8 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxComputeInvocationsPerWorkgroup: 1024,
       maxComputeWorkgroupSizeX: 1024,
     },
-    `Dawn src/dawn/native/d3d12/PhysicalDeviceD3D12.cpp, rounded to the buckets of ${DAWN_TIERS}`,
+    UNKNOWN,
+    `Dawn src/dawn/native/d3d12/PhysicalDeviceD3D12.cpp, rounded to the buckets of ${DAWN_TIERS}; features differ by chip and driver`,
   ),
   row(
     "apple-m-chrome",
@@ -117,7 +129,8 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxComputeInvocationsPerWorkgroup: 1024,
       maxComputeWorkgroupSizeX: 1024,
     },
-    `Dawn src/dawn/native/metal/PhysicalDeviceMTL.mm, rounded to the buckets of ${DAWN_TIERS}`,
+    ["shader-f16"],
+    `Dawn src/dawn/native/metal/PhysicalDeviceMTL.mm (shader-f16 on all), rounded to the buckets of ${DAWN_TIERS}`,
   ),
   row(
     "apple-m3-max-deno",
@@ -129,7 +142,8 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxComputeInvocationsPerWorkgroup: 1024,
       maxComputeWorkgroupSizeX: 1024,
     },
-    "gfx-rs/wgpu issue 6221 (sizes); Dawn PhysicalDeviceMTL.mm (Apple's workgroup limits)",
+    ["shader-f16", "timestamp-query"],
+    "gfx-rs/wgpu issue 6221 (sizes); Dawn PhysicalDeviceMTL.mm (Apple's workgroup limits); servo/servo issue 30915 (wgpu's features on an M1 Pro)",
   ),
   row(
     "nvidia-chrome",
@@ -141,12 +155,14 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxComputeInvocationsPerWorkgroup: 1024,
       maxComputeWorkgroupSizeX: 1024,
     },
-    `Dawn src/dawn/native/vulkan/PhysicalDeviceVk.cpp (binding); the driver's limits, rounded to the buckets of ${DAWN_TIERS}`,
+    NONE,
+    `Dawn src/dawn/native/vulkan/PhysicalDeviceVk.cpp (binding; no shader-f16 on NVIDIA, as gpuweb issue 5290 reports); the driver's limits, rounded to the buckets of ${DAWN_TIERS}`,
   ),
   row(
     "nvidia-deno",
     "NVIDIA card, Deno (wgpu, Vulkan)",
     NVIDIA_DENO,
+    ["shader-f16", "subgroups", "timestamp-query"],
     "Deno 2.9.6 on driver 580.159, as an H100 reported them; speed differs by card",
   ),
   row(
@@ -154,11 +170,11 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
     "NVIDIA H100 80GB HBM3",
     {
       ...NVIDIA_DENO,
-      maxBufferSize: 4292870144,
       minStorageBufferOffsetAlignment: 32,
       minUniformBufferOffsetAlignment: 64,
       maxStorageBuffersPerShaderStage: 524288,
     },
+    ["shader-f16", "subgroups", "timestamp-query"],
     "Deno 2.9.6 on driver 580.159.04, as it reports itself; rates of bench/h100.md",
   ),
   row(
@@ -170,6 +186,7 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxStorageBuffersPerShaderStage: 10,
       maxComputeWorkgroupStorageSize: 32768,
     },
+    ["subgroups", "timestamp-query"],
     "Deno 2.9.6 on the SwiftShader of Debian's chromium, as it reports itself",
   ),
   row(
@@ -184,8 +201,8 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
       maxComputeInvocationsPerWorkgroup: 1024,
       maxComputeWorkgroupSizeX: 1024,
     },
+    ["shader-f16", "subgroups", "timestamp-query"],
     "Deno 2.9.6 on Mesa 22.3.6, as it reports itself",
-    ["timestamp-query"],
   ),
 ];
 

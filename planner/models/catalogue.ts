@@ -3,8 +3,8 @@
  *
  * A row's `source` is the address of the published `config.json`; `checked` says
  * which public copy of it, or which code with the same figures, the row was
- * compared with. Type and tie are those that a copy states of the family; where
- * none does, they are left out.
+ * compared with, and what was not found. Type and tie are those that a copy states
+ * of the family; where none does, they are left out.
  *
  * @module
  */
@@ -236,8 +236,10 @@ const FAMILIES: readonly Family[] = [
     },
   },
   {
-    checked: COPY,
+    checked:
+      "the architecture of the published model card, whose count of parameters has a head of its own; its config was not found",
     vocab: 131072,
+    tied: false,
     models: {
       "ministral-8b": [4096, "mistralai/Ministral-8B-Instruct-2410"],
     },
@@ -342,11 +344,27 @@ const FAMILIES: readonly Family[] = [
     },
   },
   {
-    checked: COPY,
+    // Its type and tie were found in no copy.
+    checked: `${COPY}'s sizes; the published model card`,
     vocab: 163840,
     models: {
       "kimi-k2": [7168, "moonshotai/Kimi-K2-Instruct"],
+    },
+  },
+  {
+    checked: "the config in TensorRT-LLM's test of Kimi-K2.5; the published model card",
+    vocab: 163840,
+    dtype: "bf16",
+    tied: false,
+    models: {
       "kimi-k2.5": [7168, "moonshotai/Kimi-K2.5"],
+    },
+  },
+  {
+    checked: "the config in NeMo Automodel's test of Kimi-K3",
+    vocab: 163840,
+    tied: false,
+    models: {
       "kimi-k3": [7168, "moonshotai/Kimi-K3"],
     },
   },
@@ -360,8 +378,9 @@ const FAMILIES: readonly Family[] = [
     },
   },
   {
-    checked: COPY,
+    checked: "TileRT's ModelArgsGLM4P5Air; Glm4MoeConfig of transformers 5.18.0 (the tie)",
     vocab: 151552,
+    dtype: "bf16",
     tied: false,
     models: {
       "glm-4.5-air": [4096, "zai-org/GLM-4.5-Air"],

@@ -63,6 +63,11 @@ const ROWS: readonly [string, number, number, Record<string, unknown>][] = [
   ["gpt-oss-20b", 201088, 2880, { tied: false }],
   ["glm-4-9b", 151552, 4096, { tied: false }],
   ["granite-3.3-8b", 49159, 4096, { logitScale: 0.0625, tied: true }],
+  ["ministral-8b", 131072, 4096, { tied: false, dtype: undefined }],
+  ["kimi-k2", 163840, 7168, { tied: undefined, dtype: undefined }],
+  ["kimi-k2.5", 163840, 7168, { tied: false, dtype: "bf16" }],
+  ["kimi-k3", 163840, 7168, { tied: false }],
+  ["glm-4.5-air", 151552, 4096, { tied: false, dtype: "bf16" }],
   ["muse-glimmer", 202048, 6656, { logitScale: 0.19611613513818404, softcap: 20, tied: false }],
 ];
 for (const [name, vocab, hidden, extra] of ROWS) {
@@ -74,6 +79,16 @@ for (const [name, vocab, hidden, extra] of ROWS) {
     }
   });
 }
+
+Deno.test("ministral-8b has as many parameters as its card says, with a head of its own", () => {
+  const { vocab, hidden, tied } = findModel("ministral-8b")!;
+  // 36 layers, 32 heads of 128, 8 of them keys', 12288 within; 8,019,808,256 by the card.
+  const [layers, head, inner] = [36, 128, 12288];
+  const attention = 2 * hidden * 32 * head + 2 * hidden * 8 * head;
+  const layer = attention + 3 * hidden * inner + 2 * hidden;
+  const tables = (tied ? 1 : 2) * vocab * hidden;
+  assert.equal(layers * layer + hidden + tables, 8_019_808_256);
+});
 
 /** Published configs as copies have them, cut to what bears on the head. */
 const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
@@ -139,6 +154,17 @@ const CONFIGS: Readonly<Record<string, Record<string, unknown>>> = {
     tie_word_embeddings: false,
     torch_dtype: "bfloat16",
     vocab_size: 129280,
+  },
+  "kimi-k2.5": {
+    model_type: "kimi_k25",
+    tie_word_embeddings: false,
+    torch_dtype: "bfloat16",
+    text_config: {
+      model_type: "deepseek_v3",
+      hidden_size: 7168,
+      torch_dtype: "bfloat16",
+      vocab_size: 163840,
+    },
   },
   "smollm2-360m": {
     model_type: "llama",

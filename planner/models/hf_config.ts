@@ -11,7 +11,7 @@ import * as z from "zod";
 import type { Dtype } from "../dtype.ts";
 import { MAX_DIMENSION } from "../problem.ts";
 import type { OutputHead } from "./head.ts";
-import { familyDefaults } from "./hf_defaults.ts";
+import { type FamilyDefaults, familyDefaults } from "./hf_defaults.ts";
 import { shown } from "../shown.ts";
 
 /** An output layer as a config describes it. */
@@ -135,15 +135,19 @@ export function parseModelConfig(
   const levels = levelsOf(config, "");
   const modelType = levels.find(({ model_type }) => typeof model_type === "string")
     ?.model_type as string | undefined;
-  const defaults = familyDefaults(modelType);
+  const defaults: FamilyDefaults = familyDefaults(modelType) ?? {};
   const notes: string[] = [];
-  const sizeOf = (name: "vocab" | "hidden") => {
-    const stated = known[name] ?? first(levels, KEYS[name]);
+  const orDefault = (
+    name: "vocab" | "hidden" | "softcap" | "logitScale",
+    stated: number | undefined,
+  ) => {
     if (stated === undefined && defaults[name] !== undefined) {
       notes.push(`${name} ${defaults[name]} is the default of ${modelType}, for no key states it`);
     }
     return stated ?? defaults[name];
   };
+  const sizeOf = (name: "vocab" | "hidden") =>
+    orDefault(name, known[name] ?? first(levels, KEYS[name]));
   const [vocab, hidden] = [sizeOf("vocab"), sizeOf("hidden")];
   if (vocab === undefined || hidden === undefined) {
     const missing = (["vocab", "hidden"] as const)
@@ -153,12 +157,17 @@ export function parseModelConfig(
     );
     throw new ConfigError(lines.join("\n"), missing);
   }
-  const softcap = first(levels, KEYS.softcap);
+  // A key that is there and null says that there is no cap.
+  const softcap = hasKey(levels, KEYS.softcap)
+    ? first(levels, KEYS.softcap)
+    : orDefault("softcap", undefined);
   const tied = isStated(levels, "tie_word_embeddings")
     ? agreed(levels, "tie_word_embeddings")
     : defaults.tied;
   const bias = defaults.bias ?? agreed(levels, "lm_head_bias");
-  const logitScale = scaleOf(levels, { modelType, tied, hidden, notes });
+  const logitScale = hasKey(levels, SCALE_RULES.map(({ key }) => key))
+    ? scaleOf(levels, { modelType, tied, hidden, notes })
+    : orDefault("logitScale", scaleOf(levels, { modelType, tied, hidden, notes }));
   const dtype = dtypeOf(levels, notes);
   return {
     vocab,
@@ -202,6 +211,11 @@ function first(levels: Levels, keys: readonly string[]): number | undefined {
     const key = keys.find((key) => typeof level[key] === "number");
     if (key !== undefined) return level[key] as number;
   }
+}
+
+/** Whether one of some keys is there, if only to say that there is no value. */
+function hasKey(levels: Levels, keys: readonly string[]): boolean {
+  return levels.some((level) => keys.some((key) => key in level));
 }
 
 function isStated(levels: Levels, key: string): boolean {

@@ -120,6 +120,9 @@ const SCALES: readonly [string, Record<string, unknown>, number | undefined][] =
   ["mpt without", { model_type: "mpt", logit_scale: null }, undefined],
   ["both keys multiply up", { logit_scale: 2, logits_scaling: 16 }, 0.125],
   ["t5 with a tied head", { model_type: "t5", tie_word_embeddings: true }, 1 / 32],
+  ["t5 whose class ties it", { model_type: "t5" }, 1 / 32],
+  ["cohere's default", { model_type: "cohere" }, 0.0625],
+  ["cohere's own", { model_type: "cohere", logit_scale: 0.8333333333333334 }, 0.8333333333333334],
   ["t5 with a head of its own", { model_type: "t5", tie_word_embeddings: false }, undefined],
   ["embedding multipliers are no business of the head's", { embedding_multiplier: 12 }, undefined],
 ];
@@ -130,8 +133,8 @@ for (const [name, config, scale] of SCALES) {
   });
 }
 
-Deno.test("t5 whose tie is not stated has an unknown scale, and says so", () => {
-  const head = parseModelConfig({ model_type: "t5", vocab_size: 32128, d_model: 512 });
+Deno.test("mt5 whose tie is not stated has an unknown scale, and says so", () => {
+  const head = parseModelConfig({ model_type: "mt5", vocab_size: 250112, d_model: 512 });
   assert.equal(head.logitScale, undefined);
   assert.match(head.notes[0]!, /1\/sqrt\(hidden\).*unknown/);
 });
@@ -290,4 +293,23 @@ Deno.test("where no level states a tie, the family's default does; of two that d
   assert.equal(tied({ model_type: "constructor" }), undefined);
   const split = { model_type: "llama", tie_word_embeddings: true };
   assert.equal(tied({ ...split, text_config: { tie_word_embeddings: false } }), undefined);
+});
+
+Deno.test("a part that leaves out a cap or a scale has its family's, and one that denies it has none", () => {
+  // As PaliGemma-2 has it: what equals the class's default is not written.
+  const part = { model_type: "gemma2", hidden_size: 2304, vocab_size: 257216 };
+  const capped = parseModelConfig({ model_type: "paligemma", text_config: part });
+  assert.equal(capped.softcap, 30);
+  assert.match(capped.notes.join(), /softcap 30 is the default of gemma2/);
+  const denied = { ...part, final_logit_softcapping: null };
+  assert.equal(parseModelConfig({ text_config: denied }).softcap, undefined);
+  const muse = parseModelConfig({ text_config: { model_type: "muse_glimmer_text" } });
+  const { softcap, logitScale, tied, vocab, hidden } = muse;
+  assert.deepEqual([softcap, logitScale, tied, vocab, hidden], [
+    20,
+    0.19611613513818404,
+    false,
+    202048,
+    6656,
+  ]);
 });
