@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
+import { MATRIX_FEATURES } from "../planner/schedule/matrix_tiles.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 
@@ -11,10 +12,25 @@ Deno.test("the profile of a named software device is what the device reports", {
   // On hardware that no row is of there is nothing to compare with.
   ignore: named.length === 0,
 }, () => {
+  for (const { name, profile: { features: _, ...profile } } of named) {
+    const { features: _, ...reported } = here;
+    assert.deepEqual(profile, reported, name);
+  }
+});
+
+Deno.test("the features of a named software device are those that it gives when asked", {
+  ignore: named.length === 0,
+}, async () => {
   for (const { name, profile } of named) {
-    // What a row is silent about is not known of the device.
-    const { features, ...known } = here;
-    assert.deepEqual(profile, profile.features ? { ...known, features } : known, name);
+    for (const feature of [...MATRIX_FEATURES, "timestamp-query"] as GPUFeatureName[]) {
+      // What an adapter lists is less than it gives, so it is asked for each.
+      const adapter = await navigator.gpu.requestAdapter();
+      const device = await adapter!.requestDevice({ requiredFeatures: [feature] })
+        .catch(() => undefined);
+      assert.equal(profile.features?.includes(feature), device !== undefined, `${name} ${feature}`);
+      device?.destroy();
+    }
+    for (const feature of here.features) assert(profile.features?.includes(feature), feature);
   }
 });
 
