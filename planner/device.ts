@@ -39,6 +39,10 @@ export interface DeviceRates {
   readonly secondsPerDispatch: number;
   /** Invocations of matrix kernels that run at the same time. */
   readonly parallelInvocations: number;
+  /** Bytes that caches hold well enough for tiles to need no order. */
+  readonly cacheBytes?: number | undefined;
+  /** Bytes per second between host and device. */
+  readonly hostBytesPerSecond?: number | undefined;
   /** Tiles of the matrix kernels, the fastest first; the shipped ones where it is left out. */
   readonly tiles?: readonly RatedTile[] | undefined;
   /** Where the figures come from. */
@@ -126,6 +130,10 @@ export const ratesSchema = z.strictObject({
   secondsPerDispatch: z.number().nonnegative(),
   parallelInvocations: z.int().positive()
     .describe("invocations of matrix kernels that run at the same time"),
+  cacheBytes: z.int().nonnegative().optional()
+    .describe("bytes that caches hold well enough for tiles to need no order"),
+  hostBytesPerSecond: z.number().positive().optional()
+    .describe("bandwidth between host and device"),
   tiles: z.array(ratedTileSchema).min(1).optional()
     .describe("tiles of the matrix kernels, the fastest first; the shipped ones by default"),
   source: z.string().optional().describe("where the figures come from"),

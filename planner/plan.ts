@@ -5,7 +5,7 @@
  * @module
  */
 import type { Candidate, Prediction } from "./search/candidate.ts";
-import { AS_FAST, best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
+import { best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
 import { headOf, type Problem } from "./problem.ts";
@@ -16,6 +16,7 @@ import { granulesOf } from "./strategies/strategy.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
 import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
+import { AS_FAST } from "./tuning.ts";
 import { exactBytes, formatBytes } from "./units.ts";
 
 export type { Candidate, PlanOptions, Prediction };

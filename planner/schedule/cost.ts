@@ -5,6 +5,7 @@
  */
 import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "../device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
+import { ENDS_DEPTH, HOST_BYTES_PER_SECOND, WAVES } from "../tuning.ts";
 import { relativeRate, type Tile, workgroupSize } from "./tile.ts";
 
 /** What a schedule costs to run. */
@@ -47,7 +48,9 @@ export function predictCost(
     seconds += times * dispatchSeconds(step, device);
   }
   // What stays on the device is moved once for many passes; what is streamed, in each of them.
-  if (streamed) seconds += transferred / HOST_BYTES_PER_SECOND;
+  if (streamed) {
+    seconds += transferred / (device.rates?.hostBytesPerSecond ?? HOST_BYTES_PER_SECOND);
+  }
   return {
     flops,
     bytesMoved,
@@ -58,9 +61,6 @@ export function predictCost(
   };
 }
 
-/** Between host and device, where nobody measured it: decides between plans only. */
-const HOST_BYTES_PER_SECOND = 8e9;
-
 /** Bytes a dispatch reads and writes: each bound range once, twice where it is read and written. */
 function dispatchBytes(step: Dispatch): number {
   let bytes = 0;
@@ -70,27 +70,12 @@ function dispatchBytes(step: Dispatch): number {
   return bytes;
 }
 
-/**
- * How a grid's workgroups become time. They run in waves, as many at once as the
- * device holds; the last wave is rarely full, though its workgroups then run a
- * little faster, and by then they no longer finish together, while the next
- * dispatch waits for the last of them. The two shares are a fit to products of
- * 0.3 to 62 waves (`bench/h100.md`), which it meets within 7 %.
- */
+/** Returns the waves of a grid in terms of whole ones; the last is rarely full. */
 function wavesOf(workgroups: number, parallel: number): number {
-  const UNFILLED = 0.5;
-  const DRAIN = 0.75;
   const waves = workgroups / parallel;
   const whole = Math.ceil(waves);
-  return waves + UNFILLED * (whole - waves) + DRAIN * (1 - 1 / whole);
+  return waves + WAVES.unfilled * (whole - waves) + WAVES.drain * (1 - 1 / whole);
 }
-
-/**
- * What a workgroup does before and after its sum, first loads and last stores,
- * in terms of the depth: other workgroups hide it, except where a dispatch begins
- * and ends. Fitted to dispatches of one wave.
- */
-const ENDS_DEPTH = 440;
 
 /** Seconds of a matrix product's arithmetic. */
 export function productSeconds(

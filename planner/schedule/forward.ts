@@ -24,7 +24,11 @@ export function selectTokens(draft: ScheduleDraft): void {
 }
 
 /** Returns the grid and the work of a block's product with a window: its tiles are the shape's. */
-export function projection({ problem, shape, cuts }: ScheduleDraft, block: Block, window: Window) {
+export function projection(
+  { problem, shape, cuts, products }: ScheduleDraft,
+  block: Block,
+  window: Window,
+) {
   const { hidden, dtype } = headOf(problem);
   const { grid: [columns, rows], work } = tiledProduct(
     block.count,
@@ -34,7 +38,9 @@ export function projection({ problem, shape, cuts }: ScheduleDraft, block: Block
   );
   // One for all blocks: it is a constant of the kernel.
   const first = cuts.blocks[0]!.count;
-  const order = tileOrder(first, hidden * bytesPerElement(dtype), shape.tile);
+  const order = tileOrder(first, hidden * bytesPerElement(dtype), shape.tile, {
+    caches: products.rates?.cacheBytes,
+  });
   return { grid: [rows, columns] as const, work: { ...work, ...order } };
 }
 

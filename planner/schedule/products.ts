@@ -11,34 +11,8 @@ import { logitBytes } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
 import { projectionFlops } from "../problem.ts";
 import type { Dispatch, TileOrder } from "./schedule.ts";
+import { BANDS, PARTS } from "../tuning.ts";
 import type { Tile } from "./tile.ts";
-
-/** Most parts that the depth of a product is cut into. */
-const MAX_PARTS = 32;
-
-/**
- * Longest stretch of the depth, where parts are possible: workgroups drift apart
- * over a longer one, and no longer find in the caches what others have loaded
- * (16 % slower over 116,000 ids than the waves alone explain, `bench/h100.md`).
- */
-const MAX_SPAN = 32768;
-
-/** Most that the parts' sums may take, relative to the logits that are multiplied. */
-const PARTS_SHARE = 0.5;
-
-/** Fewer parts that take less than this much longer are preferred: they need less memory. */
-const WORTH_PARTS = 1.02;
-
-/**
- * Token tiles of a band. Workgroups that run at the same time should share as many
- * operands as they can: where no cache holds a block's hidden states, a band about
- * as high as it is wide (`bench/h100.md`). Elsewhere the registers that it takes
- * cost more than it gains.
- */
-const BAND = 16;
-
-/** Bytes of hidden states that are past what caches make up for. */
-const PAST_CACHES = 128 * 2 ** 20;
 
 /**
  * The order of a projection's tiles: bands where the hidden states of `rows`
@@ -48,7 +22,7 @@ export function tileOrder(
   rows: number,
   rowBytes: number,
   tile: Tile,
-  { caches = PAST_CACHES, band = BAND } = {},
+  { caches = BANDS.cacheBytes as number, band = BANDS.tiles as number } = {},
 ): { order?: TileOrder } {
   return rows * rowBytes > caches && rows > band * tile.rows ? { order: { band } } : {};
 }
@@ -134,16 +108,16 @@ export class Products {
     const room = Math.min(
       maxBufferSize,
       maxStorageBufferBindingSize,
-      PARTS_SHARE * logitBytes(rows * depth),
+      PARTS.share * logitBytes(rows * depth),
     );
-    const most = Math.min(MAX_PARTS, Math.max(1, Math.floor(room / (sum * rows * cols))));
+    const most = Math.min(PARTS.most, Math.max(1, Math.floor(room / (sum * rows * cols))));
     const { bytesPerSecond } = this.rates ?? ASSUMED_RATES;
     const spans: number[] = [];
     for (let parts = 1; parts <= most; parts++) {
       const span = Math.min(depth, roundUp(Math.ceil(depth / parts), unit));
       if (span !== spans.at(-1)) spans.push(span);
     }
-    const close = spans.filter((span) => span <= MAX_SPAN);
+    const close = spans.filter((span) => span <= PARTS.longest);
     const candidates = close.length ? close : spans;
     const seconds = candidates.map((span) => {
       const parts = Math.ceil(depth / span);
@@ -151,7 +125,7 @@ export class Products {
       return this.#fastest(rows, cols, span, parts).seconds + moved / bytesPerSecond;
     });
     const fastest = Math.min(...seconds);
-    const span = candidates.find((_, index) => seconds[index]! <= WORTH_PARTS * fastest)!;
+    const span = candidates.find((_, index) => seconds[index]! <= PARTS.slack * fastest)!;
     this.#spans.set(key, span);
     return span;
   }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { REGISTER_TILES } from "../tuning.ts";
 import type { RatedTile, RegisterBody, Tile } from "./bodies.ts";
 
 /** A tile that is summed in registers. */
@@ -17,19 +18,11 @@ export function registerTile(
   return { rows, cols, depth, body: { kind: "registers", microRows, microCols } };
 }
 
-/**
- * Shapes to choose from, with their arithmetic rate relative to the first, as
- * measured on an H100 under Deno (`bench/h100.md`). The second is the largest
- * that the specification's default limits allow; the last two are for small
- * problems and weaker devices. `lce tune` measures them, and more, anywhere.
- */
-export const RATED: readonly RatedTile[] = [
-  { ...registerTile([128, 128, 16], [8, 8]), rate: 1 },
-  { ...registerTile([64, 128, 16], [8, 8]), rate: 0.86 },
-  { ...registerTile([64, 64, 16], [8, 8]), rate: 0.87 },
-  { ...registerTile([32, 64, 16], [4, 8]), rate: 0.66 },
-  { ...registerTile([32, 32, 16], [4, 4]), rate: 0.55 },
-];
+/** Shapes to choose from, with their arithmetic rate relative to the first. */
+export const RATED: readonly RatedTile[] = REGISTER_TILES.map(([extents, micro, rate]) => ({
+  ...registerTile(extents, micro),
+  rate,
+}));
 
 /** Invocations of one workgroup. */
 export function workgroupSize({ rows, cols, body: { microRows, microCols } }: RegisterTile) {

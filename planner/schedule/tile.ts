@@ -9,6 +9,7 @@ import type { MatrixBody, RatedTile, RegisterBody, Tile, TileBody } from "./bodi
 import * as matrices from "./matrix_tiles.ts";
 import type { MatrixTile } from "./matrix_tiles.ts";
 import * as registers from "./register_tiles.ts";
+import { UNKNOWN_TILE_RATE } from "../tuning.ts";
 import type { RegisterTile } from "./register_tiles.ts";
 
 export type { MatrixBody, MatrixTile, RatedTile, RegisterBody, RegisterTile, Tile, TileBody };
@@ -32,14 +33,11 @@ export function inMatrices(tile: Tile): tile is MatrixTile {
   return tile.body.kind === "matrix";
 }
 
-/** Rate of a tile that nobody measured. */
-const UNKNOWN_RATE = 0.4;
-
 /** Arithmetic rate of a tile relative to the fastest of its body: as rated on the device, or as shipped. */
 export function relativeRate(tile: Tile, rated?: readonly RatedTile[]): number {
   const rows = rated ??
     (inMatrices(tile) ? matrices.ratedTiles(tile.body.fragment) : registers.RATED);
-  return rows.find((other) => sameTile(tile, other))?.rate ?? UNKNOWN_RATE;
+  return rows.find((other) => sameTile(tile, other))?.rate ?? UNKNOWN_TILE_RATE;
 }
 
 /** Whether two tiles are the same. */

@@ -6,14 +6,9 @@
 import type { Candidate } from "./candidate.ts";
 import type { Shape } from "../schedule/shape.ts";
 import { strategyNamed } from "../strategies/mod.ts";
+import { AS_FAST } from "../tuning.ts";
 import { formatBytes } from "../units.ts";
 import { worthwhile } from "../worthwhile.ts";
-
-/**
- * Two schedules whose estimates differ by less than this count as equally fast,
- * and the one that needs less memory wins.
- */
-export const AS_FAST = 1.03;
 
 /** The candidates that stay within a budget, in bytes; all of them without one. */
 export function withinBudget(

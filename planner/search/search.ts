@@ -14,6 +14,7 @@ import { headOf, type Problem } from "../problem.ts";
 import type { Residency } from "../schedule/schedule.ts";
 import { ask, attempt, evaluate, type PlanOptions, type Question } from "./question.ts";
 import { ALL_STRATEGIES } from "../strategies/mod.ts";
+import { PROMISING_TILE } from "../tuning.ts";
 import type { Sizes } from "../schedule/shape.ts";
 import { sizesToTry, type Strategy, unsuited } from "../strategies/strategy.ts";
 import { formatTile, sameTile, type Tile } from "../schedule/tile.ts";
@@ -27,9 +28,6 @@ export interface Offer {
   /** Why some shape, or every one, cannot be. */
   readonly reason: string;
 }
-
-/** Tiles slower than the fastest by more than this are not tried. */
-const WORTH_TRYING = 1.1;
 
 /** Every strategy's candidates; none where the device can run no tile. */
 export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
@@ -209,6 +207,6 @@ function tilesBySpeed({ problem, device, tiles }: Question) {
   ]));
   const fastest = Math.min(...seconds.values());
   const sorted = [...tiles].sort((a, b) => seconds.get(a)! - seconds.get(b)!);
-  const promising = sorted.filter((tile) => seconds.get(tile)! <= WORTH_TRYING * fastest);
+  const promising = sorted.filter((tile) => seconds.get(tile)! <= PROMISING_TILE * fastest);
   return { sorted, promising };
 }

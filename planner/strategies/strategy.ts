@@ -11,6 +11,7 @@ import { roundUp } from "../schedule/matrix.ts";
 import { headOf, ownedBytes, type Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule/schedule.ts";
 import { type Tile, workgroupSize } from "../schedule/tile.ts";
+import { BUSY_WAVES, MANY_PAIRS } from "../tuning.ts";
 import { worthwhile } from "../worthwhile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { statisticRows } from "../schedule/statistics.ts";
@@ -123,14 +124,11 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
   );
 }
 
-/** Waves of workgroups past which a longer dispatch is no faster: its end costs most of one (`cost.ts`). */
-const WAVES = 40;
-
 /** The window whose vocabulary tiles, times the block's token tiles, keep the device busy. */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
   const { parallelInvocations } = device.rates ?? ASSUMED_RATES;
   const tokenTiles = Math.ceil(block / tile.rows);
-  const workgroups = (WAVES * parallelInvocations) / workgroupSize(tile);
+  const workgroups = (BUSY_WAVES * parallelInvocations) / workgroupSize(tile);
   return Math.ceil(workgroups / tokenTiles) * tile.cols;
 }
 
@@ -174,9 +172,6 @@ function largestFolded(
       : `the statistics of ${problem.tokens} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
   );
 }
-
-/** Block-window pairs past which smaller sizes only cost time, unless the limits force them. */
-const MANY_PAIRS = 2048;
 
 /** A weight that is streamed is cut into no fewer windows than this, where it can be: else little is saved. */
 const STREAMED_WINDOWS = 8;

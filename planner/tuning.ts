@@ -1,0 +1,121 @@
+/**
+ * Constants of the cost model and of the choices that follow from it. Those that are
+ * fits were made on one GPU, an H100 under Deno, and hold for every device: each says
+ * to what, and how to fit it again. The others say that they are choices. What differs from device to device is
+ * a field of {@linkcode DeviceRates}, which `lce tune` measures or a profile states;
+ * where it may be left out, its default is here. `bench/h100.md` has the figures.
+ *
+ * To fit one again, tune first (`lce tune`), then time what its comment names with
+ * `lce bench --kernels`, and choose the value by which estimate and time differ
+ * least, or by which the passes are fastest.
+ *
+ * @module
+ */
+
+/**
+ * How a grid's workgroups become time. They run in waves, as many at once as the
+ * device holds. `unfilled` is the share of a whole wave's time that the idle part of
+ * the last one takes, `drain` the share by which waves no longer finish together
+ * when the next dispatch waits for the last of them.
+ *
+ * Fitted to single products of 0.3 to 62 waves, whose times it meets within 7 %.
+ * Again: `lce bench --kernels --window W` for windows of so many waves, and least
+ * squares over both.
+ */
+export const WAVES = { unfilled: 0.5, drain: 0.75 } as const;
+
+/**
+ * What a workgroup does before and after its sum, first loads and last stores, in
+ * terms of the depth: other workgroups hide it, except where a dispatch begins and
+ * ends. Fitted to dispatches of one wave. Again: `forward` on one wave of tiles with
+ * hidden sizes that double; its time is a line in the hidden size, and meets zero at
+ * this many below it.
+ */
+export const ENDS_DEPTH = 440;
+
+/**
+ * Waves of workgroups past which a longer dispatch is no faster: its end costs most
+ * of one. Again: `forward` over windows of 1 to 120 waves; 8 are 1 % slower, 120 are
+ * 0.4 % faster and take three times the memory.
+ */
+export const BUSY_WAVES = 40;
+
+/** How the depth of a product with few results is cut into parts that are summed at the same time. */
+export const PARTS = {
+  /** Most of them: a choice that bounds what is tried. */
+  most: 32,
+  /**
+   * Longest stretch of the depth, where parts are possible: workgroups drift apart
+   * over a longer one, and no longer find in the caches what others have loaded (16 %
+   * slower over 116,000 ids than the waves alone explain). Again: `hidden-gradient`
+   * of one token block over windows of 8,192 ids and more.
+   */
+  longest: 32768,
+  /** Most that the parts' sums may take, relative to the logits that are multiplied: a choice, not a fit. */
+  share: 0.5,
+  /** Fewer parts that take less than this much longer are preferred, for they need less memory: a choice. */
+  slack: 1.02,
+} as const;
+
+/**
+ * The order of a projection's tiles. Workgroups that run at the same time should
+ * share as many operands as they can: where no cache holds a block's hidden states, a
+ * band of token tiles about as high as it is wide. Elsewhere the registers that it
+ * takes cost more than it gains.
+ */
+export const BANDS = {
+  /** Token tiles of a band. Again: `forward` at 16384 x 4096 x 128256 with 4 to 64. */
+  tiles: 16,
+  /**
+   * Bytes of hidden states that are past what caches make up for, unless the device's
+   * rates say ({@linkcode DeviceRates.cacheBytes}). Again: `forward` with and without
+   * bands, tokens doubling, until bands win.
+   */
+  cacheBytes: 128 * 2 ** 20,
+} as const;
+
+/**
+ * Bytes per second between host and device, where its rates do not say
+ * ({@linkcode DeviceRates.hostBytesPerSecond}): half of what PCIe 3.0 x16 carries.
+ * It decides between plans only.
+ */
+export const HOST_BYTES_PER_SECOND = 8e9;
+
+/**
+ * Tiles in registers, by rows, columns and depth, what an invocation keeps, and their
+ * arithmetic rate relative to the first. The second is the largest that the
+ * specification's default limits allow; the last two are for small problems and
+ * weaker devices. Again: `lce tune` measures them, and more.
+ */
+export const REGISTER_TILES: readonly (readonly [
+  extents: readonly [number, number, number],
+  micro: readonly [number, number],
+  rate: number,
+])[] = [
+  [[128, 128, 16], [8, 8], 1],
+  [[64, 128, 16], [8, 8], 0.86],
+  [[64, 64, 16], [8, 8], 0.87],
+  [[32, 64, 16], [4, 8], 0.66],
+  [[32, 32, 16], [4, 4], 0.55],
+];
+
+/** Rate of a tile that nobody measured: a choice, below every tile that was. */
+export const UNKNOWN_TILE_RATE = 0.4;
+
+/**
+ * Two schedules whose estimates differ by less than this count as equally fast, and
+ * the one that needs less memory wins: a choice.
+ */
+export const AS_FAST = 1.03;
+
+/**
+ * Tiles slower than the fastest by more than this are not tried on the shapes that
+ * did well: a choice, of the search's time against the plan's.
+ */
+export const PROMISING_TILE = 1.1;
+
+/**
+ * Pairs of a token block and a window past which smaller sizes only cost time, unless
+ * the limits force them: a choice.
+ */
+export const MANY_PAIRS = 2048;
