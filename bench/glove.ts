@@ -14,7 +14,7 @@ import { openDevice } from "../cli/request/device.ts";
 import { table } from "../cli/report/table.ts";
 import { mobyDickWords, npmData } from "../examples/npm_data.ts";
 import { encodeElements } from "../fixtures/elements.ts";
-import { type Fixture, uploads } from "../fixtures/fixture.ts";
+import { type Fixture, type HeldFixture, uploads } from "../fixtures/fixture.ts";
 import { meanLogitOrder, reorder, restoreRows, shuffledOrder } from "../fixtures/ordering.ts";
 import { Random } from "../fixtures/random.ts";
 import { execute } from "../kernels/run/execute.ts";
@@ -39,7 +39,7 @@ async function glove(): Promise<{ words: string[]; vectors: Float32Array }> {
 }
 
 /** Contexts from a text: the mean vector of some words predicts the next one. */
-function contexts(words: string[], vectors: Float32Array, text: string[]): Fixture {
+function contexts(words: string[], vectors: Float32Array, text: string[]): HeldFixture {
   const ids = new Map(words.map((word, id) => [word, id]));
   const known = text.map((word) => ids.get(word)).filter((id) => id !== undefined);
   const random = new Random(9);

@@ -26,10 +26,10 @@ Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", as
     const fixture = makeSynthetic(parseProblem(manifest.problem), 12);
     const outputs = await run(device, manifest, kernels, uploads(fixture));
 
-    const { ok, checks } = checkAgreement(
+    const { ok, checks } = await checkAgreement(
       fixture,
       decodeResults(fixture.problem, outputs),
-      computeReference(fixture),
+      await computeReference(fixture),
     );
     assert(ok, JSON.stringify(checks));
     assert(checks.some(({ name }) => name === "gradBias"));
@@ -38,7 +38,7 @@ Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", as
     const { tokens, totals } = manifest.tensors;
     const at = tokens.rows.indexOf("lse") * tokens.shape[1];
     const lse = new Float32Array(outputs.tokens.slice().buffer).subarray(at, at + 50);
-    const truth = computeReference(fixture).lse!;
+    const truth = (await computeReference(fixture)).lse!;
     lse.forEach((value, token) => {
       const ignored = fixture.tensors.targets[token] === manifest.problem.ignoreIndex;
       // Logits of about 12 in f32, of inputs that f16 holds exactly.

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { serialize } from "../fixtures/files/safetensors.ts";
+import { writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { EXIT } from "./exit.ts";
 import { guarded, processOutput } from "./output.ts";
 import { lce } from "./testing.ts";
@@ -24,7 +24,7 @@ Deno.test("names and metadata of a stranger's file are spelled out", async () =>
   try {
     const tensor = { dtype: "U8", shape: [1], bytes: new Uint8Array(1) };
     const name = "a\x1b[31m\nokay: 1";
-    await Deno.writeFile(path, serialize({ [name]: tensor }, { "k\x07": "\x1b]0;title\x07" }));
+    await writeSafetensors(path, { [name]: tensor }, { "k\x07": "\x1b]0;title\x07" });
     const { out } = await lce("fixture", "inspect", path);
     assert.match(out, /^a\\u001b\[31m\\u000aokay: 1 {2}U8/);
     assert.match(out, /^k\\u0007: \\u001b\]0;title\\u0007$/m);

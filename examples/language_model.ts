@@ -125,14 +125,14 @@ export async function gpuLayer(
 /** The output layer in float64, on the CPU. */
 export function referenceLayer(options: TrainingOptions): OutputLayer {
   const problem = outputProblem(options);
-  return (states, weight, targets) => {
+  return async (states, weight, targets) => {
     const tensors = { hidden: bytesOf(states), weight: bytesOf(weight), targets };
-    const reference = computeReference({ name: "reference", problem, tensors });
-    return Promise.resolve({
+    const reference = await computeReference({ name: "reference", problem, tensors });
+    return {
       loss: reference.loss!,
       gradHidden: reference.gradHidden!,
       gradWeight: reference.gradWeight!,
-    });
+    };
   };
 }
 

@@ -26,17 +26,18 @@ const fixture = (() => {
 })();
 
 /** Log-probabilities in float64, for these hidden states and weight. */
-function logprobs(hidden: Float32Array, weight: Float32Array): Float64Array {
-  return computeReference({
+async function logprobs(hidden: Float32Array, weight: Float32Array): Promise<Float64Array> {
+  const { logprob } = await computeReference({
     ...fixture,
     problem: { ...problem, pass: "forward" },
     tensors: { ...fixture.tensors, hidden: bytesOf(hidden), weight: bytesOf(weight) },
-  }).logprob;
+  });
+  return logprob;
 }
 
 const hidden = decodeElements("f32", fixture.tensors.hidden);
 const weight = decodeElements("f32", fixture.tensors.weight);
-const start = logprobs(hidden, weight);
+const start = await logprobs(hidden, weight);
 const random = new Random(5);
 const near = (scale: number) =>
   Float64Array.from(start, (value) => value + scale * random.normal());
@@ -111,11 +112,12 @@ for (const [name, objective] of Object.entries(OBJECTIVES)) {
       const scale = Math.sqrt(ours[which].reduce((sum, g) => sum + g * g, 0) / values.length);
       for (let trial = 0; trial < 25; trial++) {
         const index = random.below(values.length);
-        const moved = [-1, 1].map((sign) => {
+        const moved = await Promise.all([-1, 1].map(async (sign) => {
           const other = values.with(index, values[index]! + sign * step);
-          const both = which === "hidden" ? logprobs(other, weight) : logprobs(hidden, other);
+          const both =
+            await (which === "hidden" ? logprobs(other, weight) : logprobs(hidden, other));
           return { at: other[index]!, loss: objective(both).loss };
-        });
+        }));
         const difference = (moved[1]!.loss - moved[0]!.loss) / (moved[1]!.at - moved[0]!.at);
         assert(
           Math.abs(difference - ours[which][index]!) < 1e-3 * (scale + Math.abs(difference)),

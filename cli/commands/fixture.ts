@@ -10,7 +10,7 @@ import type { Fixture } from "../../fixtures/fixture.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
-import { makeSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
+import { generateSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
 import { headOf, type Problem, problemSchema } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
@@ -147,7 +147,7 @@ Examples:
 /** Makes inputs. @throws {UsageError} where one is longer than an array can be. */
 function syntheticOf(problem: Problem, seed: number): Fixture {
   try {
-    return makeSynthetic(problem, seed);
+    return generateSynthetic(problem, seed);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new UsageError(
@@ -164,7 +164,7 @@ function checkMemory(problem: Problem): void {
   const { tokens } = problem;
   const { hidden, vocab, dtype } = headOf(problem);
   throw new UsageError(
-    `--tokens ${tokens} --hidden ${hidden} --vocab ${vocab}: making them in ${dtype} takes ${
+    `--tokens ${tokens} --hidden ${hidden} --vocab ${vocab}: making hidden states in ${dtype}, and what there is for each id, takes ${
       formatBytes(needed)
     } of memory, of which ${formatBytes(available)} are free: make them smaller`,
   );

@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { openDevice } from "../../cli/request/device.ts";
 import { checkAgreement } from "../../fixtures/verify/agreement.ts";
 import { decodeElements } from "../../fixtures/elements.ts";
-import { type Fixture, uploads } from "../../fixtures/fixture.ts";
+import { type Fixture, type HeldFixture, uploads } from "../../fixtures/fixture.ts";
 import { computeReference } from "../../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { makePlan, type PlanOptions } from "../../planner/plan.ts";
@@ -42,8 +42,8 @@ async function run(
   return decodeResults(fixture.problem, outputs);
 }
 
-function assertAgrees(fixture: Fixture, results: Results, what: string): void {
-  const { ok, checks } = checkAgreement(fixture, results, computeReference(fixture));
+async function assertAgrees(fixture: Fixture, results: Results, what: string): Promise<void> {
+  const { ok, checks } = await checkAgreement(fixture, results, await computeReference(fixture));
   assert(ok, `${what}: ${JSON.stringify(checks.filter(({ ok }) => !ok))}`);
 }
 
@@ -66,7 +66,7 @@ Deno.test("tiles in bands give the results of the plain order, also where the la
         });
         assert(banded > 0);
         const results = await run(fixture, { ...plain, steps }, acquired);
-        assertAgrees(fixture, results, `${strategy}, bands of ${band}`);
+        await assertAgrees(fixture, results, `${strategy}, bands of ${band}`);
       }
     }
   }));
@@ -81,7 +81,7 @@ Deno.test("every token counts, also where a workgroup adds them up in several ro
       planFor(fixture, acquired, { strategy: "chunked" }),
       acquired,
     );
-    assertAgrees(fixture, results, "5127 tokens");
+    await assertAgrees(fixture, results, "5127 tokens");
     assert.equal(
       results.kept,
       fixture.tensors.targets.filter((id) => id !== problem.ignoreIndex).length,
@@ -113,7 +113,7 @@ Deno.test("hidden gradients in parts and whole add up over windows, stored logit
         step.kind === "dispatch" && step.kernel === "hidden-sum"
       );
       assert.equal(inParts, hidden === 8, what);
-      assertAgrees(fixture, await run(fixture, schedule, acquired), what);
+      await assertAgrees(fixture, await run(fixture, schedule, acquired), what);
     }
   }));
 
@@ -216,7 +216,7 @@ Deno.test("ids that are masked by the lowest f32 have no share in anything, unde
         const fixture = ofLogits(logits, { pass: "train", objective: "statistics", logitScale });
         const schedule = planFor(fixture, acquired, { strategy, tile: TILE });
         const results = await run(fixture, schedule, acquired);
-        assertAgrees(fixture, results, `${strategy}, scale ${logitScale}`);
+        await assertAgrees(fixture, results, `${strategy}, scale ${logitScale}`);
         assert(results.gradBias!.every((value, id) => id % 7 !== 3 || value === 0));
       }
     }
@@ -236,7 +236,7 @@ Deno.test("a gradient filter leaves out the tiles below its threshold, and no ot
     const made = makeSynthetic(problem, 14);
     // Ids are less and less likely, so that every step of the threshold has tiles of its own; the
     // last tokens' targets are such that only they are worth a multiplication.
-    const fixture: Fixture = {
+    const fixture: HeldFixture = {
       ...made,
       tensors: {
         ...made.tensors,
@@ -269,7 +269,7 @@ function assertClose(ours: Float32Array, theirs: Float64Array, what: string): vo
 }
 
 /** What a filter should do, in float64: the share of tiles left out, and the gradients without them. */
-function filtered({ problem, tensors }: Fixture, schedule: Schedule, threshold: number) {
+function filtered({ problem, tensors }: HeldFixture, schedule: Schedule, threshold: number) {
   const { tokens, ignoreIndex } = problem;
   const { hidden, vocab } = headOf(problem);
   const [states, weight] = [tensors.hidden, tensors.weight].map((bytes) =>

@@ -13,7 +13,7 @@ import {
   plan,
   type TensorName,
 } from "../../mod.ts";
-import type { Fixture } from "../../fixtures/fixture.ts";
+import type { HeldFixture } from "../../fixtures/fixture.ts";
 import { headOf, wantedGradients } from "../../planner/problem.ts";
 import { Ledger } from "../measure/ledger.ts";
 import type { DeviceProfile } from "../../planner/device.ts";
@@ -63,7 +63,7 @@ class Workbench {
 }
 
 /** Inputs and gradients of a fixture on a workbench, and its gradients read back. */
-function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: Fixture) {
+function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: HeldFixture) {
   const { tokens } = problem;
   const { hidden, vocab } = headOf(problem);
   const inputs = {
@@ -96,14 +96,14 @@ const problem = parseProblem({
 
 async function assertAgrees(
   head: LinearCrossEntropy,
-  fixture: Fixture,
+  fixture: HeldFixture,
   laid: ReturnType<typeof lay>,
 ) {
   const results = await head.readResults();
-  const { ok, checks } = checkAgreement(
+  const { ok, checks } = await checkAgreement(
     fixture,
     { ...results, ...await laid.read() },
-    computeReference(fixture),
+    await computeReference(fixture),
   );
   assert(ok, JSON.stringify(checks.filter(({ ok }) => !ok)));
   const gradients = checks.map(({ name }) => name).filter((name) => name.startsWith("grad"));
@@ -380,7 +380,7 @@ Deno.test("readLoss() maps one small buffer once", () =>
     }
     assert.equal(mapped.length, 1);
     assert(mapped[0]! <= 64, `${mapped}`);
-    assert(Math.abs(loss! - computeReference(fixture).loss!) < 1e-5 * Math.abs(loss!));
+    assert(Math.abs(loss! - (await computeReference(fixture)).loss!) < 1e-5 * Math.abs(loss!));
   }));
 
 Deno.test("a device that is lost is reported as such", () =>
