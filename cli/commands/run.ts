@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, Option } from "commander";
+import process from "node:process";
 import * as z from "zod";
 import { settingFlag, type Settings } from "../request/settings.ts";
 import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
@@ -12,7 +13,7 @@ import { findFixtures, openDefault, openFixture } from "../../fixtures/files/ope
 import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
 import { runThoroughly, thoroughExtras, type Variant } from "../../fixtures/verify/thorough.ts";
-import { verify } from "../../fixtures/verify/verify.ts";
+import { type Verification, verify } from "../../fixtures/verify/verify.ts";
 import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
@@ -25,6 +26,7 @@ import { EXIT, explain, UsageError } from "../exit.ts";
 import { choiceFlags, gradientFilterFlag, parallelFlags } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
 import type { Output } from "../output.ts";
+import { checkRunOutput, openRunOutput } from "../files/run_output.ts";
 import { ranksJson, ranksText } from "../report/ranks.ts";
 import { runJson, runText } from "../report/run.ts";
 import type { Layout } from "../report/table.ts";
@@ -47,6 +49,8 @@ interface Flags extends
   readonly weightTensor?: string;
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
+  readonly output?: string;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -79,6 +83,11 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       "--thorough",
       "run in every strategy, in several windows and blocks, streamed, and on buffers that hold another step",
     )
+    .option(
+      "--output <file>",
+      "write results per token, as the name says: .safetensors, with gradients in training, .json or .csv",
+    )
+    .option("--force", "replace the file of --output")
     .option("--json", "print JSON alone: an array with an entry for each fixture")
     .addHelpText(
       "after",
@@ -98,18 +107,37 @@ Examples:
   $ lce run fixtures/oracle --json
   $ lce run fixtures/oracle/mean.safetensors --thorough
   $ lce run --tensor-parallel 3 --pass train
+  $ lce run --pass train --weights streamed --output gradients.safetensors
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
     .action(async (paths: string[], given: Flags) => {
-      const { pass, limits, json, gradientFilter, weightTensor, reference, thorough, ...rest } =
-        given;
+      const {
+        pass,
+        limits,
+        json,
+        gradientFilter,
+        weightTensor,
+        reference,
+        thorough,
+        output: path,
+        force,
+        ...rest
+      } = given;
       const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
       const split = { tensorParallel, dataParallel, sequenceParallel };
       const options = checkChoices(choices);
       const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
       checkStrategy(options.strategy, pass);
       if (thorough) checkThorough({ ...choices, ...split, pass, gradientFilter, reference });
+      if (path !== undefined) await checkRunOutput(path, force ?? false);
       const sources = await sourcesOf(paths, { weightTensor }, thorough ?? false);
+      if (path !== undefined && (sources.length !== 1 || parallelism || thorough)) {
+        throw new UsageError(
+          `--output ${path}: holds one fixture's results, run once on one device: name one, without ${
+            thorough ? "--thorough" : parallelism ? "ranks" : "others"
+          }`,
+        );
+      }
       const acquired = await openDevice({ limits });
       const tally = new Tally();
       const entries: unknown[] = [];
@@ -134,7 +162,7 @@ Examples:
             checkStrategy(options.strategy, prepared.problem.pass);
             const found = thorough
               ? await thoroughly(prepared, acquired, progress)
-              : await once(prepared, acquired, { parallelism, options, reference, progress });
+              : await once(prepared, acquired, { parallelism, options, reference, path, progress });
             tally.ran(found.ok);
             if (json) entries.push(found.json());
             else output.print(found.text({ width: output.width }) + "\n");
@@ -171,10 +199,11 @@ interface Found {
 async function once(
   fixture: Fixture,
   acquired: AcquiredDevice,
-  { parallelism, options, reference, progress }: {
+  { parallelism, options, reference, path, progress }: {
     parallelism: Parallelism | undefined;
     options: PlanOptions;
     reference: ReferenceMode;
+    path: string | undefined;
     progress: (what: string, done: number, total: number) => void;
   },
 ): Promise<Found> {
@@ -187,8 +216,26 @@ async function once(
       text: (layout) => ranksText(found, layout),
     };
   }
-  const found = await verify(fixture, acquired, options, how);
-  return { ok: found.ok, json: () => runJson(found), text: (layout) => runText(found, layout) };
+  const file = path === undefined ? undefined : await openRunOutput(path, fixture);
+  let found: Verification;
+  try {
+    found = await verify(fixture, acquired, options, { ...how, stores: file?.stores ?? {} });
+  } catch (error) {
+    await file?.abort();
+    throw error;
+  }
+  await file?.finish(found);
+  const resident = residentPeakBytes();
+  return {
+    ok: found.ok,
+    json: () => runJson(found, resident),
+    text: (layout) => runText(found, resident, layout),
+  };
+}
+
+/** Most memory that the process has had at once, device of software included, as the system counts it. */
+function residentPeakBytes(): number {
+  return 1024 * process.resourceUsage().maxRSS;
 }
 
 /** Runs a fixture in every way. */

@@ -8,6 +8,7 @@ import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { conventionalFlops } from "../bench/measure.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
+import { perplexity } from "../../fixtures/verify/perplexity.ts";
 import { choiceLines, problemLine } from "./plan.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
@@ -17,9 +18,14 @@ function teraflops(verification: Verification): number {
     1e12;
 }
 
-/** One entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds. */
-export function runJson(verification: Verification) {
-  const { fixture, plan, agreement, memory, time, results, ok } = verification;
+/**
+ * One entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds.
+ *
+ * @param residentPeakBytes most memory of the process so far, by the system's account.
+ */
+export function runJson(verification: Verification, residentPeakBytes: number) {
+  const { fixture, plan, agreement, memory, host, time, results, ok } = verification;
+  const perplexity = perplexityOf(verification);
   return {
     fixture: fixture.name,
     pass: fixture.problem.pass,
@@ -30,10 +36,12 @@ export function runJson(verification: Verification) {
     block: plan.schedule.block,
     // JSON has no NaN, which a mean over no tokens is.
     loss: Number.isFinite(results.loss) ? results.loss : null,
+    perplexity: Number.isFinite(perplexity) ? perplexity : null,
     keptTokens: results.kept,
     ...(results.skippedTiles === undefined ? {} : { skippedTiles: results.skippedTiles }),
     agreement,
     memory: { ...memory, twoStagePeakBytes: plan.twoStage.peakBytes },
+    host: { ...host, residentPeakBytes },
     time: {
       ms: time.milliseconds,
       tflops: teraflops(verification),
@@ -45,8 +53,12 @@ export function runJson(verification: Verification) {
 }
 
 /** A verification for people. */
-export function runText(verification: Verification, layout: Layout = {}): string {
-  const { fixture, plan, agreement, memory, time, results, ok } = verification;
+export function runText(
+  verification: Verification,
+  residentPeakBytes: number,
+  layout: Layout = {},
+): string {
+  const { fixture, plan, agreement, memory, host, time, results, ok } = verification;
   return [
     `${fixture.name}: ${ok ? "ok" : "FAILED"}`,
     indented(wrapped(problemLine(plan), within(layout).width)),
@@ -54,6 +66,7 @@ export function runText(verification: Verification, layout: Layout = {}): string
       [
         ...choiceLines(plan),
         ...lossRows(verification),
+        ["perplexity", `${Number(perplexityOf(verification).toPrecision(6))}`],
         ...(results.skippedTiles === undefined
           ? []
           : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
@@ -64,6 +77,12 @@ export function runText(verification: Verification, layout: Layout = {}): string
           }; extra ${memory.measuredExtraPeakBytes} bytes, ${
             asPredicted(memory.measuredExtraPeakBytes, memory.predictedExtraPeakBytes)
           }; plain two stages would take ${formatBytes(plan.twoStage.extraPeakBytes)} extra`,
+        ],
+        [
+          "host",
+          `peak ${host.measuredPeakBytes} bytes, ${
+            asPredicted(host.measuredPeakBytes, host.predictedPeakBytes)
+          }; the process ${formatBytes(residentPeakBytes)}, by the system`,
         ],
         [
           "time",
@@ -77,6 +96,10 @@ export function runText(verification: Verification, layout: Layout = {}): string
     )),
     ...agreementLines(agreement, layout),
   ].join("\n");
+}
+
+function perplexityOf({ fixture: { problem, tensors }, results }: Verification): number {
+  return perplexity(tensors.targets, problem.ignoreIndex, results.logprob);
 }
 
 function asPredicted(measured: number, predicted: number): string {

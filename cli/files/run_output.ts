@@ -1,0 +1,133 @@
+/**
+ * What `lce run --output` writes: results per token, and gradients where the file
+ * can hold matrices. Gradients leave as the run produces them, and the file is
+ * there whole or not at all.
+ *
+ * @module
+ */
+import { bytesOf } from "../../fixtures/elements.ts";
+import { SafetensorsWriter } from "../../fixtures/files/safetensors_writer.ts";
+import { writeWhole } from "../../fixtures/files/write.ts";
+import type { Fixture } from "../../fixtures/fixture.ts";
+import { perplexity } from "../../fixtures/verify/perplexity.ts";
+import type { GradientStores, Verification } from "../../fixtures/verify/verify.ts";
+import type { Results } from "../../kernels/run/results.ts";
+import { headOf, type Problem, problemJson, wantedGradients } from "../../planner/problem.ts";
+import { type TokenResult, tokenResults } from "../../planner/schedule/layout.ts";
+import { checkNewFile } from "./new_file.ts";
+
+/** A file under way. */
+export interface RunOutput {
+  /** Where gradients go while the run goes on. */
+  readonly stores: GradientStores;
+  /** Writes what else there is, and puts the file in its place. @throws {InputError} */
+  finish(verification: Verification): Promise<void>;
+  /** Leaves nothing of the file. */
+  abort(): Promise<void>;
+}
+
+/** Refuses a name that says nothing of the format, and a file that is there. @throws {UsageError} */
+export async function checkRunOutput(path: string, force: boolean): Promise<void> {
+  await checkNewFile("--output", path, {
+    force,
+    ending: /\.(safetensors|json|csv)$/i,
+    holds: "the name must end in .safetensors, .json or .csv, which says what the file holds",
+  });
+}
+
+/** Begins a file, in the format that its name says. @throws {InputError} when it cannot be written. */
+export async function openRunOutput(path: string, fixture: Fixture): Promise<RunOutput> {
+  if (/\.safetensors$/i.test(path)) return await openTensors(path, fixture);
+  const text = /\.csv$/i.test(path) ? csvOf : jsonOf;
+  return {
+    stores: {},
+    finish: (verification) => writeWhole(path, new TextEncoder().encode(text(verification))),
+    abort: () => Promise.resolve(),
+  };
+}
+
+/** Results per token that a file has, in order: the share of the reduced loss is the kernels' own. */
+function columnsOf(problem: Problem): Exclude<TokenResult, "share">[] {
+  return tokenResults(problem).filter((name) => name !== "share");
+}
+
+/** One result of every token. */
+function columnOf(results: Results, name: Exclude<TokenResult, "share">) {
+  return results[name === "loss" ? "perToken" : name]!;
+}
+
+async function openTensors(path: string, { name, problem }: Fixture): Promise<RunOutput> {
+  const { tokens } = problem;
+  const { hidden, vocab } = headOf(problem);
+  const wanted = wantedGradients(problem);
+  const shapes = {
+    grad_hidden: [tokens, hidden],
+    grad_weight: [vocab, hidden],
+    grad_bias: [vocab],
+  };
+  const gradients = (["hidden", "weight", "bias"] as const)
+    .filter((of) => wanted.has(of)).map((of) => `grad_${of}` as const);
+  const writer = await SafetensorsWriter.create(
+    path,
+    {
+      targets: { dtype: "I32", shape: [tokens] },
+      ...Object.fromEntries(
+        columnsOf(problem).map((column) => [
+          column,
+          { dtype: column === "predicted" ? "I32" : "F32", shape: [tokens] },
+        ]),
+      ),
+      ...Object.fromEntries(gradients.map((of) => [of, { dtype: "F32", shape: shapes[of] }])),
+    },
+    { fixture: name, problem: JSON.stringify(problemJson(problem)) },
+  );
+  return {
+    stores: Object.fromEntries(gradients.map((of) => [of, writer.store(of)])),
+    async finish({ fixture, results }) {
+      await writer.store("targets").write(0, bytesOf(fixture.tensors.targets));
+      for (const column of columnsOf(problem)) {
+        await writer.store(column).write(0, bytesOf(columnOf(results, column)));
+      }
+      await writer.commit();
+    },
+    abort: () => writer.abort(),
+  };
+}
+
+/** A row for each token; nothing where the target is ignored. */
+function rowsOf({ fixture: { problem, tensors }, results }: Verification) {
+  const columns = columnsOf(problem);
+  const values = columns.map((column) => columnOf(results, column));
+  const rows = Array.from(tensors.targets, (target, token) => ({
+    token,
+    target,
+    values: values.map((column) => target === problem.ignoreIndex ? undefined : column[token]!),
+  }));
+  return { columns, rows };
+}
+
+function csvOf(verification: Verification): string {
+  const { columns, rows } = rowsOf(verification);
+  const lines = rows.map(({ token, target, values }) =>
+    [token, target, ...values.map((value) => value ?? "")].join(",")
+  );
+  return [["token", "target", ...columns].join(","), ...lines, ""].join("\n");
+}
+
+function jsonOf(verification: Verification): string {
+  const { fixture: { name, problem, tensors }, results } = verification;
+  const { columns, rows } = rowsOf(verification);
+  const summary = {
+    fixture: name,
+    problem: problemJson(problem),
+    loss: results.loss ?? null,
+    perplexity: perplexity(tensors.targets, problem.ignoreIndex, results.logprob),
+    keptTokens: results.kept,
+    tokens: rows.map(({ token, target, values }) => ({
+      token,
+      target,
+      ...Object.fromEntries(columns.map((column, index) => [column, values[index] ?? null])),
+    })),
+  };
+  return JSON.stringify(summary, null, 2) + "\n";
+}

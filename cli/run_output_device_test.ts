@@ -1,0 +1,116 @@
+import assert from "node:assert/strict";
+import { floats, integers, SafetensorsFile } from "../fixtures/files/safetensors.ts";
+import { namesIn, withFolder } from "../fixtures/testing.ts";
+import { EXIT } from "./exit.ts";
+import { lce } from "./testing.ts";
+
+const ORACLE = decodeURIComponent(new URL("../fixtures/oracle", import.meta.url).pathname);
+/** A case with ignored tokens and, from PyTorch, its results and gradients. */
+const CASE = `${ORACLE}/ignore-index.safetensors`;
+
+/** PyTorch's results. */
+async function expected(name: string): Promise<number[]> {
+  return [...floats(await (await SafetensorsFile.open(CASE)).read(`expected.${name}`), name)];
+}
+
+async function targets(): Promise<{ ids: number[]; ignored: number }> {
+  const file = await SafetensorsFile.open(CASE);
+  return {
+    ids: [...integers(await file.read("targets"), "targets")],
+    ignored: Number(file.header.metadata.ignore_index),
+  };
+}
+
+function assertClose(ours: number[], theirs: number[], tolerance: number): void {
+  assert.equal(ours.length, theirs.length);
+  ours.forEach((value, at) => {
+    const allowed = tolerance * (1 + Math.abs(theirs[at]!));
+    assert(Math.abs(value - theirs[at]!) < allowed, `${at}: ${value} ${theirs[at]}`);
+  });
+}
+
+Deno.test("lce run --output writes losses per token as JSON and CSV, and the perplexity of them", () =>
+  withFolder(async (folder) => {
+    const { ids, ignored } = await targets();
+    const kept = ids.map((_, token) => token).filter((token) => ids[token] !== ignored);
+    assert(kept.length < ids.length && kept.length > 2);
+    const losses = (await expected("per_token")).filter((_, token) => ids[token] !== ignored);
+    const json = `${folder}/x.json`;
+    const { code, out, err } = await lce("run", CASE, "--json", "--output", json);
+    assert.equal(code, EXIT.ok, err);
+    const found = JSON.parse(await Deno.readTextFile(json));
+    assertClose(kept.map((token) => found.tokens[token].loss), losses, 2e-5);
+    assert.deepEqual(found.tokens.map(({ target }: { target: number }) => target), ids);
+    ids.forEach((id, token) => assert(id !== ignored || found.tokens[token].loss === null));
+    const perplexity = Math.exp(losses.reduce((a, b) => a + b) / losses.length);
+    const [entry] = JSON.parse(out);
+    for (const told of [found, entry]) {
+      assert(Math.abs(told.perplexity - perplexity) < 1e-4 * perplexity);
+      assert.equal(told.keptTokens, kept.length);
+    }
+    assert.equal(entry.host.measuredPeakBytes, entry.host.predictedPeakBytes);
+    assert(entry.host.residentPeakBytes > entry.host.measuredPeakBytes);
+
+    const csv = `${folder}/x.csv`;
+    assert.equal((await lce("run", CASE, "--output", csv)).code, EXIT.ok);
+    const [header, ...lines] = (await Deno.readTextFile(csv)).trimEnd().split("\n");
+    assert.match(header!, /^token,target,loss,lse,logprob/);
+    const rows = lines.map((line) => line.split(","));
+    assertClose(kept.map((token) => Number(rows[token]![2])), losses, 2e-5);
+    ids.forEach((id, token) => {
+      assert.deepEqual(rows[token]!.slice(0, 2), [`${token}`, `${id}`]);
+      assert(id !== ignored || rows[token]!.slice(2).every((value) => value === ""));
+    });
+  }));
+
+Deno.test("lce run --output writes gradients as they come, streamed or not, whole or not at all", () =>
+  withFolder(async (folder) => {
+    const run = async (name: string, ...args: string[]) => {
+      const path = `${folder}/${name}.safetensors`;
+      const { code, err } = await lce("run", CASE, "--pass", "train", "--output", path, ...args);
+      assert.equal(code, EXIT.ok, err);
+      return await SafetensorsFile.open(path);
+    };
+    const file = await run("resident");
+    const { ids, ignored } = await targets();
+    assert.deepEqual([...integers(await file.read("targets"), "targets")], ids);
+    const losses = [...floats(await file.read("loss"), "loss")];
+    const truth = (await expected("per_token")).map((value, at) => ids[at] === ignored ? 0 : value);
+    assertClose(losses, truth, 2e-5);
+    for (const name of ["grad_hidden", "grad_weight"]) {
+      const stored = await file.read(name);
+      assertClose([...floats(stored, name)], await expected(name), 1e-4);
+    }
+    const window = ["--window", "64"];
+    const streamed = await run("streamed", "--weights", "streamed", ...window);
+    const again = await run("again", "--weights", "resident", ...window);
+    for (const name of again.header.tensors.keys()) {
+      assert.deepEqual(await streamed.read(name), await again.read(name), name);
+    }
+    assert.deepEqual(namesIn(folder).length, 3);
+    const there = `${folder}/streamed.safetensors`;
+    assert.match((await lce("run", CASE, "--output", there)).err, /exists already; --force/);
+    // Where nothing fits, nothing is left.
+    const failed = await lce(
+      "run",
+      CASE,
+      "--budget",
+      "1000",
+      "--output",
+      `${folder}/no.safetensors`,
+    );
+    assert.equal(failed.code, EXIT.doesNotFit);
+    assert.deepEqual(namesIn(folder).length, 3);
+  }));
+
+Deno.test("lce run --output is of one fixture, run once, and in a format that there is", async () => {
+  const refused = async (message: RegExp, ...args: string[]) => {
+    const { code, err } = await lce("run", ...args);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, message);
+  };
+  await refused(/must end in .safetensors, .json or .csv/, "--output", "x.txt");
+  await refused(/holds one fixture's results.*without others/, ORACLE, "--output", "x.csv");
+  await refused(/without ranks/, "--tensor-parallel", "2", "--output", "x.csv");
+  await refused(/without --thorough/, CASE, "--thorough", "--output", "x.csv");
+});
