@@ -11,9 +11,10 @@ import { writeWhole } from "../../fixtures/files/write.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { perplexity } from "../../fixtures/verify/perplexity.ts";
 import type { GradientStores, Verification } from "../../fixtures/verify/verify.ts";
-import type { Results } from "../../kernels/run/results.ts";
 import { headOf, type Problem, problemJson, wantedGradients } from "../../planner/problem.ts";
-import { type TokenResult, tokenResults } from "../../planner/schedule/layout.ts";
+import { tokenResults } from "../../planner/schedule/layout.ts";
+import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
+import type { GradientKey } from "../../planner/schedule/tensors.ts";
 import { checkNewFile } from "./new_file.ts";
 
 /** A file under way. */
@@ -46,14 +47,15 @@ export async function openRunOutput(path: string, fixture: Fixture): Promise<Run
   };
 }
 
-/** Results per token that a file has, in order: the share of the reduced loss is the kernels' own. */
-function columnsOf(problem: Problem): Exclude<TokenResult, "share">[] {
-  return tokenResults(problem).filter((name) => name !== "share");
+/** The arrays of results per token that a problem has. */
+function columnsOf(problem: Problem): TokenResultName[] {
+  const rows = tokenResults(problem);
+  return TOKEN_RESULTS.filter((name) => rows.includes(RESULTS[name].row));
 }
 
-/** One result of every token. */
-function columnOf(results: Results, name: Exclude<TokenResult, "share">) {
-  return results[name === "loss" ? "perToken" : name]!;
+/** What a file calls an array of results. */
+function titleOf(name: TokenResultName): string {
+  return RESULTS[name].row;
 }
 
 async function openTensors(path: string, { name, problem }: Fixture): Promise<RunOutput> {
@@ -66,15 +68,15 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
     grad_bias: [vocab],
   };
   const gradients = (["hidden", "weight", "bias"] as const)
-    .filter((of) => wanted.has(of)).map((of) => `grad_${of}` as const);
+    .filter((of) => wanted.has(of)).map((of) => `grad_${of}` as const satisfies GradientKey);
   const writer = await SafetensorsWriter.create(
     path,
     {
       targets: { dtype: "I32", shape: [tokens] },
       ...Object.fromEntries(
         columnsOf(problem).map((column) => [
-          column,
-          { dtype: column === "predicted" ? "I32" : "F32", shape: [tokens] },
+          titleOf(column),
+          { dtype: RESULTS[column].type === "u32" ? "U32" : "F32", shape: [tokens] },
         ]),
       ),
       ...Object.fromEntries(gradients.map((of) => [of, { dtype: "F32", shape: shapes[of] }])),
@@ -86,7 +88,7 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
     async finish({ fixture, results }) {
       await writer.store("targets").write(0, bytesOf(fixture.tensors.targets));
       for (const column of columnsOf(problem)) {
-        await writer.store(column).write(0, bytesOf(columnOf(results, column)));
+        await writer.store(titleOf(column)).write(0, bytesOf(results[column]!));
       }
       await writer.commit();
     },
@@ -97,13 +99,13 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
 /** A row for each token; nothing where the target is ignored. */
 function rowsOf({ fixture: { problem, tensors }, results }: Verification) {
   const columns = columnsOf(problem);
-  const values = columns.map((column) => columnOf(results, column));
+  const values = columns.map((column) => results[column]!);
   const rows = Array.from(tensors.targets, (target, token) => ({
     token,
     target,
     values: values.map((column) => target === problem.ignoreIndex ? undefined : column[token]!),
   }));
-  return { columns, rows };
+  return { columns: columns.map(titleOf), rows };
 }
 
 function csvOf(verification: Verification): string {

@@ -48,6 +48,11 @@ export type ResultArrays<Numbers, Ids, Name extends ResultName = ResultName> = {
 /** Names of all arrays, in the order of the table. */
 export const RESULT_NAMES = Object.keys(RESULTS) as readonly ResultName[];
 
+/** Names of the arrays that hold a number per token. */
+export const TOKEN_RESULTS = RESULT_NAMES.filter((name) =>
+  RESULTS[name].tensor === "tokens"
+) as readonly TokenResultName[];
+
 /** Names of the arrays that hold an f32 per token. */
 export const TOKEN_NUMBERS = RESULT_NAMES.filter((name) =>
   RESULTS[name].tensor === "tokens" && RESULTS[name].type === "f32"
