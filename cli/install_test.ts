@@ -43,3 +43,22 @@ Deno.test("lce --version is the package's", async () => {
     assert.deepEqual({ code, out, err }, { code: EXIT.ok, out: `${manifest.version}\n`, err: "" });
   }
 });
+
+Deno.test("what would be published has the rooms and none of their tests, benches or oracle", async () => {
+  const { stderr, stdout, success } = await new Deno.Command("deno", {
+    args: ["publish", "--dry-run", "--no-check", "--allow-slow-types", "--allow-dirty"],
+    cwd: ROOT,
+    stdin: "null",
+  }).output();
+  const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert(success, said);
+  const base = new URL("..", import.meta.url).href;
+  const files = [...said.matchAll(/(file:\/\/\S+) \(/g)].map(([, url]) => url!.slice(base.length));
+  for (const path of ["mod.ts", "cli/main.ts", "planner/plan.ts", "cli/emit/host.js"]) {
+    assert(files.includes(path), path);
+  }
+  const unwanted = files.filter((path) =>
+    /_test\.ts$|testing|__snapshots__|^(bench|examples|scripts|\.ci)\/|oracle\//.test(path)
+  );
+  assert.deepEqual(unwanted, []);
+});

@@ -140,6 +140,9 @@ Deno.test("lce run for people says the same", async () => {
   assert.match(out, /^bias: ok\n/);
   assert.match(out, /to the byte as predicted/);
   assert.match(out, /against the oracle/);
+  // A loss has the digits of an f32, a time those that people read.
+  assert.match(out, /^ +loss +\d\.\d{1,6} over \d+ tokens$/m);
+  assert.match(out, /^ +time +[\d.]{1,5} (µs|ms|s), [\d.]{1,5} [kMG]?FLOP\/s/m);
 });
 
 Deno.test("a wrong expectation makes lce run fail with 1", async () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
 import { type DeviceProfile, deviceProfileSchema } from "../../planner/device.ts";

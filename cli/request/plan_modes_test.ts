@@ -171,3 +171,36 @@ Deno.test("a plan file that splits a job is asked nothing that knows no ranks ei
     }
   });
 });
+
+Deno.test("what a plan saves is never less than nothing, and what it costs is said", async () => {
+  for (const sizes of [["100", "8", "4"], ["1000", "64", "16"], ["3", "2", "70000"]]) {
+    const [vocab, hidden, tokens] = sizes;
+    for (const pass of ["forward", "train"]) {
+      const plan = ["plan", "--vocab", vocab!, "--hidden", hidden!, "--tokens", tokens!];
+      const { out } = await lce(...plan, "--pass", pass);
+      const [, saved] = /^ +saved +(.*)$/m.exec(out)!;
+      assert.doesNotMatch(saved!, /-\d/, `${plan} ${pass}`);
+      const { memory } = JSON.parse((await lce(...plan, "--pass", pass, "--json")).out);
+      const { savedBytes, savedRatio, peakBytes, twoStagePeakBytes } = memory;
+      assert.equal(savedBytes, Math.max(0, twoStagePeakBytes - peakBytes));
+      assert(savedRatio >= 0 && savedRatio <= 1, `${savedRatio}`);
+    }
+  }
+});
+
+const LARGEST_WORDS: readonly [string, RegExp][] = [
+  ["tokens", /^\d+ tokens fit at the most\.$/m],
+  ["vocab", /^A vocabulary of \d+ fits at the most\.$/m],
+  ["hidden", /^A hidden size of \d+ fits at the most\.$/m],
+];
+for (const [dimension, words] of LARGEST_WORDS) {
+  Deno.test(`the largest ${dimension} is told in a sentence of its own`, async () => {
+    const sizes = { "--vocab": "5000", "--hidden": "64", "--tokens": "512" };
+    const given = Object.entries(sizes).filter(([flag]) => flag !== `--${dimension}`).flat();
+    const { out, code, err } = await lce(
+      ...["plan", ...given, "--largest", dimension, "--budget", "8MiB"],
+    );
+    assert.equal(code, EXIT.ok, err);
+    assert.match(out, words);
+  });
+}
