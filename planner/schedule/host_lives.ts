@@ -1,8 +1,9 @@
 /**
  * Memory of a schedule whose buffers come and go, from a sketch of it: what
- * `host_io.ts` and `streaming.ts` would write out, as first and last uses in
- * arrays of numbers. A job may have thousands of buffers, and a search hundreds of
- * sketches: nothing here makes an object for each.
+ * `host_io.ts` and `streaming.ts` would write out. A job may have tens of thousands
+ * of buffers, nearly all alike: a step of a sketch that stands for many uses a run
+ * of a matrix's buffers, one after the other, and nothing here makes an object for
+ * each of them.
  *
  * @module
  */
@@ -11,7 +12,6 @@ import { matrixBytes, rowsBytes, segmentCount } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
 import { emptyCategories, type MemoryPrediction } from "./memory.ts";
 import {
-  CATEGORIES,
   type Category,
   type Dispatch,
   PARAMS_BUFFER,
@@ -19,53 +19,74 @@ import {
   type Step,
   visitBuffers,
 } from "./schedule.ts";
-import type { Region } from "./shape.ts";
+import type { Region, Window } from "./shape.ts";
 import { streamedTensors } from "./streaming.ts";
 import { type Tensor, tensorsOf } from "./tensors.ts";
 import type { Used, Workspace } from "./workspace.ts";
 
-/** When each buffer of a matrix is first and last used; -1 where it is not. */
+/** What the rows of a matrix go by in a schedule's loops. */
+type Axis = "block" | "window";
+
+/** Returns what the rows that a slot holds go by; what is bound as a whole has none. */
+function axisOf({ inRows, axis }: Tensor): Axis | undefined {
+  if (!inRows) return undefined;
+  return axis === "vocab" ? "window" : "block";
+}
+
+/** The steps on a range of a loop: they are repeated for each range that it stands for. */
+interface Visit {
+  readonly range: Window | undefined;
+  /** When it began. */
+  readonly since: number;
+}
+
+const NOWHERE: Visit = { range: undefined, since: 0 };
+
+/** Adjacent buffers of a matrix, and a use of them: the first that each has, or the last. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly time: number;
+  /** The visit that is repeated, where one is: its repetitions use one buffer after the other. */
+  readonly repeated: Visit | undefined;
+}
+
+/** When the buffers of a matrix are first and last used. */
 interface Lives {
   readonly used: Used;
-  readonly first: Int32Array;
-  readonly last: Int32Array;
-  /** Of a weight that is streamed: each stay of a window on the device. */
-  readonly stays: { index: number; first: number; last: number }[] | undefined;
+  /** How many buffers there are. */
+  readonly count: number;
+  readonly births: Run[];
+  /** Those of a loop come in the order of the buffers, and each loop uses all. */
+  readonly deaths: Run[];
+  /** Whether each window is moved when its turn comes: then births and deaths are of one visit each. */
+  readonly streamed: boolean;
 }
 
-/** A buffer or a matrix that a step uses, and which row of it at a place. */
+/** A buffer or a matrix that a step uses, and what its rows go by. */
 export interface Use {
   readonly lives: Lives;
-  readonly row: (at: Region) => number;
+  readonly axis: Axis | undefined;
 }
-
-/** Returns which row of a matrix a slot begins at; what is bound as a whole has none. */
-function rowOf({ inRows, axis }: Tensor): (at: Region) => number {
-  if (!inRows) return whole;
-  if (axis === "tokens") return ({ block }) => block!.start;
-  if (axis === "vocab") return ({ window }) => window!.start;
-  return ({ row }) => row!;
-}
-
-const whole = () => 0;
 
 /** Lives of the buffers of a sketch, whose steps are told in order. */
 export class HostLives {
   readonly #lives = new Map<string, Lives>();
-  readonly #rows: ReadonlyMap<string, (at: Region) => number>;
+  readonly #axes: ReadonlyMap<string, Axis | undefined>;
+  /** The matrices of which one window is on the device at a time. */
   readonly #streamed: ReadonlySet<string | undefined>;
-  readonly #streamedInputs: ReadonlySet<string | undefined>;
   /** The time: two for each step, so that a readback fits in after it. Uploads are at 0. */
   #now = 0;
   #firstDispatch = 0;
   #lastDispatch = 0;
   #transferred = 0;
+  #block = NOWHERE;
+  #window = NOWHERE;
 
   constructor(problem: Problem, residency: Exclude<Residency, "caller">) {
     const tensors = [...tensorsOf(problem)];
-    this.#rows = new Map(tensors.map(([slot, tensor]) => [slot, rowOf(tensor)]));
+    this.#axes = new Map(tensors.map(([slot, tensor]) => [slot, axisOf(tensor)]));
     this.#streamed = streamedTensors({ problem, residency });
-    this.#streamedInputs = streamedTensors({ problem, residency }, ["input"]);
   }
 
   #livesOf(name: string, workspace: Workspace): Lives {
@@ -73,9 +94,8 @@ export class HostLives {
     if (!lives) {
       const used = workspace.used.get(name)!;
       const count = "matrix" in used ? segmentCount(used.matrix) : 1;
-      const first = new Int32Array(count).fill(-1);
-      const stays = this.#streamedInputs.has(name) ? [] : undefined;
-      lives = { used, first, last: first.slice(), stays };
+      const streamed = this.#streamed.has(name);
+      lives = { used, count, births: [], deaths: [], streamed };
       this.#lives.set(name, lives);
     }
     return lives;
@@ -85,34 +105,49 @@ export class HostLives {
   usesOf({ bindings }: Dispatch, workspace: Workspace): Use[] {
     return bindings.map(({ slot, slice }) => ({
       lives: this.#livesOf(slice.buffer, workspace),
-      row: this.#rows.get(slot) ?? whole,
+      axis: this.#axes.get(slot),
     }));
   }
 
   /** Counts a dispatch at a place. */
   use(uses: readonly Use[], at: Region): void {
-    this.#now += 2;
-    this.#firstDispatch ||= this.#now;
-    this.#lastDispatch = this.#now;
-    for (const { lives, row } of uses) {
-      const { used } = lives;
-      const index = "matrix" in used ? Math.floor(row(at) / used.matrix.capacity) : 0;
-      if (lives.stays) this.#stay(lives.stays, used, index, at.window!.stands);
-      else this.#touch(lives, index);
+    const now = this.#now += 2;
+    this.#firstDispatch ||= now;
+    this.#lastDispatch = now;
+    if (this.#block.range !== at.block) this.#block = { range: at.block, since: now };
+    if (this.#window.range !== at.window) this.#window = { range: at.window, since: now };
+    const repeated = this.#repeated();
+    for (const { lives, axis } of uses) {
+      const range = axis && at[axis];
+      if (lives.streamed) this.#stay(lives, range!);
+      else if (lives.count === 1 || !range) touch(lives, 0, lives.count - 1, now, repeated);
+      else {
+        const { start, count } = range;
+        const last = start + (range.stands - 1) * count;
+        touch(lives, bufferWith(lives, start), bufferWith(lives, last), now, repeated);
+      }
     }
   }
 
-  #touch({ first, last }: Lives, index: number): void {
-    if (first[index] === -1) first[index] = this.#now;
-    last[index] = this.#now;
+  /**
+   * The visit whose repetitions use one buffer after the other. What is used where
+   * both loops are repeated is used before and after as well: it does not matter there.
+   */
+  #repeated(): Visit | undefined {
+    if (stands(this.#block) > 1) return this.#block;
+    // Where windows are streamed, what comes with one goes with it: each is like the first.
+    return stands(this.#window) > 1 && this.#streamed.size === 0 ? this.#window : undefined;
   }
 
-  #stay(stays: NonNullable<Lives["stays"]>, used: Used, index: number, times: number): void {
-    const stay = stays.at(-1);
-    if (stay?.index === index) stay.last = this.#now;
+  /** Counts a use of the window that is on the device, or that comes there. */
+  #stay({ used, births, deaths }: Lives, { start, stands }: Window): void {
+    const index = "matrix" in used ? start / used.matrix.capacity : 0;
+    const run = { from: index, to: index, time: this.#now, repeated: undefined };
+    if (deaths.at(-1)?.from === index) deaths[deaths.length - 1] = run;
     else {
-      stays.push({ index, first: this.#now, last: this.#now });
-      this.#transferred += times * bytesAt(used, index);
+      births.push(run);
+      deaths.push(run);
+      if (used.category === "input") this.#transferred += stands * bytesAt(used, index);
     }
   }
 
@@ -121,48 +156,69 @@ export class HostLives {
     this.#now += 2;
     visitBuffers(step, (name) => {
       const lives = this.#livesOf(name, workspace);
-      for (let index = 0; index < lives.first.length; index++) this.#touch(lives, index);
+      touch(lives, 0, lives.count - 1, this.#now, undefined);
     });
   }
 
   /** Returns the memory with all transfers, and the bytes between host and device. */
   total(workspace: Workspace): { readonly memory: MemoryPrediction; readonly transferred: number } {
     const end = this.#now + 2;
-    const changes = new Changes(end + 2);
     const params = this.#livesOf(PARAMS_BUFFER, workspace);
-    params.first[0] = this.#firstDispatch;
-    params.last[0] = this.#lastDispatch;
+    touch(params, 0, 0, this.#firstDispatch, undefined);
+    touch(params, 0, 0, this.#lastDispatch, undefined);
+    const peak = new Peak(end);
     let transferred = this.#transferred;
-    let staged = end;
     let largestResult = 0;
-    for (const [name, { used, first, last, stays }] of this.#lives) {
+    for (const { used, count, births, deaths, streamed } of this.#lives.values()) {
       const { category } = used;
       const external = "matrix" in used
         ? category === "input" || category === "output"
         : used.holds !== undefined;
       const result = external && category !== "input";
       if (result) largestResult = Math.max(largestResult, bytesAt(used, 0));
-      if (external && !stays) {
-        transferred += "matrix" in used ? matrixBytes(used.matrix) : used.bytes;
-      }
-      for (const stay of stays ?? []) {
-        changes.add(category, bytesAt(used, stay.index), stay.first, stay.last);
-      }
-      if (stays) continue;
-      const streamed = this.#streamed.has(name);
-      for (let index = 0; index < first.length; index++) {
-        if (first[index] === -1) continue;
-        const from = external && !result ? 0 : first[index]!;
-        // A result lives until it is read back: a window's at once, others at the end.
-        const until = !result ? last[index]! : streamed ? last[index]! + 1 : end;
-        if (result && streamed) staged = Math.min(staged, until);
-        changes.add(category, bytesAt(used, index), from, until);
-      }
+      if (external && !(streamed && category === "input")) transferred += bytesOf(used);
+      if (external && !result && !streamed) peak.add(used, whole(count, 0), 1);
+      else for (const run of births) peak.add(used, run, 1);
+      // A result lives until it is read back: a window's at once, others at the end.
+      if (result && !streamed) continue;
+      for (const run of deaths) peak.add(used, run, -1, result ? 2 : 1);
+      if (result) peak.stagedFrom(Math.min(...deaths.map(({ time }) => time + 1)));
     }
-    const bytes = stagingSize(largestResult, changes.sum().byCategory.scratch);
-    changes.add("staging", bytes, staged, end);
-    return { memory: changes.sum(), transferred };
+    return { memory: peak.find(largestResult), transferred };
   }
+}
+
+function stands({ range }: Visit): number {
+  return range?.stands ?? 1;
+}
+
+/** All buffers at a time. */
+function whole(count: number, time: number): Run {
+  return { from: 0, to: count - 1, time, repeated: undefined };
+}
+
+/** Counts a use of some buffers of a matrix. */
+function touch(
+  { births, deaths }: Lives,
+  from: number,
+  to: number,
+  time: number,
+  repeated: Visit | undefined,
+): void {
+  const born = births.length ? births.at(-1)!.to : -1;
+  if (to > born) births.push({ from: Math.max(from, born + 1), to, time, repeated });
+  // A loop over the matrix begins anew: it will use all of it.
+  if (deaths.length && from < deaths.at(-1)!.from) deaths.length = 0;
+  while (deaths.length && deaths.at(-1)!.from >= from) deaths.pop();
+  const before = deaths.at(-1);
+  if (before && before.to >= from) deaths[deaths.length - 1] = { ...before, to: from - 1 };
+  deaths.push({ from, to, time, repeated });
+}
+
+/** Index of the buffer that holds a row. */
+function bufferWith({ used, count }: Lives, row: number): number {
+  if (!("matrix" in used)) return 0;
+  return Math.min(count - 1, Math.floor(row / used.matrix.capacity));
 }
 
 /** Bytes of a buffer, or of one of a matrix. */
@@ -172,43 +228,128 @@ function bytesAt(used: Used, index: number): number {
   return rowsBytes(used.matrix, Math.min(capacity, rows - index * capacity));
 }
 
-/** What comes and goes at each time, by category. */
-class Changes {
-  readonly #changes: Readonly<Record<Category, Float64Array>>;
+/** Bytes of a buffer, or of all those of a matrix. */
+function bytesOf(used: Used): number {
+  return "matrix" in used ? matrixBytes(used.matrix) : used.bytes;
+}
 
-  constructor(readonly times: number) {
-    const changes = () => new Float64Array(times);
-    this.#changes = {
-      input: changes(),
-      output: changes(),
-      state: changes(),
-      scratch: changes(),
-      staging: changes(),
+/** Bytes of adjacent buffers: all but the last of a matrix are alike. */
+function bytesOfRun(used: Used, { from, to }: Run): number {
+  return (to - from) * bytesAt(used, from) + bytesAt(used, to);
+}
+
+/** A run of buffers that come or go. */
+interface Change {
+  readonly used: Used;
+  readonly run: Run;
+  readonly sign: 1 | -1;
+  readonly time: number;
+}
+
+/** The most that is there at any time, from what comes and goes. */
+class Peak {
+  readonly #changes: Change[] = [];
+  readonly #live = emptyCategories();
+  readonly #most = emptyCategories();
+  /** Most bytes before results are read back, and from then on. */
+  readonly #before = { peak: 0, extra: 0 };
+  readonly #staged = { peak: 0, extra: 0 };
+  #stagedFrom: number;
+
+  constructor(end: number) {
+    this.#stagedFrom = end;
+  }
+
+  /** Adds buffers that come when a run begins to be used, or go so long after the last use. */
+  add(used: Used, run: Run, sign: 1 | -1, after = 0): void {
+    this.#changes.push({ used, run, sign, time: run.time + after });
+  }
+
+  /** Says that a result is read back at a time. */
+  stagedFrom(time: number): void {
+    this.#stagedFrom = Math.min(this.#stagedFrom, time);
+  }
+
+  /** Returns the peak, with a buffer that results leave through. */
+  find(largestResult: number): MemoryPrediction {
+    const begins = ({ run, time }: Change) => run.repeated?.since ?? time;
+    const changes = this.#changes.sort((a, b) =>
+      begins(a) - begins(b) || a.time - b.time || a.sign - b.sign
+    );
+    let staged = false;
+    for (let index = 0; index < changes.length;) {
+      const { run: { repeated } } = changes[index]!;
+      if (!staged && begins(changes[index]!) > this.#stagedFrom) {
+        this.#look(this.#stagedFrom);
+        staged = true;
+      }
+      let next = index + 1;
+      while (repeated && changes[next]?.run.repeated === repeated) next++;
+      if (repeated) this.#repeat(changes.slice(index, next), repeated.range!);
+      else this.#change(changes[index]!);
+      index = next;
+    }
+    if (!staged) this.#look(this.#stagedFrom);
+    const staging = stagingSize(largestResult, this.#most.scratch);
+    return {
+      peakBytes: Math.max(this.#before.peak, this.#staged.peak + staging),
+      extraPeakBytes: Math.max(this.#before.extra, this.#staged.extra + staging),
+      byCategory: { ...this.#most, staging },
     };
   }
 
-  /** Adds a buffer that is there from one time to another, both included. */
-  add(category: Category, bytes: number, first: number, last: number): void {
-    const changes = this.#changes[category];
-    changes[first]! += bytes;
-    changes[last + 1]! -= bytes;
+  #change({ used, run, sign, time }: Change): void {
+    this.#live[used.category] += sign * bytesOfRun(used, run);
+    if (sign > 0) this.#look(time, used.category);
   }
 
-  /** Returns the most that is there at any time. */
-  sum(): MemoryPrediction {
-    const live = emptyCategories();
-    const byCategory = emptyCategories();
-    let peakBytes = 0;
-    let extraPeakBytes = 0;
-    for (let time = 0; time < this.times; time++) {
-      for (const category of CATEGORIES) {
-        live[category] += this.#changes[category][time]!;
-        byCategory[category] = Math.max(byCategory[category], live[category]);
-      }
-      const extra = live.state + live.scratch + live.staging;
-      extraPeakBytes = Math.max(extraPeakBytes, extra);
-      peakBytes = Math.max(peakBytes, extra + live.input + live.output);
-    }
-    return { peakBytes, extraPeakBytes, byCategory };
+  /** Looks at what is there after something has come. */
+  #look(time: number, category?: Category): void {
+    const live = this.#live;
+    if (category) this.#most[category] = Math.max(this.#most[category], live[category]);
+    const extra = live.state + live.scratch;
+    const most = time < this.#stagedFrom ? this.#before : this.#staged;
+    most.extra = Math.max(most.extra, extra);
+    most.peak = Math.max(most.peak, extra + live.input + live.output);
   }
+
+  /**
+   * Goes through the repetitions of some steps, in which buffers of one matrix come
+   * while those of another go. Where all come or all go, their order is no matter.
+   */
+  #repeat(changes: readonly Change[], range: Window): void {
+    const { sign } = changes[0]!;
+    if (changes.every((change) => change.sign === sign)) {
+      for (const change of changes) this.#change(change);
+      return;
+    }
+    const next = changes.map(({ run }) => run.from);
+    const at = changes.map((change) => repetitionOf(change, change.run.from, range));
+    for (;;) {
+      let first = -1;
+      let least = Infinity;
+      // In the order of their steps: of those of one repetition, the earliest.
+      for (let index = 0; index < at.length; index++) {
+        if (at[index]! < least) [first, least] = [index, at[index]!];
+      }
+      if (first === -1) return;
+      const change = changes[first]!;
+      const { used, run, sign, time } = change;
+      const buffer = next[first]!++;
+      this.#live[used.category] += sign * bytesAt(used, buffer);
+      if (sign > 0) this.#look(time, used.category);
+      at[first] = buffer < run.to ? repetitionOf(change, buffer + 1, range) : Infinity;
+    }
+  }
+}
+
+/** The repetition of a range's steps in which a buffer comes or goes. */
+function repetitionOf({ used, sign }: Change, buffer: number, range: Window): number {
+  const last = range.stands - 1;
+  if (!("matrix" in used) || segmentCount(used.matrix) === 1) return sign > 0 ? 0 : last;
+  const { capacity } = used.matrix;
+  const { start, count } = range;
+  return sign > 0
+    ? Math.max(0, Math.ceil((buffer * capacity - start) / count))
+    : Math.min(last, Math.ceil(((buffer + 1) * capacity - start) / count) - 1);
 }

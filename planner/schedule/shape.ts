@@ -74,26 +74,16 @@ export interface Region {
 
 /**
  * The ranges that a sketch needs of `[0, total)` cut into ranges of `size`: the
- * first two and the last, and those next to a `cut`, where one buffer ends and
- * another begins. Each stands for those like it that follow and are left out.
- * Buffers are first and last used in the same order as in the whole, so memory is
- * exact; costs are counted as often as they occur.
+ * first, for it is like no other, as what it adds to starts afresh; the second, which
+ * stands for all those like it that follow; and the last, which may be shorter.
  */
-export function sketch(total: number, size: number, cuts: ReadonlySet<number>): Window[] {
+export function sketch(total: number, size: number): Window[] {
   const last = (Math.ceil(total / size) - 1) * size;
-  // The first is like no other: what it adds to starts afresh.
-  const starts = new Set([0, Math.min(size, last), last]);
-  for (const cut of cuts) {
-    if (cut === 0 || cut >= total) continue;
-    // The range that ends at the cut, and the one that begins there.
-    starts.add(Math.floor((cut - 1) / size) * size);
-    if (cut % size === 0) starts.add(cut);
-  }
-  const sorted = [...starts].sort((a, b) => a - b);
-  return sorted.map((start, index) => ({
+  const starts = [...new Set([0, Math.min(size, last), last])];
+  return starts.map((start, index) => ({
     start,
     count: Math.min(size, total - start),
-    stands: index + 1 < sorted.length ? (sorted[index + 1]! - start) / size : 1,
+    stands: index + 1 < starts.length ? (starts[index + 1]! - start) / size : 1,
   }));
 }
 

@@ -58,7 +58,6 @@ export class Workspace {
   readonly #used = new Map<string, Used>();
   /** The buffers of each head, in the order of the problem's. */
   readonly heads: readonly HeadBuffers[];
-  #logits: Matrix | undefined;
   #logitStride = 0;
 
   /** @throws {Infeasible} where no buffer can hold what the shape asks for. */
@@ -94,17 +93,6 @@ export class Workspace {
     const maxBufferSize = Math.min(limits.maxBufferSize, most);
     const name = tensorName(problem, head, key);
     return partition(name, rows, rowBytes, unit, { ...limits, maxBufferSize });
-  }
-
-  /** Rows at which matrices are cut into buffers, of tokens or of the vocabulary. */
-  cuts(of: "tokens" | "vocab"): Set<number> {
-    const matrices = this.heads.flatMap((head) => head.cutBy(of));
-    if (of === "tokens" && this.#logits) matrices.push(this.#logits);
-    const cuts = new Set<number>();
-    for (const { rows, capacity } of matrices) {
-      for (let start = 0; start < rows; start += capacity) cuts.add(start);
-    }
-    return cuts;
   }
 
   /** Every buffer used so far. */
@@ -222,8 +210,7 @@ export class Workspace {
   logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
     this.#logitStride = logitStride(cols);
     const { limits } = this;
-    this.#logits = partition(name, rows, logitRowBytes(cols), Math.min(unit, rows), limits);
-    return this.#logits;
+    return partition(name, rows, logitRowBytes(cols), Math.min(unit, rows), limits);
   }
 
   /** Binds the rows of a block in a matrix of logits that is read. */

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { paretoFront, verdict } from "./choice.ts";
 import { SPECIFICATION_DEFAULTS } from "../device.ts";
 import { makePlan } from "../plan.ts";
-import { headOf, parseProblem } from "../problem.ts";
+import { type Parallelism, rankPart } from "../parallel.ts";
+import { headOf, parseProblem, type Problem, resized } from "../problem.ts";
 import { predictCost } from "../schedule/cost.ts";
 import { predictMemory } from "../schedule/memory.ts";
 import { ask, emit, type PlanOptions } from "./question.ts";
@@ -13,32 +14,73 @@ import { devices, problems, SEED } from "../testing.ts";
 /** The caller's buffers, the host's, and a weight that is streamed. */
 const residencies = fc.constantFrom<PlanOptions>({}, { hostIo: true }, { weights: "streamed" });
 
+/** What training problems may ask for beside the defaults. */
+const asked = fc.record({
+  gradientFilter: fc.constantFrom<Problem["gradientFilter"]>(0, 0, "auto"),
+  gradients: fc.constantFrom<Problem["gradients"]>(
+    undefined,
+    ["hidden"],
+    ["weight"],
+    ["hidden", "weight"],
+  ),
+});
+
+/** Alone, or a rank among others. */
+const parallelisms = fc.constantFrom<Parallelism | undefined>(
+  undefined,
+  undefined,
+  { tensor: 2, data: 1, sequence: false },
+  { tensor: 2, data: 3, sequence: false },
+  { tensor: 2, data: 1, sequence: true },
+);
+
 /** Sums of the same numbers in another order. */
 function assertClose(actual: number, expected: number, what: string) {
   assert(Math.abs(actual - expected) <= 1e-12 * expected, `${what}: ${actual} for ${expected}`);
 }
 
+/** Some of a search's candidates, from first to last. */
+function someOf<T>(all: readonly T[], first: number): T[] {
+  return all.filter((_, index) => index % 7 === first % 7).slice(0, 6);
+}
+
 Deno.test("a sketch needs and costs what the whole schedule does, to the byte", () => {
-  let left = 0;
+  let [checked, left, ranks] = [0, 0, 0];
   fc.assert(
-    fc.property(problems, devices, residencies, (problem, device, residency) => {
-      const options: PlanOptions = residency;
+    fc.property(problems, devices, residencies, asked, parallelisms, (...drawn) => {
+      const [random, device, residency, { gradientFilter, gradients }, parallelism] = drawn;
+      const train = random.pass === "train" ? { gradients } : {};
+      const filter = random.labelSmoothing === 0 ? { gradientFilter } : {};
+      let problem: Problem = { ...random, ...train, ...filter };
+      let options: PlanOptions = residency;
+      if (parallelism && residency.weights === undefined) {
+        // As many tokens, and as many of the others, as are split evenly.
+        problem = resized(problem, {
+          tokens: 6 * Math.ceil(random.tokens / 6),
+          vocab: headOf(random).vocab + 1,
+        });
+        const { part, share } = rankPart(problem, parallelism);
+        [problem, options] = [part, { ...residency, share }];
+        ranks++;
+      }
       const candidates = search(problem, device, options).flatMap((offer) => offer.candidates);
-      // One of each run's candidates, now the first and now a later one.
-      const candidate = candidates[headOf(problem).vocab % Math.max(1, candidates.length)];
-      if (!candidate) return;
-      const schedule = emit(ask(problem, device, options), candidate.shape, "whole");
-      const [memory, cost] = [predictMemory(schedule), predictCost(schedule, device)];
-      assert.deepEqual(candidate.memory, memory);
-      assert.equal(candidate.cost.dispatches, cost.dispatches);
-      assertClose(candidate.cost.flops, cost.flops, "flops");
-      assertClose(candidate.cost.bytesMoved, cost.bytesMoved, "bytes moved");
-      assertClose(candidate.cost.seconds, cost.seconds, "seconds");
-      left += Number(schedule.block.count * schedule.window.count > 9);
+      for (const candidate of someOf(candidates, headOf(problem).vocab)) {
+        const schedule = emit(ask(problem, device, options), candidate.shape, "whole");
+        const [memory, cost] = [predictMemory(schedule), predictCost(schedule, device)];
+        assert.deepEqual(candidate.memory, memory);
+        assert.equal(candidate.cost.dispatches, cost.dispatches);
+        assert.equal(candidate.cost.transferred, cost.transferred);
+        assertClose(candidate.cost.flops, cost.flops, "flops");
+        assertClose(candidate.cost.bytesMoved, cost.bytesMoved, "bytes moved");
+        assertClose(candidate.cost.seconds, cost.seconds, "seconds");
+        checked++;
+        left += Number(schedule.block.count * schedule.window.count > 9);
+      }
     }),
-    SEED,
+    { ...SEED, numRuns: 250 },
   );
-  assert(left > SEED.numRuns / 10, "a share of the schedules is long enough to leave steps out");
+  assert(left > checked / 10, `${left} of ${checked} schedules are long enough to leave steps out`);
+  assert(ranks > SEED.numRuns / 5, `${ranks} of ranks`);
 });
 
 Deno.test("the front holds what nothing beats, and nothing else", () => {

@@ -37,11 +37,11 @@ export const chunked: Strategy = {
     selectTokens(draft);
     clearHiddenGradient(draft);
     for (const block of draft.cuts.blocks) {
-      for (const window of draft.cuts.windowsWithin(block)) project(draft, block, window, logits);
+      for (const window of draft.cuts.windows) project(draft, block, window, logits);
       rowStatistics(draft, block, logits);
       merge(draft, block);
       coefficients(draft, block);
-      for (const window of draft.cuts.windowsWithin(block)) {
+      for (const window of draft.cuts.windows) {
         storedLogitGradient(draft, block, window, logits);
         gradients(draft, block, window, logits);
       }

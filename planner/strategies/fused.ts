@@ -44,7 +44,7 @@ export function streamForward(draft: ScheduleDraft): void {
   selectTokens(draft);
   // A window at a time: where the weight is streamed, it comes once.
   for (const window of draft.cuts.windows) {
-    for (const block of draft.cuts.blocksWithin(window)) forward(draft, block, window);
+    for (const block of draft.cuts.blocks) forward(draft, block, window);
   }
   for (const block of draft.cuts.blocks) merge(draft, block);
   reduce(draft);

@@ -32,7 +32,7 @@ export const twoStage: Strategy = {
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
     selectTokens(draft);
     for (const block of draft.cuts.blocks) {
-      for (const window of draft.cuts.windowsWithin(block)) {
+      for (const window of draft.cuts.windows) {
         project(draft, block, window, stored(block.start));
       }
     }
@@ -46,7 +46,7 @@ export const twoStage: Strategy = {
     clearHiddenGradient(draft);
     for (const block of draft.cuts.blocks) {
       coefficients(draft, block);
-      for (const window of draft.cuts.windowsWithin(block)) {
+      for (const window of draft.cuts.windows) {
         storedLogitGradient(draft, block, window, stored(block.start));
         gradients(draft, block, window, stored(block.start));
       }

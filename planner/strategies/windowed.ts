@@ -51,7 +51,7 @@ export const windowed: Strategy = {
     for (const block of draft.cuts.blocks) coefficients(draft, block);
     for (const window of draft.cuts.windows) {
       const gradient = { matrix, row: 0, origin: window.start };
-      for (const block of draft.cuts.blocksWithin(window)) {
+      for (const block of draft.cuts.blocks) {
         logitGradient(draft, block, window, gradient);
         gradients(draft, block, window, gradient);
       }
