@@ -81,6 +81,7 @@ export { GpuError } from "./kernels/run/errors.ts";
 export type { Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";
 export {
+  type BodyRates,
   type DeviceLimits,
   type DeviceProfile,
   type DeviceRates,

@@ -29,6 +29,16 @@ export interface DeviceLimits {
   readonly maxComputeWorkgroupsPerDimension: number;
 }
 
+/** Measured speed of products in one kind of body. */
+export interface BodyRates {
+  /** FLOP/s of the fastest tile, a multiply-add counted as two. */
+  readonly flopsPerSecond: number;
+  /** Invocations that run at the same time. */
+  readonly parallelInvocations: number;
+  /** Tiles, the fastest first; the shipped ones where it is left out. */
+  readonly tiles?: readonly RatedTile[] | undefined;
+}
+
 /** Measured speed of a device. */
 export interface DeviceRates {
   /** FLOP/s of the matrix kernels in f32, a multiply-add counted as two. */
@@ -45,6 +55,8 @@ export interface DeviceRates {
   readonly hostBytesPerSecond?: number | undefined;
   /** Tiles of the matrix kernels, the fastest first; the shipped ones where it is left out. */
   readonly tiles?: readonly RatedTile[] | undefined;
+  /** The same of products in subgroup matrices, where they were measured. */
+  readonly matrix?: BodyRates | undefined;
   /** Where the figures come from. */
   readonly source?: string | undefined;
 }
@@ -136,6 +148,11 @@ export const ratesSchema = z.strictObject({
     .describe("bandwidth between host and device"),
   tiles: z.array(ratedTileSchema).min(1).optional()
     .describe("tiles of the matrix kernels, the fastest first; the shipped ones by default"),
+  matrix: z.strictObject({
+    flopsPerSecond: z.number().positive(),
+    parallelInvocations: count,
+    tiles: z.array(ratedTileSchema).min(1).optional(),
+  }).optional().describe("the same of products in subgroup matrices"),
   source: z.string().optional().describe("where the figures come from"),
 });
 

@@ -15,6 +15,7 @@ import { type Offer, search } from "./search/search.ts";
 import { granulesOf } from "./strategies/strategy.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
+import { tierOf, unsuitedTo } from "./schedule/tier.ts";
 import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
 import { AS_FAST } from "./tuning.ts";
 import { exactBytes, formatBytes } from "./units.ts";
@@ -200,9 +201,9 @@ function checkSizes({ problem, device, options }: Question): void {
   }
 }
 
-/** Refuses a tile of the caller's that the device cannot run. */
-function checkTile({ device, options: { tile } }: Question): void {
-  const fault = tile && tileProblem(tile, device);
+/** Refuses a tile of the caller's that the device cannot run, or the problem cannot have. */
+function checkTile({ problem, device, options: { tile } }: Question): void {
+  const fault = tile && (tileProblem(tile, device) ?? unsuitedTo(tierOf(tile), problem));
   if (fault === undefined) return;
   throw new DoesNotFitError(`No schedule fits the device: the tile ${formatTile(tile!)} ${fault}`);
 }

@@ -70,7 +70,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "windowed training leaves the last step's hidden gradient in place",
     file: "planner/strategies/windowed.ts",
-    find: "    clearHiddenGradient(draft);\n",
+    find: "    clearGradients(draft);\n",
     replace: "",
     why: "windows add to it",
     killers: [STEPS],
@@ -78,7 +78,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "two-stage training leaves the last step's hidden gradient in place",
     file: "planner/strategies/two_stage.ts",
-    find: "    clearHiddenGradient(draft);\n",
+    find: "    clearGradients(draft);\n",
     replace: "",
     why: "the same",
     killers: [STEPS],
@@ -86,7 +86,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "chunked training leaves the last step's hidden gradient in place",
     file: "planner/strategies/chunked.ts",
-    find: "    clearHiddenGradient(draft);\n",
+    find: "    clearGradients(draft);\n",
     replace: "",
     why: "the same",
     killers: [STEPS],

@@ -298,7 +298,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "leaving out an idle stretch skips the next one's start",
-    file: "kernels/wgsl/registers.ts",
+    file: "kernels/wgsl/product.ts",
     find: "const onwards = every - depth;",
     replace: "const onwards = every;",
     why: "a filter would drop a part of every busy tile behind an idle one",

@@ -8,6 +8,7 @@ import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/pr
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
+import { type Tier, tierOf } from "../../planner/schedule/tier.ts";
 import { type TileBody, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
@@ -41,6 +42,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
     window: outline.window,
     block: outline.block,
     splits: outline.splits,
+    tier: tierOf(tile),
     tile: {
       tokens: tile.rows,
       vocab: tile.cols,
@@ -119,6 +121,7 @@ export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
     ...(residency === "caller" ? [] : [["buffers", OWNERS[residency]]]),
     ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "tiles each")}`],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
+    ["tier", TIERS[tierOf(tile)]],
     [
       "tile",
       `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${bodyText(tile.body)}, ${
@@ -127,6 +130,12 @@ export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
     ],
   ];
 }
+
+/** What each tier is. */
+const TIERS: Readonly<Record<Tier, string>> = {
+  f32: "f32: products in f32, on any device",
+  matrix: "matrix: products of halves in subgroup matrices, sums in f32",
+};
 
 /** Who owns the buffers, where the caller does not. */
 const OWNERS: Readonly<Record<Exclude<Residency, "caller">, string>> = {

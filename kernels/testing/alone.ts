@@ -67,6 +67,7 @@ export function scheduleOf<W extends Record<string, Words>>(
     block: { tokens: problem.tokens, count: 1 },
     splits: 1,
     logitStride: 4 * Math.ceil(headOf(problem).vocab / 4),
+    gradientStride: alone.schedule?.logitStride ?? 4 * Math.ceil(headOf(problem).vocab / 4),
     buffers: [],
     params: [],
     paramsStride: PARAMS_BYTES,
@@ -177,6 +178,34 @@ export function stale(length: number): Float32Array<ArrayBuffer> {
 /** A buffer of u32 that holds something stale. */
 export function staleWords(length: number): Uint32Array<ArrayBuffer> {
   return new Uint32Array(length).fill(777);
+}
+
+/** A tile in matrices of plain WGSL, of the rows and columns of {@linkcode TINY}. */
+export const EMULATED: Tile = {
+  rows: 32,
+  cols: 32,
+  depth: 32,
+  body: {
+    kind: "matrix",
+    subgroups: { rows: 2, cols: 2, size: 32 },
+    fragment: { m: 16, n: 16, k: 16 },
+    emulated: true,
+  },
+};
+
+/** The halves nearest to some numbers, two in a word. */
+export function halves(values: Float32Array): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(new Float16Array(values).buffer);
+}
+
+/** The numbers of some halves. */
+export function fromHalves(words: Uint32Array): Float32Array<ArrayBuffer> {
+  return Float32Array.from(new Float16Array(words.slice().buffer));
+}
+
+/** Noise that halves hold exactly. */
+export function noiseOfHalves(length: number, seed = 1): Float32Array<ArrayBuffer> {
+  return Float32Array.from(new Float16Array(noise(length, seed)));
 }
 
 /** Numbers that look like noise, the same each time: from -1 to 1. */

@@ -6,6 +6,7 @@
 import { inMatrices, type RegisterTile, type Tile } from "../../planner/schedule/tile.ts";
 import type { KernelContext } from "./context.ts";
 import type { Body, Operand } from "./product.ts";
+import { matrices } from "./matrices.ts";
 import { registers } from "./registers.ts";
 
 /** Writes the product of a dispatch's tile, in the body that the tile is for. */
@@ -19,6 +20,5 @@ export function product(
 
 /** Writes a product in the body that its tile is for. */
 export function bodyOf(tile: Tile, a: Operand, b: Operand): Body {
-  if (inMatrices(tile)) throw new Error("No kernels are written for subgroup matrices yet");
-  return registers(tile as RegisterTile, a, b);
+  return inMatrices(tile) ? matrices(tile, a, b) : registers(tile as RegisterTile, a, b);
 }

@@ -5,7 +5,7 @@ import { planParallel, rankSchedule } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
 import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
-import { registerTile } from "../../planner/schedule/tile.ts";
+import { MATRIX_FEATURES, registerTile } from "../../planner/schedule/tile.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
 /** A tile so small that the text stays readable, with enough invocations that they do not all fit. */
@@ -42,6 +42,25 @@ function rankTexts(): Map<KernelName, string> {
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
 }
 
+/** The same in subgroup matrices, on a device that has them. */
+function matrixTexts(): Map<KernelName, string> {
+  const fragment = { m: 16, n: 16, k: 16 };
+  const subgroups = { rows: 2, cols: 1, size: 32 };
+  const { schedule } = makePlan(
+    parseProblem({ ...problem, dtype: "f16" }),
+    {
+      ...SPECIFICATION_DEFAULTS,
+      features: MATRIX_FEATURES,
+      matrices: [{ ...fragment, component: "f16", result: "f32" }],
+    },
+    {
+      strategy: "windowed",
+      tile: { rows: 32, cols: 16, depth: 32, body: { kind: "matrix", subgroups, fragment } },
+    },
+  );
+  return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
+}
+
 /** One text of each kernel: plain, and with every option on where it has any. */
 function snapshots(): Map<string, string> {
   const plain = texts("windowed");
@@ -58,12 +77,20 @@ function snapshots(): Map<string, string> {
   });
   const filtered = texts("windowed", { gradientFilter: "auto" });
   const ranks = rankTexts();
+  const matrices = matrixTexts();
   return new Map([
     ...plain,
     ...[...options].map(([kernel, text]) =>
       [plain.has(kernel) ? `${kernel} with options` : kernel, text] as const
     ),
     ["logit-gradient filtered", filtered.get("logit-gradient")!],
+    ...([
+      "forward",
+      "coefficients",
+      "logit-gradient",
+      "weight-gradient",
+      "hidden-gradient",
+    ] as const).map((name) => [`${name} in matrices`, matrices.get(name)!] as const),
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
   ]);
 }

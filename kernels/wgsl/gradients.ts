@@ -10,10 +10,12 @@ import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
 import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
-import { eachRound, type Operand } from "./product.ts";
-import { loadQuad, storedType } from "./stored.ts";
+import { keepsHalves, SCALE_FUNCTIONS } from "./halves.ts";
+import { eachRound, elementsAtOnce, type Operand } from "./product.ts";
+import { loadVector, storedType } from "./stored.ts";
 import { binds, block, kernel, over, plus, scaled } from "./text.ts";
-import { workgroupSize } from "../../planner/schedule/tile.ts";
+import type { Schedule } from "../../planner/schedule/schedule.ts";
+import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 
 /** What is particular to one of the two products. */
@@ -55,13 +57,28 @@ function storeFunction({ output, adds }: GradientProduct, hidden: number): strin
 }
 
 /** The function that loads logit gradients, as either product's left operand. */
-function loadLogits(logitStride: number): string {
+function loadLogits(schedule: Schedule): string {
+  const stride = schedule.gradientStride;
+  if (keepsHalves(schedule)) {
+    return `// Eight logit gradients of the kept token at a position, as they are stored, from a column of
+// the window on; zeros past the last token, and past the vector that holds the last id.
+fn load_logits(position: u32, column: u32, positions: u32) -> vec4<u32> {
+  let row = min(position, max(positions, 1u) - 1u);
+  let octet = logits[${
+      plus(
+        scaled("row", stride / VECTOR),
+        `(params.column + min(column, params.vocab - 1u)) / ${VECTOR}u`,
+      )
+    }];
+  return select(vec4<u32>(), octet, position < positions && column < params.vocab);
+}`;
+  }
   return `// Four logit gradients of the kept token at a position, from a column of the window on; zeros
 // past the last token or id. No branches: loads inside branches cannot be in flight together.
 fn load_logits(position: u32, column: u32, positions: u32) -> vec4<f32> {
   let row = min(position, max(positions, 1u) - 1u);
   let quad = logits[${
-    plus(scaled("row", logitStride / 4), "(params.column + min(column, params.vocab - 1u)) / 4u")
+    plus(scaled("row", stride / 4), "(params.column + min(column, params.vocab - 1u)) / 4u")
   }];
   let exists = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.vocab);
   return select(vec4<f32>(), quad, exists & vec4<bool>(position < positions));
@@ -69,26 +86,30 @@ fn load_logits(position: u32, column: u32, positions: u32) -> vec4<f32> {
 }
 
 function gradientProduct(context: KernelContext, of: GradientProduct): string {
-  const { dispatch, schedule: { problem, logitStride } } = context;
+  const { dispatch, schedule } = context;
+  const { problem } = schedule;
   const tile = dispatch.tile!;
+  const halves = keepsHalves(schedule);
   const body = product(context, of.left, of.right);
   const whole = of.span === undefined;
   return kernel(dispatch, {
     title: of.title,
-    enables: body.enables,
+    ...body.needs,
     types: {
-      [of.stored]: storedType(problem),
-      logits: "vec4<f32>",
+      [of.stored]: storedType(problem, tile),
+      logits: halves ? "vec4<u32>" : "vec4<f32>",
     },
     memory: body.memory,
     functions: [
-      loadQuad(of.stored, problem, tile.cols),
+      loadVector(of.stored, problem, tile, tile.cols),
+      ...body.functions,
       ...of.helpers,
-      loadLogits(logitStride),
+      loadLogits(schedule),
+      ...(halves ? [SCALE_FUNCTIONS] : []),
       storeFunction(of, headOf(problem).hidden),
     ],
     workgroup: workgroupSize(tile),
-    builtins: ["group", "lane"],
+    builtins: ["group", "lane", ...body.needs.builtins],
     body: [
       `let kept_count = ${KEPT_COUNT};`,
       `let rows = ${of.rows};`,
@@ -113,13 +134,16 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
           : undefined,
       ),
       `// Store the results of rows that exist.`,
+      ...(halves ? [`let unscale = gradient_unscale();`] : []),
       ...eachRound(body, (round) =>
         round.rows.map((number, i) => {
           const row = plus("first_row", body.rows[number]!);
           return block([
             `let row = ${of.outputRow(row)};`,
             ...round.columns.map((column, j) =>
-              `store(row, ${plus("first_column", column)}, ${round.value(i, j)});`
+              `store(row, ${plus("first_column", column)}, ${round.value(i, j)}${
+                halves ? " * unscale" : ""
+              });`
             ),
           ], `if (${row} < rows)`);
         })),
@@ -131,26 +155,28 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
 export function weightGradient(context: KernelContext): string {
   // Flags are by the tiles of the projection.
   const { tile } = context.schedule;
+  const at = elementsAtOnce(context.dispatch.tile!);
+  const zeros = keepsHalves(context.schedule) ? "vec4<u32>" : "vec4<f32>";
   return gradientProduct(context, {
     title: "gradient of a window of the weight from one token block.",
     stored: "hidden",
     output: "grad_weight",
     helpers: [
-      `// Four elements of the hidden state of the kept token at a position; zeros past the last.
-fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
-  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
-  return select(vec4<f32>(), state, position < positions);
+      `// A vector of the hidden state of the kept token at a position; zeros past the last.
+fn load_kept(position: u32, vector: u32, positions: u32) -> ${zeros} {
+  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, vector);
+  return select(${zeros}(), state, position < positions);
 }`,
     ],
     left: {
       layout: "outer",
-      load: (depth, quad) =>
-        `load_logits(${depth}, ${plus("first_row", `4u * (${quad})`)}, kept_count)`,
+      load: (depth, vector) =>
+        `load_logits(${depth}, ${plus("first_row", `${at}u * (${vector})`)}, kept_count)`,
     },
     right: {
       layout: "outer",
-      load: (depth, quad) =>
-        `load_kept(${depth}, ${plus(over("first_column", 4), quad)}, kept_count)`,
+      load: (depth, vector) =>
+        `load_kept(${depth}, ${plus(over("first_column", at), vector)}, kept_count)`,
     },
     rows: "params.vocab",
     depth: "kept_count",
@@ -162,7 +188,9 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
 
 /** `dH += dz W` for a token block, from one window, or from each part of it by itself. */
 export function hiddenGradient(context: KernelContext): string {
-  const { dispatch: { span }, schedule: { tile, block } } = context;
+  const { dispatch, schedule: { tile, block } } = context;
+  const { span } = dispatch;
+  const at = elementsAtOnce(dispatch.tile!);
   return gradientProduct(context, {
     title: "gradient of a token block's hidden states from one window.",
     stored: "weight",
@@ -170,12 +198,12 @@ export function hiddenGradient(context: KernelContext): string {
     left: {
       layout: "inner",
       row: (local) => plus("first_row", local),
-      load: (row, quad) => `load_logits(${row}, 4u * (${quad}), kept_count)`,
+      load: (row, vector) => `load_logits(${row}, ${at}u * (${vector}), kept_count)`,
     },
     right: {
       layout: "outer",
-      load: (depth, quad) =>
-        `load_weight(min(${depth}, params.vocab - 1u), ${plus(over("first_column", 4), quad)})`,
+      load: (depth, vector) =>
+        `load_weight(min(${depth}, params.vocab - 1u), ${plus(over("first_column", at), vector)})`,
     },
     rows: "kept_count",
     depth: "params.vocab",
@@ -221,10 +249,15 @@ export function hiddenSum(context: KernelContext): string {
 
 /** `db = sum of dz over tokens` for a window: overwritten by the first token block, added to by the others. */
 export function biasGradient(context: KernelContext): string {
-  const { dispatch, schedule: { logitStride } } = context;
+  const { dispatch, schedule } = context;
+  const { gradientStride } = schedule;
+  const halves = keepsHalves(schedule);
+  const element = `position * ${gradientStride}u + params.column + column`;
   const id = ownRow(context, "params.vocab_start + column");
   return kernel(dispatch, {
     title: "gradient of a window of the bias from one token block, an invocation for each id.",
+    types: halves ? { logits: "u32" } : {},
+    functions: halves ? [SCALE_FUNCTIONS] : [],
     workgroup: LINEAR_WORKGROUP,
     builtins: ["invocation"],
     body: [
@@ -239,8 +272,14 @@ export function biasGradient(context: KernelContext): string {
             `if (${tileFlag(context, "position", "column")} == ${TILE_FLAG.idle}u)`,
           )]
           : []),
-        `sum += logits[position * ${logitStride}u + params.column + column];`,
+        ...(halves
+          ? [
+            `let pair = unpack2x16float(logits[(${element}) / 2u]);`,
+            `sum += select(pair.x, pair.y, (params.column + column) % 2u == 1u);`,
+          ]
+          : [`sum += logits[${element}];`]),
       ], `for (var position = 0u; position < kept_count; position++)`),
+      ...(halves ? [`sum *= gradient_unscale();`] : []),
       `let id = ${id};`,
       `grad_bias[id] = select(grad_bias[id] + sum, sum, params.first == 1u);`,
     ],

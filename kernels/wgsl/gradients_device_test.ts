@@ -1,15 +1,30 @@
 /** The gradients' kernels, each alone, beside a few lines of float64. */
 import assert from "node:assert/strict";
-import { close, keptBuffer, noise, onDevice, runAlone, stale, TINY } from "../testing/alone.ts";
+import {
+  bits,
+  close,
+  EMULATED,
+  halves,
+  keptBuffer,
+  noise,
+  noiseOfHalves,
+  onDevice,
+  runAlone,
+  stale,
+  TINY,
+} from "../testing/alone.ts";
 import { inHalves, throughMemory } from "../testing/bodies.ts";
 
 // Three tiles of tokens, ids and hidden, none of them full; rows of logits that start past a column.
-const [TOKENS, HIDDEN, VOCAB, STRIDE, COLUMN] = [78, 70, 75, 84, 8];
+const [TOKENS, HIDDEN, VOCAB, STRIDE, COLUMN] = [78, 72, 75, 88, 8];
 const KEPT = Array.from({ length: TOKENS }, (_, row) => row).filter((row) => row % 9 !== 4);
 const kept = keptBuffer(KEPT, TOKENS);
-const hidden = noise(TOKENS * HIDDEN, 1);
-const weight = noise(VOCAB * HIDDEN, 2);
-const logits = noise(KEPT.length * STRIDE, 3);
+const hidden = noiseOfHalves(TOKENS * HIDDEN, 1);
+const weight = noiseOfHalves(VOCAB * HIDDEN, 2);
+// Past the last id comes what a window of whole vectors has there: zeros.
+const logits = noiseOfHalves(KEPT.length * STRIDE, 3).map((value, i) =>
+  i % STRIDE < COLUMN + VOCAB ? value : i % STRIDE < COLUMN + VOCAB + 5 ? 0 : NaN
+);
 const problem = {
   tokens: TOKENS,
   hidden: HIDDEN,
@@ -37,18 +52,34 @@ const VARIANTS = {
   ", filtered": { filters: true },
   ", in two rounds of columns": { body: inHalves },
   ", through memory, in rounds": { body: throughMemory },
+  ", in matrices": { tile: EMULATED },
+  ", in matrices, filtered": { tile: EMULATED, filters: true },
 } as const;
+
+/** A bound of which halves are scaled by 2^10. */
+const BOUND = 16;
 
 for (const [name, variant] of Object.entries(VARIANTS)) {
   const filters = "filters" in variant;
+  const inMatrices = "tile" in variant;
+  const asked = filters ? filtered : problem;
   const common = {
-    problem: filters ? filtered : problem,
+    problem: inMatrices ? { ...asked, dtype: "f16" } as const : asked,
     schedule,
+    dispatch: { tile: inMatrices ? EMULATED : TINY },
     ...("body" in variant ? { body: variant.body } : {}),
   };
   const counted = (position: number, id: number) =>
     filters && !busy(position, id) ? 0 : dz(position, id);
-  const read = filters ? { tile_flags: flags } : {};
+  const read = {
+    kept,
+    logits: inMatrices ? halves(logits.map((value) => 2 ** 10 * value)) : logits,
+    ...(inMatrices ? { gradient_bound: Uint32Array.of(bits(BOUND)) } : {}),
+    ...(filters ? { tile_flags: flags } : {}),
+  };
+  const operand = inMatrices
+    ? { hidden: halves(hidden), weight: halves(weight) }
+    : { hidden, weight };
 
   for (const first of [1, 0] as const) {
     const what = first ? "overwrites what is stale" : "adds to earlier blocks";
@@ -59,7 +90,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
           kernel: "weight-gradient",
           grid: [3, 3],
           params: { column: COLUMN, first },
-          read: { kept, hidden, logits, ...read },
+          read: { ...read, hidden: operand.hidden },
           written: { grad_weight: new Float32Array(VOCAB * HIDDEN).fill(BEFORE) },
         });
         for (const id of ids) {
@@ -88,7 +119,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
         kernel: "hidden-gradient",
         grid: [3, 3],
         params: { column: COLUMN },
-        read: { kept, weight, logits, ...read },
+        read: { ...read, weight: operand.weight },
         written: { grad_hidden: new Float32Array(TOKENS * HIDDEN).fill(BEFORE) },
       });
       for (let row = 0; row < TOKENS; row++) {
@@ -108,9 +139,9 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
         ...common,
         kernel: "hidden-gradient",
         grid: [3, 9],
-        dispatch: { span },
+        dispatch: { ...common.dispatch, span },
         params: { column: COLUMN },
-        read: { kept, weight, logits, ...read },
+        read: { ...read, weight: operand.weight },
         written: { hidden_parts: stale(3 * TOKENS * HIDDEN) },
       });
       for (let part = 0; part < 3; part++) {
@@ -136,7 +167,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
           kernel: "bias-gradient",
           grid: [2, 1],
           params: { column: COLUMN, first },
-          read: { kept, logits, ...read },
+          read,
           written: { grad_bias: new Float32Array(VOCAB).fill(BEFORE) },
         });
         for (const id of ids) {

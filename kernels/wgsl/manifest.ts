@@ -14,7 +14,12 @@ import type {
   Slice,
 } from "../../planner/schedule/schedule.ts";
 import { type DeviceLimits, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
-import { workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
+import {
+  inMatrices,
+  MATRIX_FEATURES,
+  workgroupBytes,
+  workgroupSize,
+} from "../../planner/schedule/tile.ts";
 import { type HostTensor, hostTensors } from "./host_tensors.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
@@ -38,8 +43,11 @@ export interface Manifest {
   readonly version: 1;
   readonly strategy: string;
   readonly problem: Problem | FlatProblem;
-  /** What a device must be asked for beyond WebGPU's defaults. No feature is needed. */
-  readonly requires: { readonly limits: Readonly<Partial<DeviceLimits>> };
+  /** What a device must be asked for beyond WebGPU's defaults: features where products are in subgroup matrices. */
+  readonly requires: {
+    readonly limits: Readonly<Partial<DeviceLimits>>;
+    readonly features?: readonly string[];
+  };
   /** Type, shape and meaning of each host tensor that buffers hold. */
   readonly tensors: Readonly<Record<string, HostTensor>>;
   /** Buffers to create. Inputs are filled, and outputs read, by the host tensors they hold. */
@@ -96,7 +104,12 @@ export function emitSchedule(schedule: Schedule): Emission {
       version: 1,
       strategy: schedule.strategy,
       problem: problemJson(schedule.problem),
-      requires: { limits: limitsBeyondDefaults(schedule, dispatches) },
+      requires: {
+        limits: limitsBeyondDefaults(schedule, dispatches),
+        ...(inMatrices(schedule.tile) && !schedule.tile.body.emulated
+          ? { features: MATRIX_FEATURES }
+          : {}),
+      },
       tensors: hostTensors(schedule),
       buffers: schedule.buffers,
       uniforms: {

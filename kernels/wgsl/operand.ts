@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { rowQuads, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
-import type { Operand, Scratch } from "./product.ts";
+import { type RegisterTile, rowQuads, workgroupSize } from "../../planner/schedule/tile.ts";
+import { type Operand, type Scratch, scratchOf } from "./product.ts";
 import { block, COMPONENTS, type Index, modulo, over, plus, scaled, times } from "./text.ts";
 
 /** The text of an operand's way through memory. */
@@ -42,7 +42,7 @@ export interface StagingPlace {
   readonly micro: number;
   /** The invocation's index along these rows. */
   readonly lane: "ty" | "tx";
-  readonly tile: Tile;
+  readonly tile: RegisterTile;
 }
 
 /** Writes the staging of an operand. */
@@ -52,7 +52,7 @@ export function stage(operand: Operand, place: StagingPlace): Staging {
   const width = rowQuads(operand.layout, extent);
   return {
     memory: `var<workgroup> ${name}_tile: array<array<vec4<f32>, ${width}>, ${depth}>;`,
-    scratch: { height: depth, width, at: (line, column) => `${name}_tile[${line}][${column}]` },
+    scratch: scratchOf(depth, width, (line, column) => `${name}_tile[${line}][${column}]`),
     fetch: (k) =>
       times(
         micro / 4,

@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { Layout, Tile } from "../../planner/schedule/tile.ts";
-import { block } from "./text.ts";
+import { inMatrices, type Layout, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
+import { block, comment } from "./text.ts";
 
 /** One operand of the product. */
 export interface Operand {
@@ -17,8 +17,12 @@ export interface Operand {
    * `outer`: not used.
    */
   readonly row?: (local: string) => string;
-  /** A vec4 of the operand: at (row, quad of the depth), or at (depth, quad of the tile's rows). */
-  readonly load: (row: string, quad: string) => string;
+  /**
+   * A vector of the operand: at (row, vector of the depth), or at (depth, vector of the
+   * tile's rows). Four elements as a `vec4<f32>`; in a tile of subgroup matrices eight
+   * of 16 bits as a `vec4<u32>` ({@linkcode elementsAtOnce}).
+   */
+  readonly load: (row: string, vector: string) => string;
 }
 
 /** The range of the depth that a workgroup sums: expressions that are uniform. */
@@ -35,11 +39,45 @@ export interface Skip {
   readonly idle: (depth: string) => string;
 }
 
-/** Workgroup memory as lines of vec4s: how many lines, how long, and the expression for a vec4. */
+/** Elements of the vectors that a tile's operands are loaded in. */
+export function elementsAtOnce(tile: Tile): number {
+  return inMatrices(tile) ? VECTOR : 4;
+}
+
+/** Statements at the top of a loop over the depth that leave out what is idle. */
+export function leaveOut({ every, idle }: Skip, depth: number): string[] {
+  const onwards = every - depth;
+  return [
+    comment(`A stretch of ${every} that adds nothing is left out.`),
+    `if (k % ${every}u == 0u && ${idle("k")}) {`,
+    ...(onwards > 0 ? [`  k += ${onwards}u;`] : []),
+    `  continue;`,
+    `}`,
+  ];
+}
+
+/** Workgroup memory as lines of vec4s of f32: how many lines, how long, and how to get at one. */
 export interface Scratch {
   readonly height: number;
   readonly width: number;
-  readonly at: (line: string, column: string) => string;
+  /** The expression for a vec4. */
+  readonly read: (line: string, column: string) => string;
+  /** The statement that stores one. */
+  readonly write: (line: string, column: string, value: string) => string;
+}
+
+/** Memory that is declared as vec4s of f32, whose places have names. */
+export function scratchOf(
+  height: number,
+  width: number,
+  at: (line: string, column: string) => string,
+): Scratch {
+  return {
+    height,
+    width,
+    read: at,
+    write: (line, column, value) => `${at(line, column)} = ${value};`,
+  };
 }
 
 /**
@@ -52,7 +90,10 @@ export interface Round {
   readonly before: readonly string[];
   /** The rows that the invocation has results of, by their numbers among the body's. */
   readonly rows: readonly number[];
-  /** The columns of the tile that it has results of in each of them. */
+  /**
+   * The columns of the tile that it has results of in each of them: by fours that follow
+   * each other, the first of which is a multiple of four.
+   */
   readonly columns: readonly string[];
   /** The result in the `i`-th of these rows and the `j`-th of the columns. */
   readonly value: (i: number, j: number) => string;
@@ -60,10 +101,25 @@ export interface Round {
   readonly after: readonly string[];
 }
 
+/** Directives and builtin values that a body needs of the kernel it is part of. */
+export interface Needs {
+  /** Language extensions. */
+  readonly enables: readonly string[];
+  /** Checks of the language that are switched off. */
+  readonly diagnosticsOff: readonly string[];
+  /** Values of an invocation, besides the workgroup and the number in it. */
+  readonly builtins: readonly ("subgroup" | "in_subgroup")[];
+}
+
+/** The needs of a body that has none. */
+export const NOTHING: Needs = { enables: [], diagnosticsOff: [], builtins: [] };
+
 /** The text of a product, in the pieces that a kernel puts together. */
 export interface Body {
-  /** Language extensions that it needs. */
-  readonly enables: readonly string[];
+  /** What the kernel's text has at its top. */
+  readonly needs: Needs;
+  /** Functions that its statements call. */
+  readonly functions: readonly string[];
   /** Declarations in workgroup memory. */
   readonly memory: readonly string[];
   /** Statements that name what the other pieces refer to; at the top of `main`. */

@@ -23,13 +23,14 @@ import {
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
+import { keepsHalves, packed, SCALE_FUNCTIONS } from "./halves.ts";
 import { type Body, eachRound, type Round } from "./product.ts";
 import { foldByRow } from "./sharing.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
-import { loadQuad, storedType } from "./stored.ts";
-import { block, comment, kernel, literal, LOWEST, over, plus } from "./text.ts";
+import { loadVector, storedType } from "./stored.ts";
+import { block, comment, COMPONENTS, kernel, literal, LOWEST, over, plus, times } from "./text.ts";
 import { filterThreshold, headOf } from "../../planner/problem.ts";
-import { workgroupSize } from "../../planner/schedule/tile.ts";
+import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 
 /** The product of a block's kept hidden states with a window of the weight. */
 function projection(context: KernelContext): Body {
@@ -70,6 +71,8 @@ function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
 /** What one of the kernels adds to the projection. */
 interface Ending {
   readonly title: string;
+  /** What slots are read as, where it is not what the others have. */
+  readonly types?: Readonly<Record<string, string>>;
   readonly memory?: readonly string[];
   readonly functions?: readonly string[];
   /** What becomes of the results. */
@@ -83,20 +86,22 @@ function tileKernel(context: KernelContext, ending: Ending): string {
   const body = projection(context);
   return kernel(dispatch, {
     title: ending.title,
-    enables: body.enables,
+    ...body.needs,
     types: {
-      hidden: storedType(problem),
-      weight: storedType(problem),
+      hidden: storedType(problem, tile),
+      weight: storedType(problem, tile),
+      ...ending.types,
     },
     memory: [...body.memory, ...(ending.memory ?? [])],
     functions: [
-      loadQuad("hidden", problem, tile.depth),
-      loadQuad("weight", problem, tile.depth),
+      loadVector("hidden", problem, tile, tile.depth),
+      loadVector("weight", problem, tile, tile.depth),
+      ...body.functions,
       logitFunction(headOf(problem)),
       ...(ending.functions ?? []),
     ],
     workgroup: workgroupSize(tile),
-    builtins: ["group", "lane"],
+    builtins: ["group", "lane", ...body.needs.builtins],
     body: [
       `let kept_count = ${KEPT_COUNT};`,
       ...placeOfTile(context),
@@ -241,18 +246,46 @@ function forEachLogit(
     ));
 }
 
-/** Where a logit, or its gradient, is stored. */
-function stored({ schedule: { logitStride } }: KernelContext): string {
-  return `logits[position * ${logitStride}u + params.column + column]`;
+/**
+ * Statements for each four results of a product that follow each other in a row of a
+ * kept token, past the window too: `column` is the first of them.
+ */
+function forEachQuad(
+  body: Body,
+  statements: { readonly row: readonly string[]; readonly quad: QuadText },
+): string[] {
+  return eachRound(body, (round) =>
+    round.rows.map((row, i) =>
+      block([
+        `let position = ${plus("first_row", body.rows[row]!)};`,
+        block([
+          ...statements.row,
+          ...times(round.columns.length / 4, (q) =>
+            block([
+              `let column = ${plus("first_column", round.columns[4 * q]!)};`,
+              ...statements.quad((c) => round.value(i, 4 * q + c)),
+            ])),
+        ], `if (position < kept_count)`),
+      ])
+    ));
+}
+
+/** Statements about four results, given the text of each. */
+type QuadText = (value: (index: number) => string) => readonly string[];
+
+/** Where a logit, or its gradient, is stored in f32. */
+function stored(stride: number): string {
+  return `logits[position * ${stride}u + params.column + column]`;
 }
 
 /** Projection, logits stored: the first of two stages. */
 export function project(context: KernelContext): string {
+  const { schedule } = context;
   return tileKernel(context, {
     title: "logits of a token tile and a vocabulary tile, stored.",
     body: (body) => [
       `// Store the logits of tokens and ids that exist.`,
-      ...forEachLogit(context, body, { row: [], logit: [`${stored(context)} = z;`] }),
+      ...forEachLogit(context, body, { row: [], logit: [`${stored(schedule.logitStride)} = z;`] }),
     ],
   });
 }
@@ -263,29 +296,54 @@ export function project(context: KernelContext): string {
  * read by nobody.
  */
 export function logitGradient(context: KernelContext): string {
-  const { problem } = context.schedule;
+  const { schedule } = context;
+  const { problem, gradientStride } = schedule;
   const threshold = filterThreshold(problem);
+  const halves = keepsHalves(schedule);
   const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
+  const row = [`let token = coefficients_of(${inBlocks("position")});`];
+  const isBusy = (exists?: string) => {
+    const deviates = `deviation_of(z, id, token) >= ${literal(threshold)}`;
+    const counts = exists === undefined ? deviates : `(${exists} && ${deviates})`;
+    return threshold > 0 ? [`busy = busy || ${counts};`] : [];
+  };
+  // Past the window come zeros, up to a whole vector of those who read it.
+  const quad: QuadText = (value) => [
+    `var gradients = vec4<f32>();`,
+    ...times(4, (c) =>
+      block([
+        `let exists = ${plus("column", c)} < params.vocab;`,
+        `let id = params.vocab_start + min(${plus("column", c)}, params.vocab - 1u);`,
+        `let z = ${logitText(value(c), biasOf(context, "id"))};`,
+        ...isBusy("exists"),
+        `gradients.${COMPONENTS[c]} = select(0f, ${gradient} * scale, exists);`,
+      ])),
+    block(
+      [`logits[${over(`(position * ${gradientStride}u + params.column + column)`, 4)}] = ${
+        packed("gradients")
+      };`],
+      `if (column < (params.vocab + ${VECTOR - 1}u) / ${VECTOR}u * ${VECTOR}u)`,
+    ),
+  ];
   return tileKernel(context, {
     title: "logits of a tile recomputed, and the gradient with respect to them stored.",
+    types: halves ? { logits: "vec2<u32>" } : {},
     memory: threshold > 0 ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
       gradientFunction(problem),
       ...(threshold > 0 ? [DEVIATION_FUNCTION] : []),
+      ...(halves ? [SCALE_FUNCTIONS] : []),
     ],
     body: (body) => [
       ...(threshold > 0 ? [`var busy = false;`] : []),
       `// From each logit to its gradient, where token and id exist.`,
-      ...forEachLogit(context, body, {
-        row: [`let token = coefficients_of(${inBlocks("position")});`],
-        logit: [
-          ...(threshold > 0
-            ? [`busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`]
-            : []),
-          `${stored(context)} = ${gradient};`,
-        ],
-      }),
+      ...(halves
+        ? [`let scale = gradient_scale();`, ...forEachQuad(body, { row, quad })]
+        : forEachLogit(context, body, {
+          row,
+          logit: [...isBusy(), `${stored(gradientStride)} = ${gradient};`],
+        })),
       ...(threshold > 0 ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
     ],
   });

@@ -4,15 +4,24 @@ import type { ProblemInput } from "../../planner/problem.ts";
 import type { Dispatch } from "../../planner/schedule/schedule.ts";
 import { statisticsOf } from "../../planner/schedule/statistics.ts";
 import { parseProblem } from "../../planner/problem.ts";
-import { registerTile, type Tile } from "../../planner/schedule/tile.ts";
+import {
+  inMatrices,
+  type MatrixBody,
+  registerTile,
+  type Tile,
+} from "../../planner/schedule/tile.ts";
 import type { BodyMaker } from "./product.ts";
 import { bodyOf } from "./bodies.ts";
 import {
   bits,
   close,
+  EMULATED,
   fromBits,
+  fromHalves,
+  halves,
   keptBuffer,
   noise,
+  noiseOfHalves,
   onDevice,
   runAlone,
   stale,
@@ -21,11 +30,11 @@ import {
 } from "../testing/alone.ts";
 import { inHalves, throughMemory } from "../testing/bodies.ts";
 
-const [TOKENS, HIDDEN, VOCAB] = [80, 20, 75];
+const [TOKENS, HIDDEN, VOCAB] = [80, 40, 75];
 /** Rows that are kept, in three tiles of which the last is not full. */
 const KEPT = Array.from({ length: TOKENS }, (_, row) => row).filter((row) => row % 9 !== 4);
-const hidden = noise(TOKENS * HIDDEN, 1);
-const weight = noise(VOCAB * HIDDEN, 2);
+const hidden = noiseOfHalves(TOKENS * HIDDEN, 1);
+const weight = noiseOfHalves(VOCAB * HIDDEN, 2).map((value) => value / 2);
 const bias = noise(VOCAB, 3).map((value) => 3 * value);
 const classWeight = noise(VOCAB, 4).map((value) => 1.5 + value);
 const targets = Uint32Array.from({ length: TOKENS }, (_, row) => (row * 31) % VOCAB);
@@ -48,7 +57,12 @@ function logit(row: number, id: number): number {
   return 9 * Math.tanh((2 * sum) / 9);
 }
 
-const operands = { kept: keptBuffer(KEPT, TOKENS), hidden, weight, bias };
+/** What a kernel reads of the operands of a product, in the type that its tile takes. */
+function operandsOf(tile: Tile, rows: Float32Array = weight) {
+  const stored = (values: Float32Array) =>
+    inMatrices(tile) ? halves(values) : Float32Array.from(values);
+  return { kept: keptBuffer(KEPT, TOKENS), hidden: stored(hidden), weight: stored(rows), bias };
+}
 
 /** The statistics of some logits, straight from their definitions. */
 function statistics(row: number, ids: readonly number[]): Record<string, number> {
@@ -69,7 +83,20 @@ function statistics(row: number, ids: readonly number[]): Record<string, number>
   };
 }
 
+/** More than any gradient of these tests: halves are scaled by it. */
+const BOUND = 100;
+declare const BUFFER: Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+function emulated(
+  [rows, cols, depth]: readonly [number, number, number],
+  [down, across]: readonly [number, number],
+  fragment: MatrixBody["fragment"],
+): Tile {
+  const subgroups = { rows: down, cols: across, size: 32 };
+  return { rows, cols, depth, body: { kind: "matrix", subgroups, fragment, emulated: true } };
+}
 
 interface Variant {
   readonly tile?: Tile;
@@ -84,6 +111,15 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "in bands, of which the last is lower": { dispatch: { order: { band: 2 } } },
   "in two rounds of columns": { body: inHalves },
   "through memory, in rounds": { body: throughMemory },
+  "in matrices": { tile: EMULATED },
+  "in matrices of 8 x 8, more of them to a subgroup": {
+    tile: emulated([64, 32, 32], [2, 1], { m: 8, n: 8, k: 8 }),
+    statisticsOnly: true,
+  },
+  "in matrices of 8 x 16, more columns than rows": {
+    tile: emulated([32, 64, 16], [1, 1], { m: 8, n: 16, k: 16 }),
+    statisticsOnly: true,
+  },
   "with more rows than invocations": {
     tile: registerTile([128, 32, 16], [8, 8]),
     statisticsOnly: true,
@@ -96,8 +132,9 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
 
 for (const [name, variant] of Object.entries(VARIANTS)) {
   const { tile = TINY, dispatch = {}, body = bodyOf, statisticsOnly = false } = variant;
+  const inHalvesOnly = inMatrices(tile);
   const alone = {
-    problem,
+    problem: inHalvesOnly ? { ...problem, dtype: "f16" } as const : problem,
     dispatch: { tile, ...dispatch },
     body,
     grid: [Math.ceil(TOKENS / tile.rows), Math.ceil(VOCAB / tile.cols)] as const,
@@ -119,8 +156,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
           schedule: { splits },
           params: { vocabStart: ids[0]!, vocab: ids.length, first: index === 0 ? 1 : 0 },
           read: {
-            ...operands,
-            weight: weight.slice(ids[0]! * HIDDEN, (ids.at(-1)! + 1) * HIDDEN),
+            ...operandsOf(tile, weight.slice(ids[0]! * HIDDEN, (ids.at(-1)! + 1) * HIDDEN)),
             kept_targets: targets,
             class_weight: classWeight,
           },
@@ -151,7 +187,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
       const { logits } = await runAlone(device, {
         ...alone,
         kernel: "project",
-        read: operands,
+        read: operandsOf(tile),
         written: { logits: stale(KEPT.length * stride) },
       });
       for (const [position, row] of KEPT.entries()) {
@@ -165,7 +201,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
 
   Deno.test(`logit-gradient stores gradients, and flags by tile, ${name}`, async () => {
     await onDevice(async (device) => {
-      const stride = 76;
+      const stride = inHalvesOnly ? 80 : 76;
       const rows = Array.from({ length: 5 }, (_, index) => noise(128, 10 + index));
       rows[4] = Float32Array.from(rows[4]!, (value) => 9 + value);
       const coefficients = new Uint32Array(6 * 128);
@@ -176,23 +212,46 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
           ...alone,
           kernel: "logit-gradient",
           problem: {
-            ...problem,
+            ...alone.problem,
             ...(threshold ? { gradientFilter: threshold, labelSmoothing: 0 } : {}),
           },
-          read: { ...operands, ...(threshold ? {} : { class_weight: classWeight }), coefficients },
+          schedule: { logitStride: stride },
+          read: {
+            ...operandsOf(tile),
+            ...(threshold ? {} : { class_weight: classWeight }),
+            coefficients,
+            ...(inHalvesOnly ? { gradient_bound: Uint32Array.of(bits(BOUND)) } : {}),
+          },
           written: {
-            logits: stale(KEPT.length * stride),
+            logits: inHalvesOnly
+              ? staleWords(KEPT.length * stride / 2)
+              : stale(KEPT.length * stride),
             ...(threshold ? { tile_flags: staleWords(alone.grid[0] * alone.grid[1]) } : {}),
-          } as { logits: Float32Array<ArrayBuffer>; tile_flags: Uint32Array<ArrayBuffer> },
+          } as { logits: typeof BUFFER; tile_flags: Uint32Array<ArrayBuffer> },
         });
-      const { logits } = await run(0);
+      const written = (await run(0)).logits;
+      // Halves are scaled by 2^14 over the power of two that the bound begins with.
+      const logits = written instanceof Float32Array
+        ? written
+        : fromHalves(written).map((value) => value * 64 / 2 ** 14);
       for (const [position, row] of KEPT.entries()) {
         const [a, b, c, d, lse] = rows.map((values) => values[position]!);
         for (let id = 0; id < VOCAB; id++) {
           const z = logit(row, id);
           const p = Math.exp(z - lse!);
           const dz = p * (a! + c! * z) + (id === targets[row] ? b! : 0) + d! * classWeight[id]!;
-          close(logits[position * stride + id]!, dz * 2 * (1 - (z / 9) ** 2), `${row}, ${id}`);
+          const expected = dz * 2 * (1 - (z / 9) ** 2);
+          const actual = logits[position * stride + id]!;
+          if (!inHalvesOnly) close(actual, expected, `${row}, ${id}`);
+          else {
+            // Half of a unit in the last place of an f16, and f32's own error.
+            const allowed = 2 ** -11 * Math.abs(expected) + 1e-5;
+            assert(Math.abs(actual - expected) <= allowed, `${row}, ${id}: ${actual}, ${expected}`);
+          }
+        }
+        // Who reads whole vectors finds zeros past the window.
+        if (inHalvesOnly) {
+          for (let id = VOCAB; id < 80; id++) assert.equal(logits[position * stride + id], 0);
         }
       }
       // A threshold that about half of the tiles stay below.
@@ -250,7 +309,7 @@ Deno.test("a masked id's logit stays finite under any scale, and its gradient is
         pass: "train",
       },
       grid: [3, 3],
-      read: { ...operands, bias: masked, coefficients },
+      read: { ...operandsOf(TINY), bias: masked, coefficients },
       written: { logits: stale(KEPT.length * 76) },
     });
     const { partials } = await runAlone(device, {
@@ -265,7 +324,7 @@ Deno.test("a masked id's logit stays finite under any scale, and its gradient is
       },
       grid: [3, 3],
       schedule: { splits: 3 },
-      read: { ...operands, bias: masked, kept_targets: targets },
+      read: { ...operandsOf(TINY), bias: masked, kept_targets: targets },
       written: { partials: staleWords(3 * 5 * 128) },
     });
     for (let row = 0; row < 15; row++) {

@@ -9,9 +9,9 @@
  * @module
  */
 import type { RegisterTile } from "../../planner/schedule/tile.ts";
-import type { Body, Depth, Operand, Skip } from "./product.ts";
+import { type Body, type Depth, leaveOut, NOTHING, type Operand, type Skip } from "./product.ts";
 import { stage } from "./operand.ts";
-import { block, comment, indent, modulo, over, times } from "./text.ts";
+import { block, indent, modulo, over, times } from "./text.ts";
 
 /** Writes the product of two operands over a tile, in registers. */
 export function registers(tile: RegisterTile, a: Operand, b: Operand): Body {
@@ -50,7 +50,8 @@ export function registers(tile: RegisterTile, a: Operand, b: Operand): Body {
     "}",
   ];
   return {
-    enables: [],
+    needs: NOTHING,
+    functions: [],
     memory: [left.memory, right.memory],
     names: [
       `// The invocation's place: it sums ${microRows} x ${microCols} results.`,
@@ -85,15 +86,4 @@ function copyingComment(...prepared: (readonly string[])[]): string[] {
   return prepared.some((lines) => lines.length > 0)
     ? ["// The rows that it copies, the same at every depth."]
     : [];
-}
-
-function leaveOut({ every, idle }: Skip, depth: number): string[] {
-  const onwards = every - depth;
-  return [
-    comment(`A stretch of ${every} that adds nothing is left out.`),
-    `if (k % ${every}u == 0u && ${idle("k")}) {`,
-    ...(onwards > 0 ? [`  k += ${onwards}u;`] : []),
-    `  continue;`,
-    `}`,
-  ];
 }

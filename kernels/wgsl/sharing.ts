@@ -5,7 +5,7 @@
  * @module
  */
 import type { Scratch } from "./product.ts";
-import type { OnlineStatistics } from "./statistics.ts";
+import type { OnlineStatistics, Quads } from "./statistics.ts";
 import { block, type Index, minus, modulo, over, plus, scaled, times } from "./text.ts";
 
 /** The invocations that have results of the same row. */
@@ -45,22 +45,25 @@ class Table {
     this.slots = first;
   }
 
-  #quad({ scratch, lines }: Region, row: Index, slot: Index): (quad: number) => string {
-    return (quad) => {
-      const line = plus(
+  #quads({ scratch, lines }: Region, row: Index, slot: Index): Quads {
+    const line = (quad: number) =>
+      plus(
         typeof slot === "number"
           ? (slot * this.quads + quad) * lines
           : plus(scaled(slot, this.quads * lines), quad * lines),
         lines === 1 ? 0 : modulo(row, lines),
       );
-      return scratch.at(line, over(row, lines));
+    const column = over(row, lines);
+    return {
+      read: (quad) => scratch.read(line(quad), column),
+      write: (quad, value) => scratch.write(line(quad), column, value),
     };
   }
 
   /** The vec4s of a slot of a row. */
-  at(row: Index, slot: number): (quad: number) => string {
+  at(row: Index, slot: number): Quads {
     const region = this.#regions.find(({ first, slots }) => slot < first + slots)!;
-    return this.#quad(region, row, slot - region.first);
+    return this.#quads(region, row, slot - region.first);
   }
 
   /**
@@ -71,7 +74,7 @@ class Table {
     { count, index }: Sharers,
     from: number,
     to: number,
-    statements: (at: (row: Index) => (quad: number) => string) => readonly string[],
+    statements: (at: (row: Index) => Quads) => readonly string[],
   ): string[] {
     return this.#regions.flatMap((region) => {
       const [first, last] = [from + region.first, Math.min(to, from + region.first + region.slots)];
@@ -80,7 +83,7 @@ class Table {
         ...(first > 0 ? [`${index} >= ${first}u`] : []),
         ...(last < count ? [`${index} < ${last}u`] : []),
       ];
-      const text = statements((row) => this.#quad(region, row, minus(index, first)));
+      const text = statements((row) => this.#quads(region, row, minus(index, first)));
       return bounds.length === 0 ? text : [block(text, `if (${bounds.join(" && ")})`)];
     });
   }
@@ -191,6 +194,6 @@ function fitting(count: number, slots: number): number {
   return count <= slots ? count : fitting(Math.ceil(count / 2), slots);
 }
 
-function takeIn(online: OnlineStatistics, into: string, at: (quad: number) => string): string {
+function takeIn(online: OnlineStatistics, into: string, at: Quads): string {
   return block([...online.load("_other", at), ...online.fold(into, "_other")]);
 }

@@ -149,6 +149,14 @@ fn log_of_one_and(x: f32) -> f32 {
   });
 }`;
 
+/** Where the vec4s of a set lie in workgroup memory. */
+export interface Quads {
+  /** The expression for one of them. */
+  readonly read: (quad: number) => string;
+  /** The statement that stores it. */
+  readonly write: (quad: number, value: string) => string;
+}
+
 /** Text for the online statistics of a problem. Sets are told apart by a suffix to their names. */
 export class OnlineStatistics {
   readonly statistics: readonly PlacedStatistic[];
@@ -259,7 +267,7 @@ export class OnlineStatistics {
   }
 
   /** Stores a set as vec4s of f32, at the places given. Ids travel as bits. */
-  store(set: string, quad: (index: number) => string): string[] {
+  store(set: string, at: Quads): string[] {
     return times(this.quads, (index) => {
       const parts = times(4, (i) => {
         const statistic = this.statistics[4 * index + i];
@@ -267,14 +275,14 @@ export class OnlineStatistics {
         const value = `${statistic.name}${set}`;
         return statistic.type === "u32" ? `bitcast<f32>(${value})` : value;
       });
-      return `${quad(index)} = vec4<f32>(${parts.join(", ")});`;
+      return at.write(index, `vec4<f32>(${parts.join(", ")})`);
     });
   }
 
   /** Declares a set and loads it from where {@linkcode store} put it. */
-  load(set: string, quad: (index: number) => string): string[] {
+  load(set: string, at: Quads): string[] {
     return [
-      ...times(this.quads, (index) => `let quad${index} = ${quad(index)};`),
+      ...times(this.quads, (index) => `let quad${index} = ${at.read(index)};`),
       ...this.statistics.map(({ name, type }, index) => {
         const part = `quad${index >> 2}.${COMPONENTS[index & 3]}`;
         return `let ${name}${set} = ${type === "u32" ? `bitcast<u32>(${part})` : part};`;

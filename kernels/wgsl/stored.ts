@@ -6,14 +6,16 @@
  */
 import type { Dtype } from "../../planner/dtype.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
+import { inMatrices, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
 import { plus, scaled, times } from "./text.ts";
 
 /**
- * WGSL element type of a stored `[rows, columns]` matrix. Rows whose length is a
+ * WGSL element type of a stored `[rows, columns]` matrix, for a tile's kernels. Rows whose length is a
  * multiple of four are read a vector at a time; others, which start anywhere in
  * a word, element by element.
  */
-export function storedType(problem: Problem): string {
+export function storedType(problem: Problem, tile: Tile): string {
+  if (inMatrices(tile)) return "vec4<u32>";
   const vectors = headOf(problem).hidden % 4 === 0;
   if (headOf(problem).dtype === "f32") return vectors ? "vec4<f32>" : "f32";
   return vectors ? "vec2<u32>" : "u32";
@@ -27,11 +29,30 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
 }
 
 /**
- * A function `load_SLOT(row, quad)` that gives elements `4 quad` to
- * `4 quad + 3` of a row, zeros past its end. `reach` is what readers go through
- * a row in steps of: where it divides the row, none ever gets past its end.
+ * A function `load_SLOT(row, vector)` that gives the elements of a vector of a row,
+ * as a tile's operands are loaded, zeros past its end. `reach` is what readers go
+ * through a row in steps of: where it divides the row, none ever gets past its end.
  */
-export function loadQuad(slot: string, problem: Problem, reach: number): string {
+export function loadVector(slot: string, problem: Problem, tile: Tile, reach: number): string {
+  return inMatrices(tile) ? loadOctet(slot, problem, reach) : loadQuad(slot, problem, reach);
+}
+
+/** Eight elements of 16 bits as they are: rows are made of whole vectors. */
+function loadOctet(slot: string, problem: Problem, reach: number): string {
+  const { hidden } = headOf(problem);
+  const vectors = hidden / VECTOR;
+  const guarded = hidden % reach !== 0;
+  const at = `${slot}[${scaled("row", vectors)} + ${
+    guarded ? `min(vector, ${vectors - 1}u)` : "vector"
+  }]`;
+  return `// Eight elements of a row of ${slot}, from a multiple of eight on, as they are stored.
+fn load_${slot}(row: u32, vector: u32) -> vec4<u32> {
+  return ${guarded ? `select(vec4<u32>(), ${at}, vector < ${vectors}u)` : at};
+}`;
+}
+
+/** Four elements as f32. */
+function loadQuad(slot: string, problem: Problem, reach: number): string {
   const { hidden, dtype } = headOf(problem);
   // No branches: loads inside branches cannot be in flight together, and software devices take
   // minutes to compile them.

@@ -18,7 +18,10 @@ import {
   tileFlag,
 } from "./logit.ts";
 import { filterThreshold, headOf } from "../../planner/problem.ts";
+import { scratchOf } from "./product.ts";
 import { foldIntoFirst } from "./sharing.ts";
+import { keepsHalves, packed, SCALE_FUNCTIONS } from "./halves.ts";
+import { VECTOR } from "../../planner/schedule/tile.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
 import { block, COMPONENTS, kernel, literal, LOWEST, plus, times } from "./text.ts";
 
@@ -72,7 +75,7 @@ export function rowStatistics(context: KernelContext): string {
         sets: [{ set: "0", row: 0 }],
         sharers: { count: LANES, index: "lane" },
         rows: 1,
-        scratch: [{ height, width: 1, at: (line) => `sets[${line}]` }],
+        scratch: [scratchOf(height, 1, (line) => `sets[${line}]`)],
       }),
       block(online.write("0", 0, inBlocks("position")), `if (lane == 0u)`),
     ],
@@ -80,22 +83,63 @@ export function rowStatistics(context: KernelContext): string {
 }
 
 /**
- * Stored logits turned into the gradient with respect to them, in place, a tile
- * for each workgroup. With a filter, a tile whose every deviation is below the
+ * Stored logits turned into the gradient with respect to them, a tile for each
+ * workgroup: in place, or in 16 bits, where products take it so. With a filter, a tile whose every deviation is below the
  * threshold is flagged, for the products to leave out.
  */
 export function storedLogitGradient(context: KernelContext): string {
-  const { dispatch, schedule: { problem, logitStride } } = context;
+  const { dispatch, schedule } = context;
+  const { problem, logitStride, gradientStride } = schedule;
   const tile = dispatch.tile!;
   const threshold = filterThreshold(problem);
   const filters = threshold > 0;
+  const halves = keepsHalves(schedule);
+  const isBusy = (exists?: string) => {
+    const deviates = `deviation_of(z, id, token) >= ${literal(threshold)}`;
+    const counts = exists === undefined ? deviates : `(${exists} && ${deviates})`;
+    return filters ? [`busy = busy || ${counts};`] : [];
+  };
+  const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
+  const inPlace = [
+    block([
+      `let at = position * ${logitStride}u + params.column + column;`,
+      `let id = params.vocab_start + column;`,
+      `let z = logits[at];`,
+      ...isBusy(),
+      `logits[at] = ${gradient};`,
+    ], `for (var column = first_column + lane; column < last_column; column += ${LANES}u)`),
+  ];
+  // Four at a time; past the window come zeros, up to a whole vector of those who read it.
+  const inHalves = [
+    `let padded = min(first_column + ${tile.cols}u, (params.vocab + ${
+      VECTOR - 1
+    }u) / ${VECTOR}u * ${VECTOR}u);`,
+    block([
+      `let at = min(column, last_column - 1u) / 4u;`,
+      `let quad = logits[position * ${logitStride / 4}u + params.column / 4u + at];`,
+      `var of_quad = vec4<f32>();`,
+      ...times(4, (c) =>
+        block([
+          `let exists = ${plus("column", c)} < last_column;`,
+          `let id = params.vocab_start + min(${plus("column", c)}, last_column - 1u);`,
+          `let z = quad.${COMPONENTS[c]};`,
+          ...isBusy("exists"),
+          `of_quad.${COMPONENTS[c]} = select(0f, ${gradient} * scale, exists);`,
+        ])),
+      `gradients[(position * ${gradientStride}u + column) / 4u] = ${packed("of_quad")};`,
+    ], `for (var column = first_column + 4u * lane; column < padded; column += ${4 * LANES}u)`),
+  ];
   return kernel(dispatch, {
-    title: "stored logits become the gradient with respect to them, in place.",
+    title: halves
+      ? "the gradient with respect to stored logits, in 16 bits."
+      : "stored logits become the gradient with respect to them, in place.",
+    types: halves ? { logits: "vec4<f32>", gradients: "vec2<u32>" } : {},
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
       gradientFunction(problem),
       ...(filters ? [DEVIATION_FUNCTION] : []),
+      ...(halves ? [SCALE_FUNCTIONS] : []),
     ],
     workgroup: LANES,
     builtins: ["group", "lane"],
@@ -106,18 +150,11 @@ export function storedLogitGradient(context: KernelContext): string {
       `let last_column = min(first_column + ${tile.cols}u, params.vocab);`,
       block([`return;`], `if (first_row >= last_row)`),
       ...(filters ? [`var busy = false;`] : []),
+      ...(halves ? [`let scale = gradient_scale();`] : []),
       `// One row after the other; the invocations share its columns.`,
       block([
         `let token = coefficients_of(${inBlocks("position")});`,
-        block([
-          `let at = position * ${logitStride}u + params.column + column;`,
-          `let id = params.vocab_start + column;`,
-          `let z = logits[at];`,
-          ...(filters
-            ? [`busy = busy || deviation_of(z, id, token) >= ${literal(threshold)};`]
-            : []),
-          `logits[at] = gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token);`,
-        ], `for (var column = first_column + lane; column < last_column; column += ${LANES}u)`),
+        ...(halves ? inHalves : inPlace),
       ], `for (var position = first_row; position < last_row; position++)`),
       ...(filters ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
     ],

@@ -68,12 +68,14 @@ export function minus(value: Index, less: number): string {
 /** An index times a constant. */
 export function scaled(value: Index, by: number): string {
   if (typeof value === "number") return index(value * by);
+  if (/^\d+u$/.test(value)) return index(parseInt(value) * by);
   return by === 0 ? index(0) : by === 1 ? value : `${atom(value)} * ${index(by)}`;
 }
 
 /** An index divided by a constant, rounded down. */
 export function over(value: Index, by: number): string {
   if (typeof value === "number") return index(Math.floor(value / by));
+  if (/^\d+u$/.test(value)) return index(Math.floor(parseInt(value) / by));
   const multiple = multipleOf(by, value);
   if (multiple) return plus(multiple.times, Math.floor(multiple.more / by));
   return by === 1 ? value : `${atom(value)} / ${index(by)}`;
@@ -140,11 +142,13 @@ export function binds(dispatch: Dispatch, slot: string): boolean {
   return dispatch.bindings.some((binding) => binding.slot === slot);
 }
 
-/** What `main` may ask of an invocation: its workgroup, its number in it, its number in the grid. */
+/** What `main` may ask of an invocation: its workgroup, its number in it, its number in the grid; its subgroup, its number in that. */
 const BUILTINS = {
   group: "@builtin(workgroup_id) group: vec3<u32>",
   lane: "@builtin(local_invocation_index) lane: u32",
   invocation: "@builtin(global_invocation_id) invocation: vec3<u32>",
+  subgroup: "@builtin(subgroup_id) subgroup: u32",
+  in_subgroup: "@builtin(subgroup_invocation_id) in_subgroup: u32",
 } as const;
 
 /** The parts of a kernel's text. */
@@ -153,6 +157,8 @@ export interface KernelParts {
   readonly title: string;
   /** Language extensions that it enables. */
   readonly enables?: readonly string[];
+  /** Checks of the language that it switches off. */
+  readonly diagnosticsOff?: readonly string[];
   /** What slots are read as, where it is not the type of the tensor that has their name. */
   readonly types?: Readonly<Record<string, string>>;
   /** Declarations in workgroup memory. */
@@ -168,7 +174,8 @@ export interface KernelParts {
 
 /** The whole text of a kernel. Its bindings are the dispatch's, in their order. */
 export function kernel(dispatch: Dispatch, parts: KernelParts): string {
-  const { title, enables = [], types = {}, memory = [], functions = [], workgroup, body } = parts;
+  const { title, types = {}, memory = [], functions = [], workgroup, body } = parts;
+  const { enables = [], diagnosticsOff = [] } = parts;
   const bindings = dispatch.bindings.map(({ slot, access }, place) => {
     const type = types[slot] ?? (slot in TENSORS ? TENSORS[slot as TensorKey].type : undefined);
     if (!type || type === "stored") {
@@ -179,7 +186,10 @@ export function kernel(dispatch: Dispatch, parts: KernelParts): string {
   const builtins = parts.builtins.map((name) => BUILTINS[name]);
   const sections = [
     comment(`${dispatch.kernel}: ${title}`),
-    enables.map((name) => `enable ${name};`).join("\n"),
+    [
+      ...enables.map((name) => `enable ${name};`),
+      ...diagnosticsOff.map((name) => `diagnostic(off, ${name});`),
+    ].join("\n"),
     [PARAMS_STRUCT, ...bindings].join("\n"),
     memory.join("\n"),
     ...functions,

@@ -23,6 +23,7 @@ import { wantsEntropy } from "../../planner/schedule/statistics.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { splitsVocabulary, wholeVocab } from "../../planner/schedule/schedule.ts";
 import type { KernelContext } from "./context.ts";
+import { gradientBound } from "./halves.ts";
 import { inBlocks, KEPT_COUNT, keptRow } from "./logit.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { sumLanes, total } from "./totals.ts";
@@ -141,16 +142,19 @@ export function coefficientsKernel(context: KernelContext): string {
       upstreamRows(problem).includes("loss") ? upstream("loss") : "1f",
     ).derivatives;
   const four = coefficients(WGSL, { lse: "lse", entropy: "entropy" }, derivatives, totalWeight);
+  const bounded = binds(dispatch, "gradient_bound");
+  const named = bounded ? { a: "a", b: "b", c: "c", d: "d" } : four;
   const words: Record<typeof COEFFICIENT_ROWS[number], string> = {
-    a: `bitcast<u32>(${four.a})`,
-    b: `bitcast<u32>(${four.b})`,
-    c: `bitcast<u32>(${four.c})`,
-    d: `bitcast<u32>(${four.d})`,
+    a: `bitcast<u32>(${named.a})`,
+    b: `bitcast<u32>(${named.b})`,
+    c: `bitcast<u32>(${named.c})`,
+    d: `bitcast<u32>(${named.d})`,
     lse: "bitcast<u32>(lse)",
     target: "id_of_target",
   };
   return kernel(dispatch, {
     title: "what the gradient by a token's logits is made of.",
+    types: { gradient_bound: "atomic<u32>" },
     workgroup: LANES,
     builtins: ["invocation"],
     body: [
@@ -161,6 +165,19 @@ export function coefficientsKernel(context: KernelContext): string {
       `let lse = ${tokenResult(problem, "lse", "token")};`,
       ...(wantsEntropy(problem)
         ? [`let entropy = ${tokenResult(problem, "entropy", "token")};`]
+        : []),
+      ...(bounded
+        ? [
+          ...(["a", "b", "c", "d"] as const).map((name) => `let ${name} = ${four[name]};`),
+          `// The largest gradient of a logit there may be, over all tokens: order does not matter.`,
+          `let bound = ${
+            gradientBound(problem, {
+              ...{ a: "a", b: "b", d: "d", lse: "lse", totalWeight },
+              ...(four.c === "0f" ? {} : { c: "c" }),
+            })
+          };`,
+          `atomicMax(&gradient_bound[0], bitcast<u32>(bound) & 0x7fffffffu);`,
+        ]
         : []),
       ...COEFFICIENT_ROWS.map((name, row) =>
         `coefficients[${plus(row * stride, inBlocks("position"))}] = ${words[name]};`

@@ -6,7 +6,7 @@
  */
 import { LINEAR_WORKGROUP } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
-import { operands, projection, smoothingWeight } from "./forward.ts";
+import { operand, operands, projection, smoothingWeight } from "./forward.ts";
 import { projectionFlops, wantedGradients } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
 import type { Block, Region, Window } from "./shape.ts";
@@ -21,8 +21,11 @@ function flags({ shape, cuts, workspace }: ScheduleDraft, access: Binding["acces
   return workspace.bind("tile_flags", access, vocabTiles * tokenTiles);
 }
 
-/** Zeros for the rows that no window reaches: ignored tokens have exactly no gradient. */
-export function clearHiddenGradient(draft: ScheduleDraft): void {
+/** Zeros to begin with: ignored tokens, whose rows no window reaches, have exactly no gradient. */
+export function clearGradients(draft: ScheduleDraft): void {
+  draft.add(
+    draft.workspace.gradientBound("read_write").map(({ slice }) => ({ kind: "clear", slice })),
+  );
   for (const head of draft.workspace.heads) {
     if (!wantedGradients(draft.problem, head.head).has("hidden")) continue;
     draft.add(head.buffers("grad_hidden").map((slice) => ({ kind: "clear", slice })));
@@ -48,6 +51,7 @@ export function logitGradient(
       ...operands(draft, block, window),
       ...smoothingWeight(draft),
       ...workspace.read("coefficients"),
+      ...workspace.gradientBound("read"),
       ...workspace.writeLogits(gradient, block),
       ...flags(draft, "read_write"),
     ],
@@ -56,16 +60,20 @@ export function logitGradient(
   );
 }
 
-/** Turns a window of stored logits into the gradient with respect to them, in place. */
+/**
+ * Turns a window of stored logits into the gradient with respect to them. Returns
+ * where that is: in place, unless it is of another type.
+ */
 export function storedLogitGradient(
   draft: ScheduleDraft,
   block: Block,
   window: Window,
   logits: LogitMatrix,
-): void {
+): LogitMatrix {
+  const { workspace, cuts, shape: { tile } } = draft;
+  const gradient = workspace.gradientOf(logits, window.start, cuts.windows[0]!.count);
   const at = { block, window, column: window.start - logits.origin, row: logits.row };
-  if (draft.known("stored-logit-gradient", at)) return;
-  const { workspace, shape: { tile } } = draft;
+  if (draft.known("stored-logit-gradient", at)) return gradient;
   draft.dispatch(
     "stored-logit-gradient",
     [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
@@ -73,12 +81,17 @@ export function storedLogitGradient(
       ...workspace.read("kept"),
       ...smoothingWeight(draft),
       ...workspace.read("coefficients"),
-      ...workspace.writeLogits(logits, block),
+      ...workspace.gradientBound("read"),
+      ...(gradient === logits ? workspace.writeLogits(logits, block) : [
+        ...workspace.readLogits(logits, block),
+        ...workspace.writeLogits(gradient, block, "gradients"),
+      ]),
       ...flags(draft, "read_write"),
     ],
     at,
     { tile, flops: 0, workgroupFlops: 0 },
   );
+  return gradient;
 }
 
 /** Computes the gradients that follow from a window of logit gradients, those that were asked for. */
@@ -114,8 +127,9 @@ function weightGradient(
     grid,
     [
       ...workspace.read("kept"),
-      head.read("hidden", block),
-      ...workspace.readLogits(gradient, block),
+      operand(work.tile, head.read("hidden", block)),
+      ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
+      ...workspace.gradientBound("read"),
       head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
@@ -136,6 +150,7 @@ function biasGradient(
   draft.dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [
     ...workspace.read("kept"),
     ...workspace.readLogits(gradient, block),
+    ...workspace.gradientBound("read"),
     ...head.biasGradient(),
     ...flags(draft, "read"),
   ], at);
@@ -174,8 +189,9 @@ function hiddenGradient(
   const kept = workspace.read("kept");
   const bindings = [
     ...kept,
-    head.read("weight", window),
-    ...workspace.readLogits(gradient, block),
+    operand(work.tile, head.read("weight", window)),
+    ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
+    ...workspace.gradientBound("read"),
     ...flags(draft, "read"),
   ];
   const result = head.write("grad_hidden", block);

@@ -74,6 +74,7 @@ export function coefficients(draft: ScheduleDraft, block: Block): void {
   draft.dispatch("coefficients", byToken(block), [
     ...workspace.read("kept", "kept_targets", "totals", "class_weight", "upstream", "tokens"),
     ...workspace.write("coefficients"),
+    ...workspace.gradientBound("read_write"),
   ], { block });
 }
 

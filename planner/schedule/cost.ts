@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { ASSUMED_RATES, type DeviceProfile, type DeviceRates } from "../device.ts";
+import { ASSUMED_RATES, type BodyRates, type DeviceProfile, type DeviceRates } from "../device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
-import { ENDS_DEPTH, HOST_BYTES_PER_SECOND, WAVES } from "../tuning.ts";
-import { relativeRate, type Tile, workgroupSize } from "./tile.ts";
+import { ENDS_DEPTH, HOST_BYTES_PER_SECOND, MATRIX_GAIN, WAVES } from "../tuning.ts";
+import { inMatrices, relativeRate, type Tile, workgroupSize } from "./tile.ts";
 
 /** What a schedule costs to run. */
 export interface Cost {
@@ -36,12 +36,14 @@ export function predictCost(
   let seconds = 0;
   // The transfers of a sketch are no steps of it.
   let transferred = schedule.transferred ?? 0;
+  let measured = device.rates !== undefined && !streamed;
   for (const step of schedule.steps) {
     if (step.kind === "upload" || step.kind === "readback") {
       transferred += step.slice.bytes;
     }
     if (step.kind !== "dispatch") continue;
     const { times = 1 } = step;
+    if (step.tile && inMatrices(step.tile)) measured &&= device.rates?.matrix !== undefined;
     dispatches += times;
     flops += times * step.flops;
     bytesMoved += times * dispatchBytes(step);
@@ -57,15 +59,15 @@ export function predictCost(
     dispatches,
     transferred,
     seconds,
-    measuredRates: device.rates !== undefined && !streamed,
+    measuredRates: measured,
   };
 }
 
 /** Bytes a dispatch reads and writes: each bound range once, twice where it is read and written. */
 function dispatchBytes(step: Dispatch): number {
   let bytes = 0;
-  for (const { access, slice } of step.bindings) {
-    bytes += access === "read" ? slice.bytes : 2 * slice.bytes;
+  for (const { access, onlyRead, slice } of step.bindings) {
+    bytes += access === "read" || onlyRead ? slice.bytes : 2 * slice.bytes;
   }
   return bytes;
 }
@@ -77,6 +79,15 @@ function wavesOf(workgroups: number, parallel: number): number {
   return waves + WAVES.unfilled * (whole - waves) + WAVES.drain * (1 - 1 / whole);
 }
 
+/** Returns the rates of products in a tile's body: measured, or a guess from those in registers. */
+export function bodyRates(tile: Tile, rates: DeviceRates = ASSUMED_RATES): BodyRates {
+  if (!inMatrices(tile)) return rates;
+  return rates.matrix ?? {
+    flopsPerSecond: MATRIX_GAIN * rates.flopsPerSecond,
+    parallelInvocations: rates.parallelInvocations / 2,
+  };
+}
+
 /** Seconds of a matrix product's arithmetic. */
 export function productSeconds(
   tile: Tile,
@@ -84,10 +95,11 @@ export function productSeconds(
   workgroupFlops: number,
   rates: DeviceRates = ASSUMED_RATES,
 ): number {
-  const parallel = Math.max(1, Math.floor(rates.parallelInvocations / workgroupSize(tile)));
+  const { flopsPerSecond, parallelInvocations, tiles } = bodyRates(tile, rates);
+  const parallel = Math.max(1, Math.floor(parallelInvocations / workgroupSize(tile)));
   const flops = wavesOf(workgroups, parallel) * workgroupFlops +
     2 * tile.rows * tile.cols * ENDS_DEPTH;
-  return (flops * parallel) / (rates.flopsPerSecond * relativeRate(tile, rates.tiles));
+  return (flops * parallel) / (flopsPerSecond * relativeRate(tile, tiles));
 }
 
 /** The roofline of one dispatch. */

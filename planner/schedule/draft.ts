@@ -94,7 +94,9 @@ export class ScheduleDraft {
       this.#lives = new HostLives(problem, shape.residency);
     }
     // Where tiles are filtered, the products' own tiles must lie within them.
-    this.products = filterThreshold(problem) === 0 ? products : products.only(shape.tile);
+    this.products = filterThreshold(problem) === 0
+      ? products.like(shape.tile)
+      : products.only(shape.tile);
     this.#detail = detail;
     this.add(gatherHidden(this.workspace));
   }
@@ -267,6 +269,7 @@ export class ScheduleDraft {
       block: { tokens: blocks[0]!.count, count: blockCount },
       splits,
       logitStride: this.workspace.logitStride,
+      gradientStride: this.workspace.gradientStride,
       buffers: this.workspace.buffers,
       params: this.#params,
       paramsStride,

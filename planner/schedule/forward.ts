@@ -11,6 +11,7 @@ import { tiledProduct, tileOrder } from "./products.ts";
 import { headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
 import type { Block, Window } from "./shape.ts";
+import { inMatrices, type Tile } from "./tile.ts";
 import type { LogitMatrix } from "./workspace.ts";
 
 /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
@@ -44,11 +45,23 @@ export function projection(
   return { grid: [rows, columns] as const, work: { ...work, ...order } };
 }
 
+/**
+ * Binds an operand of a product. In subgroup matrices loads are issued a step ahead,
+ * and a driver that sees that nobody writes would move them (`bench/matrix.md`).
+ */
+export function operand(tile: Tile, binding: Binding): Binding {
+  return inMatrices(tile) ? { ...binding, access: "read_write", onlyRead: true } : binding;
+}
+
 /** Binds what logits are made of: hidden states, weight and bias of each head. */
-export function operands({ workspace }: ScheduleDraft, block: Block, window: Window): Binding[] {
+export function operands(
+  { workspace, shape: { tile } }: ScheduleDraft,
+  block: Block,
+  window: Window,
+): Binding[] {
   return workspace.heads.flatMap((head) => [
-    head.read("hidden", block),
-    head.read("weight", window),
+    operand(tile, head.read("hidden", block)),
+    operand(tile, head.read("weight", window)),
     ...head.bias(),
   ]);
 }

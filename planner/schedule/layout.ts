@@ -7,6 +7,7 @@
 import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { roundUp } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
+import { inMatrices, type Tile, VECTOR } from "./tile.ts";
 import { type StatisticResult, statisticsOf } from "./statistics.ts";
 
 /** Results per token. `share` is the token's part of the reduced loss. */
@@ -131,6 +132,26 @@ export function logitStride(ids: number): number {
 /** Returns the bytes of a row of stored logits for `ids` ids. */
 export function logitRowBytes(ids: number): number {
   return logitBytes(logitStride(ids));
+}
+
+/** Returns the type in which logit gradients are stored: as an operand of the products that follow. */
+export function gradientType(tile: Tile): Dtype {
+  return inMatrices(tile) ? "f16" : LOGIT_TYPE;
+}
+
+/** Returns the elements between rows of stored logit gradients for `ids` ids: whole vectors of those products. */
+export function gradientStride(ids: number, tile: Tile): number {
+  return inMatrices(tile) ? roundUp(ids, VECTOR) : logitStride(ids);
+}
+
+/** Returns the bytes of so many logit gradients, without padding. */
+export function gradientBytes(count: number, tile: Tile): number {
+  return count * bytesPerElement(gradientType(tile));
+}
+
+/** Returns the bytes of a row of stored logit gradients for `ids` ids. */
+export function gradientRowBytes(ids: number, tile: Tile): number {
+  return gradientBytes(gradientStride(ids, tile), tile);
 }
 
 /** Words of the kept-token buffer that hold the count of each block, before the row ids. */

@@ -56,6 +56,14 @@ export function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
   }));
 }
 
+/** The same without rates, or those that were rated on a device. */
+export function matrixTiles(
+  fragment: MatrixBody["fragment"],
+  rated: readonly RatedTile[] = ratedTiles(fragment),
+): Tile[] {
+  return rated.map(({ rate: _, ...tile }) => tile);
+}
+
 /** Invocations of one workgroup. */
 export function workgroupSize({ body: { subgroups: { rows, cols, size } } }: MatrixTile): number {
   return rows * cols * size;

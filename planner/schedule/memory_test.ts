@@ -18,6 +18,7 @@ function scheduleOf(buffers: BufferSpec[], touched: string[]): Schedule {
     block: { tokens: 1, count: 1 },
     splits: 1,
     logitStride: 0,
+    gradientStride: 0,
     buffers,
     params: [],
     paramsStride: 256,

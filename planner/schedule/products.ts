@@ -56,6 +56,7 @@ function workgroupFlops(tile: Tile, depth: number): number {
 export class Products {
   readonly #fitting = new Map<string, TiledProduct>();
   readonly #spans = new Map<string, number>();
+  readonly #like = new Map<string, Products>();
 
   constructor(
     readonly tiles: readonly Tile[],
@@ -67,6 +68,17 @@ export class Products {
     return this.tiles.length === 1 && this.tiles[0] === tile
       ? this
       : new Products([tile], this.rates);
+  }
+
+  /** The same in the tiles that have a body as a tile has. */
+  like({ body: { kind } }: Tile): Products {
+    if (this.tiles.every(({ body }) => body.kind === kind)) return this;
+    let products = this.#like.get(kind);
+    if (!products) {
+      products = new Products(this.tiles.filter(({ body }) => body.kind === kind), this.rates);
+      this.#like.set(kind, products);
+    }
+    return products;
   }
 
   /** A product in the tile that leaves least of the device idle. */

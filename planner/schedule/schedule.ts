@@ -72,6 +72,8 @@ export interface Binding {
   readonly slice: Slice;
   /** Access mode of the variable: `read_write` for whatever the kernel writes. */
   readonly access: "read" | "read_write";
+  /** Whether the kernel only reads, though the variable is `read_write`: that keeps loads where they are written. */
+  readonly onlyRead?: true;
 }
 
 /** The order in which a product's tiles are given to workgroups. */
@@ -230,6 +232,8 @@ export interface Schedule {
   readonly splits: number;
   /** Row stride of the logit matrix in elements, where the strategy has one. */
   readonly logitStride: number;
+  /** The same of the gradients with respect to logits. */
+  readonly gradientStride: number;
   /** Every buffer that a step uses, the caller's included. */
   readonly buffers: readonly BufferSpec[];
   /** Without repeats: dispatches with the same values share an entry. */

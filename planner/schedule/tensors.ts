@@ -208,6 +208,8 @@ export const TENSORS = {
     type: "u32",
     shape: ({ problem }) => [COEFFICIENT_ROWS.length, tokenStride(problem)],
   },
+  // The bits of the largest logit gradient there may be: what those of 16 bits are scaled by.
+  gradient_bound: { role: "state", type: "u32", shape: () => [1] },
   partials: {
     role: "scratch",
     type: "u32",

@@ -22,7 +22,14 @@ import { emptyCategories } from "./memory.ts";
 import type { Head, Problem } from "../problem.ts";
 import type { Binding, BufferSpec, Category, Range, Share, Slice } from "./schedule.ts";
 import { Infeasible, type Shape } from "./shape.ts";
-import { logitRowBytes, logitStride } from "./layout.ts";
+import {
+  gradientRowBytes,
+  gradientStride,
+  gradientType,
+  LOGIT_TYPE,
+  logitRowBytes,
+  logitStride,
+} from "./layout.ts";
 import {
   CATEGORY_OF,
   elementBytes,
@@ -59,6 +66,8 @@ export class Workspace {
   /** The buffers of each head, in the order of the problem's. */
   readonly heads: readonly HeadBuffers[];
   #logitStride = 0;
+  #gradient: Matrix | undefined;
+  #gradientStride: number | undefined;
 
   /** @throws {Infeasible} where no buffer can hold what the shape asks for. */
   constructor(
@@ -121,6 +130,11 @@ export class Workspace {
   /** Row stride of the logit matrix in elements; 0 where there is none. */
   get logitStride(): number {
     return this.#logitStride;
+  }
+
+  /** Row stride of the matrix of logit gradients in elements. */
+  get gradientStride(): number {
+    return this.#gradientStride ?? this.#logitStride;
   }
 
   #check(name: string, bytes: number): void {
@@ -213,14 +227,38 @@ export class Workspace {
     return partition(name, rows, logitRowBytes(cols), Math.min(unit, rows), limits);
   }
 
+  /** A matrix of gradients with respect to the logits of `rows` tokens and `cols` ids. */
+  gradientMatrix(rows: number, cols: number): Matrix {
+    const { limits, shape: { tile } } = this;
+    this.#gradientStride = gradientStride(cols, tile);
+    return partition("logit_gradient", rows, gradientRowBytes(cols, tile), rows, limits);
+  }
+
+  /**
+   * Where the gradient with respect to a window's stored logits goes: into their place,
+   * or where it is of another type into a matrix that each block and window has in turn.
+   */
+  gradientOf(logits: LogitMatrix, start: number, widest: number): LogitMatrix {
+    const { shape: { tile, block }, problem } = this;
+    if (gradientType(tile) === LOGIT_TYPE) return logits;
+    const matrix = this.#gradient ??= this.gradientMatrix(Math.min(block, problem.tokens), widest);
+    return { matrix, row: 0, origin: start };
+  }
+
+  /** Binds the largest logit gradient there may be, where they are scaled by it. */
+  gradientBound(access: Binding["access"]): Binding[] {
+    const scaled = gradientType(this.shape.tile) !== LOGIT_TYPE;
+    return scaled ? this.bind("gradient_bound", access) : [];
+  }
+
   /** Binds the rows of a block in a matrix of logits that is read. */
   readLogits(logits: LogitMatrix, block: Range): Binding[] {
     return [{ slot: "logits", slice: this.#logitRows(logits, block), access: "read" }];
   }
 
   /** Binds the rows of a block in a matrix of logits that is written. */
-  writeLogits(logits: LogitMatrix, block: Range): Binding[] {
-    return [{ slot: "logits", slice: this.#logitRows(logits, block), access: "read_write" }];
+  writeLogits(logits: LogitMatrix, block: Range, slot = "logits"): Binding[] {
+    return [{ slot, slice: this.#logitRows(logits, block), access: "read_write" }];
   }
 
   #logitRows({ matrix, row }: LogitMatrix, { count }: Range): Slice {

@@ -14,7 +14,8 @@ import { strategyNamed } from "../strategies/mod.ts";
 import { Products } from "../schedule/products.ts";
 import { Infeasible, type Shape, type Sizes } from "../schedule/shape.ts";
 import { type FixedSizes, splitsOf, type Strategy } from "../strategies/strategy.ts";
-import { feasibleTiles, type Tile } from "../schedule/tile.ts";
+import { tilesFor } from "../schedule/tier.ts";
+import type { Tile } from "../schedule/tile.ts";
 
 /** Where a weight can be kept while a schedule runs; `auto` is whichever is better. */
 export const WEIGHT_PLACEMENTS = ["resident", "streamed", "auto"] as const satisfies (
@@ -59,7 +60,7 @@ export interface Question {
 
 /** A question. */
 export function ask(problem: Problem, device: DeviceProfile, options: PlanOptions): Question {
-  const tiles = options.tile ? [options.tile] : feasibleTiles(device);
+  const tiles = options.tile ? [options.tile] : tilesFor(problem, device);
   return { problem, device, options, tiles, products: new Products(tiles, device.rates) };
 }
 

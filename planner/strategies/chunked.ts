@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { clearHiddenGradient, gradients, storedLogitGradient } from "../schedule/backward.ts";
+import { clearGradients, gradients, storedLogitGradient } from "../schedule/backward.ts";
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { headOf } from "../problem.ts";
@@ -35,15 +35,14 @@ export const chunked: Strategy = {
     );
     const logits = { matrix, row: 0, origin: 0 };
     selectTokens(draft);
-    clearHiddenGradient(draft);
+    clearGradients(draft);
     for (const block of draft.cuts.blocks) {
       for (const window of draft.cuts.windows) project(draft, block, window, logits);
       rowStatistics(draft, block, logits);
       merge(draft, block);
       coefficients(draft, block);
       for (const window of draft.cuts.windows) {
-        storedLogitGradient(draft, block, window, logits);
-        gradients(draft, block, window, logits);
+        gradients(draft, block, window, storedLogitGradient(draft, block, window, logits));
       }
     }
     reduce(draft);

@@ -7,6 +7,7 @@
  */
 import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
+import { bodyRates } from "../schedule/cost.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { headOf, ownedBytes, type Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule/schedule.ts";
@@ -126,7 +127,7 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
 
 /** The window whose vocabulary tiles, times the block's token tiles, keep the device busy. */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
-  const { parallelInvocations } = device.rates ?? ASSUMED_RATES;
+  const { parallelInvocations } = bodyRates(tile, device.rates);
   const tokenTiles = Math.ceil(block / tile.rows);
   const workgroups = (BUSY_WAVES * parallelInvocations) / workgroupSize(tile);
   return Math.ceil(workgroups / tokenTiles) * tile.cols;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { clearHiddenGradient, gradients, storedLogitGradient } from "../schedule/backward.ts";
+import { clearGradients, gradients, storedLogitGradient } from "../schedule/backward.ts";
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes } from "../problem.ts";
@@ -43,12 +43,16 @@ export const twoStage: Strategy = {
     reduce(draft);
     if (pass === "forward") return;
     draft.beginBackward();
-    clearHiddenGradient(draft);
+    clearGradients(draft);
     for (const block of draft.cuts.blocks) {
       coefficients(draft, block);
       for (const window of draft.cuts.windows) {
-        storedLogitGradient(draft, block, window, stored(block.start));
-        gradients(draft, block, window, stored(block.start));
+        gradients(
+          draft,
+          block,
+          window,
+          storedLogitGradient(draft, block, window, stored(block.start)),
+        );
       }
     }
   },

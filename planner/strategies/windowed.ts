@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { clearHiddenGradient, gradients, logitGradient } from "../schedule/backward.ts";
+import { clearGradients, gradients, logitGradient } from "../schedule/backward.ts";
 import { coefficients } from "../schedule/combining.ts";
 import { headOf } from "../problem.ts";
-import { logitBytes, logitRowBytes } from "../schedule/layout.ts";
+import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
 import { halvings, largestBlock, largestStreamed, quarterings, type Strategy } from "./strategy.ts";
@@ -28,9 +28,9 @@ export const windowed: Strategy = {
     const { vocab } = headOf(problem);
     const granule = windowGranule(problem, device.limits);
     const held = Math.min(maxBufferSize, maxStorageBufferBindingSize);
-    const stored = block * logitRowBytes(vocab) <= held
+    const stored = block * gradientRowBytes(vocab, tile) <= held
       ? vocab
-      : Math.floor(held / logitBytes(block) / granule) * granule;
+      : Math.floor(held / gradientBytes(block, tile) / granule) * granule;
     if (stored === 0) {
       throw new Infeasible(
         `the logit gradients of ${block} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
@@ -41,13 +41,13 @@ export const windowed: Strategy = {
   // Memory goes by block times window: windows are halved, blocks need not be as well.
   blocks: quarterings,
   windows: (most, granule, _, tile) => halvings(most, Math.max(granule, Math.min(tile.cols, most))),
-  stored: (_, { block, window }) => logitBytes(block * window),
+  stored: (_, { tile, block, window }) => gradientBytes(block * window, tile),
   emit(draft) {
     const { block, window } = draft.shape;
-    const matrix = draft.workspace.logitMatrix("logit_gradient", block, window, block);
+    const matrix = draft.workspace.gradientMatrix(block, window);
     streamForward(draft);
     draft.beginBackward();
-    clearHiddenGradient(draft);
+    clearGradients(draft);
     for (const block of draft.cuts.blocks) coefficients(draft, block);
     for (const window of draft.cuts.windows) {
       const gradient = { matrix, row: 0, origin: window.start };

@@ -1,0 +1,65 @@
+/**
+ * Logit gradients of 16 bits, for products in subgroup matrices. A mean over many
+ * tokens makes them too small for an f16, so they are kept times a power of two: the
+ * largest that leaves room for the largest gradient there may be. What softmax gives
+ * one id of a large vocabulary, 1 / V, then is a normal number.
+ *
+ * @module
+ */
+import { headOf, type Problem } from "../../planner/problem.ts";
+import type { Schedule } from "../../planner/schedule/schedule.ts";
+import { inMatrices } from "../../planner/schedule/tile.ts";
+import { literal } from "./text.ts";
+
+/** Whether a schedule keeps logit gradients in 16 bits. */
+export function keepsHalves({ tile }: Pick<Schedule, "tile">): boolean {
+  return inMatrices(tile);
+}
+
+/**
+ * The most that a logit gradient of a token may be in size, from its coefficients:
+ * `p (a + c z) + b [v = y] + d u`, of which `p |z - lse|` never exceeds 1 / e. No `c`
+ * stands for 0.
+ */
+export function gradientBound(
+  problem: Problem,
+  of: Readonly<Record<"a" | "b" | "d" | "lse" | "totalWeight", string>> & { readonly c?: string },
+): string {
+  const { labelSmoothing } = problem;
+  const { logitScale } = headOf(problem);
+  const slope = of.c === undefined
+    ? [`abs(${of.a})`]
+    : [`abs(${of.a} + ${of.c} * ${of.lse})`, `abs(${of.c}) * ${literal(1 / Math.E)}`];
+  const terms = [
+    ...slope,
+    `abs(${of.b})`,
+    // No class weighs more than all together.
+    ...(labelSmoothing > 0 ? [`abs(${of.d}) * ${of.totalWeight}`] : []),
+  ];
+  const scale = Math.abs(logitScale);
+  return scale === 1 ? terms.join(" + ") : `(${terms.join(" + ")}) * ${literal(scale)}`;
+}
+
+/**
+ * Functions `gradient_scale()` and `gradient_unscale()`: a power of two that takes the
+ * bound's exponent to 2^14, and its inverse, both normal numbers.
+ */
+export const SCALE_FUNCTIONS =
+  `// The exponent of the largest logit gradient there may be, with its bias.
+fn bound_exponent() -> u32 {
+  return clamp(gradient_bound[0] >> 23u, 15u, 254u);
+}
+
+// What logit gradients of 16 bits are kept times, and the inverse.
+fn gradient_scale() -> f32 {
+  return bitcast<f32>((268u - bound_exponent()) << 23u);
+}
+
+fn gradient_unscale() -> f32 {
+  return bitcast<f32>((bound_exponent() - 14u) << 23u);
+}`;
+
+/** Four numbers as halves, in two words. */
+export function packed(quad: string): string {
+  return `vec2<u32>(pack2x16float(${quad}.xy), pack2x16float(${quad}.zw))`;
+}
