@@ -6,7 +6,9 @@ import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 
 const here = JSON.parse((await lce("device", "--json")).out);
-const named = NAMED_DEVICES.filter(({ profile }) => profile.name === here.name);
+const named = NAMED_DEVICES.filter(({ profile }) =>
+  profile.name === here.name && profile.webgpu === here.webgpu
+);
 
 Deno.test("the profile of a named software device is what the device reports", {
   // On hardware that no row is of there is nothing to compare with.

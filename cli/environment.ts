@@ -15,5 +15,15 @@ export const VARIABLES: readonly { readonly name: string; readonly meaning: stri
     name: "LCE_CACHE",
     meaning: "the folder that lce tune keeps rates in (default: lce within the user's cache)",
   },
+  {
+    name: "LCE_WEBGPU",
+    meaning:
+      "the implementation of WebGPU where --webgpu is not given: deno, dawn or dawn-unchecked",
+  },
+  {
+    name: "LCE_DAWN",
+    meaning:
+      "what Dawn is imported from: index.js of the npm package webgpu, or npm:webgpu@0.6.2 (default: where scripts/setup.sh --dawn puts it)",
+  },
   { name: "LCE_DEBUG", meaning: "set to anything, a defect of lce is reported with its stack" },
 ];

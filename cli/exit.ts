@@ -5,8 +5,7 @@
  */
 import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
-import { NoDeviceError } from "../kernels/run/device.ts";
-import { GpuError } from "../kernels/run/errors.ts";
+import { GpuError, NoDeviceError } from "../kernels/run/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 
@@ -45,7 +44,8 @@ export class UsageError extends Error {
 
 /** How to get a device, for those who have none. */
 const DEVICE_HINT =
-  `On Linux without a GPU, scripts/setup.sh installs a software device (Mesa's lavapipe).
+  `On Linux without a GPU, scripts/setup.sh installs a software device (Mesa's lavapipe); Dawn
+takes the one that scripts/setup.sh --swiftshader brings, or a newer Mesa.
 "lce plan" needs no device at all.`;
 
 /** The exit code of a failure and the text for stderr; no text where it was printed already. */
@@ -62,7 +62,7 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof InputError) return { code: EXIT.input, text: error.message };
   if (error instanceof DoesNotFitError) return { code: EXIT.doesNotFit, text: error.message };
   if (error instanceof NoDeviceError) {
-    return { code: EXIT.device, text: `${error.message}.\n${DEVICE_HINT}` };
+    return { code: EXIT.device, text: `${error.message}.\n${error.remedy ?? DEVICE_HINT}` };
   }
   if (error instanceof GpuError) return { code: EXIT.device, text: error.message };
   // Whoever reads our output has read enough: `lce plan | head`.

@@ -47,7 +47,9 @@ export async function loadProgram(
     .version(manifest.version, "-V, --version", "print the version");
   for (const name of names) program.addCommand(await COMMANDS[name]!(output, exit));
   const codes = EXIT_CODES.map(({ code, meaning }) => `  ${code}`.padEnd(6) + meaning).join("\n");
-  const variables = VARIABLES.map(({ name, meaning }) => `  ${name}  ${meaning}`).join("\n");
+  const width = Math.max(...VARIABLES.map(({ name }) => name.length));
+  const variables = VARIABLES.map(({ name, meaning }) => `  ${name.padEnd(width)}  ${meaning}`)
+    .join("\n");
   program.addHelpText(
     "after",
     `\n${NUMBERS}\n\nEnvironment:\n${variables}\n\nExit codes:\n${codes}`,

@@ -75,14 +75,37 @@ export interface MatrixConfiguration {
   readonly result: string;
 }
 
+/**
+ * Implementations of WebGPU that a device can be reached by. One chip has limits,
+ * matrices and speeds of its own under each: `deno` is wgpu, `dawn` the npm package
+ * `webgpu` with its checks of bounds, `dawn-unchecked` without them, and `browser`
+ * whatever a page is run by.
+ */
+export const WEBGPUS = ["deno", "dawn", "dawn-unchecked", "browser"] as const;
+
+/** An implementation of WebGPU. */
+export type WebGpuName = typeof WEBGPUS[number];
+
+/** How many invocations a subgroup can have. */
+export interface SubgroupSizes {
+  /** The fewest. */
+  readonly min: number;
+  /** The most. */
+  readonly max: number;
+}
+
 /** Name, limits and, where known, features and measured speed of a device. */
 export interface DeviceProfile {
   /** For people. */
   readonly name: string;
+  /** The implementation of WebGPU that the rest holds for; absent where it is not known. */
+  readonly webgpu?: WebGpuName | undefined;
   /** What schedules keep to. */
   readonly limits: DeviceLimits;
   /** Optional WebGPU features of the device, such as `shader-f16` and `subgroups`. */
   readonly features?: readonly string[] | undefined;
+  /** Absent where kernels cannot use subgroups. */
+  readonly subgroups?: SubgroupSizes | undefined;
   /** Shapes of subgroup matrices, on devices that have any. */
   readonly matrices?: readonly MatrixConfiguration[] | undefined;
   /** Absent where nothing was measured. */
@@ -164,12 +187,18 @@ const matrixSchema = z.strictObject({
   result: z.string(),
 });
 
+const subgroupsSchema = z.strictObject({ min: count, max: count });
+
 /** Schema of a {@linkcode DeviceProfile}. */
 export const deviceProfileSchema = z.strictObject({
   name: z.string().min(1),
+  webgpu: z.enum(WEBGPUS).optional()
+    .describe("implementation of WebGPU that the profile holds for"),
   limits: limitsSchema,
   features: z.array(z.string()).optional()
     .describe("optional WebGPU features of the device, such as shader-f16 and subgroups"),
+  subgroups: subgroupsSchema.optional()
+    .describe("invocations of a subgroup, where kernels can use subgroups"),
   matrices: z.array(matrixSchema).optional()
     .describe("shapes of subgroup matrices, on devices that have any"),
   rates: ratesSchema.optional(),

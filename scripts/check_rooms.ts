@@ -37,6 +37,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const PORTABLE = ["planner", "host", "kernels", "fixtures"];
 const BOUND = ["fixtures/files"];
 
+/** The one module that asks for an implementation of WebGPU and has its constants. */
+const PROVIDER = "kernels/run/provider.ts";
+
 interface Module {
   readonly specifier: string;
   readonly dependencies?: readonly {
@@ -108,9 +111,19 @@ async function runtimeNames(graph: Map<string, string[]>): Promise<string[]> {
     PORTABLE.some((folder) => isIn(path, folder)) && !BOUND.some((folder) => isIn(path, folder))
   );
   const sources = await Promise.all(paths.map((path) => Deno.readTextFile(new URL(path, root))));
+  const providers = /\bnavigator\.gpu\b|(?<!`)\bGPU(BufferUsage|MapMode|ShaderStage)\b/;
   const code = (source: string) => source.replaceAll(/^\s*(\*|\/\/|\/\*).*$/gm, "");
-  return paths.filter((_, index) => /\bDeno\.|["']node:/.test(code(sources[index]!)))
-    .map((path) => `${path} names Deno or node:, but browsers load it too`);
+  return paths.flatMap((path, index) => {
+    const text = code(sources[index]!);
+    return [
+      ...(/\bDeno\.|["']node:/.test(text)
+        ? [`${path} names Deno or node:, but browsers load it too`]
+        : []),
+      ...(providers.test(text) && path !== PROVIDER
+        ? [`${path} names a global of WebGPU that not every runtime has: ${PROVIDER} has it`]
+        : []),
+    ];
+  });
 }
 
 /** Modules that take zod by name: then a bundle holds its messages in every language. */

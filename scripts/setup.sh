@@ -4,7 +4,9 @@
 #
 #   scripts/setup.sh                 what lce needs
 #   scripts/setup.sh --swiftshader   also a second software device, for its tests
+#   scripts/setup.sh --dawn          also Dawn, for --webgpu dawn
 set -euo pipefail
+flags=("$@")
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
@@ -30,8 +32,14 @@ if ! ls /usr/share/vulkan/icd.d /etc/vulkan/icd.d 2> /dev/null | grep -q '\.json
   fi
 fi
 
+want() {
+  local flag
+  for flag in ${flags[@]+"${flags[@]}"}; do [ "$flag" = "$1" ] && return; done
+  return 1
+}
+
 swiftshader=${XDG_CACHE_HOME:-$HOME/.cache}/lce/swiftshader
-if [ "${1:-}" = --swiftshader ] && [ ! -f "$swiftshader/vk_swiftshader_icd.json" ]; then
+if want --swiftshader && [ ! -f "$swiftshader/vk_swiftshader_icd.json" ]; then
   echo "setup: taking SwiftShader out of Debian's chromium-common" >&2
   as_root apt-get -qq update >&2
   work=$(mktemp -d)
@@ -39,6 +47,13 @@ if [ "${1:-}" = --swiftshader ] && [ ! -f "$swiftshader/vk_swiftshader_icd.json"
   mkdir -p "$swiftshader"
   cp "$work"/usr/lib/chromium/libvk_swiftshader.so "$work"/usr/lib/chromium/vk_swiftshader_icd.json "$swiftshader"/
   rm -rf "$work"
+fi
+
+dawn=${XDG_CACHE_HOME:-$HOME/.cache}/lce/dawn
+if want --dawn && ! grep -qs '"version": "0.6.2"' "$dawn/node_modules/webgpu/package.json"; then
+  echo "setup: installing Dawn from npm" >&2
+  mkdir -p "$dawn"
+  npm install --silent --no-save --prefix "$dawn" webgpu@0.6.2 >&2
 fi
 
 deno install --quiet --frozen >&2

@@ -9,6 +9,8 @@ import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
 import { systemReason, writeWhole } from "../../fixtures/files/write.ts";
 import { kernelVersion } from "../../kernels/wgsl/version.ts";
+import { userCache } from "../files/cache.ts";
+import { webgpuVersion } from "../request/webgpu.ts";
 import { type DeviceProfile, type DeviceRates, ratesSchema } from "../../planner/device.ts";
 
 const cacheSchema = z.record(z.string(), ratesSchema);
@@ -17,18 +19,16 @@ const cacheSchema = z.record(z.string(), ratesSchema);
 export function tunedPath(): string {
   const own = Deno.env.get("LCE_CACHE");
   if (own) return join(own, "tuned.json");
-  const home = Deno.env.get("XDG_CACHE_HOME") ?? Deno.env.get("LOCALAPPDATA") ??
-    join(Deno.env.get("HOME") ?? ".", ".cache");
-  return join(home, "lce", "tuned.json");
+  return join(userCache(), "tuned.json");
 }
 
 /**
  * What tuned rates hold for. WebGPU does not tell the driver's version; Deno's
  * own stands for that of the WebGPU implementation within it.
  */
-export function tunedKey({ name, limits }: DeviceProfile): string {
+export function tunedKey({ name, webgpu, limits }: DeviceProfile): string {
   const limitsText = Object.values(limits).join(" ");
-  return `${name} | ${Deno.build.os} Deno ${Deno.version.deno} | ${limitsText} | ${kernelVersion()}`;
+  return `${name} | ${Deno.build.os} ${webgpuVersion(webgpu)} | ${limitsText} | ${kernelVersion()}`;
 }
 
 /** Whether an error is of the file system: no such file, no folder, no permission. */

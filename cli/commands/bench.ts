@@ -24,6 +24,7 @@ import { EXIT, UsageError } from "../exit.ts";
 import { checkChoices, checkWith } from "../request/request.ts";
 import { parseNumber } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
+import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import { measure, type MeasureOptions } from "../bench/measure.ts";
 import { INPUT_KINDS, type InputKind } from "../bench/inputs.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
@@ -55,6 +56,7 @@ interface Flags extends Settings<typeof SETTINGS[number]> {
   readonly shape?: string[];
   readonly quick?: boolean;
   readonly inputs: InputKind;
+  readonly webgpu?: WebGpuChoice;
   readonly repeats: number;
   readonly format: typeof FORMATS[number];
   readonly json?: boolean;
@@ -77,6 +79,7 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
         .choices(INPUT_KINDS).default("flat"),
     )
+    .addOption(webgpuFlag())
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
       new Option("--format <name>", "of the output").choices(FORMATS).default(
@@ -105,7 +108,8 @@ Examples:
     )
     .action(async (options: Flags) => {
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
-      const { inputs, gradientFilter, against, failOver, roofline, force = false } = options;
+      const { inputs, webgpu, gradientFilter, against, failOver, roofline, force = false } =
+        options;
       const fixed = checkChoices({ window: options.window, block: options.block });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
@@ -136,7 +140,7 @@ Examples:
         warmUpMs: quick ? 0 : 300,
         inputs,
       };
-      const acquired = await openDevice();
+      const acquired = await openDevice({ webgpu });
       const rows: BenchRow[] = [];
       const failures: Error[] = [];
       let peaks: Peaks | undefined;

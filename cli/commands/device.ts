@@ -4,12 +4,13 @@
  * @module
  */
 import { Command, Option } from "commander";
-import { LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { type DeviceProfile, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { checkSavePath, saveDeviceFile } from "../files/device_file.ts";
 import { UsageError } from "../exit.ts";
 import { openDevice } from "../request/device.ts";
+import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
 import { table } from "../report/table.ts";
 
@@ -17,6 +18,7 @@ import { table } from "../report/table.ts";
 interface Flags {
   readonly list?: boolean;
   readonly save?: string;
+  readonly webgpu?: WebGpuChoice;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -28,6 +30,7 @@ export function deviceCommand(output: Output): Command {
     .addOption(
       new Option("--list", "list the devices that --device knows by name").conflicts("save"),
     )
+    .addOption(webgpuFlag().conflicts("list"))
     .option("--save <file>", "write this machine's adapter as a profile in YAML")
     .option("--force", "replace the file that --save names")
     .option("--json", "print JSON alone: a device profile as plan files take it")
@@ -37,15 +40,16 @@ export function deviceCommand(output: Output): Command {
 Examples:
   $ lce device --save laptop.yaml
   $ lce plan --model gemma-2-2b --device laptop.yaml
+  $ lce device --webgpu dawn
   $ lce device --list`,
     )
-    .action(async ({ list, save, force = false, json }: Flags) => {
+    .action(async ({ list, save, webgpu, force = false, json }: Flags) => {
       if (list) {
         return output.print(json ? JSON.stringify(NAMED_DEVICES, null, 2) : listText(output.width));
       }
       if (force && save === undefined) throw new UsageError("--force: needs --save");
       if (save !== undefined) await checkSavePath(save, force);
-      const { device, profile, software } = await openDevice();
+      const { device, profile, software } = await openDevice({ webgpu });
       device.destroy();
       if (save !== undefined) {
         await saveDeviceFile(save, profile, { force, now: new Date() });
@@ -62,7 +66,27 @@ Examples:
       output.print(
         table([["limit", "here", "specification"], ...rows], ["left", "right", "right"]),
       );
+      output.print(`\n${abilitiesText(profile)}`);
     });
+}
+
+/** What a device can do beyond the limits: its features, subgroups and their products. */
+function abilitiesText({ webgpu, features, subgroups, matrices }: DeviceProfile): string {
+  const products = (matrices ?? []).map(({ m, n, k, component, result }) => [
+    `${m} x ${n} x ${k}`,
+    component,
+    result,
+  ]);
+  const { min, max } = subgroups ?? {};
+  return [
+    `webgpu     ${webgpu}`,
+    `features   ${features?.join(", ") || "none"}`,
+    `subgroups  ${subgroups ? `of ${min === max ? min : `${min} to ${max}`}` : "none"}`,
+    `matrices   ${products.length > 0 ? "products of a subgroup, m x n x k:" : "none"}`,
+    ...(products.length > 0
+      ? ["", table([["product", "operands", "result"], ...products], [])]
+      : []),
+  ].join("\n");
 }
 
 function listText(width: number | undefined): string {

@@ -25,6 +25,7 @@ import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, explain, UsageError } from "../exit.ts";
 import { choiceFlags, gradientFilterFlag, parallelFlags } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
+import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
 import { checkRunOutput, openRunOutput } from "../files/run_output.ts";
 import { ranksJson, ranksText } from "../report/ranks.ts";
@@ -46,6 +47,7 @@ interface Flags extends
     "pass" | "gradientFilter" | keyof typeof choicesShape | keyof typeof parallelShape
   > {
   readonly limits: "adapter" | "default";
+  readonly webgpu?: WebGpuChoice;
   readonly weightTensor?: string;
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
@@ -69,6 +71,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
         .choices(["adapter", "default"]).default("adapter"),
     )
+    .addOption(webgpuFlag())
     .option(
       "--weight-tensor <name>",
       "name of the output embedding in the file (default: by the config, and the names in use)",
@@ -114,6 +117,7 @@ Examples:
       const {
         pass,
         limits,
+        webgpu,
         json,
         gradientFilter,
         weightTensor,
@@ -138,7 +142,7 @@ Examples:
           }`,
         );
       }
-      const acquired = await openDevice({ limits });
+      const acquired = await openDevice({ limits, webgpu });
       const tally = new Tally();
       const entries: unknown[] = [];
       try {

@@ -8,6 +8,7 @@ import { measurePeaks } from "../../kernels/measure/peaks.ts";
 import { problemSchema } from "../../planner/problem.ts";
 import { feasibleTiles, tunableTiles } from "../../planner/schedule/tile.ts";
 import { openDevice } from "../request/device.ts";
+import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
 import { tuneJson, tuneText } from "../report/tune.ts";
 import { checkWith } from "../request/request.ts";
@@ -26,6 +27,7 @@ const EFFORT = {
 interface Flags extends Settings<"dtype"> {
   readonly quick?: boolean;
   readonly shape?: string;
+  readonly webgpu?: WebGpuChoice;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
@@ -40,28 +42,28 @@ export function tuneCommand(output: Output): Command {
       "tune on this problem, tokens x hidden x vocab, instead of one that fits the device",
     );
   return settingFlags(command, ["dtype"])
+    .addOption(webgpuFlag())
     .option("--dry-run", "measure, but keep what was kept before")
     .option("--json", "print JSON alone")
     .addHelpText(
       "after",
       `
-What is measured is kept for this device, Deno and version of the kernels, and used
+What is measured is kept for this device, WebGPU and version of the kernels, and used
 wherever plans are made on this machine: "plan --device auto", "run" and "bench" say so.
 
 Examples:
   $ lce tune --quick
   $ lce tune --shape 4096x4096x128256 --dtype bf16`,
     )
-    .action(async ({ quick, shape, dtype, dryRun, json }: Flags) => {
+    .action(async ({ quick, shape, dtype, webgpu, dryRun, json }: Flags) => {
       const effort = EFFORT[quick ? "quick" : "full"];
       const asked = shape ? parseShape(shape) : undefined;
       if (!dryRun) await checkTunedPath();
-      const acquired = await openDevice();
+      const acquired = await openDevice({ webgpu });
       const { device } = acquired;
       try {
-        const { limits } = acquired.profile;
         // Rates kept from before would only lead the search astray.
-        const profile = { name: acquired.profile.name, limits };
+        const profile = { ...acquired.profile, rates: undefined };
         const tiles = quick ? feasibleTiles(profile) : tunableTiles(profile);
         const askedFor = asked && checkWith(problemSchema, { ...asked, dtype, pass: "train" });
         // A software device has the machine's memory, and takes all of it when asked to.

@@ -13,17 +13,26 @@ import {
   acquireDevice,
   type AcquireOptions,
 } from "../../kernels/run/device.ts";
+import { openProvider } from "../../kernels/run/provider.ts";
+import { dawnSpecifier, type WebGpuChoice, webgpuOf } from "./webgpu.ts";
+
+/** What is asked of a device, and of which implementation of WebGPU. */
+export interface OpenOptions extends Pick<AcquireOptions, "limits"> {
+  /** By the environment where it is left out, else Deno's own. */
+  readonly webgpu?: WebGpuChoice | undefined;
+}
 
 /**
  * Asks for a device, with the rates tuned on it where there are some, and keeps
  * drivers from printing about things that do not matter.
  */
-export async function openDevice(options: AcquireOptions = {}): Promise<AcquiredDevice> {
+export async function openDevice({ limits, webgpu }: OpenOptions = {}): Promise<AcquiredDevice> {
   // Without it the EGL probe of the GL backend prints an error that means nothing.
   if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
     Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
   }
-  const acquired = await acquireDevice(options);
+  const provider = await openProvider(webgpuOf(webgpu), { dawn: dawnSpecifier() });
+  const acquired = await acquireDevice({ limits, provider });
   return { ...acquired, profile: await withTunedRates(acquired.profile) };
 }
 

@@ -6,6 +6,7 @@
  */
 import { idleTime } from "./timing.ts";
 import { times } from "../wgsl/text.ts";
+import { BufferUsage } from "../run/provider.ts";
 
 /** A device's measured peaks. */
 export interface Peaks {
@@ -83,7 +84,7 @@ export async function measurePeaks(
   const data = device.createBuffer({
     label: "scratch/calibration",
     size: Math.floor(bytes / 16) * 16,
-    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+    usage: BufferUsage.STORAGE | BufferUsage.COPY_DST,
   });
   try {
     const turns = 64;

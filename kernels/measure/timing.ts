@@ -6,6 +6,7 @@
  */
 import type { Dispatch, KernelName, Step } from "../../planner/schedule/schedule.ts";
 import type { Stage } from "../run/encoder.ts";
+import { BufferUsage, MapMode } from "../run/provider.ts";
 
 /** How long some steps took, in milliseconds. */
 export interface StepTimes {
@@ -94,12 +95,12 @@ async function playTimed(
   const resolved = device.createBuffer({
     label: "staging/timestamps",
     size,
-    usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    usage: BufferUsage.QUERY_RESOLVE | BufferUsage.COPY_SRC,
   });
   const staging = device.createBuffer({
     label: "staging/timestamps",
     size,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
   });
   try {
     let next = 0;
@@ -111,7 +112,7 @@ async function playTimed(
     stage.encoder().resolveQuerySet(set, 0, queries, resolved, 0);
     stage.encoder().copyBufferToBuffer(resolved, 0, staging, 0, size);
     stage.submit();
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MapMode.READ);
     return new BigUint64Array(staging.getMappedRange().slice(0));
   } finally {
     stage.timestamps = undefined;

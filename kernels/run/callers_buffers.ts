@@ -16,6 +16,7 @@ import {
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
 import type { NamedBuffers } from "./encoder.ts";
+import { BufferUsage } from "./provider.ts";
 
 /**
  * One buffer, or the buffers that a matrix spans where the plan cuts it: see
@@ -111,7 +112,7 @@ export function layoutOf(schedule: Schedule, tensor: TensorName): TensorPart[] {
  * @throws {RangeError} when one is too small.
  */
 export function assignInputs(schedule: Schedule, inputs: InputBuffers): NamedBuffers {
-  return assignAll(schedule, INPUTS, inputs, GPUBufferUsage.STORAGE);
+  return assignAll(schedule, INPUTS, inputs, BufferUsage.STORAGE);
 }
 
 /**
@@ -127,11 +128,11 @@ export function assignGradients(
   upstream: GPUBuffer | undefined,
   inputs: NamedBuffers,
 ): NamedBuffers {
-  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+  const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
   const written = assignAll(schedule, GRADIENTS, gradients, usage);
   const read = {
     ...inputs,
-    ...assignAll(schedule, { upstream: "upstream" }, { upstream }, GPUBufferUsage.STORAGE),
+    ...assignAll(schedule, { upstream: "upstream" }, { upstream }, BufferUsage.STORAGE),
   };
   const owners = new Map(Object.entries(read).map(([name, buffer]) => [buffer, name]));
   for (const [name, buffer] of Object.entries(written)) {
@@ -209,7 +210,7 @@ function counted(count: number, what: string): string {
 /** The names of usage flags, as code spells them. */
 function usageNames(usage: number): string {
   return (["STORAGE", "COPY_DST"] as const)
-    .filter((name) => usage & GPUBufferUsage[name])
+    .filter((name) => usage & BufferUsage[name])
     .map((name) => `GPUBufferUsage.${name}`)
     .join(" | ");
 }

@@ -1,6 +1,5 @@
 /**
- * Getting a device from the browser or from Deno, and describing it to the
- * planner.
+ * Getting a device from an implementation of WebGPU, and describing it to the planner.
  *
  * @module
  */
@@ -8,14 +7,13 @@ import {
   type DeviceLimits,
   type DeviceProfile,
   LIMIT_NAMES,
+  type MatrixConfiguration,
   SPECIFICATION_DEFAULTS,
+  type WebGpuName,
 } from "../../planner/device.ts";
 import { measuredRates } from "../../planner/devices/measured.ts";
-
-/** This machine offers no WebGPU adapter, or would not give a device. */
-export class NoDeviceError extends Error {
-  override name = "NoDeviceError";
-}
+import { NoDeviceError } from "./errors.ts";
+import { openProvider, ownWebGpu, type Provider } from "./provider.ts";
 
 /** A device with its description. */
 export interface AcquiredDevice {
@@ -28,20 +26,40 @@ export interface AcquiredDevice {
 /** How to ask for a device. */
 export interface AcquireOptions {
   /** `adapter`: everything it has. `default`: no more than the specification promises. */
-  readonly limits?: "adapter" | "default";
+  readonly limits?: "adapter" | "default" | undefined;
+  /** Whose device; the runtime's own where it is left out. */
+  readonly provider?: Provider | undefined;
 }
 
 /** Features that are used where an adapter has them; nothing needs one. */
-const OPTIONAL_FEATURES = ["timestamp-query"] as const satisfies readonly GPUFeatureName[];
+const OPTIONAL_FEATURES = [
+  "timestamp-query",
+  "shader-f16",
+  "subgroups",
+  "chromium-experimental-subgroup-matrix" as GPUFeatureName,
+] as const satisfies readonly GPUFeatureName[];
+
+/** What Dawn tells of an adapter beyond the specification. */
+interface AdapterInfo extends GPUAdapterInfo {
+  readonly subgroupMatrixConfigs?: Iterable<{
+    readonly componentType: string;
+    readonly resultComponentType: string;
+    readonly M: number;
+    readonly N: number;
+    readonly K: number;
+  }>;
+}
 
 /**
- * Asks for this machine's adapter and a device with its limits.
+ * Asks for this machine's adapter and a device with its limits, and with every
+ * feature of it that a kernel or a measurement may use.
  *
  * @throws {NoDeviceError} when there is no adapter, or it gives no device.
  */
 export async function acquireDevice(options: AcquireOptions = {}): Promise<AcquiredDevice> {
-  const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
-  if (!adapter) throw new NoDeviceError("No WebGPU adapter found on this machine");
+  const { gpu, name } = options.provider ?? await openProvider();
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) throw new NoDeviceError(`No WebGPU adapter found on this machine under ${name}`);
   const requiredLimits = options.limits === "default"
     ? {}
     : Object.fromEntries(LIMIT_NAMES.map((name) => [name, adapter.limits[name]]));
@@ -60,7 +78,7 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
   return {
     device,
     software: adapter.info.isFallbackAdapter,
-    profile: describe(adapter.info, limits, device.features),
+    profile: describe(adapter.info, limits, device.features, name),
   };
 }
 
@@ -79,18 +97,48 @@ export async function acquireDevice(options: AcquireOptions = {}): Promise<Acqui
  * ```
  */
 export function deviceProfile(device: GPUDevice): DeviceProfile {
-  return describe(device.adapterInfo, device.limits, device.features);
+  // A device of another class is another implementation's; a runtime without one has no class.
+  const own = typeof GPUDevice === "function" && device instanceof GPUDevice;
+  const webgpu = own ? ownWebGpu() : undefined;
+  return describe(device.adapterInfo, device.limits, device.features, webgpu);
 }
 
 function describe(
-  info: GPUAdapterInfo | undefined,
+  info: AdapterInfo | undefined,
   limits: DeviceLimits | GPUSupportedLimits,
   features: Iterable<string>,
+  webgpu: WebGpuName | undefined,
 ): DeviceProfile {
   const name = adapterName(info);
-  const rates = measuredRates(name);
-  const profile = { name, limits: pickLimits(limits), features: [...features].sort() };
-  return { ...profile, ...(rates ? { rates } : {}) };
+  const rates = measuredRates(name, webgpu);
+  const granted = [...features].sort();
+  const matrices = granted.includes("chromium-experimental-subgroup-matrix")
+    ? matricesOf(info)
+    : [];
+  return {
+    name,
+    ...(webgpu ? { webgpu } : {}),
+    limits: pickLimits(limits),
+    features: granted,
+    ...(info && granted.includes("subgroups")
+      ? { subgroups: { min: info.subgroupMinSize, max: info.subgroupMaxSize } }
+      : {}),
+    ...(matrices.length > 0 ? { matrices } : {}),
+    ...(rates ? { rates } : {}),
+  };
+}
+
+/** Shapes of matrices that an adapter tells of. */
+function matricesOf(info: AdapterInfo | undefined): MatrixConfiguration[] {
+  return [...info?.subgroupMatrixConfigs ?? []].map(
+    ({ componentType: component, resultComponentType: result, M: m, N: n, K: k }) => ({
+      m,
+      n,
+      k,
+      component,
+      result,
+    }),
+  );
 }
 
 function adapterName(info: GPUAdapterInfo | undefined): string {

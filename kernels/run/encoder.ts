@@ -18,6 +18,7 @@ import { bufferLabel } from "./labels.ts";
 import { kernelKey } from "../wgsl/generate.ts";
 import { GpuError } from "./errors.ts";
 import type { CompiledKernel } from "./pipelines.ts";
+import { BufferUsage } from "./provider.ts";
 
 /** Buffers by their names in a schedule. */
 export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;
@@ -52,10 +53,10 @@ export class Stage {
   create({ name, bytes, category }: BufferSpec): void {
     if (this.#lent[name]) return;
     const usage = name === PARAMS_BUFFER
-      ? GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST
+      ? BufferUsage.UNIFORM | BufferUsage.COPY_DST
       : category === "staging"
-      ? GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
-      : GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+      ? BufferUsage.MAP_READ | BufferUsage.COPY_DST
+      : BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
     const buffer = this.device.createBuffer({
       label: bufferLabel(category, name),
       size: bytes,

@@ -23,6 +23,16 @@ export class GpuError extends Error {
   override name = "GpuError";
 }
 
+/** This machine offers no WebGPU adapter, or would not give a device. */
+export class NoDeviceError extends Error {
+  override name = "NoDeviceError";
+
+  /** Says what is wrong and, where it is known, what would mend it. */
+  constructor(message: string, readonly remedy?: string) {
+    super(message);
+  }
+}
+
 /**
  * Runs something and turns errors that the device reports meanwhile, its loss
  * among them, into exceptions.

@@ -20,6 +20,7 @@ import { GpuError, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { Stage } from "./encoder.ts";
 import { Feed, type HostTensors } from "./feed.ts";
+import { MapMode } from "./provider.ts";
 
 /** What goes into an execution besides the schedule. */
 export interface ExecuteOptions {
@@ -225,7 +226,7 @@ async function readBack(stage: Stage, step: Readback, sink: TensorSink): Promise
   );
   stage.submit();
   try {
-    await staging.mapAsync(GPUMapMode.READ, via.offset, slice.bytes);
+    await staging.mapAsync(MapMode.READ, via.offset, slice.bytes);
   } catch (error) {
     throw new GpuError(`The device did not hand ${step.tensor} over: ${(error as Error).message}`);
   }

@@ -6,6 +6,7 @@
 import type { Dispatch, Schedule } from "../../planner/schedule/schedule.ts";
 import { GpuError } from "./errors.ts";
 import { kernelKey, wgslOf } from "../wgsl/generate.ts";
+import { ShaderStage } from "./provider.ts";
 
 /** A compiled kernel and the layout that its bind groups have. */
 export interface CompiledKernel {
@@ -52,12 +53,12 @@ async function compile(
     entries: [
       {
         binding: 0,
-        visibility: GPUShaderStage.COMPUTE,
+        visibility: ShaderStage.COMPUTE,
         buffer: { type: "uniform", hasDynamicOffset: true },
       },
       ...dispatch.bindings.map(({ access }, index) => ({
         binding: index + 1,
-        visibility: GPUShaderStage.COMPUTE,
+        visibility: ShaderStage.COMPUTE,
         buffer: {
           type: access === "read" ? "read-only-storage" as const : "storage" as const,
         },

@@ -4,6 +4,7 @@
  * @module
  */
 import { bufferLabel } from "./labels.ts";
+import { BufferUsage, MapMode } from "./provider.ts";
 
 /** Some bytes of a buffer, which needs `COPY_SRC` usage. */
 export interface Part {
@@ -27,7 +28,7 @@ export async function readParts(
   const staging = device.createBuffer({
     label: bufferLabel("staging", what),
     size: parts.reduce((sum, { bytes }) => sum + bytes, 0),
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
   });
   try {
     const encoder = device.createCommandEncoder();
@@ -37,7 +38,7 @@ export async function readParts(
       at += bytes;
     }
     device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ);
+    await staging.mapAsync(MapMode.READ);
     return new Uint8Array(staging.getMappedRange().slice(0));
   } finally {
     staging.destroy();

@@ -10,7 +10,7 @@ import { packParams, type Params, PARAMS_BYTES } from "../../planner/schedule/pa
 import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { registerTile, type Tile } from "../../planner/schedule/tile.ts";
-import { acquireDevice } from "../run/device.ts";
+import { openDevice } from "../../cli/request/device.ts";
 import { wgslOf } from "../wgsl/generate.ts";
 import type { BodyMaker } from "../wgsl/product.ts";
 
@@ -156,7 +156,7 @@ export async function runAlone<W extends Record<string, Words>>(
 
 /** Runs something on a device that is destroyed afterwards. */
 export async function onDevice(run: (device: GPUDevice) => Promise<void>): Promise<void> {
-  const { device } = await acquireDevice();
+  const { device } = await openDevice();
   try {
     await run(device);
   } finally {

@@ -1,15 +1,24 @@
 /**
- * Speeds of devices that were measured, by the names that adapters give
- * themselves. `bench/` has the runs they come from.
+ * Speeds of devices that were measured, by the names that adapters give themselves and
+ * the implementation of WebGPU that they were reached by. `bench/` has the runs they
+ * come from.
  *
  * @module
  */
-import type { DeviceRates } from "../device.ts";
+import type { DeviceRates, WebGpuName } from "../device.ts";
 
-const MEASURED: readonly { readonly name: RegExp; readonly rates: DeviceRates }[] = [
+/** Rates of a chip under one implementation. */
+interface Measured {
+  readonly name: RegExp;
+  readonly webgpu: WebGpuName;
+  readonly rates: DeviceRates;
+}
+
+const MEASURED: readonly Measured[] = [
   {
     // As lce tune found them; two workgroups of 256 run on each of 132 multiprocessors.
     name: /\bH100\b/,
+    webgpu: "deno",
     rates: {
       flopsPerSecond: 44.7e12,
       bytesPerSecond: 3.08e12,
@@ -20,7 +29,10 @@ const MEASURED: readonly { readonly name: RegExp; readonly rates: DeviceRates }[
   },
 ];
 
-/** Measured rates of a device, or `undefined` where none of its name was measured. */
-export function measuredRates(adapter: string): DeviceRates | undefined {
-  return MEASURED.find(({ name }) => name.test(adapter))?.rates;
+/** Measured rates of a device under an implementation, or `undefined` where none are known. */
+export function measuredRates(
+  adapter: string,
+  webgpu: WebGpuName | undefined,
+): DeviceRates | undefined {
+  return MEASURED.find((each) => each.webgpu === webgpu && each.name.test(adapter))?.rates;
 }

@@ -9,7 +9,12 @@
  *
  * @module
  */
-import { type DeviceLimits, type DeviceProfile, SPECIFICATION_DEFAULTS } from "../device.ts";
+import {
+  type DeviceLimits,
+  type DeviceProfile,
+  SPECIFICATION_DEFAULTS,
+  type WebGpuName,
+} from "../device.ts";
 import { measuredRates } from "./measured.ts";
 import { COMPATIBILITY_MINIMUMS } from "./impossible.ts";
 
@@ -31,6 +36,11 @@ const UNKNOWN = undefined;
 /** What every device of a kind has: no feature is promised to all. */
 const NONE: readonly string[] = [];
 
+/** The implementation that a row's name ends in; Chrome's is Dawn, as a browser has it. */
+function webgpuOf(name: string): WebGpuName | undefined {
+  return name.endsWith("-deno") ? "deno" : /\bchrome\b/.test(name) ? "browser" : undefined;
+}
+
 function row(
   name: string,
   adapter: string,
@@ -38,11 +48,13 @@ function row(
   features: readonly string[] | undefined,
   source: string,
 ): NamedDevice {
-  const rates = measuredRates(adapter);
+  const webgpu = webgpuOf(name);
+  const rates = measuredRates(adapter, webgpu);
   return {
     name,
     profile: {
       name: adapter,
+      ...(webgpu ? { webgpu } : {}),
       limits: { ...SPECIFICATION_DEFAULTS.limits, ...limits },
       ...(features ? { features: [...features] } : {}),
       ...(rates ? { rates } : {}),
