@@ -87,6 +87,8 @@ export {
   type DeviceRates,
   type MatrixConfiguration,
   SPECIFICATION_DEFAULTS,
+  type SubgroupSizes,
+  type WebGpuName,
 } from "./planner/device.ts";
 export { type Dtype, DTYPES } from "./planner/dtype.ts";
 export type { MemoryPrediction } from "./planner/schedule/memory.ts";

@@ -81,10 +81,7 @@ export interface MatrixConfiguration {
  * `webgpu` with its checks of bounds, `dawn-unchecked` without them, and `browser`
  * whatever a page is run by.
  */
-export const WEBGPUS = ["deno", "dawn", "dawn-unchecked", "browser"] as const;
-
-/** An implementation of WebGPU. */
-export type WebGpuName = typeof WEBGPUS[number];
+export type WebGpuName = "deno" | "dawn" | "dawn-unchecked" | "browser";
 
 /** How many invocations a subgroup can have. */
 export interface SubgroupSizes {
@@ -192,7 +189,7 @@ const subgroupsSchema = z.strictObject({ min: count, max: count });
 /** Schema of a {@linkcode DeviceProfile}. */
 export const deviceProfileSchema = z.strictObject({
   name: z.string().min(1),
-  webgpu: z.enum(WEBGPUS).optional()
+  webgpu: z.enum(["deno", "dawn", "dawn-unchecked", "browser"]).optional()
     .describe("implementation of WebGPU that the profile holds for"),
   limits: limitsSchema,
   features: z.array(z.string()).optional()
