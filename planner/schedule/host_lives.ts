@@ -10,6 +10,7 @@
 import { stagingSize } from "./host_io.ts";
 import { matrixBytes, rowsBytes, segmentCount } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
+import { remembered } from "../remembered.ts";
 import { emptyCategories, type MemoryPrediction } from "./memory.ts";
 import {
   type Category,
@@ -32,6 +33,11 @@ function axisOf({ inRows, axis }: Tensor): Axis | undefined {
   if (!inRows) return undefined;
   return axis === "vocab" ? "window" : "block";
 }
+
+/** Returns what the rows of each slot of a problem's kernels go by. */
+const axesOf = remembered((problem) =>
+  new Map([...tensorsOf(problem)].map(([slot, tensor]) => [slot, axisOf(tensor)]))
+);
 
 /** The steps on a range of a loop: they are repeated for each range that it stands for. */
 interface Visit {
@@ -84,8 +90,7 @@ export class HostLives {
   #window = NOWHERE;
 
   constructor(problem: Problem, residency: Exclude<Residency, "caller">) {
-    const tensors = [...tensorsOf(problem)];
-    this.#axes = new Map(tensors.map(([slot, tensor]) => [slot, axisOf(tensor)]));
+    this.#axes = axesOf(problem);
     this.#streamed = streamedTensors({ problem, residency });
   }
 

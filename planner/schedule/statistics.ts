@@ -7,6 +7,7 @@
  * @module
  */
 import type { Problem } from "../problem.ts";
+import { remembered } from "../remembered.ts";
 import type { CollectiveOp } from "./schedule.ts";
 
 /** One statistic of a row of logits. */
@@ -116,14 +117,16 @@ export interface PlacedStatistic extends Statistic {
 }
 
 /** The statistics that a problem needs, one after the other in a set. */
-export function statisticsOf(problem: Problem): PlacedStatistic[] {
-  let row = 0;
-  return STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
-    const placed = { ...statistic, row };
-    row += statistic.width;
-    return placed;
-  });
-}
+export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = remembered(
+  (problem) => {
+    let row = 0;
+    return STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
+      const placed = { ...statistic, row };
+      row += statistic.width;
+      return placed;
+    });
+  },
+);
 
 /** Words of one set of a problem's statistics. */
 export function statisticRows(problem: Problem): number {

@@ -19,6 +19,7 @@ import {
   upstreamRows,
   WORD,
 } from "./layout.ts";
+import { remembered } from "../remembered.ts";
 import type { Category, Share } from "./schedule.ts";
 import { statisticRows } from "./statistics.ts";
 
@@ -277,11 +278,6 @@ export function keysOf(role: Role): readonly TensorKey[] {
   return TENSOR_KEYS.filter((key) => TENSORS[key].role === role);
 }
 
-/** Whether a head of a problem has a tensor. */
-export function hasTensor(key: TensorKey, problem: Problem, head: Head): boolean {
-  return tensorOf(key).has?.(problem, head) ?? true;
-}
-
 /** Returns the type of the elements of a tensor. */
 export function elementType(key: TensorKey, { dtype }: Head): ElementType {
   const { type } = tensorOf(key);
@@ -308,16 +304,23 @@ export function tensorName({ heads }: Problem, { name }: Head, key: TensorKey): 
 }
 
 /** Returns the tensors that a problem has, by name, in the order of the table. */
-export function tensorsOf(problem: Problem): ReadonlyMap<string, NamedTensor> {
-  const found = new Map<string, NamedTensor>();
-  for (const key of TENSOR_KEYS) {
-    for (const head of problem.heads) {
-      const name = tensorName(problem, head, key);
-      if (found.has(name) || !hasTensor(key, problem, head)) continue;
-      found.set(name, { ...tensorOf(key), key, head });
+export const tensorsOf: (problem: Problem) => ReadonlyMap<string, NamedTensor> = remembered(
+  (problem) => {
+    const found = new Map<string, NamedTensor>();
+    for (const key of TENSOR_KEYS) {
+      for (const head of problem.heads) {
+        const name = tensorName(problem, head, key);
+        if (found.has(name) || !(tensorOf(key).has?.(problem, head) ?? true)) continue;
+        found.set(name, { ...tensorOf(key), key, head });
+      }
     }
-  }
-  return found;
+    return found;
+  },
+);
+
+/** Whether a head of a problem has a tensor. */
+export function hasTensor(key: TensorKey, problem: Problem, head: Head): boolean {
+  return tensorsOf(problem).has(tensorName(problem, head, key));
 }
 
 /** A name as programs have it: `class_weight` is `classWeight`. */

@@ -176,12 +176,22 @@ export class Workspace {
 
   /** Binds tensors that are read, in the slots of their names: those that the problem has. */
   read(...keys: TensorKey[]): Binding[] {
-    return keys.flatMap((key) => this.bind(key, "read"));
+    return this.#bind(keys, "read");
   }
 
   /** Binds tensors that are written. */
   write(...keys: TensorKey[]): Binding[] {
-    return keys.flatMap((key) => this.bind(key, "read_write"));
+    return this.#bind(keys, "read_write");
+  }
+
+  #bind(keys: readonly TensorKey[], access: Binding["access"]): Binding[] {
+    const { problem } = this;
+    const bindings: Binding[] = [];
+    for (const slot of keys) {
+      if (!hasTensor(slot, problem, problem.heads[0]!)) continue;
+      bindings.push({ slot, slice: this.tensor(slot), access });
+    }
+    return bindings;
   }
 
   /** Binds a tensor, if the problem has it; `elements` as in {@linkcode tensor}. */
@@ -298,14 +308,6 @@ export class HeadBuffers {
 
   #category(key: Bound): Category {
     return CATEGORY_OF[tensorOf(this.#keyOf(key)).role];
-  }
-
-  /** The matrices that are cut along an axis; those whose windows are buffers of their own are not. */
-  cutBy(axis: "tokens" | "vocab"): Matrix[] {
-    if (axis === "vocab" && this.#workspace.shape.residency === "windows") return [];
-    return (Object.keys(this.#matrices) as Bound[])
-      .filter((key) => tensorOf(key).axis === axis)
-      .map((key) => this.#matrices[key]);
   }
 
   /** Binds rows of a matrix that a kernel reads. */
