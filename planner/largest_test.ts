@@ -172,3 +172,21 @@ Deno.test("no window, block or strategy that a caller could fix finds more", () 
   }
   assert(value >= 1903168, "a fixed window of 512 ids once did better");
 });
+
+Deno.test("a width whose rows need no padding fits where an odd one does not", () => {
+  const problem = parseProblem({
+    ...{ tokens: 300, vocab: 777, hidden: 1, dtype: "bf16", pass: "train", bias: true },
+  });
+  const options = { budget: 89233, weights: "resident" } as const;
+  const fitting = Array.from({ length: 64 }, (_, index) => index + 1).filter((hidden) => {
+    try {
+      return makePlan(resized(problem, { hidden }), SPECIFICATION_DEFAULTS, options);
+    } catch (error) {
+      if (error instanceof DoesNotFitError) return false;
+      throw error;
+    }
+  });
+  assert(!fitting.includes(1) && fitting.length > 0, "the least width is no measure of the rest");
+  const { value } = planLargest("hidden", problem, SPECIFICATION_DEFAULTS, options);
+  assert.equal(value, fitting.at(-1));
+});

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
-import { DoesNotFitError, makePlan } from "./plan.ts";
+import { planParallel } from "./parallel.ts";
+import { DoesNotFitError, makePlan, type PlanOptions } from "./plan.ts";
 import { parseProblem, resized } from "./problem.ts";
 import {
   doublings,
@@ -121,4 +122,22 @@ Deno.test("a sweep of a thousand points has a plan for each", () => {
   let points = 0;
   for (const { plan } of sweep(PROBLEM, SPECIFICATION_DEFAULTS, {}, axes)) if (plan) points++;
   assert.equal(points, 1000);
+});
+
+Deno.test("over ranks, points and strategies are those of the largest part", () => {
+  const problem = parseProblem({ tokens: 512, hidden: 64, vocab: 5000, pass: "train" });
+  const parallelism = { tensor: 3, data: 2, sequence: true };
+  const axes = [{ name: "tokens", values: [600, 601, 1200] }] as const;
+  const points = [...sweep(problem, SPECIFICATION_DEFAULTS, {}, axes, parallelism)];
+  assert.deepEqual(points.map(({ plan }) => plan !== undefined), [true, false, true]);
+  for (const { plan, values } of points) {
+    if (!plan) continue;
+    const whole = resized(problem, { tokens: values.tokens });
+    const split = (options: PlanOptions) =>
+      planParallel(whole, SPECIFICATION_DEFAULTS, parallelism, options).largest.memory;
+    assert.deepEqual(plan.memory, split({}));
+    for (const [strategy, memory] of memoryByStrategy(plan, {})) {
+      assert.deepEqual(memory, split({ strategy }), strategy);
+    }
+  }
 });
