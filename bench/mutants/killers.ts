@@ -54,6 +54,24 @@ export const CLOCK = execute("the time of a run");
 export const LARGE_UPLOAD = execute("a large tensor is uploaded in pieces");
 export const REPORTED = execute("what the device reports");
 
+export const STREAMED_SOURCE = execute("a streamed source gives");
+export const AHEAD = execute("the next window is read");
+export const FAILURES = execute("whatever fails");
+
+/** Bytes on the host, and in files. */
+export const SOURCES: Killer = { test: "host/source_test.ts" };
+export const FILE_RANGE: Killer = { test: "fixtures/files/file_range_test.ts" };
+export const WRITER: Killer = { test: "fixtures/files/safetensors_writer_test.ts" };
+export const SYNTHETIC: Killer = { test: "fixtures/synthetic_test.ts" };
+export const LARGE_REFERENCE: Killer = {
+  test: "fixtures/verify/reference_test.ts",
+  filter: "a large weight",
+};
+export const FILE_WEIGHTS: Killer = {
+  test: "fixtures/verify/streamed_device_test.ts",
+  filter: "a weight in a file",
+};
+
 /** The public API, step after step on the same buffers. */
 export const STEPS = library("step after step");
 export const UPSTREAM = library("forward() then backward()");
