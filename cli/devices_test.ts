@@ -115,6 +115,7 @@ Deno.test("lce device refuses flags that do not go together, before it asks for 
   const { code, err } = await lce("device", "--list", "--save", "x.yaml");
   assert.equal(code, EXIT.usage);
   assert.match(err, /cannot be used with/);
+  assert.equal((await lce("device", "--list", "--force")).code, EXIT.usage);
   await withFile("precious", async (path) => {
     const refused = await lce("device", "--save", path);
     assert.equal(refused.code, EXIT.usage);

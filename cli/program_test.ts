@@ -194,11 +194,16 @@ Deno.test("a number that no schema's bound allows is met with the nearest bound 
   const { code, err } = await lce("plan", "--vocab", "1e18", "--hidden", "64");
   assert.equal(code, EXIT.usage);
   assert.equal(err, "lce: --vocab 1000000000000000000: must be at most 2147483647\n");
+  for (const flag of ["--window", "--block", "--codes", "--tensor-parallel", "--data-parallel"]) {
+    const { err } = await lce(...PLAN, flag, "1e18");
+    assert.equal(err, `lce: ${flag} 1000000000000000000: must be at most 2147483647\n`);
+  }
   await withFile("vocab: 1e18\nhidden: 64\nwindow: 1e18\n", async (path) => {
     const { code, err } = await lce("plan", "--config", path);
     assert.equal(code, EXIT.input);
     assert.equal(err.match(/vocab .*: must be at most/g)?.length, 1, err);
     assert.match(err, /vocab 1000000000000000000: must be at most 2147483647$/m);
+    assert.match(err, /window 1000000000000000000: must be at most 2147483647$/m);
   });
 });
 

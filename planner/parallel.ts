@@ -257,12 +257,16 @@ function checkParallelism(problem: Problem, { tensor, data, sequence }: Parallel
   const { tokens, vocab } = dimensionsOf(problem);
   if (tensor > vocab) {
     throw new ParallelismError(
-      `Cannot split ${vocab} vocabulary rows over ${tensor} tensor-parallel ranks: each needs a row, so use ${vocab} at most`,
+      `Cannot split ${vocab} vocabulary ${
+        vocab === 1 ? "row" : "rows"
+      } over ${tensor} tensor-parallel ranks: each needs a row, so use ${vocab} at most`,
     );
   }
   if (data > tokens) {
     throw new ParallelismError(
-      `Cannot split ${tokens} tokens over ${data} data-parallel replicas: each needs one, so use ${tokens} at most`,
+      `Cannot split ${tokens} ${
+        tokens === 1 ? "token" : "tokens"
+      } over ${data} data-parallel replicas: each needs one, so use ${tokens} at most`,
     );
   }
   if (tensor * data > MAX_RANKS) {

@@ -28,7 +28,10 @@ export function deviceCommand(output: Output): Command {
   return new Command("device")
     .description("show this machine's WebGPU adapter and the limits that shape plans")
     .addOption(
-      new Option("--list", "list the devices that --device knows by name").conflicts("save"),
+      new Option("--list", "list the devices that --device knows by name").conflicts([
+        "save",
+        "force",
+      ]),
     )
     .addOption(webgpuFlag().conflicts("list"))
     .option("--save <file>", "write this machine's adapter as a profile in YAML")

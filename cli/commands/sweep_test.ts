@@ -405,6 +405,8 @@ Deno.test("sizes that ranks cannot split are rows with the reason, or a usage er
   const [fine, odd] = JSON.parse(some.out).points;
   assert(fine.fits && !odd.fits);
   assert.match(odd.reason, /pad them to 1004/);
+  const { out } = await lce(...PLAN, "--data-parallel", "2", "--sweep", "tokens=1,2");
+  assert.match(out, /^ +1 {2}cannot be +- .*Cannot split 1 token over 2 data-parallel replicas/m);
   const none = await lce(...split, "--sweep", "tokens=1001,1003");
   assert.equal(none.code, EXIT.usage);
   assert.match(none.err, /None of the sweep's 2 points is a job: .*pad them to 1004/);

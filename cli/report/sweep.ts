@@ -260,11 +260,11 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
   ];
   return [
     header,
-    ...rows.map(({ values, chosen, twoStage, peers, reason }) => [
+    ...rows.map(({ values, problem, chosen, twoStage, peers, reason }) => [
       ...axes.map(({ name }) =>
         name === "budget" ? formatBytes(values.budget!) : `${values[name]}`
       ),
-      chosen?.strategy ?? "does not fit",
+      chosen?.strategy ?? (problem === undefined ? "cannot be" : "does not fit"),
       ...(streaming ? [chosen?.weights ?? ""] : []),
       size(chosen?.memory.peakBytes),
       size(chosen?.memory.extraPeakBytes),

@@ -6,6 +6,7 @@
  */
 import * as z from "zod";
 import { LARGEST_DIMENSIONS } from "../../planner/largest.ts";
+import { MAX_DIMENSION } from "../../planner/problem.ts";
 import { PEERS } from "../../planner/peers/mod.ts";
 import { FORMATS } from "../report/formats.ts";
 
@@ -14,7 +15,7 @@ const PEER_NAMES = [...PEERS.map(({ method }) => method), "all", "none"];
 
 /** The settings, each of which may be left out. */
 export const modesShape = {
-  codes: z.int().optional()
+  codes: z.int().max(MAX_DIMENSION).optional()
     .describe("a codebook head: so many codes stand for the vocabulary"),
   compare: z.boolean().optional().describe("set published methods' memory beside the plan's"),
   explain: z.boolean().optional().describe("list every candidate, and why it lost"),

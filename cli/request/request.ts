@@ -10,7 +10,7 @@ import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { issueText, tellingIssues } from "../../planner/issues.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import { MODELS } from "../../planner/models/catalogue.ts";
-import { problemSchema, problemShape } from "../../planner/problem.ts";
+import { MAX_DIMENSION, problemSchema, problemShape } from "../../planner/problem.ts";
 import { STRATEGIES } from "../../planner/schedule/schedule.ts";
 import { WEIGHT_PLACEMENTS } from "../../planner/search/question.ts";
 import { shown } from "../../planner/shown.ts";
@@ -31,11 +31,14 @@ const bytes = z.union([z.int().positive(), z.string()]).transform((value, contex
   }
 });
 
+/** A size that no problem's dimension exceeds. */
+const count = z.int().min(1).max(MAX_DIMENSION);
+
 /** The planner's own choices, as far as the user makes them. */
 export const choicesShape = {
   strategy: z.enum(STRATEGIES).optional().describe("way to do the job"),
-  window: z.int().positive().optional().describe("vocabulary ids handled in one step"),
-  block: z.int().positive().optional().describe("tokens handled in one step"),
+  window: count.optional().describe("vocabulary ids handled in one step"),
+  block: count.optional().describe("tokens handled in one step"),
   budget: bytes.optional().describe("most GPU memory, such as 2GiB"),
   weights: z.enum(WEIGHT_PLACEMENTS).optional()
     .describe(
@@ -52,8 +55,8 @@ const ownersShape = {
 
 /** How a job is split over devices. */
 export const parallelShape = {
-  tensorParallel: z.int().positive().optional().describe("ranks that split the vocabulary"),
-  dataParallel: z.int().positive().optional()
+  tensorParallel: count.optional().describe("ranks that split the vocabulary"),
+  dataParallel: count.optional()
     .describe("replicas of the tensor-parallel group, which split the tokens"),
   sequenceParallel: z.boolean().optional()
     .describe("hidden states are split by tokens over the tensor-parallel ranks"),
