@@ -8,7 +8,7 @@ import type { DeviceProfile } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
 import { type Parallelism, ParallelismError, rankPart } from "./parallel.ts";
 import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
-import { DoesNotFitError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
+import { DoesNotFitError, FixedSizeError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { headOf, type Problem, problemSchema, resized } from "./problem.ts";
 import { STRATEGIES, type StrategyName } from "./schedule/schedule.ts";
 import { issueText, tellingIssues } from "./issues.ts";
@@ -44,7 +44,10 @@ export interface PlannedPoint {
 /** A point that does not fit, or whose sizes are no job at all. */
 export interface FailedPoint {
   readonly values: Values;
-  /** `undefined` where the sizes together are out of range, or cannot be split over the ranks. */
+  /**
+   * `undefined` where the sizes together are out of range, cannot be split over the
+   * ranks, or have a window or a block that no schedule can have.
+   */
   readonly problem: Problem | undefined;
   readonly plan: undefined;
   /** Why, for people to read. */
@@ -163,7 +166,9 @@ function planPoint(
     const { part, share } = rankPart(problem, parallelism);
     return { values, problem, plan: makePlan(part, device, { ...options, share }) };
   } catch (error) {
-    if (error instanceof ParallelismError) return noJob(error.message);
+    if (error instanceof ParallelismError || error instanceof FixedSizeError) {
+      return noJob(error.message);
+    }
     if (!(error instanceof DoesNotFitError)) throw error;
     const { message: reason, smallestBudget } = error;
     return { values, problem, plan: undefined, reason, smallestBudget };

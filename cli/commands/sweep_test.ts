@@ -405,6 +405,11 @@ Deno.test("sizes that ranks cannot split are rows with the reason, or a usage er
   const [fine, odd] = JSON.parse(some.out).points;
   assert(fine.fits && !odd.fits);
   assert.match(odd.reason, /pad them to 1004/);
+  // A window that no binding can begin at is the caller's mistake here, as it is by itself.
+  const windows = await lce(...PLAN, "--sweep", "window=7,9");
+  assert.equal(windows.code, EXIT.usage);
+  assert.match(windows.err, /None of the sweep's 2 points is a job: Cannot work on a window of 7/);
+  assert.equal((await lce(...PLAN, "--sweep", "window=7,128")).code, EXIT.ok);
   const { out } = await lce(...PLAN, "--data-parallel", "2", "--sweep", "tokens=1,2");
   assert.match(out, /^ +1 {2}cannot be +- .*Cannot split 1 token over 2 data-parallel replicas/m);
   const none = await lce(...split, "--sweep", "tokens=1001,1003");
