@@ -100,7 +100,6 @@ export {
   type Outline,
   type Plan,
   type PlanOptions,
-  type Prediction,
 } from "./planner/plan.ts";
 export {
   collectivesOf,

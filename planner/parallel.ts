@@ -223,7 +223,7 @@ export function rankSchedule(
   { problem, parallelism, largest, options }: Omit<ParallelPlan, "ranks" | "collectives">,
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
 ): Schedule {
-  const { device, chosen: { shape } } = largest;
+  const { device, shape } = largest;
   const part = resized(problem, { tokens: tokens.count, vocab: vocab.count });
   const question = ask(part, device, { ...options, share: shareOf(problem, parallelism, vocab) });
   const sizes = {

@@ -4,14 +4,14 @@
  *
  * @module
  */
-import type { Candidate, Prediction } from "./search/candidate.ts";
+import type { Candidate } from "./search/candidate.ts";
 import { best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
 import { headOf, type Problem } from "./problem.ts";
 import { ask, emit, evaluate, type PlanOptions, type Question } from "./search/question.ts";
 import type { Schedule, StrategyName } from "./schedule/schedule.ts";
-import { type Offer, search } from "./search/search.ts";
+import { search, type StrategyCandidates } from "./search/search.ts";
 import { granulesOf } from "./strategies/strategy.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
@@ -20,7 +20,7 @@ import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
 import { AS_FAST } from "./tuning.ts";
 import { exactBytes, formatBytes } from "./units.ts";
 
-export type { Candidate, PlanOptions, Prediction };
+export type { Candidate, PlanOptions };
 
 /** A strategy that was not chosen, at its best. */
 export interface Alternative {
@@ -37,8 +37,8 @@ export interface Alternative {
 /** A schedule without its steps, which may be many. */
 export type Outline = Omit<Schedule, "steps" | "params" | "backwardStart">;
 
-/** The chosen schedule, its prediction, and the alternatives. */
-export interface Plan extends Prediction {
+/** The chosen candidate with its schedule, and the alternatives. */
+export interface Plan extends Candidate {
   /** Buffers and steps, as data: written out when it is first asked for. */
   readonly schedule: Schedule;
   /** The same without its steps. */
@@ -55,8 +55,6 @@ export interface Plan extends Prediction {
   readonly alternatives: readonly Alternative[];
   /** Most bytes that the plan may take, where the caller said. */
   readonly budget: number | undefined;
-  /** The candidate that the schedule writes out. */
-  readonly chosen: Candidate;
   /** Every candidate that fits the device, whatever the budget. */
   readonly candidates: readonly Candidate[];
   /** Those that none beats in both memory and time, the smallest first. */
@@ -141,10 +139,10 @@ export function makePlan(
   const question = ask(problem, device, options);
   checkTile(question);
   checkSizes(question);
-  const offers = search(problem, device, options);
-  const candidates = offers.flatMap((offer) => offer.candidates);
+  const found = search(problem, device, options);
+  const candidates = found.flatMap((each) => each.candidates);
   if (candidates.length === 0) {
-    const reasons = offers.map(({ strategy, reason }) => `${strategy.name} ${reason}`);
+    const reasons = found.map(({ strategy, reason }) => `${strategy.name} ${reason}`);
     throw new DoesNotFitError(`No schedule fits the device: ${reasons.join("; ")}`);
   }
   const chosen = choose(candidates, options.budget);
@@ -154,8 +152,7 @@ export function makePlan(
   // Asked anew: a plan does not keep what the search has remembered.
   const schedule = () => written ??= emit(ask(problem, device, options), shape, "whole");
   return {
-    memory: chosen.memory,
-    cost: chosen.cost,
+    ...chosen,
     get schedule() {
       return schedule();
     },
@@ -171,11 +168,10 @@ export function makePlan(
     device,
     reason: reasonFor(chosen, options),
     twoStage: twoStageMemory(question, chosen),
-    alternatives: offers
+    alternatives: found
       .filter(({ strategy }) => strategy.name !== shape.strategy)
-      .map((offer) => compare(offer, chosen, options.budget)),
+      .map((each) => compare(each, chosen, options.budget)),
     budget: options.budget,
-    chosen,
     candidates,
     front: paretoFront(candidates),
   };
@@ -243,7 +239,7 @@ function reasonFor({ shape }: Candidate, options: PlanOptions): string {
 }
 
 function compare(
-  { strategy, candidates, reason }: Offer,
+  { strategy, candidates, reason }: StrategyCandidates,
   chosen: Candidate,
   budget: number | undefined,
 ): Alternative {

@@ -110,8 +110,8 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "the id predicted by all ranks is the largest of theirs",
     file: "planner/schedule/statistics.ts",
-    find: 'meets: "all-reduce-min",',
-    replace: 'meets: "all-reduce-max",',
+    find: 'acrossRanks: "all-reduce-min",',
+    replace: 'acrossRanks: "all-reduce-max",',
     why: "a rank that does not hold the largest logit says the largest number there is",
     killers: [SPLIT_VOCABULARY],
   },

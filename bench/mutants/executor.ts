@@ -41,7 +41,7 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "buffers live to the end of a run",
     file: "kernels/run/execute.ts",
-    find: "for (const { name } of dying) stage.destroy(name);",
+    find: "for (const { name } of dying) encoder.destroy(name);",
     replace: "",
     why: "runs would take more memory than their plan says",
     killers: [STREAMED],
@@ -49,7 +49,7 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "a run that breaks off keeps its buffers",
     file: "kernels/run/execute.ts",
-    find: "    } finally {\n      stage.destroyAll();\n    }",
+    find: "    } finally {\n      encoder.destroyAll();\n    }",
     replace: "    } finally {\n      stage.submissions;\n    }",
     why: "memory would leak at every failure",
     killers: [REPORTED],
@@ -81,7 +81,7 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "what a call has encoded before it failed stays encoded",
     file: "kernels/run/encoder.ts",
-    find: "  discard(): void {\n    this.#encoder = undefined;",
+    find: "  discard(): void {\n    this.#commands = undefined;",
     replace: "  discard(): void {",
     why: "the next call, a correct one, would fail",
     killers: [{ test: API, filter: "breaks off in the middle" }],
@@ -111,17 +111,17 @@ export const EXECUTOR: readonly Mutant[] = [
     killers: [{ test: API, filter: "gradients that the plan does not have" }],
   },
   {
-    name: "buffers that were lent are counted as ours",
+    name: "buffers that were given are counted as ours",
     file: "kernels/run/linear_cross_entropy.ts",
-    find: "for (const spec of ownBuffers(schedule)) stage.create(spec);",
-    replace: "for (const spec of schedule.buffers) stage.create(spec);",
+    find: "for (const spec of ownBuffers(schedule)) encoder.create(spec);",
+    replace: "for (const spec of schedule.buffers) encoder.create(spec);",
     why: "the library would take the memory of inputs and gradients a second time",
     killers: [ALLOCATES],
   },
   {
     name: "what was allocated stays so where the rest cannot be had",
     file: "kernels/run/linear_cross_entropy.ts",
-    find: "      stage.destroyAll();\n      throw error;",
+    find: "      encoder.destroyAll();\n      throw error;",
     replace: "      throw error;",
     why: "a program that then tries a smaller plan would have less room for it",
     killers: [{ test: API, filter: "where memory cannot be had" }],

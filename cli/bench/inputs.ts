@@ -6,7 +6,7 @@
  */
 import { encodeElements } from "../../fixtures/elements.ts";
 import { Random } from "../../fixtures/random.ts";
-import type { Stage } from "../../kernels/run/encoder.ts";
+import type { Encoder } from "../../kernels/run/encoder.ts";
 import type { Plan } from "../../planner/plan.ts";
 import { type Dimensions, dimensionsOf, headOf } from "../../planner/problem.ts";
 import type { BufferSpec } from "../../planner/schedule/schedule.ts";
@@ -35,7 +35,7 @@ const CHOICES = 8;
 const PEAK = 12;
 
 /** Writes every input of a plan to its buffers. */
-export function writeInputs(stage: Stage, { schedule, problem }: Plan, kind: InputKind): void {
+export function writeInputs(encoder: Encoder, { schedule, problem }: Plan, kind: InputKind): void {
   const random = new Random(1);
   const dimensions = dimensionsOf(problem);
   const { dtype } = headOf(problem);
@@ -52,7 +52,7 @@ export function writeInputs(stage: Stage, { schedule, problem }: Plan, kind: Inp
       : tensor === "hidden"
       ? encodeElements(dtype, states)
       : encodeElements(tensor === "weight" ? dtype : "f32", pattern);
-    repeat(stage, spec, bytes);
+    repeat(encoder, spec, bytes);
   }
 }
 
@@ -91,9 +91,9 @@ function peaked({ tokens, hidden, vocab }: Dimensions, pattern: Float32Array, ra
 }
 
 /** Fills a buffer with its part of a tensor, which repeats `bytes` as often as need be. */
-function repeat(stage: Stage, spec: BufferSpec, bytes: Uint8Array): void {
-  const { queue } = stage.device;
-  const buffer = stage.buffer(spec.name);
+function repeat(encoder: Encoder, spec: BufferSpec, bytes: Uint8Array): void {
+  const { queue } = encoder.device;
+  const buffer = encoder.buffer(spec.name);
   let from = spec.holds!.offset % bytes.length;
   let writes = 0;
   for (let at = 0; at < buffer.size;) {

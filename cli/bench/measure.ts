@@ -7,7 +7,7 @@
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import { withErrorScopes } from "../../kernels/run/errors.ts";
 import { compileKernels } from "../../kernels/run/pipelines.ts";
-import { Stage } from "../../kernels/run/encoder.ts";
+import { Encoder } from "../../kernels/run/encoder.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../../kernels/measure/timing.ts";
 import type { Plan } from "../../planner/plan.ts";
 import { dimensionsOf, type Problem, projectionFlops } from "../../planner/problem.ts";
@@ -74,17 +74,17 @@ export async function measure(
   const begun = performance.now();
   const compiled = await compileKernels(device, schedule);
   const compileMs = performance.now() - begun;
-  const stage = new Stage(schedule, device, compiled);
+  const encoder = new Encoder(schedule, device, compiled);
   try {
     return await withErrorScopes(device, async () => {
-      for (const spec of schedule.buffers) stage.create(spec);
-      writeInputs(stage, plan, inputs);
+      for (const spec of schedule.buffers) encoder.create(spec);
+      writeInputs(encoder, plan, inputs);
       const idle = await idleTime(device);
-      const first = await timeSteps(stage, schedule.steps, idle);
+      const first = await timeSteps(encoder, schedule.steps, idle);
       const rounds = Math.min(MAX_ROUNDS, Math.ceil(BATCH_MS / Math.max(first.milliseconds, 0.01)));
       const batch = repeated(schedule.steps, rounds);
       const pass = async () => {
-        const { milliseconds, clock } = await timeSteps(stage, batch, idle);
+        const { milliseconds, clock } = await timeSteps(encoder, batch, idle);
         return { milliseconds: milliseconds / rounds, clock };
       };
       await warmUp(pass, warmUpMs);
@@ -106,11 +106,11 @@ export async function measure(
         tflops: conventionalFlops(problem) / median.milliseconds / 1e9,
         compileMs,
         clock: median.clock,
-        byKernel: kernels ? await timeKernels(stage, schedule.steps) : new Map(),
+        byKernel: kernels ? await timeKernels(encoder, schedule.steps) : new Map(),
       };
     });
   } finally {
-    stage.destroyAll();
+    encoder.destroyAll();
   }
 }
 

@@ -12,7 +12,7 @@ import { placeOfWeight } from "./plan_words.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 
 /** A candidate's choices, its memory in bytes, and its time relative to the chosen one's. */
-export function candidateJson({ shape, memory, cost }: Candidate, { chosen }: Plan) {
+export function candidateJson({ shape, memory, cost }: Candidate, plan: Plan) {
   const { strategy, block, window, splits, tile } = shape;
   return {
     strategy,
@@ -24,7 +24,7 @@ export function candidateJson({ shape, memory, cost }: Candidate, { chosen }: Pl
     tile: formatTile(tile),
     peakBytes: memory.peakBytes,
     extraPeakBytes: memory.extraPeakBytes,
-    relativeTime: cost.seconds / chosen.cost.seconds,
+    relativeTime: cost.seconds / plan.cost.seconds,
     estimatedMs: cost.measuredRates ? cost.seconds * 1000 : null,
   };
 }
@@ -34,13 +34,13 @@ export function explainedJson(candidate: Candidate, plan: Plan) {
   return {
     ...candidateJson(candidate, plan),
     onFront: plan.front.includes(candidate),
-    verdict: verdict(candidate, plan.chosen, plan.front, plan.budget),
+    verdict: verdict(candidate, plan, plan.front, plan.budget),
   };
 }
 
 /** Every candidate for people, the smallest first; those that none beats are starred. */
 export function candidatesText(plan: Plan, layout: Layout = {}): string {
-  const { candidates, front, chosen, budget } = plan;
+  const { candidates, front, budget } = plan;
   const rows = [...candidates]
     .sort((a, b) => a.memory.peakBytes - b.memory.peakBytes || a.cost.seconds - b.cost.seconds)
     .map((candidate) => {
@@ -53,8 +53,8 @@ export function candidatesText(plan: Plan, layout: Layout = {}): string {
         formatTile(shape.tile),
         formatBytes(memory.peakBytes),
         formatBytes(memory.extraPeakBytes),
-        `${(cost.seconds / chosen.cost.seconds).toFixed(2)} x`,
-        verdict(candidate, chosen, front, budget),
+        `${(cost.seconds / plan.cost.seconds).toFixed(2)} x`,
+        verdict(candidate, plan, front, budget),
       ];
     });
   const heads = ["", "strategy", "block", "window", "tile", "peak", "extra", "time", "verdict"];

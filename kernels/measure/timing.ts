@@ -5,7 +5,7 @@
  * @module
  */
 import type { Dispatch, KernelName, Step } from "../../planner/schedule/schedule.ts";
-import type { Stage } from "../run/encoder.ts";
+import type { Encoder } from "../run/encoder.ts";
 import { BufferUsage, MapMode } from "../run/provider.ts";
 
 /** How long some steps took, in milliseconds. */
@@ -30,13 +30,13 @@ const TIMESTAMP_BYTES = 8;
  * to be taken off.
  */
 export async function timeSteps(
-  stage: Stage,
+  encoder: Encoder,
   steps: readonly Step[],
   idleMilliseconds = 0,
 ): Promise<StepTimes> {
   const last = dispatchesOf(steps).length - 1;
-  if (!stage.device.features.has("timestamp-query")) {
-    return await byWallClock(stage, steps, idleMilliseconds);
+  if (!encoder.device.features.has("timestamp-query")) {
+    return await byWallClock(encoder, steps, idleMilliseconds);
   }
   const at = (dispatch: number) =>
     dispatch === 0 && dispatch === last
@@ -46,7 +46,7 @@ export async function timeSteps(
       : dispatch === last
       ? { endOfPassWriteIndex: 1 }
       : undefined;
-  const [begun, ended] = await playTimed(stage, steps, 2, at);
+  const [begun, ended] = await runTimed(encoder, steps, 2, at);
   return { milliseconds: milliseconds(begun!, ended!), clock: "timestamps" };
 }
 
@@ -55,14 +55,14 @@ export async function timeSteps(
  * nothing where the device has no timestamps, or the steps are too many.
  */
 export async function timeKernels(
-  stage: Stage,
+  encoder: Encoder,
   steps: readonly Step[],
 ): Promise<ReadonlyMap<KernelName, number>> {
   const dispatches = dispatchesOf(steps);
   const queries = 2 * dispatches.length;
   const byKernel = new Map<KernelName, number>();
-  if (!stage.device.features.has("timestamp-query") || queries > MAX_QUERIES) return byKernel;
-  const ticks = await playTimed(stage, steps, queries, (dispatch) => ({
+  if (!encoder.device.features.has("timestamp-query") || queries > MAX_QUERIES) return byKernel;
+  const ticks = await runTimed(encoder, steps, queries, (dispatch) => ({
     beginningOfPassWriteIndex: 2 * dispatch,
     endOfPassWriteIndex: 2 * dispatch + 1,
   }));
@@ -83,13 +83,13 @@ function milliseconds(from: bigint, to: bigint): number {
 }
 
 /** Plays steps with timestamps where each dispatch is told to write them. */
-async function playTimed(
-  stage: Stage,
+async function runTimed(
+  encoder: Encoder,
   steps: readonly Step[],
   queries: number,
   writesOf: (dispatch: number) => Omit<GPUComputePassTimestampWrites, "querySet"> | undefined,
 ): Promise<BigUint64Array> {
-  const { device } = stage;
+  const { device } = encoder;
   const set = device.createQuerySet({ type: "timestamp", count: queries });
   const size = queries * TIMESTAMP_BYTES;
   const resolved = device.createBuffer({
@@ -104,18 +104,18 @@ async function playTimed(
   });
   try {
     let next = 0;
-    stage.timestamps = () => {
+    encoder.timestamps = () => {
       const writes = writesOf(next++);
       return writes ? { querySet: set, ...writes } : undefined;
     };
-    playAll(stage, steps);
-    stage.encoder().resolveQuerySet(set, 0, queries, resolved, 0);
-    stage.encoder().copyBufferToBuffer(resolved, 0, staging, 0, size);
-    stage.submit();
+    encodeAll(encoder, steps);
+    encoder.commands().resolveQuerySet(set, 0, queries, resolved, 0);
+    encoder.commands().copyBufferToBuffer(resolved, 0, staging, 0, size);
+    encoder.submit();
     await staging.mapAsync(MapMode.READ);
     return new BigUint64Array(staging.getMappedRange().slice(0));
   } finally {
-    stage.timestamps = undefined;
+    encoder.timestamps = undefined;
     resolved.destroy();
     staging.destroy();
     set.destroy();
@@ -123,15 +123,15 @@ async function playTimed(
 }
 
 async function byWallClock(
-  stage: Stage,
+  encoder: Encoder,
   steps: readonly Step[],
   idleMilliseconds: number,
 ): Promise<StepTimes> {
-  const { queue } = stage.device;
+  const { queue } = encoder.device;
   await queue.onSubmittedWorkDone();
   const begun = performance.now();
-  playAll(stage, steps);
-  stage.submit();
+  encodeAll(encoder, steps);
+  encoder.submit();
   await queue.onSubmittedWorkDone();
   const spent = Math.max(0, performance.now() - begun - idleMilliseconds);
   return { milliseconds: spent, clock: "wall" };
@@ -148,8 +148,8 @@ export async function idleTime({ queue }: GPUDevice): Promise<number> {
   return times.sort((a, b) => a - b)[2]!;
 }
 
-function playAll(stage: Stage, steps: readonly Step[]): void {
+function encodeAll(encoder: Encoder, steps: readonly Step[]): void {
   for (const step of steps) {
-    if (step.kind === "dispatch" || step.kind === "clear") stage.play(step);
+    if (step.kind === "dispatch" || step.kind === "clear") encoder.encode(step);
   }
 }

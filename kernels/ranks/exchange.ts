@@ -7,12 +7,12 @@
 import type { Collective, Slice } from "../../planner/schedule/schedule.ts";
 import { GpuError } from "../run/errors.ts";
 import { readParts } from "../run/readback.ts";
-import type { Stage } from "../run/encoder.ts";
+import type { Encoder } from "../run/encoder.ts";
 
 /** A rank at a collective. */
 export interface Participant {
   readonly collective: Collective;
-  readonly stage: Stage;
+  readonly encoder: Encoder;
 }
 
 /** Bytes of a tensor that a rank gave to a collective and got from it, as they were copied. */
@@ -52,16 +52,16 @@ export async function exchange(
 ): Promise<Traffic[]> {
   const ranks = participants.length;
   const given: Uint8Array<ArrayBuffer>[] = [];
-  for (const { collective, stage } of participants) {
+  for (const { collective, encoder } of participants) {
     const { givenBytes } = expectedTraffic(collective, ranks);
-    given.push(trim(await read(device, stage, collective.source), givenBytes, collective));
+    given.push(trim(await read(device, encoder, collective.source), givenBytes, collective));
   }
   const whole = combine(participants[0]!.collective, given);
-  return participants.map(({ collective, stage }, rank) => {
+  return participants.map(({ collective, encoder }, rank) => {
     const scattered = collective.op === "reduce-scatter-sum";
     const part = whole.length / ranks;
     const got = scattered ? whole.subarray(rank * part, (rank + 1) * part) : whole;
-    write(device, stage, collective, got);
+    write(device, encoder, collective, got);
     const { op, what } = collective;
     return { op, what, givenBytes: given[rank]!.length, gotBytes: got.length };
   });
@@ -99,16 +99,16 @@ function trim(
 
 function read(
   device: GPUDevice,
-  stage: Stage,
+  encoder: Encoder,
   slices: readonly Slice[],
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const parts = slices.map((slice) => ({ ...slice, buffer: stage.buffer(slice.buffer) }));
+  const parts = slices.map((slice) => ({ ...slice, buffer: encoder.buffer(slice.buffer) }));
   return readParts(device, parts, "collective");
 }
 
 function write(
   device: GPUDevice,
-  stage: Stage,
+  encoder: Encoder,
   { op, what, target }: Collective,
   bytes: Uint8Array<ArrayBuffer>,
 ): void {
@@ -123,7 +123,7 @@ function write(
   padded.set(bytes);
   let at = 0;
   for (const { buffer, offset, bytes } of target) {
-    device.queue.writeBuffer(stage.buffer(buffer), offset, padded, at, bytes);
+    device.queue.writeBuffer(encoder.buffer(buffer), offset, padded, at, bytes);
     at += bytes;
   }
 }

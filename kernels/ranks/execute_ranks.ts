@@ -14,7 +14,7 @@ import type { HostTensors } from "../run/feed.ts";
 import { exchange, type Traffic } from "./exchange.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { compileKernels } from "../run/pipelines.ts";
-import { Stage } from "../run/encoder.ts";
+import { Encoder } from "../run/encoder.ts";
 
 /** What one rank is to do. */
 export interface RankJob {
@@ -46,8 +46,8 @@ class RankRun {
   readonly traffic: Traffic[] = [];
   readonly #steps: ReturnType<typeof walk>;
 
-  constructor(readonly job: RankJob, readonly stage: Stage, readonly ledger: Ledger) {
-    this.#steps = walk(stage, { inputs: job.inputs });
+  constructor(readonly job: RankJob, readonly encoder: Encoder, readonly ledger: Ledger) {
+    this.#steps = walk(encoder, { inputs: job.inputs });
   }
 
   /** Runs to the next collective; buffers that come and go meanwhile are the rank's. */
@@ -68,7 +68,7 @@ class RankRun {
   }
 
   /** Which ranks the pending collective is shared with: those with the same key. */
-  get meetingPlace(): string {
+  get group(): string {
     const { group } = this.pending!;
     return `${group} ${group === "tensor" ? this.job.dataRank : this.job.tensorRank}`;
   }
@@ -87,10 +87,10 @@ export async function executeRanks(
 ): Promise<RankExecution[]> {
   const runs: RankRun[] = [];
   for (const job of jobs) {
-    const stage = new Stage(job.schedule, device, await compileKernels(device, job.schedule));
+    const encoder = new Encoder(job.schedule, device, await compileKernels(device, job.schedule));
     const ledger = new Ledger(device);
     ledger.detach();
-    runs.push(new RankRun(job, stage, ledger));
+    runs.push(new RankRun(job, encoder, ledger));
   }
   const total = jobs.reduce((sum, { schedule }) => sum + collectives(schedule), 0);
   await withErrorScopes(device, async () => {
@@ -98,12 +98,11 @@ export async function executeRanks(
       let done = 0;
       while (runs.some(({ outputs }) => !outputs)) {
         for (const run of runs) if (!run.pending && !run.outputs) await run.advance();
-        const met = await meet(device, runs);
-        onProgress(done += met, total);
+        onProgress(done += await performReady(device, runs), total);
       }
     } finally {
       for (const run of runs) await run.close();
-      for (const { stage } of runs) stage.destroyAll();
+      for (const { encoder } of runs) encoder.destroyAll();
     }
   });
   return runs.map(({ outputs, ledger, traffic }) => ({
@@ -119,14 +118,14 @@ function collectives({ steps }: Schedule): number {
   return steps.filter(({ kind }) => kind === "collective").length;
 }
 
-/** Performs every collective that all of its ranks have come to; says for how many ranks. */
-async function meet(device: GPUDevice, runs: readonly RankRun[]): Promise<number> {
+/** Performs every collective that all of its ranks have come to; returns for how many ranks. */
+async function performReady(device: GPUDevice, runs: readonly RankRun[]): Promise<number> {
   const waiting = runs.filter(({ pending }) => pending);
-  let met = 0;
-  for (const group of Map.groupBy(waiting, ({ meetingPlace }) => meetingPlace).values()) {
+  let performed = 0;
+  for (const group of Map.groupBy(waiting, ({ group }) => group).values()) {
     const { share } = group[0]!.job.schedule;
     const { op, what, group: kind } = group[0]!.pending!;
-    // In a group of the other kind, a rank may still have to meet others first.
+    // In a group of the other kind, a rank may still have a collective with others first.
     if (!share || group.length < share[kind]) continue;
     const other = group.find(({ pending }) => pending!.what !== what || pending!.op !== op);
     if (other) {
@@ -138,19 +137,19 @@ async function meet(device: GPUDevice, runs: readonly RankRun[]): Promise<number
     }
     const traffic = await exchange(
       device,
-      group.map(({ pending, stage }) => ({ collective: pending!, stage })),
+      group.map(({ pending, encoder }) => ({ collective: pending!, encoder })),
     );
     for (const [index, run] of group.entries()) {
       run.traffic.push(traffic[index]!);
       run.pending = undefined;
     }
-    met += group.length;
+    performed += group.length;
   }
-  if (waiting.length > 0 && met === 0) {
+  if (waiting.length > 0 && performed === 0) {
     const [{ pending }] = waiting as [RankRun];
     throw new GpuError(
-      `Ranks wait for one another: ${pending!.op} of ${pending!.what} never meets`,
+      `Ranks wait for one another: ${pending!.op} of ${pending!.what} is not reached by all`,
     );
   }
-  return met;
+  return performed;
 }

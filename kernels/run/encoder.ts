@@ -1,7 +1,7 @@
 /**
- * The stage that a schedule plays on: its buffers while they live, and the
- * encoding of its steps on the device. When buffers come and go is up to who
- * directs: the executor by lifetimes, the public API by hand.
+ * The encoder of a schedule: its buffers while they live, and its steps as commands
+ * for the device. When buffers come and go is up to who asks: the executor goes by
+ * lifetimes, the public API creates all at once.
  *
  * @module
  */
@@ -27,14 +27,14 @@ export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;
 const DISPATCHES_PER_SUBMIT = 16;
 
 /** Buffers and command encoding of one schedule on one device. */
-export class Stage {
+export class Encoder {
   /** Submissions so far. */
   submissions = 0;
   /** Where each dispatch writes its timestamps, if it does, while time is taken. */
   timestamps: (() => GPUComputePassTimestampWrites | undefined) | undefined;
   readonly #own = new Map<string, GPUBuffer>();
-  #lent: NamedBuffers = {};
-  #encoder: GPUCommandEncoder | undefined;
+  #callers: NamedBuffers = {};
+  #commands: GPUCommandEncoder | undefined;
   #encoded = 0;
 
   /** Takes a schedule whose kernels are compiled. */
@@ -45,13 +45,13 @@ export class Stage {
   ) {}
 
   /** Uses the caller's buffers where steps name them; they are never destroyed here. */
-  lend(buffers: NamedBuffers): void {
-    this.#lent = buffers;
+  useCallers(buffers: NamedBuffers): void {
+    this.#callers = buffers;
   }
 
-  /** Creates a buffer, unless the caller lent one of its name. */
+  /** Creates a buffer, unless the caller gave one of its name. */
   create({ name, bytes, category }: BufferSpec): void {
-    if (this.#lent[name]) return;
+    if (this.#callers[name]) return;
     const usage = name === PARAMS_BUFFER
       ? BufferUsage.UNIFORM | BufferUsage.COPY_DST
       : category === "staging"
@@ -79,21 +79,21 @@ export class Stage {
 
   /** The buffer of a name. @throws {GpuError} when it is not alive: a defect of the schedule. */
   buffer(name: string): GPUBuffer {
-    const buffer = this.#lent[name] ?? this.#own.get(name);
+    const buffer = this.#callers[name] ?? this.#own.get(name);
     if (!buffer) throw new GpuError(`Buffer ${name} is used by a step but not alive`);
     return buffer;
   }
 
   /** Encodes a dispatch or a clear; some are gathered before they are submitted. */
-  play(step: Dispatch | Clear): void {
+  encode(step: Dispatch | Clear): void {
     if (step.kind === "clear") {
       const { buffer, offset, bytes } = step.slice;
-      this.encoder().clearBuffer(this.buffer(buffer), offset, bytes);
+      this.commands().clearBuffer(this.buffer(buffer), offset, bytes);
       return;
     }
     const { pipeline } = this.kernels.get(kernelKey(step))!;
     const timestampWrites = this.timestamps?.();
-    const pass = this.encoder().beginComputePass({
+    const pass = this.commands().beginComputePass({
       label: step.kernel,
       ...(timestampWrites ? { timestampWrites } : {}),
     });
@@ -104,23 +104,23 @@ export class Stage {
     if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.submit();
   }
 
-  /** The encoder that steps go to until the next submission. */
-  encoder(): GPUCommandEncoder {
-    return this.#encoder ??= this.device.createCommandEncoder();
+  /** Returns what steps are encoded to until the next submission. */
+  commands(): GPUCommandEncoder {
+    return this.#commands ??= this.device.createCommandEncoder();
   }
 
   /** Hands what is encoded to the queue. */
   submit(): void {
-    if (!this.#encoder) return;
-    this.device.queue.submit([this.#encoder.finish()]);
-    this.#encoder = undefined;
+    if (!this.#commands) return;
+    this.device.queue.submit([this.#commands.finish()]);
+    this.#commands = undefined;
     this.#encoded = 0;
     this.submissions++;
   }
 
   /** Forgets what is encoded and not submitted. */
   discard(): void {
-    this.#encoder = undefined;
+    this.#commands = undefined;
     this.#encoded = 0;
   }
 

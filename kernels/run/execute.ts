@@ -18,7 +18,7 @@ import {
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { GpuError, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
-import { Stage } from "./encoder.ts";
+import { Encoder } from "./encoder.ts";
 import { Feed, type HostTensors } from "./feed.ts";
 import { MapMode } from "./provider.ts";
 
@@ -69,17 +69,17 @@ export async function execute(
   options: ExecuteOptions = {},
 ): Promise<Execution> {
   const begun = performance.now();
-  const stage = new Stage(schedule, device, await compileKernels(device, schedule));
+  const encoder = new Encoder(schedule, device, await compileKernels(device, schedule));
   const compileMilliseconds = performance.now() - begun;
   return await withErrorScopes(device, async () => {
     try {
-      const { done, value } = await walk(stage, options).next();
+      const { done, value } = await walk(encoder, options).next();
       if (done) return { ...value, compileMilliseconds };
       throw new GpuError(
         `Cannot run one rank alone: ${value.op} of ${value.what} needs the others`,
       );
     } finally {
-      stage.destroyAll();
+      encoder.destroyAll();
     }
   });
 }
@@ -93,10 +93,10 @@ type Walked = Omit<Execution, "compileMilliseconds">;
  * seen to it.
  */
 export async function* walk(
-  stage: Stage,
+  encoder: Encoder,
   { inputs = {}, sinks = {}, onProgress }: ExecuteOptions,
 ): AsyncGenerator<Collective, Walked> {
-  const { schedule, device: { queue } } = stage;
+  const { schedule, device: { queue } } = encoder;
   const { steps, buffers } = schedule;
   const lives = lifetimes(schedule);
   const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
@@ -104,7 +104,7 @@ export async function* walk(
   const account = new HostAccount();
   const outputs = new OutputSinks(schedule, sinks, account);
   const windows = streamedTensors(schedule, ["input"]);
-  const uploads = new Uploads(stage, new Feed(schedule, inputs, account));
+  const uploads = new Uploads(encoder, new Feed(schedule, inputs, account));
   const isWork = (step: Step) => step.kind === "dispatch" || step.kind === "clear";
   const [first, last] = [steps.findIndex(isWork), steps.findLastIndex(isWork)];
   let [begun, milliseconds] = [0, 0];
@@ -112,34 +112,34 @@ export async function* walk(
   try {
     for (const [index, step] of steps.entries()) {
       if (step.kind === "upload" && windows.has(step.tensor)) await uploads.makeRoom();
-      for (const spec of births.get(index) ?? []) stage.create(spec);
+      for (const spec of births.get(index) ?? []) encoder.create(spec);
       if (step.kind === "upload") await uploads.play(step);
-      else if (step.kind === "readback") await readBack(stage, step, outputs.of(step.tensor));
+      else if (step.kind === "readback") await readBack(encoder, step, outputs.of(step.tensor));
       else if (step.kind === "collective") {
-        stage.submit();
+        encoder.submit();
         yield step;
       } else {
         if (index === first) {
           await queue.onSubmittedWorkDone();
           begun = performance.now();
         }
-        stage.play(step);
+        encoder.encode(step);
       }
       if (index === last) {
-        stage.submit();
+        encoder.submit();
         await queue.onSubmittedWorkDone();
         milliseconds = performance.now() - begun;
       }
       const dying = deaths.get(index) ?? [];
-      if (dying.length > 0) stage.submit();
-      for (const { name } of dying) stage.destroy(name);
-      if (onProgress && stage.submissions - reported >= SUBMISSIONS_PER_REPORT) {
-        reported = stage.submissions;
+      if (dying.length > 0) encoder.submit();
+      for (const { name } of dying) encoder.destroy(name);
+      if (onProgress && encoder.submissions - reported >= SUBMISSIONS_PER_REPORT) {
+        reported = encoder.submissions;
         await queue.onSubmittedWorkDone();
         onProgress(index + 1, steps.length);
       }
     }
-    stage.submit();
+    encoder.submit();
   } finally {
     await uploads.close();
   }
@@ -151,20 +151,20 @@ class Uploads {
   /** Bytes written since the queue was last waited for. */
   #written = 0;
 
-  constructor(readonly stage: Stage, readonly feed: Feed) {}
+  constructor(readonly encoder: Encoder, readonly feed: Feed) {}
 
   /**
    * Waits until the device is done with the window before, whose memory is only
    * then given back: there is room for one. The next one is read meanwhile.
    */
   async makeRoom(): Promise<void> {
-    this.stage.submit();
-    await this.stage.device.queue.onSubmittedWorkDone();
+    this.encoder.submit();
+    await this.encoder.device.queue.onSubmittedWorkDone();
     this.#written = 0;
   }
 
   async play(step: Upload): Promise<void> {
-    const { queue } = this.stage.device;
+    const { queue } = this.encoder.device;
     for (let left = piecesOf(step).length; left > 0; left--) {
       if (this.#written >= UPLOAD_BYTES) {
         queue.submit([]);
@@ -183,8 +183,8 @@ class Uploads {
 
   /** Deno aborts the process when a write exceeds its source, so the last word is filled up. */
   #write({ buffer: name, offset, bytes: size }: Piece, bytes: Uint8Array): void {
-    const { device: { queue } } = this.stage;
-    const buffer = this.stage.buffer(name);
+    const { device: { queue } } = this.encoder;
+    const buffer = this.encoder.buffer(name);
     const whole = bytes.length === size ? size : size - 4;
     if (whole > 0) {
       queue.writeBuffer(buffer, offset, bytes.subarray(0, whole) as BufferSource);
@@ -214,17 +214,17 @@ class OutputSinks {
   }
 }
 
-async function readBack(stage: Stage, step: Readback, sink: TensorSink): Promise<void> {
+async function readBack(encoder: Encoder, step: Readback, sink: TensorSink): Promise<void> {
   const { slice, staging: via } = step;
-  const staging = stage.buffer(via.buffer);
-  stage.encoder().copyBufferToBuffer(
-    stage.buffer(slice.buffer),
+  const staging = encoder.buffer(via.buffer);
+  encoder.commands().copyBufferToBuffer(
+    encoder.buffer(slice.buffer),
     slice.offset,
     staging,
     via.offset,
     slice.bytes,
   );
-  stage.submit();
+  encoder.submit();
   try {
     await staging.mapAsync(MapMode.READ, via.offset, slice.bytes);
   } catch (error) {

@@ -21,7 +21,7 @@ import { throwIfLost, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
-import { type NamedBuffers, Stage } from "./encoder.ts";
+import { Encoder, type NamedBuffers } from "./encoder.ts";
 
 /**
  * A planned linear cross-entropy, ready to run.
@@ -53,14 +53,14 @@ import { type NamedBuffers, Stage } from "./encoder.ts";
  */
 export class LinearCrossEntropy {
   readonly #plan: Plan;
-  readonly #stage: Stage;
+  readonly #encoder: Encoder;
   #destroyed = false;
   /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
   #forwarded = false;
 
-  private constructor(plan: Plan, stage: Stage) {
+  private constructor(plan: Plan, encoder: Encoder) {
     this.#plan = plan;
-    this.#stage = stage;
+    this.#encoder = encoder;
   }
 
   /**
@@ -79,15 +79,15 @@ export class LinearCrossEntropy {
       throw new TypeError("Cannot run one rank's plan alone: it has steps that other ranks share");
     }
     const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
-    const stage = new Stage(schedule, device, kernels);
+    const encoder = new Encoder(schedule, device, kernels);
     await withErrorScopes(device, () => {
-      for (const spec of ownBuffers(schedule)) stage.create(spec);
+      for (const spec of ownBuffers(schedule)) encoder.create(spec);
       return Promise.resolve();
     }).catch((error: unknown) => {
-      stage.destroyAll();
+      encoder.destroyAll();
       throw error;
     });
-    return new LinearCrossEntropy(plan, stage);
+    return new LinearCrossEntropy(plan, encoder);
   }
 
   /** What is computed. */
@@ -122,7 +122,7 @@ export class LinearCrossEntropy {
         `Cannot run forward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
       );
     }
-    this.#play(
+    this.#run(
       steps.slice(0, backwardStart ?? steps.length),
       assignInputs(this.#plan.schedule, inputs),
     );
@@ -154,7 +154,7 @@ export class LinearCrossEntropy {
         "Cannot run backward() before forward(): call forward() first, each time",
       );
     }
-    this.#play(
+    this.#run(
       steps.slice(backwardStart),
       assignGradients(
         this.#plan.schedule,
@@ -181,7 +181,7 @@ export class LinearCrossEntropy {
   ): void {
     this.#alive();
     this.#trains("lossAndGradients()");
-    this.#play(
+    this.#run(
       this.#plan.schedule.steps,
       assignGradients(
         this.#plan.schedule,
@@ -216,7 +216,7 @@ export class LinearCrossEntropy {
 
   /** Gives the memory back. The caller's buffers stay the caller's. */
   destroy(): void {
-    this.#stage.destroyAll();
+    this.#encoder.destroyAll();
     this.#destroyed = true;
   }
 
@@ -246,12 +246,15 @@ export class LinearCrossEntropy {
   /** Results of ours, all or some, as bytes: all at once. */
   async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
     this.#alive();
-    const { device } = this.#stage;
+    const { device } = this.#encoder;
     const results = ownBuffers(this.#plan.schedule).filter(({ name, holds }) =>
       holds && (names?.includes(name) ?? true)
     );
     try {
-      const parts = results.map(({ name, bytes }) => ({ buffer: this.#stage.buffer(name), bytes }));
+      const parts = results.map(({ name, bytes }) => ({
+        buffer: this.#encoder.buffer(name),
+        bytes,
+      }));
       const copied = await readParts(device, parts, "results");
       let offset = 0;
       return Object.fromEntries(results.map(({ name, bytes }) => {
@@ -266,16 +269,16 @@ export class LinearCrossEntropy {
   }
 
   /** Encodes and submits steps on the caller's buffers, which are all checked by now. */
-  #play(steps: readonly Step[], lent: NamedBuffers): void {
+  #run(steps: readonly Step[], callers: NamedBuffers): void {
     this.#forwarded = false;
-    this.#stage.lend(lent);
+    this.#encoder.useCallers(callers);
     try {
       for (const step of steps) {
-        if (step.kind === "dispatch" || step.kind === "clear") this.#stage.play(step);
+        if (step.kind === "dispatch" || step.kind === "clear") this.#encoder.encode(step);
       }
-      this.#stage.submit();
+      this.#encoder.submit();
     } catch (error) {
-      this.#stage.discard();
+      this.#encoder.discard();
       throw error;
     }
   }

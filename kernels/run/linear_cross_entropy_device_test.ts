@@ -257,7 +257,7 @@ Deno.test("LinearCrossEntropy says what is wrong with its buffers", () =>
 async function prepared(
   bench: Workbench,
   given: Plan["problem"],
-  strategy?: Plan["chosen"]["shape"]["strategy"],
+  strategy?: Plan["shape"]["strategy"],
 ) {
   const head = await LinearCrossEntropy.create(
     bench.device,

@@ -1,6 +1,6 @@
 /**
  * What the ranks of a job tell each other, as steps of a schedule: the
- * statistics of the vocabulary's shards meet before the loss, the hidden
+ * statistics of the vocabulary's shards are reduced before the loss, the hidden
  * gradient's terms after the backward pass (Megatron-LM's vocabulary-parallel
  * cross-entropy, arXiv 1909.08053, section 3); replicas add up what `mean`
  * divides by, the loss and the weight's gradient.
@@ -37,7 +37,7 @@ export function vocabParallelReduce(
   const start = blocks[0]!.start;
   const elements = blocks.reduce((sum, { count }) => sum + count, 0);
   const [max, ...others] = statisticsOf(workspace.problem).flatMap(
-    ({ name: what, type, width, meets: op, row }) =>
+    ({ name: what, type, width, acrossRanks: op, row }) =>
       Array.from({ length: width }, (_, word) =>
         collective({
           op,

@@ -54,7 +54,7 @@ export class Cuts {
 
   #cut(total: number, size: number): readonly Window[] {
     if (this.#workspace.sketched) return sketch(total, size);
-    return ranges(total, size).map((range) => ({ ...range, stands: 1 }));
+    return ranges(total, size).map((range) => ({ ...range, times: 1 }));
   }
 
   #numbered(ranges: readonly Window[]): Block[] {

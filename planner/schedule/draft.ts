@@ -48,7 +48,7 @@ interface Alike {
 
 /** How many dispatches one of a region stands for. */
 function timesOf({ block, window }: Region): number {
-  return (block?.stands ?? 1) * (window?.stands ?? 1);
+  return (block?.times ?? 1) * (window?.times ?? 1);
 }
 
 /** A schedule in the making. */

@@ -128,7 +128,7 @@ export class HostLives {
       else if (lives.count === 1 || !range) touch(lives, 0, lives.count - 1, now, repeated);
       else {
         const { start, count } = range;
-        const last = start + (range.stands - 1) * count;
+        const last = start + (range.times - 1) * count;
         touch(lives, bufferWith(lives, start), bufferWith(lives, last), now, repeated);
       }
     }
@@ -145,14 +145,14 @@ export class HostLives {
   }
 
   /** Counts a use of the window that is on the device, or that comes there. */
-  #stay({ used, births, deaths }: Lives, { start, stands }: Window): void {
+  #stay({ used, births, deaths }: Lives, { start, times }: Window): void {
     const index = "matrix" in used ? start / used.matrix.capacity : 0;
     const run = { from: index, to: index, time: this.#now, repeated: undefined };
     if (deaths.at(-1)?.from === index) deaths[deaths.length - 1] = run;
     else {
       births.push(run);
       deaths.push(run);
-      if (used.category === "input") this.#transferred += stands * bytesAt(used, index);
+      if (used.category === "input") this.#transferred += times * bytesAt(used, index);
     }
   }
 
@@ -194,7 +194,7 @@ export class HostLives {
 }
 
 function stands({ range }: Visit): number {
-  return range?.stands ?? 1;
+  return range?.times ?? 1;
 }
 
 /** All buffers at a time. */
@@ -350,7 +350,7 @@ class Peak {
 
 /** The repetition of a range's steps in which a buffer comes or goes. */
 function repetitionOf({ used, sign }: Change, buffer: number, range: Window): number {
-  const last = range.stands - 1;
+  const last = range.times - 1;
   if (!("matrix" in used) || segmentCount(used.matrix) === 1) return sign > 0 ? 0 : last;
   const { capacity } = used.matrix;
   const { start, count } = range;

@@ -52,7 +52,7 @@ export function pairsOf(
 /** A window of the vocabulary. */
 export interface Window extends Range {
   /** How many windows of this size it stands for: 1 except in a sketch. */
-  readonly stands: number;
+  readonly times: number;
 }
 
 /** A token block and its place among the others. */
@@ -83,7 +83,7 @@ export function sketch(total: number, size: number): Window[] {
   return starts.map((start, index) => ({
     start,
     count: Math.min(size, total - start),
-    stands: index + 1 < starts.length ? (starts[index + 1]! - start) / size : 1,
+    times: index + 1 < starts.length ? (starts[index + 1]! - start) / size : 1,
   }));
 }
 

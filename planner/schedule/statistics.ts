@@ -19,7 +19,7 @@ export interface Statistic {
   /** Whether a problem needs it. */
   readonly wanted: (problem: Problem) => boolean;
   /** How that of all ranks follows from theirs, once all are relative to the same max. */
-  readonly meets: Extract<CollectiveOp, `all-reduce-${string}`>;
+  readonly acrossRanks: Extract<CollectiveOp, `all-reduce-${string}`>;
   /** Results per token that it is kept for. */
   readonly results: readonly string[];
 }
@@ -43,7 +43,7 @@ export const STATISTICS = [
     type: "f32",
     width: 1,
     wanted: always,
-    meets: "all-reduce-max",
+    acrossRanks: "all-reduce-max",
     results: [],
   },
   // Sum of exp(z - max).
@@ -52,7 +52,7 @@ export const STATISTICS = [
     type: "f32",
     width: 1,
     wanted: always,
-    meets: "all-reduce-sum",
+    acrossRanks: "all-reduce-sum",
     results: ["lse"],
   },
   // The target's logit: a sum of which one term is not zero.
@@ -61,7 +61,7 @@ export const STATISTICS = [
     type: "f32",
     width: 1,
     wanted: always,
-    meets: "all-reduce-sum",
+    acrossRanks: "all-reduce-sum",
     results: ["logprob"],
   },
   // Sum of the logits, weighted by class.
@@ -70,7 +70,7 @@ export const STATISTICS = [
     type: "f32",
     width: 1,
     wanted: (problem) => problem.labelSmoothing > 0,
-    meets: "all-reduce-sum",
+    acrossRanks: "all-reduce-sum",
     results: [],
   },
   // The sum without the logits that equal the max. Beside a 1, f32 drops what is below 6e-8, and
@@ -80,7 +80,7 @@ export const STATISTICS = [
     type: "f32",
     width: 1,
     wanted: wantsEntropy,
-    meets: "all-reduce-sum",
+    acrossRanks: "all-reduce-sum",
     results: [],
   },
   // Sum of exp(z - max) (z - max).
@@ -89,7 +89,7 @@ export const STATISTICS = [
     type: "f32",
     width: 1,
     wanted: wantsEntropy,
-    meets: "all-reduce-sum",
+    acrossRanks: "all-reduce-sum",
     results: ["entropy"],
   },
   // Id of the largest logit. A rank that does not hold it has the largest number there is.
@@ -98,7 +98,7 @@ export const STATISTICS = [
     type: "u32",
     width: 1,
     wanted: (problem) => problem.statistics.includes("predicted"),
-    meets: "all-reduce-min",
+    acrossRanks: "all-reduce-min",
     results: ["predicted"],
   },
 ] as const satisfies readonly Statistic[];

@@ -7,16 +7,12 @@ import type { Cost } from "../schedule/cost.ts";
 import type { MemoryPrediction } from "../schedule/memory.ts";
 import type { Shape } from "../schedule/shape.ts";
 
-/** What a schedule needs and costs. */
-export interface Prediction {
+/** A shape that a strategy may take, with what its schedule would need and cost. */
+export interface Candidate {
+  /** Strategy, tile, block, window. */
+  readonly shape: Shape;
   /** Bytes of GPU buffers that the schedule keeps alive. */
   readonly memory: MemoryPrediction;
   /** FLOPs, traffic and estimated seconds of one run. */
   readonly cost: Cost;
-}
-
-/** A shape that a strategy may take, with what its schedule would need and cost. */
-export interface Candidate extends Prediction {
-  /** Strategy, tile, block, window. */
-  readonly shape: Shape;
 }

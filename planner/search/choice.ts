@@ -100,14 +100,16 @@ export function verdict(
   front: readonly Candidate[],
   budget: number | undefined,
 ): string {
-  if (candidate === chosen) return "chosen";
+  if (candidate.shape === chosen.shape) return "chosen";
   const { memory, cost } = candidate;
   if (budget !== undefined && memory.peakBytes > budget) {
     return `${formatBytes(memory.peakBytes - budget)} over the budget`;
   }
   const better = front.find((other) => beats(other, candidate));
   if (better) {
-    return `no better in anything than ${better === chosen ? "the chosen" : nameOf(better)}`;
+    return `takes no less memory and no less time than ${
+      better.shape === chosen.shape ? "the chosen" : nameOf(better)
+    }`;
   }
   const times = cost.seconds / chosen.cost.seconds;
   const more = memory.peakBytes - chosen.memory.peakBytes;

@@ -9,7 +9,7 @@
  * @module
  */
 import type { Candidate } from "./candidate.ts";
-import { attempt, evaluate, hasParts, type Question } from "./question.ts";
+import { evaluate, hasParts, type Question, unlessInfeasible } from "./question.ts";
 import { headOf, ownedBytes } from "../problem.ts";
 import type { Residency } from "../schedule/schedule.ts";
 import { MAX_PAIRS, pairsOf } from "../schedule/shape.ts";
@@ -66,7 +66,7 @@ function pointsOf(
   residency: Residency,
   tile: Tile,
 ): Points | undefined {
-  const mostTokens = attempt(() => strategy.mostTokens(problem, device));
+  const mostTokens = unlessInfeasible(() => strategy.mostTokens(problem, device));
   if (mostTokens === undefined) return undefined;
   const ids = new Map<number, number>();
   return {
@@ -151,7 +151,9 @@ function* descend(
       if (seen.has(key)) continue;
       if (residency !== "caller" && seen.size >= MOST_TRIED) break;
       seen.add(key);
-      const candidate = attempt(() => evaluate(question, strategy, { tile, ...point }, choices));
+      const candidate = unlessInfeasible(() =>
+        evaluate(question, strategy, { tile, ...point }, choices)
+      );
       if (!candidate) continue;
       if (best.candidate && candidate.memory.peakBytes >= best.candidate.memory.peakBytes) continue;
       [best.candidate, best.point] = [candidate, point];

@@ -115,8 +115,8 @@ function drafted(
   return draft;
 }
 
-/** The outcome of something, or `undefined` where it cannot be; `refuse` takes the reason. */
-export function attempt<T>(
+/** Returns the outcome of something, or `undefined` where it is infeasible; `refuse` takes the reason. */
+export function unlessInfeasible<T>(
   what: () => T,
   refuse: (reason: string) => void = () => {},
 ): T | undefined {

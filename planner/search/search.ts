@@ -12,15 +12,15 @@ import type { DeviceProfile } from "../device.ts";
 import { leastSizes } from "./least.ts";
 import { headOf, type Problem } from "../problem.ts";
 import type { Residency } from "../schedule/schedule.ts";
-import { ask, attempt, evaluate, type PlanOptions, type Question } from "./question.ts";
+import { ask, evaluate, type PlanOptions, type Question, unlessInfeasible } from "./question.ts";
 import { ALL_STRATEGIES } from "../strategies/mod.ts";
 import { PROMISING_TILE } from "../tuning.ts";
 import type { Sizes } from "../schedule/shape.ts";
 import { sizesToTry, type Strategy, unsuited } from "../strategies/strategy.ts";
 import { formatTile, sameTile, type Tile } from "../schedule/tile.ts";
 
-/** What one strategy has to offer: candidates, or the reason for having none. */
-export interface Offer {
+/** The candidates of one strategy, or the reason for there being none. */
+export interface StrategyCandidates {
   /** Whose candidates they are. */
   readonly strategy: Strategy;
   /** Every shape that fits the device's limits. */
@@ -30,26 +30,30 @@ export interface Offer {
 }
 
 /** Every strategy's candidates; none where the device can run no tile. */
-export function search(problem: Problem, device: DeviceProfile, options: PlanOptions): Offer[] {
+export function search(
+  problem: Problem,
+  device: DeviceProfile,
+  options: PlanOptions,
+): StrategyCandidates[] {
   const question = ask(problem, device, options);
-  let offers = strategiesOf(options).map((strategy): Offer => ({
+  let found = strategiesOf(options).map((strategy): StrategyCandidates => ({
     strategy,
     candidates: [],
     reason: "",
   }));
   for (const residencies of residenciesOf(options)) {
-    offers = offers.map(({ strategy, candidates, reason }) => {
-      const more = offerOf(strategy, question, residencies);
+    found = found.map(({ strategy, candidates, reason }) => {
+      const more = candidatesFor(strategy, question, residencies);
       return {
         strategy,
         candidates: [...candidates, ...more.candidates],
         reason: reason || more.reason,
       };
     });
-    const all = offers.flatMap(({ candidates }) => candidates);
+    const all = found.flatMap(({ candidates }) => candidates);
     if (withinBudget(all, options.budget).length > 0) break;
   }
-  return offers;
+  return found;
 }
 
 /** Whether some schedule fits the device and the budget: the search for the smallest, up to the first that does. */
@@ -87,7 +91,7 @@ function residenciesOf({ weights, hostIo = false, share }: PlanOptions): Residen
   }
 }
 
-/** Why a strategy has nothing to offer at all, if so. */
+/** Returns why a strategy has no candidates at all, if so. */
 function refusal(
   strategy: Strategy,
   { problem, device, options, tiles }: Question,
@@ -102,11 +106,11 @@ function refusal(
   }
 }
 
-function offerOf(
+function candidatesFor(
   strategy: Strategy,
   question: Question,
   residencies: readonly Residency[],
-): Offer {
+): StrategyCandidates {
   const candidates: Candidate[] = [];
   let why = "";
   for (const residency of residencies) {
@@ -165,9 +169,9 @@ function* candidatesOf(
   const sizes = sizesToTry(strategy, problem, device, tile, fixed, residency === "windows");
   const refuse = (reason: string) => void reasons.push(reason);
   for (;;) {
-    const next = attempt(() => sizes.next(), refuse);
+    const next = unlessInfeasible(() => sizes.next(), refuse);
     if (next === undefined || next.done) return;
-    const candidate = attempt(
+    const candidate = unlessInfeasible(
       () => evaluate(question, strategy, next.value, { residency }),
       refuse,
     );
