@@ -11,6 +11,7 @@ const LINES: readonly string[][] = [
   [...GEMMA, "--explain", "--device", "h100-deno"],
   [...GEMMA, "--sweep", "tokens=1k..8k", "--peers", "all"],
   [...GEMMA, "--sweep", "budget=1MiB,16GiB"],
+  [...GEMMA, "--sweep", "vocab=2,128k", "--tensor-parallel", "3"],
   [...GEMMA, "--tensor-parallel", "3", "--data-parallel", "2"],
   ["plan", "--vocab", "5000", "--hidden", "64", "--largest", "tokens", "--budget", "8MiB"],
   ["plan", "--vocab", "256000", "--hidden", "4096", "--codes", "4096"],

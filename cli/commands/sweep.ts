@@ -100,13 +100,19 @@ export async function runSweep(
   if (svg !== undefined) {
     await savePicture("--svg", svg, sweepChart(about, rows), { force, output });
   }
+  // Where some are no job and the others do not fit, what is in the way is room.
+  const { reason } = rows.find(({ problem }) => problem !== undefined) ?? rows[0]!;
+  const none = (are: string, is: string) =>
+    `${
+      rows.length === 1
+        ? `The sweep's only point ${is}`
+        : `None of the sweep's ${rows.length} points ${are}`
+    }: ${reason}`;
   if (rows.every(({ problem }) => problem === undefined)) {
-    throw new UsageError(
-      `None of the sweep's ${rows.length} points is a job: ${rows[0]!.reason}`,
-    );
+    throw new UsageError(none("is a job", "is no job"));
   }
   if (rows.every(({ chosen }) => chosen === undefined)) {
-    throw new DoesNotFitError(`None of the sweep's ${rows.length} points fits: ${rows[0]!.reason}`);
+    throw new DoesNotFitError(none("fits", "does not fit"));
   }
 }
 

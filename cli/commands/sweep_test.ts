@@ -180,6 +180,11 @@ Deno.test("a sweep of which no point fits is printed, and exits with 5", async (
   assert.equal(code, EXIT.doesNotFit);
   assert.equal(out.match(/does not fit/g)!.length, 2);
   assert.match(err, /None of the sweep's 2 points fits: Nothing fits a budget of 1024 bytes/);
+  const one = await lce(...PLAN, "--budget", "1KiB", "--sweep", "tokens=1k");
+  assert.match(one.err, /The sweep's only point does not fit: Nothing fits/);
+  const mixed = await lce(...PLAN, "--budget", "1KiB", "--sweep", "window=7,128");
+  assert.equal(mixed.code, EXIT.doesNotFit);
+  assert.match(mixed.err, /None of the sweep's 2 points fits: Nothing fits/);
 });
 
 Deno.test("the chart of a sweep has a line for each method, at its planned bytes", async () => {
