@@ -25,6 +25,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "kernels/run": ["kernels/wgsl", "host", "planner"],
   "kernels/measure": ["kernels/run", "kernels/wgsl", "planner"],
   "kernels/ranks": ["kernels/run", "kernels/measure", "host", "planner"],
+  // Tests of kernels run on the device that the command line is told to use.
+  "kernels/testing": ["cli/request", "kernels", "planner"],
   fixtures: ["host", "planner"],
   "fixtures/files": ["fixtures", "host", "planner"],
   // A verification runs what it verifies.
@@ -36,6 +38,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** What must not know which runtime it is in, and what of it may. */
 const PORTABLE = ["planner", "host", "kernels", "fixtures"];
 const BOUND = ["fixtures/files"];
+
+/**
+ * Tools of tests: they may name a runtime, as tests do, for nothing that ships may
+ * import them.
+ */
+const TOOLS = ["kernels/testing"];
 
 /** The one module that asks for an implementation of WebGPU and has its constants. */
 const PROVIDER = "kernels/run/provider.ts";
@@ -49,6 +57,17 @@ interface Module {
 }
 
 const root = new URL("..", import.meta.url).href;
+
+/** The modules directly in some folders, by path from the root. */
+async function modulesIn(folders: readonly string[]): Promise<string[]> {
+  const paths: string[] = [];
+  for (const folder of folders) {
+    for await (const { name } of Deno.readDir(new URL(folder, root))) {
+      if (name.endsWith(".ts")) paths.push(`${folder}/${name}`);
+    }
+  }
+  return paths;
+}
 
 /** The import graph of everything that the entry points reach, by path from the root. */
 async function importGraph(entries: readonly string[]): Promise<Map<string, string[]>> {
@@ -126,6 +145,14 @@ async function runtimeNames(graph: Map<string, string[]>): Promise<string[]> {
   });
 }
 
+/** Modules that ship and import tools of tests. */
+function toolsShipped(graph: Map<string, string[]>): string[] {
+  return [...graph].flatMap(([path, targets]) =>
+    targets.filter((target) => TOOLS.some((folder) => isIn(target, folder)))
+      .map((target) => `${path} imports ${target}, a tool of tests, which does not ship`)
+  );
+}
+
 /** Modules that take zod by name: then a bundle holds its messages in every language. */
 async function wholeZods(graph: Map<string, string[]>): Promise<string[]> {
   const paths = [...graph.keys()];
@@ -140,6 +167,8 @@ const faults = [
   ...cycles(graph),
   ...await runtimeNames(graph),
   ...await wholeZods(graph),
+  ...toolsShipped(graph),
+  ...wrongWays(await importGraph(await modulesIn(TOOLS))),
 ];
 for (const fault of faults) console.error(fault);
 if (graph.size === 0) console.error("No modules found");
