@@ -135,7 +135,7 @@ export function planParallel(
 }
 
 /**
- * The part of the largest rank, which is the first.
+ * Returns the part of the largest rank, which is the first.
  *
  * @throws {ParallelismError} when the job cannot be split that way.
  */

@@ -4,7 +4,10 @@
  * @module
  */
 
-/** The value as JSON would have it, cut where it is long; numbers that JSON lacks by their names. */
+/**
+ * Returns the value as JSON would have it, cut where it is long; numbers that JSON lacks by
+ * their names.
+ */
 export function shown(value: unknown, most = 80): string {
   if (typeof value === "number") return `${value}`;
   let text: string;

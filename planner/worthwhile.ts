@@ -12,7 +12,7 @@
  */
 const WORTHWHILE = { share: 0.01, bytes: 64 * 2 ** 20 };
 
-/** The least saving of memory that counts, beside so many bytes. */
+/** Returns the least saving of memory that counts, beside so many bytes. */
 export function worthwhile(bytes: number): number {
   return Math.min(WORTHWHILE.share * bytes, WORTHWHILE.bytes);
 }

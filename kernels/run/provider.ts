@@ -58,7 +58,7 @@ interface DawnModule {
 /** Dawn's objects by what they were made from and for: one that is collected takes the process along. */
 const DAWNS = new Map<string, GPU>();
 
-/** The runtime's own WebGPU, by name; `undefined` where it has none. */
+/** Returns the runtime's own WebGPU, by name; `undefined` where it has none. */
 export function ownWebGpu(): WebGpuName | undefined {
   if (!globalThis.navigator?.gpu) return undefined;
   return navigator.userAgent.startsWith("Deno/") ? "deno" : "browser";

@@ -35,7 +35,7 @@ export interface Alone<Written extends Record<string, Words>> {
   readonly body?: BodyMaker;
 }
 
-/** The schedule and dispatch of a kernel alone. */
+/** Returns the schedule and dispatch of a kernel alone. */
 export function scheduleOf<W extends Record<string, Words>>(
   alone: Alone<W>,
 ): { schedule: Schedule; dispatch: Dispatch } {
@@ -170,12 +170,12 @@ export function close(actual: number, expected: number, what: string, size = exp
   assert(error <= 1e-5 * Math.max(1, Math.abs(size)), `${what}: ${actual}, not ${expected}`);
 }
 
-/** A buffer of f32 that holds something stale. */
+/** Returns a buffer of f32 that holds something stale. */
 export function stale(length: number): Float32Array<ArrayBuffer> {
   return new Float32Array(length).fill(777);
 }
 
-/** A buffer of u32 that holds something stale. */
+/** Returns a buffer of u32 that holds something stale. */
 export function staleWords(length: number): Uint32Array<ArrayBuffer> {
   return new Uint32Array(length).fill(777);
 }
@@ -193,12 +193,12 @@ export const EMULATED: Tile = {
   },
 };
 
-/** The halves nearest to some numbers, two in a word. */
+/** Returns the halves nearest to some numbers, two in a word. */
 export function halves(values: Float32Array): Uint32Array<ArrayBuffer> {
   return new Uint32Array(new Float16Array(values).buffer);
 }
 
-/** The numbers of some halves. */
+/** Returns the numbers of some halves. */
 export function fromHalves(words: Uint32Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(new Float16Array(words.slice().buffer));
 }
@@ -216,18 +216,18 @@ export function noise(length: number, seed = 1): Float32Array<ArrayBuffer> {
   });
 }
 
-/** The bits of an f32. */
+/** Returns the bits of an f32. */
 export function bits(value: number): number {
   return new Uint32Array(Float32Array.of(value).buffer)[0]!;
 }
 
-/** The f32 of some bits. */
+/** Returns the f32 of some bits. */
 export function fromBits(word: number): number {
   return new Float32Array(Uint32Array.of(word).buffer)[0]!;
 }
 
 /**
- * The buffer `kept` of one block: how many of its tokens are kept, and their
+ * Returns the buffer `kept` of one block: how many of its tokens are kept, and their
  * rows. `kept` reads as `[header, rows]`; see `select-tokens`.
  */
 export function keptBuffer(rows: readonly number[], tokens: number): Uint32Array<ArrayBuffer> {

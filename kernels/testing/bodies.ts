@@ -10,7 +10,7 @@ import type { Body, Operand } from "../wgsl/product.ts";
 import { bodyOf } from "../wgsl/bodies.ts";
 import { block, modulo, over, plus, scaled, times } from "../wgsl/text.ts";
 
-/** The register body with half of the columns in each of two rounds: rows come up twice. */
+/** Returns the register body with half of the columns in each of two rounds: rows come up twice. */
 export function inHalves(tile: Tile, a: Operand, b: Operand): Body {
   const body = bodyOf(tile, a, b);
   const [whole] = body.rounds;

@@ -33,7 +33,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
 };
 
 /**
- * The WGSL of a dispatch, shared by all dispatches of its schedule with the same
+ * Returns the WGSL of a dispatch, shared by all dispatches of its schedule with the same
  * {@linkcode kernelKey}. `body` writes the products, where it is not to be the
  * body that the tile is for.
  */

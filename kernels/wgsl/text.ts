@@ -14,13 +14,13 @@ export const LOWEST = "-1e30f";
 /** log2(e): hardware has exp2, and exp is made from it. */
 export const LOG2E = "1.4426950408889634f";
 
-/** A number as an f32 literal. */
+/** Returns a number as an f32 literal. */
 export function literal(value: number): string {
   const rounded = Math.fround(value);
   return rounded < 0 ? `(${rounded}f)` : `${rounded}f`;
 }
 
-/** A number as an i32 literal. */
+/** Returns a number as an i32 literal. */
 export function intLiteral(value: number): string {
   return value === -(2 ** 31) ? "i32(-2147483647 - 1)" : `${value}`;
 }
@@ -41,12 +41,12 @@ function isZero(expression: string): boolean {
 /** An index: a constant, or the text of a u32 expression made of names, calls, `+`, `-`, `*`, `/`, `%`. */
 export type Index = number | string;
 
-/** The text of an index. */
+/** Returns the text of an index. */
 export function index(value: Index): string {
   return typeof value === "number" ? `${value}u` : value;
 }
 
-/** The sum of some indices, constants in one term at the end. */
+/** Returns the sum of some indices, constants in one term at the end. */
 export function plus(...terms: readonly Index[]): string {
   let constant = 0;
   const texts: string[] = [];
@@ -59,20 +59,20 @@ export function plus(...terms: readonly Index[]): string {
   return texts.join(" + ");
 }
 
-/** An index less a constant. */
+/** Returns an index less a constant. */
 export function minus(value: Index, less: number): string {
   if (typeof value === "number") return index(value - less);
   return less === 0 ? value : `${value} - ${index(less)}`;
 }
 
-/** An index times a constant. */
+/** Returns an index times a constant. */
 export function scaled(value: Index, by: number): string {
   if (typeof value === "number") return index(value * by);
   if (/^\d+u$/.test(value)) return index(parseInt(value) * by);
   return by === 0 ? index(0) : by === 1 ? value : `${atom(value)} * ${index(by)}`;
 }
 
-/** An index divided by a constant, rounded down. */
+/** Returns an index divided by a constant, rounded down. */
 export function over(value: Index, by: number): string {
   if (typeof value === "number") return index(Math.floor(value / by));
   if (/^\d+u$/.test(value)) return index(Math.floor(parseInt(value) / by));
@@ -81,7 +81,7 @@ export function over(value: Index, by: number): string {
   return by === 1 ? value : `${atom(value)} / ${index(by)}`;
 }
 
-/** What remains of an index divided by a constant. */
+/** Returns what remains of an index divided by a constant. */
 export function modulo(value: Index, by: number): string {
   if (typeof value === "number") return index(value % by);
   const multiple = multipleOf(by, value);
@@ -137,7 +137,7 @@ ${
 }
 @group(0) @binding(0) var<uniform> params: Params;`;
 
-/** Whether a dispatch binds a slot. */
+/** Returns whether a dispatch binds a slot. */
 export function binds(dispatch: Dispatch, slot: string): boolean {
   return dispatch.bindings.some((binding) => binding.slot === slot);
 }
@@ -172,7 +172,7 @@ export interface KernelParts {
   readonly body: readonly string[];
 }
 
-/** The whole text of a kernel. Its bindings are the dispatch's, in their order. */
+/** Returns the whole text of a kernel. Its bindings are the dispatch's, in their order. */
 export function kernel(dispatch: Dispatch, parts: KernelParts): string {
   const { title, types = {}, memory = [], functions = [], workgroup, body } = parts;
   const { enables = [], diagnosticsOff = [] } = parts;
@@ -203,7 +203,7 @@ ${indent(body)}
   return sections.filter((section) => section !== "").join("\n\n") + "\n";
 }
 
-/** A comment, broken into lines of at most 100 characters. */
+/** Returns a comment, broken into lines of at most 100 characters. */
 export function comment(text: string): string {
   const lines: string[] = [];
   for (const word of text.split(" ")) {

@@ -10,7 +10,7 @@ import { parseProblem } from "../../planner/problem.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
-/** The fingerprint, eight hexadecimal digits: equal where every matrix kernel is. */
+/** Returns the fingerprint, eight hexadecimal digits: equal where every matrix kernel is. */
 export function kernelVersion(): string {
   const problem = parseProblem({ tokens: 64, hidden: 64, vocab: 256, pass: "train" });
   const texts = new Map<string, string>();

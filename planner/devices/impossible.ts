@@ -34,7 +34,7 @@ const ORDERED: readonly (readonly [keyof DeviceLimits, keyof DeviceLimits])[] = 
 ];
 
 /**
- * The limits that cannot be, each with why; none for a device that can exist.
+ * Returns the limits that cannot be, each with why; none for a device that can exist.
  *
  * @example
  * ```ts

@@ -219,7 +219,7 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
 ];
 
 /**
- * A device by its name, or `undefined`.
+ * Returns a device by its name, or `undefined`.
  *
  * @example
  * ```ts

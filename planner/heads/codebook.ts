@@ -48,7 +48,7 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
 ];
 
 /**
- * The head that stands for a problem's weight.
+ * Returns the head that stands for a problem's weight.
  *
  * @example
  * ```ts

@@ -438,7 +438,7 @@ export const MODELS: readonly Model[] = FAMILIES.flatMap(({ models, checked, ...
 );
 
 /**
- * A model of the catalogue by its name, or `undefined`.
+ * Returns a model of the catalogue by its name, or `undefined`.
  *
  * @example
  * ```ts

@@ -29,7 +29,7 @@ export interface OutputHead {
 /** The settings of a head that a problem needs, by the problem's names. */
 const SETTINGS = ["hidden", "vocab", "dtype", "softcap", "logitScale", "bias"] as const;
 
-/** What a head says of a problem; what it leaves out keeps the problem's default. */
+/** Returns what a head says of a problem; what it leaves out keeps the problem's default. */
 export function headSettings(head: OutputHead): Partial<ProblemInput> {
   return Object.fromEntries(
     SETTINGS.filter((name) => head[name] !== undefined).map((name) => [name, head[name]]),

@@ -108,7 +108,10 @@ const levelSchema = z.looseObject({
 /** The language model's part of a config and what surrounds it, the innermost first. */
 type Levels = readonly Readonly<Record<string, unknown>>[];
 
-/** Whether a parsed file is a model's config and not, say, a plan file, by what it contains. */
+/**
+ * Returns whether a parsed file is a model's config and not, say, a plan file, by what it
+ * contains.
+ */
 export function isModelConfig(value: unknown): value is Record<string, unknown> {
   if (!isRecord(value)) return false;
   return ["model_type", "architectures", ...KEYS.vocab].some((key) => key in value) ||

@@ -68,7 +68,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
     "https://github.com/verylucky01/MindIE-LLM/blob/main/examples/atb_models/atb_llm/models/internlm2/config_internlm2.py",
 };
 
-/** What is known of a family's defaults; `undefined` where nothing is. */
+/** Returns what is known of a family's defaults; `undefined` where nothing is. */
 export function familyDefaults(modelType: string | undefined): KnownDefaults | undefined {
   if (modelType === undefined) return undefined;
   const known: FamilyDefaults | undefined = Object.hasOwn(DETAILED, modelType)

@@ -57,7 +57,7 @@ export interface PeerLimits {
   readonly maxTokens?: number;
 }
 
-/** Why a method cannot do a problem, or `undefined` where it can. */
+/** Returns why a method cannot do a problem, or `undefined` where it can. */
 export function unsuited(limits: PeerLimits, problem: Problem): string | undefined {
   const { dtypes, reductions, hiddenMultiple = 1, maxTokens = Infinity } = limits;
   if (dtypes && !dtypes.includes(headOf(problem).dtype)) {

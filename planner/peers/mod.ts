@@ -51,7 +51,7 @@ export interface PeerMemory extends PeerAbout {
 }
 
 /**
- * What every method needs for a problem, whichever pass it asks for. What counts
+ * Returns what every method needs for a problem, whichever pass it asks for. What counts
  * is said in `peer.ts`.
  *
  * @example

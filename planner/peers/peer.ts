@@ -81,7 +81,7 @@ function phasesOf(peer: Peer, problem: Problem, span: Span): readonly Phase[] {
   }
 }
 
-/** The phase of a part of a step with most bytes alive, the first of them. */
+/** Returns the phase of a part of a step with most bytes alive, the first of them. */
 export function peakPhase(peer: Peer, problem: Problem, span: Span): Phase {
   return phasesOf(peer, problem, span).reduce((peak, phase) =>
     phaseBytes(phase) > phaseBytes(peak) ? phase : peak

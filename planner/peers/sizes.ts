@@ -47,7 +47,7 @@ export interface Sizes {
   biasGradient(each?: number): Size | undefined;
 }
 
-/** The arrays of a problem. Which gradients are wanted does not depend on its pass. */
+/** Returns the arrays of a problem. Which gradients are wanted does not depend on its pass. */
 export function sizes(problem: Problem): Sizes {
   const { tokens: N } = problem;
   const { hidden: D, vocab: V, dtype } = headOf(problem);
@@ -114,7 +114,7 @@ export function formula(sizes: readonly Size[]): string {
     .map(([symbol, { each }]) => `${each}${symbol}`).join(" + ");
 }
 
-/** The smallest power of two that is at least `value`. */
+/** Returns the smallest power of two that is at least `value`. */
 export function nextPowerOfTwo(value: number): number {
   return 2 ** Math.ceil(Math.log2(value));
 }

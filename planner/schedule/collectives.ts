@@ -69,7 +69,7 @@ export function gatherHidden({ share, problem, heads }: Workspace): Collective[]
   );
 }
 
-/** What `mean` divides by, from all replicas. */
+/** Returns what `mean` divides by, from all replicas. */
 export function sumTotals(workspace: Workspace): Collective[] {
   const { share, problem } = workspace;
   const needed = hasReducedLoss(problem) && problem.reduction === "mean";
@@ -87,7 +87,7 @@ export function sumTotals(workspace: Workspace): Collective[] {
   );
 }
 
-/** The loss of all replicas from theirs. */
+/** Returns the loss of all replicas from theirs. */
 export function sumLoss(workspace: Workspace): Collective[] {
   if (workspace.share === undefined || workspace.share.data === 1) return [];
   return [collective({

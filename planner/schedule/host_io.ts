@@ -26,7 +26,7 @@ export function stagingSize(largestResult: number, scratch: number): number {
 }
 
 /**
- * The same schedule with every input uploaded first and every output read back
+ * Returns the same schedule with every input uploaded first and every output read back
  * last; the windows of a streamed weight when their turn comes.
  */
 export function withHostIo(schedule: Schedule): Schedule {

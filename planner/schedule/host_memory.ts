@@ -65,7 +65,7 @@ export interface PieceSlots {
   readonly bytes: number;
 }
 
-/** Whether a tensor is not in memory, so that its pieces need room of their own. */
+/** Returns whether a tensor is not in memory, so that its pieces need room of their own. */
 export function passesThrough({ bytes, heldBytes }: HeldTensor): boolean {
   return heldBytes < bytes;
 }

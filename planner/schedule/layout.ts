@@ -13,7 +13,7 @@ import { type StatisticResult, statisticsOf } from "./statistics.ts";
 /** Results per token. `share` is the token's part of the reduced loss. */
 export type TokenResult = "loss" | "share" | StatisticResult;
 
-/** The results that a problem has per token, in the order of their rows. */
+/** Returns the results that a problem has per token, in the order of their rows. */
 export function tokenResults(problem: Problem): TokenResult[] {
   return [
     ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
@@ -93,7 +93,7 @@ export const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
 /** What the record of a gradient filter says of a tile of logit gradients; 0 is a tile without a kept token. */
 export const TILE_FLAG = { busy: 1, idle: 2 } as const;
 
-/** Whether a problem ends in one number. */
+/** Returns whether a problem ends in one number. */
 export function hasReducedLoss(problem: Problem): boolean {
   return problem.objective === "cross-entropy" && problem.reduction !== "none";
 }

@@ -64,12 +64,12 @@ function segmentAt(matrix: Matrix, index: number): Segment {
   };
 }
 
-/** The buffers of a matrix, in the order of their rows. */
+/** Returns the buffers of a matrix, in the order of their rows. */
 export function segmentsOf(matrix: Matrix): Segment[] {
   return Array.from({ length: segmentCount(matrix) }, (_, index) => segmentAt(matrix, index));
 }
 
-/** The buffer that holds a row. */
+/** Returns the buffer that holds a row. */
 export function segmentWith(matrix: Matrix, row: number): Segment {
   return segmentAt(matrix, Math.floor(row / matrix.capacity));
 }
@@ -86,7 +86,7 @@ export function matrixBytes(matrix: Matrix): number {
   return whole * rowsBytes(matrix, capacity) + rowsBytes(matrix, rows - whole * capacity);
 }
 
-/** The byte range of some rows, which must lie within one segment. */
+/** Returns the byte range of some rows, which must lie within one segment. */
 export function sliceRows(matrix: Matrix, rows: Range): Slice {
   const { buffer, rows: held } = segmentWith(matrix, rows.start);
   if (rows.start + rows.count > held.start + held.count) {
@@ -99,7 +99,7 @@ export function sliceRows(matrix: Matrix, rows: Range): Slice {
   };
 }
 
-/** The smallest multiple of `unit` that is at least `value`. */
+/** Returns the smallest multiple of `unit` that is at least `value`. */
 export function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }

@@ -37,7 +37,10 @@ const RATED: readonly (readonly [
   [[64, 64, 32], [2, 2], 0.5],
 ];
 
-/** The shape of matrices that kernels use on a device, of those with operands in f16 and sums in f32: the largest. */
+/**
+ * Returns the shape of matrices that kernels use on a device, of those with operands in f16 and
+ * sums in f32: the largest.
+ */
 export function fragmentOf(
   configurations: readonly MatrixConfiguration[] = [],
 ): MatrixBody["fragment"] | undefined {
@@ -56,7 +59,7 @@ export function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
   }));
 }
 
-/** The same without rates, or those that were rated on a device. */
+/** Returns the same without rates, or those that were rated on a device. */
 export function matrixTiles(
   fragment: MatrixBody["fragment"],
   rated: readonly RatedTile[] = ratedTiles(fragment),
@@ -91,7 +94,7 @@ export function workgroupBytes(tile: MatrixTile): number {
   return 16 * Math.max(operand(rows) + operand(cols), results);
 }
 
-/** Why kernels cannot be written for a tile, if so. */
+/** Returns why kernels cannot be written for a tile, if so. */
 export function shapeFault(tile: MatrixTile): string | undefined {
   const { rows, cols, depth, body: { subgroups, fragment } } = tile;
   const { m, n, k } = fragment;
@@ -109,7 +112,7 @@ export function shapeFault(tile: MatrixTile): string | undefined {
   if (!parts || ![rows, cols].every(copied)) return "does not divide evenly among its subgroups";
 }
 
-/** Why a device cannot run a body, if so. */
+/** Returns why a device cannot run a body, if so. */
 export function bodyFault(
   { fragment: { m, n, k }, emulated }: MatrixBody,
   { features = [], matrices = [] }: {
@@ -133,7 +136,7 @@ export function formatBody({ subgroups, fragment: { m, n, k }, emulated }: Matri
   return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${emulated ? " emulated" : ""}`;
 }
 
-/** Whether two bodies are the same. */
+/** Returns whether two bodies are the same. */
 export function sameBody(a: MatrixBody, b: MatrixBody): boolean {
   return a.subgroups.rows === b.subgroups.rows && a.subgroups.cols === b.subgroups.cols &&
     a.subgroups.size === b.subgroups.size && a.fragment.m === b.fragment.m &&

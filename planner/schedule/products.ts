@@ -15,7 +15,7 @@ import { BANDS, PARTS } from "../tuning.ts";
 import type { Tile } from "./tile.ts";
 
 /**
- * The order of a projection's tiles: bands where the hidden states of `rows`
+ * Returns the order of a projection's tiles: bands where the hidden states of `rows`
  * tokens, `rowBytes` each, take more than `caches` bytes and are higher than one.
  */
 export function tileOrder(
@@ -35,7 +35,7 @@ export interface TiledProduct {
   readonly work: Pick<Dispatch, "flops" | "workgroupFlops"> & { readonly tile: Tile };
 }
 
-/** A product in the tile given. */
+/** Returns a product in the tile given. */
 export function tiledProduct(rows: number, cols: number, depth: number, tile: Tile): TiledProduct {
   return {
     grid: [Math.ceil(cols / tile.cols), Math.ceil(rows / tile.rows)],

@@ -10,7 +10,10 @@ import type { RatedTile, RegisterBody, Tile } from "./bodies.ts";
 /** A tile that is summed in registers. */
 export type RegisterTile = Tile & { readonly body: RegisterBody };
 
-/** A tile of `rows x cols x depth`, of which an invocation keeps `microRows x microCols`. */
+/**
+ * Returns a tile of `rows x cols x depth`, of which an invocation keeps `microRows x
+ * microCols`.
+ */
 export function registerTile(
   [rows, cols, depth]: readonly [number, number, number],
   [microRows, microCols]: readonly [number, number],
@@ -53,7 +56,7 @@ export function workgroupBytes({ rows, cols, depth }: Tile): number {
 const LEAST_DEPTH = 8;
 
 /**
- * Why kernels cannot be written for a tile, if so: all of it is made of vec4s, and
+ * Returns why kernels cannot be written for a tile, if so: all of it is made of vec4s, and
  * its invocations share out the copying of both operands evenly.
  */
 export function shapeFault(tile: RegisterTile): string | undefined {
@@ -71,17 +74,17 @@ export function shapeFault(tile: RegisterTile): string | undefined {
   if (depth < LEAST_DEPTH) return `has a depth of less than ${LEAST_DEPTH}`;
 }
 
-/** What an invocation keeps, as people write it: `8x8`. */
+/** Returns what an invocation keeps, as people write it: `8x8`. */
 export function formatBody({ microRows, microCols }: RegisterBody): string {
   return `${microRows}x${microCols}`;
 }
 
-/** Whether two bodies are the same. */
+/** Returns whether two bodies are the same. */
 export function sameBody(a: RegisterBody, b: RegisterBody): boolean {
   return a.microRows === b.microRows && a.microCols === b.microCols;
 }
 
-/** Every shape worth measuring on a device: powers of two that `runs` finds room for. */
+/** Returns every shape worth measuring on a device: powers of two that `runs` finds room for. */
 export function tunable(runs: (tile: Tile) => boolean): Tile[] {
   const tiles: Tile[] = [];
   for (const rows of [128, 64, 32]) {

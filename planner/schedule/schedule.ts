@@ -254,7 +254,7 @@ export interface Schedule {
   readonly share?: Share;
 }
 
-/** Whether other ranks hold rows of the weight too, so that statistics must meet. */
+/** Returns whether other ranks hold rows of the weight too, so that statistics are reduced over all. */
 export function splitsVocabulary(share: Share | undefined): share is Share {
   return share !== undefined && share.tensor > 1;
 }
@@ -264,7 +264,10 @@ export function wholeVocab({ share, problem }: Pick<Schedule, "share" | "problem
   return share?.wholeVocab ?? headOf(problem).vocab;
 }
 
-/** What a buffer is a part of: a tensor, or a matrix of the schedule's own that is cut into several. */
+/**
+ * Returns what a buffer is a part of: a tensor, or a matrix of the schedule's own that is cut
+ * into several.
+ */
 export function wholeOf({ name, holds }: Pick<BufferSpec, "name" | "holds">): string {
   return holds?.tensor ?? name.replace(/\.\d+$/, "");
 }

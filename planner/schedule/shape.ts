@@ -73,7 +73,7 @@ export interface Region {
 }
 
 /**
- * The ranges that a sketch needs of `[0, total)` cut into ranges of `size`: the
+ * Returns the ranges that a sketch needs of `[0, total)` cut into ranges of `size`: the
  * first, for it is like no other, as what it adds to starts afresh; the second, which
  * stands for all those like it that follow; and the last, which may be shorter.
  */

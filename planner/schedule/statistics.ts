@@ -24,7 +24,7 @@ export interface Statistic {
   readonly results: readonly string[];
 }
 
-/** Whether a problem needs the entropy of each token. */
+/** Returns whether a problem needs the entropy of each token. */
 export function wantsEntropy(problem: Problem): boolean {
   return problem.objective === "statistics" || problem.statistics.includes("entropy");
 }

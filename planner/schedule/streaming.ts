@@ -25,7 +25,7 @@ export function streamedTensors(
 }
 
 /**
- * The schedule with its windows streamed.
+ * Returns the schedule with its windows streamed.
  *
  * @param readback the steps that bring a finished buffer back to the host.
  */

@@ -318,7 +318,7 @@ export const tensorsOf: (problem: Problem) => ReadonlyMap<string, NamedTensor> =
   },
 );
 
-/** Whether a head of a problem has a tensor. */
+/** Returns whether a head of a problem has a tensor. */
 export function hasTensor(key: TensorKey, problem: Problem, head: Head): boolean {
   return tensorsOf(problem).has(tensorName(problem, head, key));
 }
@@ -338,12 +338,12 @@ export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** Whether the caller provides a tensor of a role: the others are the schedule's own. */
+/** Returns whether the caller provides a tensor of a role: the others are the schedule's own. */
 export function isCallers(role: Role): boolean {
   return role === "input" || role === "gradient";
 }
 
-/** Whether the host sees a tensor of a role. */
+/** Returns whether the host sees a tensor of a role. */
 export function isExternal(role: Role): boolean {
   return role !== "state" && role !== "scratch";
 }

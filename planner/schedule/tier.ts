@@ -12,12 +12,12 @@ import { feasibleTiles, inMatrices, type Tile, tileProblem } from "./tile.ts";
 /** The arithmetic of a schedule's products. `matrix`: operands in f16, sums in f32. */
 export type Tier = "f32" | "matrix";
 
-/** The tier of a tile. */
+/** Returns the tier of a tile. */
 export function tierOf(tile: Tile): Tier {
   return inMatrices(tile) ? "matrix" : "f32";
 }
 
-/** Why a problem's products cannot be those of a tier, if so. */
+/** Returns why a problem's products cannot be those of a tier, if so. */
 export function unsuitedTo(tier: Tier, { heads }: Problem): string | undefined {
   if (tier === "f32") return undefined;
   for (const { dtype, hidden } of heads) {
@@ -28,7 +28,10 @@ export function unsuitedTo(tier: Tier, { heads }: Problem): string | undefined {
   }
 }
 
-/** The tiles that a problem's schedules may have on a device, those of the fastest tier first. */
+/**
+ * Returns the tiles that a problem's schedules may have on a device, those of the fastest tier
+ * first.
+ */
 export function tilesFor(problem: Problem, device: DeviceProfile): Tile[] {
   const fragment = fragmentOf(device.matrices);
   const rated = device.rates?.matrix?.tiles;

@@ -125,7 +125,10 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
   );
 }
 
-/** The window whose vocabulary tiles, times the block's token tiles, keep the device busy. */
+/**
+ * Returns the window whose vocabulary tiles, times the block's token tiles, keep the device
+ * busy.
+ */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
   const { parallelInvocations } = bodyRates(tile, device.rates);
   const tokenTiles = Math.ceil(block / tile.rows);
@@ -235,12 +238,15 @@ export function* sizesToTry(
   }
 }
 
-/** What sizes must be multiples of. */
+/** Returns what sizes must be multiples of. */
 export function granulesOf(problem: Problem, { limits }: DeviceProfile) {
   return { block: blockGranule(problem, limits), window: windowGranule(problem, limits) };
 }
 
-/** The largest window beside a block; `undefined` where there is none, or none as large as asked for. */
+/**
+ * Returns the largest window beside a block; `undefined` where there is none, or none as large
+ * as asked for.
+ */
 export function largestIds(
   strategy: Strategy,
   problem: Problem,
@@ -277,7 +283,7 @@ export function* halvings(most: number, granule: number): Iterable<number> {
   }
 }
 
-/** Every other one of {@linkcode halvings}, and the smallest. */
+/** Returns every other one of {@linkcode halvings}, and the smallest. */
 export function quarterings(most: number, granule: number): Iterable<number> {
   const sizes = [...halvings(most, granule)];
   return sizes.filter((_, index) => index % 2 === 0 || index === sizes.length - 1);
