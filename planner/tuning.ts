@@ -75,6 +75,14 @@ export const BANDS = {
 } as const;
 
 /**
+ * Vocabulary tiles that one workgroup takes one after the other, in subgroup matrices.
+ * `ends` is what its beginning and end take, in terms of a tile; `longest` is how far
+ * workgroups may drift apart, and `waves` how many are looked at: both are choices
+ * (`bench/matrix.md` has 61 tiles in 8 waves).
+ */
+export const RUNS = { ends: 0.2, longest: 64, waves: 16 } as const;
+
+/**
  * Bytes per second between host and device, where its rates do not say
  * ({@linkcode DeviceRates.hostBytesPerSecond}): half of what PCIe 3.0 x16 carries.
  * It decides between plans only.
@@ -99,6 +107,21 @@ export const REGISTER_TILES: readonly (readonly [
   [[32, 32, 16], [4, 4], 0.55],
 ];
 
+/**
+ * Tiles in subgroup matrices, by rows, columns and depth, their subgroups, and their
+ * rate relative to the first (`bench/matrix.md`); the last is for small problems.
+ * Again: `forward` and both gradients in each.
+ */
+export const MATRIX_TILES: readonly (readonly [
+  extents: readonly [number, number, number],
+  subgroups: readonly [number, number],
+  rate: number,
+])[] = [
+  [[128, 128, 32], [2, 2], 1],
+  [[256, 128, 32], [4, 2], 0.93],
+  [[64, 64, 32], [2, 2], 0.5],
+];
+
 /** Rate of a tile that nobody measured: a choice, below every tile that was. */
 export const UNKNOWN_TILE_RATE = 0.4;
 
@@ -106,7 +129,7 @@ export const UNKNOWN_TILE_RATE = 0.4;
  * Two schedules whose estimates differ by less than this count as equally fast, and
  * the one that needs less memory wins: a choice.
  */
-export const AS_FAST = 1.02;
+export const AS_FAST = 1.03;
 
 /**
  * Tiles slower than the fastest by more than this are not tried on the shapes that
@@ -119,6 +142,13 @@ export const PROMISING_TILE = 1.1;
  * the limits force them: a choice.
  */
 export const MANY_PAIRS = 2048;
+
+/**
+ * What each workgroup does before and after its sums in subgroup matrices, in terms of
+ * the depth. Fitted to `forward` without runs at depths of 2304 and 4096, tiles of
+ * 128x128. Again: the same, whose times are a line in the hidden size.
+ */
+export const MATRIX_ENDS_DEPTH = 130;
 
 /**
  * How much faster than in registers products in subgroup matrices are where nobody

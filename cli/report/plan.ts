@@ -9,12 +9,7 @@ import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { type Tier, tierOf } from "../../planner/schedule/tier.ts";
-import {
-  bodyFacts,
-  describeBody,
-  workgroupBytes,
-  workgroupSize,
-} from "../../planner/schedule/tile.ts";
+import { type TileBody, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
@@ -52,7 +47,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       tokens: tile.rows,
       vocab: tile.cols,
       hidden: tile.depth,
-      ...bodyFacts(tile.body),
+      ...bodyJson(tile.body),
       workgroupSize: workgroupSize(tile),
       workgroupBytes: workgroupBytes(tile),
     },
@@ -89,6 +84,22 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
   };
 }
 
+/** What a tile's body says of itself in JSON, in words of a projection. */
+function bodyJson(body: TileBody) {
+  return body.kind === "registers" ? { microTokens: body.microRows, microVocab: body.microCols } : {
+    subgroupsTokens: body.subgroups.rows,
+    subgroupsVocab: body.subgroups.cols,
+    fragment: [body.fragment.m, body.fragment.n, body.fragment.k],
+  };
+}
+
+/** The same for people. */
+function bodyText(body: TileBody): string {
+  if (body.kind === "registers") return `${body.microRows} x ${body.microCols} per invocation`;
+  const { subgroups, fragment: { m, n, k } } = body;
+  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
+}
+
 /** Extra bytes that a plan saves beside two stages: never less than none. */
 function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): number {
   return Math.max(0, twoStage.extraPeakBytes - memory.extraPeakBytes);
@@ -113,7 +124,7 @@ export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
     ["tier", TIERS[tierOf(tile)]],
     [
       "tile",
-      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${describeBody(tile.body)}, ${
+      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${bodyText(tile.body)}, ${
         workgroupSize(tile)
       } invocations, ${workgroupBytes(tile)} bytes`,
     ],

@@ -109,7 +109,7 @@ function describe(
   features: Iterable<string>,
   webgpu: WebGpuName | undefined,
 ): DeviceProfile {
-  const name = adapterName(info);
+  const name = adapterName(info, webgpu);
   const rates = measuredRates(name, webgpu);
   const granted = [...features].sort();
   const matrices = granted.includes("chromium-experimental-subgroup-matrix")
@@ -141,8 +141,13 @@ function matricesOf(info: AdapterInfo | undefined): MatrixConfiguration[] {
   );
 }
 
-function adapterName(info: GPUAdapterInfo | undefined): string {
-  return info?.description || `${info?.vendor ?? ""} ${info?.architecture ?? ""}`.trim() ||
+function adapterName(
+  info: GPUAdapterInfo | undefined,
+  webgpu: WebGpuName | undefined,
+): string {
+  // What Dawn describes is the driver, except where the device has no name.
+  return (webgpu === "dawn" && info?.device) || info?.description ||
+    `${info?.vendor ?? ""} ${info?.architecture ?? ""}`.trim() ||
     "unnamed WebGPU adapter";
 }
 

@@ -44,5 +44,7 @@ export function wgslOf(schedule: Schedule, dispatch: Dispatch, body?: BodyMaker)
 /** Tells the kernels of one schedule apart: dispatches with the same key run the same text. */
 export function kernelKey({ kernel, tile, span, order, bindings }: Dispatch): string {
   const slots = bindings.map(({ slot }) => slot).join(",");
-  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${order?.band ?? ""} ${slots}`;
+  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${order?.band ?? ""} ${
+    order?.run ?? ""
+  } ${slots}`;
 }

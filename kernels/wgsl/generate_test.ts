@@ -176,7 +176,10 @@ Deno.test("kernels for a named device ask for no feature that it lacks, whatever
           if (step.kind !== "dispatch") continue;
           const code = wgslOf(schedule, step);
           const asked = [...code.matchAll(/^enable (\w+);/gm)].map(([, word]) => word!);
-          const known: Record<string, string> = { f16: "shader-f16", subgroups: "subgroups" };
+          const known: Record<string, string> = {
+            f16: "shader-f16",
+            chromium_experimental_subgroup_matrix: "chromium-experimental-subgroup-matrix",
+          };
           for (const word of asked) assert(features.has(known[word] ?? word), `${name} ${word}`);
           // A type that is not enabled is in no declaration either.
           if (!asked.includes("f16")) assert.doesNotMatch(code, /[<:\s]f16[>;,\s]/, name);

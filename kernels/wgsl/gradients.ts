@@ -13,7 +13,7 @@ import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
 import { keepsHalves, SCALE_FUNCTIONS } from "./halves.ts";
 import { eachRound, elementsAtOnce, type Operand } from "./product.ts";
 import { loadVector, storedType } from "./stored.ts";
-import { binds, block, kernel, over, plus, scaled } from "./text.ts";
+import { binds, block, kernel, over, plus, scaled, times } from "./text.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
@@ -54,6 +54,23 @@ function storeFunction({ output, adds }: GradientProduct, hidden: number): strin
     ${output}[at] = ${value};
   }
 }`;
+}
+
+/** The same for four results that follow each other, in rows of whole fours: whatever was there is read where it counts. */
+function storeQuadFunction({ output, adds }: GradientProduct, hidden: number): string {
+  const add = `sum += ${output}[at];`;
+  const lines = [
+    `let at = row * ${hidden / 4}u + column / 4u;`,
+    ...(adds === "never" ? [`${output}[at] = value;`] : [
+      `var sum = value;`,
+      ...(adds === "always" ? [add] : [block([add], `if (${adds})`)]),
+      `${output}[at] = sum;`,
+    ]),
+  ];
+  return block(
+    [block(lines, `if (column < ${hidden}u)`)],
+    `fn store(row: u32, column: u32, value: vec4<f32>)`,
+  );
 }
 
 /** The function that loads logit gradients, as either product's left operand. */
@@ -97,7 +114,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
     ...body.needs,
     types: {
       [of.stored]: storedType(problem, tile),
-      logits: halves ? "vec4<u32>" : "vec4<f32>",
+      ...(halves ? { logits: "vec4<u32>", [of.output]: "vec4<f32>" } : { logits: "vec4<f32>" }),
     },
     memory: body.memory,
     functions: [
@@ -106,7 +123,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       ...of.helpers,
       loadLogits(schedule),
       ...(halves ? [SCALE_FUNCTIONS] : []),
-      storeFunction(of, headOf(problem).hidden),
+      (halves ? storeQuadFunction : storeFunction)(of, headOf(problem).hidden),
     ],
     workgroup: workgroupSize(tile),
     builtins: ["group", "lane", ...body.needs.builtins],
@@ -140,11 +157,15 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
           const row = plus("first_row", body.rows[number]!);
           return block([
             `let row = ${of.outputRow(row)};`,
-            ...round.columns.map((column, j) =>
-              `store(row, ${plus("first_column", column)}, ${round.value(i, j)}${
-                halves ? " * unscale" : ""
-              });`
-            ),
+            ...(halves
+              ? times(round.columns.length / 4, (q) => {
+                const values = times(4, (c) => round.value(i, 4 * q + c)).join(", ");
+                const column = plus("first_column", round.columns[4 * q]!);
+                return `store(row, ${column}, vec4<f32>(${values}) * unscale);`;
+              })
+              : round.columns.map((column, j) =>
+                `store(row, ${plus("first_column", column)}, ${round.value(i, j)});`
+              )),
           ], `if (${row} < rows)`);
         })),
     ],
@@ -156,16 +177,16 @@ export function weightGradient(context: KernelContext): string {
   // Flags are by the tiles of the projection.
   const { tile } = context.schedule;
   const at = elementsAtOnce(context.dispatch.tile!);
-  const zeros = keepsHalves(context.schedule) ? "vec4<u32>" : "vec4<f32>";
+  const halves = keepsHalves(context.schedule);
   return gradientProduct(context, {
     title: "gradient of a window of the weight from one token block.",
     stored: "hidden",
     output: "grad_weight",
-    helpers: [
-      `// A vector of the hidden state of the kept token at a position; zeros past the last.
-fn load_kept(position: u32, vector: u32, positions: u32) -> ${zeros} {
-  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, vector);
-  return select(${zeros}(), state, position < positions);
+    helpers: halves ? [] : [
+      `// Four elements of the hidden state of the kept token at a position; zeros past the last.
+fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
+  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
+  return select(vec4<f32>(), state, position < positions);
 }`,
     ],
     left: {
@@ -173,11 +194,18 @@ fn load_kept(position: u32, vector: u32, positions: u32) -> ${zeros} {
       load: (depth, vector) =>
         `load_logits(${depth}, ${plus("first_row", `${at}u * (${vector})`)}, kept_count)`,
     },
-    right: {
-      layout: "outer",
-      load: (depth, vector) =>
-        `load_kept(${depth}, ${plus(over("first_column", at), vector)}, kept_count)`,
-    },
+    // In halves, positions past the last are multiplied with zeros.
+    right: halves
+      ? {
+        layout: "outer",
+        row: (depth) => keptRow(context, `min(${depth}, max(kept_count, 1u) - 1u)`),
+        load: (row, vector) => `load_hidden(${row}, ${plus(over("first_column", at), vector)})`,
+      }
+      : {
+        layout: "outer",
+        load: (depth, quad) =>
+          `load_kept(${depth}, ${plus(over("first_column", at), quad)}, kept_count)`,
+      },
     rows: "params.vocab",
     depth: "kept_count",
     outputRow: (row) => row,

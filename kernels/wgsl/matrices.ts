@@ -30,6 +30,8 @@ interface Copied extends Side {
   /** Names of the vectors that an invocation copies, with the expression that loads each at depth `k`. */
   readonly loads: readonly { readonly name: string; readonly value: (k: string) => string }[];
   readonly stores: readonly string[];
+  /** Rows that change with the depth, and are read from memory themselves. */
+  readonly indices: readonly { readonly name: string; readonly value: (k: string) => string }[];
   /** The first vector of the `part`-th matrix of a subgroup, at `depth` of the step. */
   readonly matrix: (part: number, depth: number) => string;
 }
@@ -75,9 +77,15 @@ function copied(
       name: `${name}_in${s}`,
       value: (k) =>
         across
-          ? operand.load(plus(k, line(s)), `${name}_vector`)
+          ? operand.load(operand.row ? `${name}_row${s}` : plus(k, line(s)), `${name}_vector`)
           : operand.load(`${name}_row${s}`, plus(over(k, VECTOR), `${name}_vector`)),
     })),
+    indices: across && operand.row
+      ? copies.map((s) => ({
+        name: `${name}_row${s}`,
+        value: (k: string) => operand.row!(plus(k, line(s))),
+      }))
+      : [],
     stores: copies.map((s) => `memory[${at(s)}] = ${name}_in${s};`),
     matrix: (part, k) =>
       plus(
@@ -126,20 +134,27 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
       ]).flat(),
     ]));
   const loads = [...left.loads, ...right.loads];
+  const indices = [...left.indices, ...right.indices];
   const stores = [...left.stores, ...right.stores];
   const loop = (range: Depth, skip: Skip | undefined) => skip ? inTurn(range, skip) : ahead(range);
 
   /** Loads a step ahead of the multiplications, from the last step on the last again. */
   const ahead = ({ from, to }: Depth) => [
     `// The loads of the first step; later ones are issued a step ahead.`,
-    ...loads.map(({ name, value }) => `var ${name} = ${value(from)};`),
     `let last_step = ${lastStep({ from, to }, depth)};`,
+    ...indices.map(({ name, value }) => `var ${name} = ${value(from)};`),
+    ...loads.map(({ name, value }) => `var ${name} = ${value(from)};`),
+    ...indices.map(({ name, value }) =>
+      `${name} = ${value(`min(${plus(from, depth)}, last_step)`)};`
+    ),
     block([
       `workgroupBarrier();`,
       ...stores,
       `workgroupBarrier();`,
       `let next = min(k + ${depth}u, last_step);`,
       ...loads.map(({ name, value }) => `${name} = ${value("next")};`),
+      ...(indices.length > 0 ? [`let after = min(k + ${2 * depth}u, last_step);`] : []),
+      ...indices.map(({ name, value }) => `${name} = ${value("after")};`),
       `// Multiply what is in workgroup memory.`,
       ...multiply,
     ], `for (var k = ${from}; k < ${to}; k += ${depth}u)`),
@@ -150,6 +165,7 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
   const inTurn = ({ from, to }: Depth, skip: Skip) => [
     block([
       ...leaveOut(skip, depth),
+      ...indices.map(({ name, value }) => `let ${name} = ${value("k")};`),
       ...loads.map(({ name, value }) => `let ${name} = ${value("k")};`),
       ...stores,
       `workgroupBarrier();`,
@@ -206,10 +222,10 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
       `let results_at = ${
         plus("own_results", scaled("row_of_round", pitch), modulo("in_subgroup", sharers))
       };`,
-    ],
-    sum: (range, skip) => [
       `// What it copies, the same at every depth, and where its subgroup's matrices begin.`,
       ...left.prepare,
+    ],
+    sum: (range, skip) => [
       ...right.prepare,
       `// The sums.`,
       ...times(

@@ -14,7 +14,8 @@ export interface Operand {
   readonly layout: Layout;
   /**
    * `inner`: the operand's row for a row of the tile, evaluated once per tile.
-   * `outer`: not used.
+   * `outer`, in subgroup matrices: the operand's row for a depth, where it is read from
+   * memory; it is then known a step before the row is loaded.
    */
   readonly row?: (local: string) => string;
   /**

@@ -48,11 +48,13 @@ function projection(context: KernelContext): Body {
 
 /** Names the first row and column of a workgroup's tile. */
 function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
-  const { rows, cols } = tile!;
-  if (order === undefined) {
-    return [`let first_row = group.x * ${rows}u;`, `let first_column = group.y * ${cols}u;`];
+  const { rows } = tile!;
+  const { band, run = 1 } = order ?? {};
+  const cols = run * tile!.cols;
+  const first = run === 1 ? "first_column" : "first_of_run";
+  if (band === undefined) {
+    return [`let first_row = group.x * ${rows}u;`, `let ${first} = group.y * ${cols}u;`];
   }
-  const { band } = order;
   return [
     comment(
       `Tiles in bands of ${band} token tiles, each from the first vocabulary tile to the last: workgroups that run together then share operands. The last band may be lower.`,
@@ -64,7 +66,7 @@ function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
     `let height = min(${band}u, row_tiles - first_of_band);`,
     `let in_band = number - first_of_band * column_tiles;`,
     `let first_row = (first_of_band + in_band % height) * ${rows}u;`,
-    `let first_column = in_band / height * ${cols}u;`,
+    `let ${first} = in_band / height * ${cols}u;`,
   ];
 }
 
@@ -75,8 +77,12 @@ interface Ending {
   readonly types?: Readonly<Record<string, string>>;
   readonly memory?: readonly string[];
   readonly functions?: readonly string[];
-  /** What becomes of the results. */
+  /** What comes before the results of a first tile. */
+  readonly before?: (body: Body) => readonly string[];
+  /** What becomes of a tile's results. */
   readonly body: (body: Body) => readonly string[];
+  /** What comes after those of a last one. */
+  readonly after?: (body: Body) => readonly string[];
 }
 
 /** The kernel that computes one tile of logits and ends in what is given. */
@@ -84,6 +90,10 @@ function tileKernel(context: KernelContext, ending: Ending): string {
   const { dispatch, schedule: { problem } } = context;
   const tile = dispatch.tile!;
   const body = projection(context);
+  const sum = body.sum({ from: "0u", to: `${headOf(problem).hidden}u` });
+  const [before, each, after] = [ending.before, ending.body, ending.after]
+    .map((text) => text?.(body) ?? []) as [string[], string[], string[]];
+  const { run = 1 } = dispatch.order ?? {};
   return kernel(dispatch, {
     title: ending.title,
     ...body.needs,
@@ -107,8 +117,16 @@ function tileKernel(context: KernelContext, ending: Ending): string {
       ...placeOfTile(context),
       block([`return;`], `if (first_row >= kept_count)`),
       ...body.names,
-      ...body.sum({ from: "0u", to: `${headOf(problem).hidden}u` }),
-      ...ending.body(body),
+      ...(run === 1 ? [...sum, ...before, ...each] : [
+        ...before,
+        comment(`${run} vocabulary tiles, one after the other.`),
+        `let end_of_run = min(first_of_run + ${run * tile.cols}u, params.vocab);`,
+        block(
+          [...sum, ...each],
+          `for (var first_column = first_of_run; first_column < end_of_run; first_column += ${tile.cols}u)`,
+        ),
+      ]),
+      ...after,
     ],
   });
 }
@@ -116,25 +134,30 @@ function tileKernel(context: KernelContext, ending: Ending): string {
 /**
  * Projection, then online statistics per token; logits never leave the
  * registers. A workgroup takes one tile and folds it into what the same place
- * in the last window left: a loop over tiles would keep its counters alive
- * through the product, and on an H100 those few registers halve the workgroups
- * that fit on a multiprocessor (30 instead of 40 TFLOP/s).
+ * in the last window left: in registers a loop over tiles would keep its counters
+ * alive through the product, and on an H100 those few registers halve the workgroups
+ * that fit on a multiprocessor (30 instead of 40 TFLOP/s). In subgroup matrices it
+ * takes a run of tiles: what it does before and after them, no other workgroup hides.
  */
 export function forward(context: KernelContext): string {
   const { dispatch, schedule: { problem } } = context;
   const tile = dispatch.tile!;
   const online = new OnlineStatistics(problem);
   const token = inBlocks("position");
-  const columnTile = over("first_column", tile.cols);
+  const { run = 1 } = dispatch.order ?? {};
+  const split = run === 1 ? over("first_column", tile.cols) : over("first_of_run", run * tile.cols);
   return tileKernel(context, {
     title: "logits of a token tile and a vocabulary tile, folded into online statistics.",
-    body: (body) => [
+    before: (body) => [
       `// Online statistics of the invocation's logits: a set for each of its rows.`,
       ...body.rows.flatMap((_, row) => online.declare(`${row}`)),
-      ...eachRound(body, (round) => [
+    ],
+    body: (body) =>
+      eachRound(body, (round) => [
         ...columnsOfRound(context, round),
         ...round.rows.map((row, i) => takeRow(context, online, body, round, { row, i })),
       ]),
+    after: (body) => [
       comment(
         `Each row is shared by ${body.sharers.count} invocations: their sets become one.`,
       ),
@@ -151,10 +174,10 @@ export function forward(context: KernelContext): string {
         then: [
           `// What the windows before left at this place goes in too.`,
           block(
-            [...online.read("_before", columnTile, token), ...online.fold("_row", "_before")],
+            [...online.read("_before", split, token), ...online.fold("_row", "_before")],
             `if (params.first == 0u)`,
           ),
-          ...online.write("_row", columnTile, token),
+          ...online.write("_row", split, token),
         ],
       }),
     ],

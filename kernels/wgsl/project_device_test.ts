@@ -112,6 +112,11 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "in two rounds of columns": { body: inHalves },
   "through memory, in rounds": { body: throughMemory },
   "in matrices": { tile: EMULATED },
+  "in matrices, by runs of tiles": {
+    tile: EMULATED,
+    dispatch: { order: { band: 2, run: 2 } },
+    statisticsOnly: true,
+  },
   "in matrices of 8 x 8, more of them to a subgroup": {
     tile: emulated([64, 32, 32], [2, 1], { m: 8, n: 8, k: 8 }),
     statisticsOnly: true,
@@ -144,7 +149,8 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
     await onDevice(async (device) => {
       // Two windows, of which the second ends within a tile and leaves the last place alone.
       const windows = [range(0, 45), range(45, VOCAB)];
-      const splits = Math.ceil(45 / tile.cols);
+      const width = (dispatch.order?.run ?? 1) * tile.cols;
+      const splits = Math.ceil(45 / width);
       const rows = statisticsOf(parseProblem(problem));
       const stride = 128;
       let partials = staleWords(splits * rows.length * stride);
@@ -152,7 +158,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
         const written = await runAlone(device, {
           ...alone,
           kernel: "forward",
-          grid: [alone.grid[0], Math.ceil(ids.length / tile.cols)],
+          grid: [alone.grid[0], Math.ceil(ids.length / width)],
           schedule: { splits },
           params: { vocabStart: ids[0]!, vocab: ids.length, first: index === 0 ? 1 : 0 },
           read: {
@@ -166,7 +172,7 @@ for (const [name, variant] of Object.entries(VARIANTS)) {
       }
       for (const [position, row] of KEPT.entries()) {
         for (let split = 0; split < splits; split++) {
-          const inTile = (ids: number[]) => ids.slice(split * tile.cols, (split + 1) * tile.cols);
+          const inTile = (ids: number[]) => ids.slice(split * width, (split + 1) * width);
           const expected = statistics(row, windows.flatMap(inTile));
           for (const { name, type, row: at } of rows) {
             const word = partials[(split * rows.length + at) * stride + position]!;

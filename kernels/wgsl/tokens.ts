@@ -82,10 +82,13 @@ export function merge(context: KernelContext): string {
   const rows = tokenResults(problem);
   const at = inBlocks("position");
   const { loss, share } = crossEntropyText(context, "1f");
-  const values: Readonly<Record<string, string>> = {
+  const values: Record<TokenResult, string> = {
     loss: `bitcast<u32>(${loss})`,
     share: `bitcast<u32>(${share})`,
-    ...online.results,
+    lse: "bitcast<u32>(lse)",
+    logprob: "bitcast<u32>(logprob)",
+    entropy: "bitcast<u32>(entropy)",
+    predicted: "predicted",
   };
   const store = (name: TokenResult, value: string) =>
     `${tokenResult(problem, name, "token")} = ${value};`;
@@ -113,7 +116,7 @@ export function merge(context: KernelContext): string {
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
       `// What follows from them.`,
       ...online.finish("0"),
-      ...rows.map((name) => store(name, values[name]!)),
+      ...rows.map((name) => store(name, values[name])),
     ],
   });
 }

@@ -57,10 +57,14 @@ Deno.test("a device that is reached two ways has the limits of its hardware both
 
 Deno.test("only devices that were measured have rates, those of the measurement", async () => {
   const rated = NAMED_DEVICES.filter(({ profile }) => profile.rates).map(({ name }) => name);
-  assert.deepEqual(rated, ["h100-deno"]);
+  assert.deepEqual(rated, ["h100-deno", "h100-dawn"]);
   const page = await Deno.readTextFile(new URL("../../bench/h100.md", import.meta.url));
   const [, measured] = /([\d.]+)\s+TFLOP\/s\s+for\s+products/.exec(page)!;
   assert.equal(findDevice("h100-deno")!.profile.rates!.flopsPerSecond, Number(measured) * 1e12);
+  const matrices = await Deno.readTextFile(new URL("../../bench/matrix.md", import.meta.url));
+  const [, rate] = /(\d+) TFLOP\/s for products in matrices/.exec(matrices)!;
+  const { matrix } = findDevice("h100-dawn")!.profile.rates!;
+  assert.equal(matrix!.flopsPerSecond, Number(rate) * 1e12);
 });
 
 const IMPOSSIBLE: readonly [Partial<DeviceLimits>, RegExp][] = [

@@ -27,6 +27,19 @@ const MEASURED: readonly Measured[] = [
       source: "shipped, measured on an H100 80GB HBM3 under Deno (bench/h100.md)",
     },
   },
+  {
+    // What crosses memory, and f32, as under Deno; two workgroups of 128 invocations in matrices.
+    name: /\bh100\b/i,
+    webgpu: "dawn",
+    rates: {
+      flopsPerSecond: 44.7e12,
+      bytesPerSecond: 3.08e12,
+      secondsPerDispatch: 3.4e-6,
+      parallelInvocations: 132 * 512,
+      matrix: { flopsPerSecond: 318e12, parallelInvocations: 132 * 256 },
+      source: "shipped, measured on an H100 80GB HBM3 under Dawn (bench/matrix.md)",
+    },
+  },
 ];
 
 /** Measured rates of a device under an implementation, or `undefined` where none are known. */

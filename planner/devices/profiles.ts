@@ -12,10 +12,12 @@
 import {
   type DeviceLimits,
   type DeviceProfile,
+  type MatrixConfiguration,
   SPECIFICATION_DEFAULTS,
   type WebGpuName,
 } from "../device.ts";
 import { measuredRates } from "./measured.ts";
+import { MATRIX_FEATURES } from "../schedule/matrix_tiles.ts";
 import { COMPATIBILITY_MINIMUMS } from "./impossible.ts";
 
 /** A device that plans can name. */
@@ -38,7 +40,13 @@ const NONE: readonly string[] = [];
 
 /** The implementation that a row's name ends in; Chrome's is Dawn, as a browser has it. */
 function webgpuOf(name: string): WebGpuName | undefined {
-  return name.endsWith("-deno") ? "deno" : /\bchrome\b/.test(name) ? "browser" : undefined;
+  return name.endsWith("-deno")
+    ? "deno"
+    : name.endsWith("-dawn")
+    ? "dawn"
+    : /\bchrome\b/.test(name)
+    ? "browser"
+    : undefined;
 }
 
 function row(
@@ -47,6 +55,7 @@ function row(
   limits: Partial<DeviceLimits>,
   features: readonly string[] | undefined,
   source: string,
+  matrices?: readonly MatrixConfiguration[],
 ): NamedDevice {
   const webgpu = webgpuOf(name);
   const rates = measuredRates(adapter, webgpu);
@@ -57,6 +66,7 @@ function row(
       ...(webgpu ? { webgpu } : {}),
       limits: { ...SPECIFICATION_DEFAULTS.limits, ...limits },
       ...(features ? { features: [...features] } : {}),
+      ...(matrices ? { matrices } : {}),
       ...(rates ? { rates } : {}),
     },
     source,
@@ -188,6 +198,24 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
     },
     ["shader-f16", "subgroups", "timestamp-query"],
     "Deno 2.9.6 on driver 580.159.04, as it reports itself; rates of bench/h100.md",
+  ),
+  row(
+    "h100-dawn",
+    "NVIDIA H100 80GB HBM3",
+    {
+      ...NVIDIA_DENO,
+      maxBufferSize: 2 ** 40,
+      minStorageBufferOffsetAlignment: 32,
+      minUniformBufferOffsetAlignment: 64,
+      maxStorageBuffersPerShaderStage: 16,
+    },
+    [...MATRIX_FEATURES, "timestamp-query"],
+    "Dawn (npm webgpu 0.6.2, robustness off) on driver 580.159.04, as it reports itself, with a storage alignment of 16 rounded up to what WebGPU allows; rates of bench/matrix.md",
+    [
+      { m: 16, n: 16, k: 16, component: "f16", result: "f32" },
+      { m: 16, n: 8, k: 16, component: "f16", result: "f32" },
+      { m: 16, n: 8, k: 8, component: "f16", result: "f32" },
+    ],
   ),
   row(
     "swiftshader-deno",

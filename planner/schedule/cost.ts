@@ -5,7 +5,13 @@
  */
 import { ASSUMED_RATES, type BodyRates, type DeviceProfile, type DeviceRates } from "../device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
-import { ENDS_DEPTH, HOST_BYTES_PER_SECOND, MATRIX_GAIN, WAVES } from "../tuning.ts";
+import {
+  ENDS_DEPTH,
+  HOST_BYTES_PER_SECOND,
+  MATRIX_ENDS_DEPTH,
+  MATRIX_GAIN,
+  WAVES,
+} from "../tuning.ts";
 import { inMatrices, relativeRate, type Tile, workgroupSize } from "./tile.ts";
 
 /** What a schedule costs to run. */
@@ -73,10 +79,10 @@ function dispatchBytes(step: Dispatch): number {
 }
 
 /** Returns the waves of a grid in terms of whole ones; the last is rarely full. */
-function wavesOf(workgroups: number, parallel: number): number {
+function wavesOf(workgroups: number, parallel: number, drain: number): number {
   const waves = workgroups / parallel;
   const whole = Math.ceil(waves);
-  return waves + WAVES.unfilled * (whole - waves) + WAVES.drain * (1 - 1 / whole);
+  return waves + WAVES.unfilled * (whole - waves) + drain * (1 - 1 / whole);
 }
 
 /** Returns the rates of products in a tile's body: measured, or a guess from those in registers. */
@@ -88,6 +94,12 @@ export function bodyRates(tile: Tile, rates: DeviceRates = ASSUMED_RATES): BodyR
   };
 }
 
+/** Returns how many workgroups of a tile run at the same time. */
+export function parallelWorkgroups(tile: Tile, rates: DeviceRates | undefined): number {
+  const { parallelInvocations } = bodyRates(tile, rates);
+  return Math.max(1, Math.floor(parallelInvocations / workgroupSize(tile)));
+}
+
 /** Seconds of a matrix product's arithmetic. */
 export function productSeconds(
   tile: Tile,
@@ -95,10 +107,13 @@ export function productSeconds(
   workgroupFlops: number,
   rates: DeviceRates = ASSUMED_RATES,
 ): number {
-  const { flopsPerSecond, parallelInvocations, tiles } = bodyRates(tile, rates);
-  const parallel = Math.max(1, Math.floor(parallelInvocations / workgroupSize(tile)));
-  const flops = wavesOf(workgroups, parallel) * workgroupFlops +
-    2 * tile.rows * tile.cols * ENDS_DEPTH;
+  const { flopsPerSecond, tiles } = bodyRates(tile, rates);
+  const parallel = parallelWorkgroups(tile, rates);
+  const ofDepth = 2 * tile.rows * tile.cols;
+  // Beside few workgroups with much to do, a workgroup's ends are hidden by none.
+  const flops = inMatrices(tile)
+    ? wavesOf(workgroups, parallel, 0) * (workgroupFlops + ofDepth * MATRIX_ENDS_DEPTH)
+    : wavesOf(workgroups, parallel, WAVES.drain) * workgroupFlops + ofDepth * ENDS_DEPTH;
   return (flops * parallel) / (flopsPerSecond * relativeRate(tile, tiles));
 }
 
@@ -109,5 +124,9 @@ function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
     ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates)
     : 0;
   const traffic = dispatchBytes(step) / rates.bytesPerSecond;
-  return Math.max(arithmetic, traffic) + rates.secondsPerDispatch;
+  // Matrices are so fast that the traffic of few workgroups is no longer hidden by arithmetic.
+  const both = step.tile && inMatrices(step.tile)
+    ? arithmetic + traffic
+    : Math.max(arithmetic, traffic);
+  return both + rates.secondsPerDispatch;
 }

@@ -75,11 +75,12 @@ export function smoothingWeight({ problem, workspace }: ScheduleDraft): Binding[
 export function forward(draft: ScheduleDraft, block: Block, window: Window): void {
   const at = { block, window, first: window.start === 0 };
   if (draft.known("forward", at)) return;
-  const { grid, work } = projection(draft, block, window);
-  const { workspace } = draft;
+  const { grid: [rowTiles, tiles], work } = projection(draft, block, window);
+  const { workspace, shape } = draft;
+  const run = Math.ceil(Math.ceil(shape.window / shape.tile.cols) / shape.splits);
   draft.dispatch(
     "forward",
-    grid,
+    [rowTiles, Math.ceil(tiles / run)],
     [
       ...workspace.read("kept", "kept_targets"),
       ...operands(draft, block, window),
@@ -87,7 +88,11 @@ export function forward(draft: ScheduleDraft, block: Block, window: Window): voi
       ...workspace.write("partials"),
     ],
     at,
-    work,
+    {
+      ...work,
+      workgroupFlops: work.workgroupFlops * Math.min(run, tiles),
+      ...(run > 1 ? { order: { ...work.order, run } } : {}),
+    },
   );
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import type { MatrixConfiguration } from "../device.ts";
+import { MATRIX_TILES } from "../tuning.ts";
 import type { MatrixBody, RatedTile, Tile } from "./bodies.ts";
 
 /** A tile that is summed in subgroup matrices. */
@@ -26,17 +27,6 @@ export const ROUND_ROWS = 16;
 /** Invocations of a subgroup where devices have matrices of 16-bit elements with f32 sums. */
 const SUBGROUP = 32;
 
-/** Tiles by rows, columns and depth, with their subgroups and rates (`bench/matrix.md`), the fastest first. */
-const RATED: readonly (readonly [
-  extents: readonly [number, number, number],
-  subgroups: readonly [number, number],
-  rate: number,
-])[] = [
-  [[256, 128, 32], [4, 2], 1],
-  [[128, 128, 32], [2, 2], 0.94],
-  [[64, 64, 32], [2, 2], 0.5],
-];
-
 /**
  * Returns the shape of matrices that kernels use on a device, of those with operands in f16 and
  * sums in f32: the largest.
@@ -52,7 +42,7 @@ export function fragmentOf(
 
 /** Tiles to choose from with matrices of some shape, the preferred first. */
 export function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
-  return RATED.map(([[rows, cols, depth], [down, across], rate]) => ({
+  return MATRIX_TILES.map(([[rows, cols, depth], [down, across], rate]) => ({
     ...{ rows, cols, depth },
     body: { kind: "matrix", subgroups: { rows: down, cols: across, size: SUBGROUP }, fragment },
     rate,
@@ -114,15 +104,19 @@ export function shapeFault(tile: MatrixTile): string | undefined {
 
 /** Returns why a device cannot run a body, if so. */
 export function bodyFault(
-  { fragment: { m, n, k }, emulated }: MatrixBody,
-  { features = [], matrices = [] }: {
+  { fragment: { m, n, k }, subgroups: { size }, emulated }: MatrixBody,
+  { features = [], matrices = [], subgroups }: {
     readonly features?: readonly string[] | undefined;
+    readonly subgroups?: { readonly min: number; readonly max: number } | undefined;
     readonly matrices?: readonly MatrixConfiguration[] | undefined;
   },
 ): string | undefined {
   if (emulated) return undefined;
   const missing = MATRIX_FEATURES.find((feature) => !features.includes(feature));
   if (missing !== undefined) return `needs the feature ${missing}, which the device does not have`;
+  if (subgroups !== undefined && (subgroups.min !== size || subgroups.max !== size)) {
+    return `needs subgroups of ${size}, the device's have from ${subgroups.min} to ${subgroups.max}`;
+  }
   const has = matrices.some((one) =>
     one.m === m && one.n === n && one.k === k && one.component === "f16" && one.result === "f32"
   );
@@ -134,20 +128,6 @@ export function formatBody({ subgroups, fragment: { m, n, k }, emulated }: Matri
   const { rows, cols, size } = subgroups;
   const lanes = size === SUBGROUP ? "" : ` (${size})`;
   return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${emulated ? " emulated" : ""}`;
-}
-
-/** Returns the same in a few words: `4 x 2 subgroups, matrices of 16 x 16 x 16`. */
-export function describeBody({ subgroups, fragment: { m, n, k } }: MatrixBody): string {
-  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
-}
-
-/** Returns the same in numbers by name, in words of a projection. */
-export function bodyFacts({ subgroups, fragment: { m, n, k } }: MatrixBody) {
-  return {
-    subgroupsTokens: subgroups.rows,
-    subgroupsVocab: subgroups.cols,
-    fragment: [m, n, k],
-  };
 }
 
 /** Returns whether two bodies are the same. */

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { productSeconds } from "./cost.ts";
+import { parallelWorkgroups, productSeconds } from "./cost.ts";
 import { ASSUMED_RATES, type DeviceLimits, type DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { logitBytes } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
 import { projectionFlops } from "../problem.ts";
 import type { Dispatch, TileOrder } from "./schedule.ts";
-import { BANDS, PARTS } from "../tuning.ts";
-import type { Tile } from "./tile.ts";
+import { BANDS, PARTS, RUNS } from "../tuning.ts";
+import { inMatrices, type Tile } from "./tile.ts";
 
 /**
  * Returns the order of a projection's tiles: bands where the hidden states of `rows`
@@ -24,7 +24,34 @@ export function tileOrder(
   tile: Tile,
   { caches = BANDS.cacheBytes as number, band = BANDS.tiles as number } = {},
 ): { order?: TileOrder } {
-  return rows * rowBytes > caches && rows > band * tile.rows ? { order: { band } } : {};
+  // In matrices operands are read so fast that they are to be near each other in any case.
+  const far = inMatrices(tile) || rows * rowBytes > caches;
+  return far && rows > band * tile.rows ? { order: { band } } : {};
+}
+
+/**
+ * Returns how many vocabulary tiles one workgroup takes, one after the other, where
+ * `rowTiles` token tiles meet `columnTiles` of them. In registers one: the counters of
+ * a loop around the product would cost more than it saves. In matrices as many as fill
+ * whole waves best: what a workgroup does at its beginning and end, nothing hides.
+ */
+export function runOf(
+  tile: Tile,
+  rowTiles: number,
+  columnTiles: number,
+  rates: DeviceRates | undefined,
+): number {
+  if (!inMatrices(tile)) return 1;
+  const parallel = parallelWorkgroups(tile, rates);
+  let [best, least] = [1, Infinity];
+  for (let waves = 1; waves <= RUNS.waves; waves++) {
+    const splits = Math.min(columnTiles, Math.max(1, Math.floor(waves * parallel / rowTiles)));
+    const run = Math.min(RUNS.longest, Math.ceil(columnTiles / splits));
+    const workgroups = rowTiles * Math.ceil(columnTiles / run);
+    const time = Math.ceil(workgroups / parallel) * (run + RUNS.ends);
+    if (time < least) [best, least] = [run, time];
+  }
+  return best;
 }
 
 /** A product of `rows x cols` results over `depth`, cut into tiles. */

@@ -82,7 +82,12 @@ export interface TileOrder {
    * Token tiles of a band. A band's tiles come one vocabulary tile after the
    * other, and the next band's after them; without bands, all token tiles at each.
    */
-  readonly band: number;
+  readonly band?: number;
+  /**
+   * Vocabulary tiles that one workgroup takes, one after the other, with its statistics
+   * in registers: one where it is left out.
+   */
+  readonly run?: number;
 }
 
 /** Runs a kernel over a grid of workgroups. */

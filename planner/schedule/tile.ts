@@ -65,7 +65,7 @@ export function workgroupBytes(tile: Tile): number {
 }
 
 /** What decides whether a device can run a tile. */
-export type Abilities = Pick<DeviceProfile, "limits" | "features" | "matrices">;
+export type Abilities = Pick<DeviceProfile, "limits" | "features" | "matrices" | "subgroups">;
 
 /** Why a tile cannot run on a device, or `undefined` when it can. */
 export function tileProblem(tile: Tile, device: Abilities): string | undefined {
@@ -104,14 +104,4 @@ export function tunableTiles(device: Abilities): Tile[] {
 export function formatTile({ rows, cols, depth, body }: Tile): string {
   const how = body.kind === "registers" ? registers.formatBody(body) : matrices.formatBody(body);
   return `${rows}x${cols}x${depth}, ${how}`;
-}
-
-/** Returns what a body is, in a few words for people. */
-export function describeBody(body: TileBody): string {
-  return body.kind === "registers" ? registers.describeBody(body) : matrices.describeBody(body);
-}
-
-/** Returns what a body is, in numbers by name, in words of a projection. */
-export function bodyFacts(body: TileBody): Readonly<Record<string, number | readonly number[]>> {
-  return body.kind === "registers" ? registers.bodyFacts(body) : matrices.bodyFacts(body);
 }

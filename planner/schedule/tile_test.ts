@@ -60,6 +60,8 @@ Deno.test("a tile in subgroup matrices runs where features, matrices and room fo
   assert.equal(fault(ABLE), undefined);
   assert.match(fault({ ...ABLE, features: ["subgroups"] })!, /needs the feature chromium/);
   assert.match(fault({ ...ABLE, matrices: [] })!, /needs matrices of 16x16x16 in f16/);
+  assert.match(fault({ ...ABLE, subgroups: { min: 8, max: 32 } })!, /needs subgroups of 32/);
+  assert.equal(fault({ ...ABLE, subgroups: { min: 32, max: 32 } }), undefined);
   const apple = [{ m: 8, n: 8, k: 8, component: "f16", result: "f16" }];
   assert.match(fault({ ...ABLE, matrices: apple })!, /needs matrices/);
   assert.match(fault({ ...ABLE, limits: SPECIFICATION_DEFAULTS.limits })!, /36864 bytes/);

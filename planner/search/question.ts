@@ -72,9 +72,10 @@ export function shapeOf(
   { name, streams }: Pick<Strategy, "name" | "streams">,
   sizes: Sizes,
   { residency, oneSum }: Choices,
+  { rates }: DeviceProfile,
 ): Shape {
   const { tile, block, window } = sizes;
-  const splits = streams ? splitsOf(window, tile) : 1;
+  const splits = streams ? splitsOf(sizes, rates) : 1;
   return { strategy: name, tile, block, window, splits, residency, ...(oneSum ? { oneSum } : {}) };
 }
 
@@ -89,7 +90,7 @@ export function evaluate(
   sizes: Sizes,
   choices: Choices,
 ): Candidate {
-  const shape = shapeOf(strategy, sizes, choices);
+  const shape = shapeOf(strategy, sizes, choices, question.device);
   const { memory, ...work } = drafted(question, shape, "sketch").total();
   const cost = predictCost({ ...work, residency: shape.residency }, question.device);
   return { shape, memory, cost };

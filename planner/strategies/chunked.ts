@@ -22,7 +22,7 @@ export const chunked: Strategy = {
   passes: ["train"],
   baseline: false,
   mostTokens: largestStored,
-  mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
+  mostIds: largestWindow,
   blocks: eighths,
   windows: (most) => [most],
   stored: (problem, { block }) => logitBytes(block * headOf(problem).vocab),

@@ -9,13 +9,13 @@
 import { merge, reduce } from "../schedule/combining.ts";
 import { forward, selectTokens } from "../schedule/forward.ts";
 import { roundUp } from "../schedule/matrix.ts";
+import { inMatrices } from "../schedule/tile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import {
   busyWindow,
   halvings,
   largestBlock,
   largestStreamed,
-  splitsOf,
   statisticsBytes,
   type Strategy,
 } from "./strategy.ts";
@@ -35,7 +35,9 @@ export const fused: Strategy = {
     const busy = Math.min(most, roundUp(busyWindow(device, tile, block), least));
     yield* halvings(busy, Math.min(least, busy));
   },
-  stored: (problem, { tile, window }) => statisticsBytes(problem) * splitsOf(window, tile),
+  // Runs of tiles, where there are any, may be as long as the window.
+  stored: (problem, { tile, window }) =>
+    statisticsBytes(problem) * (inMatrices(tile) ? 1 : Math.ceil(window / tile.cols)),
   emit: streamForward,
 };
 

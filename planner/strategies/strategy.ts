@@ -5,13 +5,14 @@
  *
  * @module
  */
-import { ASSUMED_RATES, type DeviceProfile } from "../device.ts";
+import type { DeviceProfile, DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { bodyRates } from "../schedule/cost.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { headOf, ownedBytes, type Problem } from "../problem.ts";
 import type { StrategyName } from "../schedule/schedule.ts";
-import { type Tile, workgroupSize } from "../schedule/tile.ts";
+import { runOf } from "../schedule/products.ts";
+import { inMatrices, type Tile, workgroupSize } from "../schedule/tile.ts";
 import { BUSY_WAVES, MANY_PAIRS } from "../tuning.ts";
 import { worthwhile } from "../worthwhile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
@@ -81,10 +82,15 @@ function widestRow(problem: Problem): number {
 }
 
 /** Returns the largest window that one binding holds and one dispatch gets through in good time. */
-export function largestWindow(problem: Problem, device: DeviceProfile, tokens: number): number {
+export function largestWindow(
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
+  tokens: number,
+): number {
   const { hidden, vocab } = headOf(problem);
   const granule = windowGranule(problem, device.limits);
-  const rate = (device.rates ?? ASSUMED_RATES).flopsPerSecond;
+  const rate = bodyRates(tile, device.rates).flopsPerSecond;
   const timely = (DISPATCH_SECONDS * rate) / (2 * tokens * hidden);
   return cut(
     vocab,
@@ -130,15 +136,21 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
  * busy.
  */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
+  // Where a workgroup takes many tiles, long windows cost no memory.
+  if (inMatrices(tile)) return Infinity;
   const { parallelInvocations } = bodyRates(tile, device.rates);
   const tokenTiles = Math.ceil(block / tile.rows);
   const workgroups = (BUSY_WAVES * parallelInvocations) / workgroupSize(tile);
   return Math.ceil(workgroups / tokenTiles) * tile.cols;
 }
 
-/** Sets of partial statistics that a window needs: one for each vocabulary tile. */
-export function splitsOf(window: number, tile: Tile): number {
-  return Math.ceil(window / tile.cols);
+/** Sets of partial statistics that a window needs: one for each run of vocabulary tiles. */
+export function splitsOf(
+  { window, block, tile }: Sizes,
+  rates: DeviceRates | undefined,
+): number {
+  const tiles = Math.ceil(window / tile.cols);
+  return Math.ceil(tiles / runOf(tile, Math.ceil(block / tile.rows), tiles, rates));
 }
 
 /** Bytes of one set of partial statistics for each token. */
@@ -153,20 +165,25 @@ export function largestStreamed(
   tile: Tile,
   block: number,
 ): number {
-  return Math.min(largestWindow(problem, device, block), largestFolded(problem, device, tile));
+  return Math.min(
+    largestWindow(problem, device, tile, block),
+    largestFolded(problem, device, tile, block),
+  );
 }
 
 /** The largest window whose partial statistics one buffer and one binding hold. */
 function largestFolded(
   problem: Problem,
-  { limits }: DeviceProfile,
+  { limits, rates }: DeviceProfile,
   tile: Tile,
+  block: number,
 ): number {
+  const { vocab } = headOf(problem);
   const set = statisticsBytes(problem);
   const splits = Math.floor(
     Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / set,
   );
-  if (splits >= splitsOf(headOf(problem).vocab, tile)) return headOf(problem).vocab;
+  if (splits >= splitsOf({ window: vocab, block, tile }, rates)) return vocab;
   const granule = windowGranule(problem, limits);
   const window = Math.floor((splits * tile.cols) / granule) * granule;
   if (window > 0) return window;

@@ -20,7 +20,7 @@ export const twoStage: Strategy = {
   passes: ["forward", "train"],
   baseline: true,
   mostTokens: largestStored,
-  mostIds: (problem, device, _, block) => largestWindow(problem, device, block),
+  mostIds: largestWindow,
   // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
   blocks: (most, granule) => [...eighths(most, granule)].filter((block) => block > most / 2),
   windows: (most) => [most],
