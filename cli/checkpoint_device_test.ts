@@ -68,3 +68,42 @@ Deno.test("lce run on a checkpoint with lm_head.bias gives the loss with the bia
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("lce run takes states and targets from other files, with the shift of a model's own inputs", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { tensors } = makeSynthetic(parseProblem({ tokens: 12, hidden: 7, vocab: 45 }), 3);
+    const ids = tensors.targets.map((id) => Math.max(id, 0));
+    const config = { model_type: "gpt2", vocab_size: 45, n_embd: 7 };
+    await Deno.writeTextFile(`${folder}/config.json`, JSON.stringify(config));
+    const weight = { dtype: "F32", shape: [45, 7], bytes: tensors.weight };
+    await writeSafetensors(`${folder}/model.safetensors`, { "wte.weight": weight });
+    await writeSafetensors(`${folder}/batch.safetensors`, {
+      states: { dtype: "F32", shape: [3, 4, 7], bytes: tensors.hidden },
+      input_ids: { dtype: "I32", shape: [3, 4], bytes: bytesOf(ids) },
+    });
+    const of = (name: string) => `${folder}/batch.safetensors:${name}`;
+    const given = ["--hidden", of("states"), "--targets", of("input_ids"), "--shift", "1"];
+    const { code, out, err } = await lce("run", folder, ...given, "--json");
+    assert.equal(code, EXIT.ok, err);
+    const [{ loss, perplexity, keptTokens }] = JSON.parse(out);
+    const shifted = ids.map((_, token) => token % 4 === 3 ? -100 : ids[token + 1]!);
+    const floats = (bytes: Uint8Array) => new Float32Array(bytes.slice().buffer);
+    const truth = lossOf(floats(tensors.weight), floats(tensors.hidden), shifted);
+    assert(Math.abs(loss - truth) < 1e-4, `${loss} ${truth}`);
+    assert(Math.abs(perplexity - Math.exp(truth)) < 1e-3 * Math.exp(truth));
+    assert.equal(keptTokens, 9);
+    const refused = async (exit: number, message: RegExp, ...args: string[]) => {
+      const { code, err } = await lce("run", ...args);
+      assert.equal(code, exit);
+      assert.match(err, message);
+    };
+    await refused(EXIT.usage, /--hidden states: names no tensor/, folder, "--hidden", "states");
+    await refused(EXIT.usage, /--shift 0.5: must be a whole number/, folder, "--shift", "0.5");
+    await refused(EXIT.usage, /--shift: is of a checkpoint: name its folder/, "--shift", "1");
+    const file = `${folder}/batch.safetensors`;
+    await refused(EXIT.input, /others are for checkpoint folders/, file, "--shift", "1");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

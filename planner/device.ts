@@ -3,8 +3,9 @@
  *
  * @module
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { Same } from "./same.ts";
+import { count, described, optional } from "./setting.ts";
 import type { RatedTile } from "./schedule/bodies.ts";
 
 /** The WebGPU limits that shape a schedule, by their names in the specification. */
@@ -109,22 +110,21 @@ export interface DeviceProfile {
   readonly rates?: DeviceRates | undefined;
 }
 
-const limit = z.int().positive();
-
 /** Schema of {@linkcode DeviceLimits}. */
 export const limitsSchema = z.strictObject({
-  maxBufferSize: limit,
-  maxStorageBufferBindingSize: limit,
-  minStorageBufferOffsetAlignment: limit,
-  minUniformBufferOffsetAlignment: limit,
-  maxStorageBuffersPerShaderStage: limit,
-  maxComputeWorkgroupStorageSize: limit,
-  maxComputeInvocationsPerWorkgroup: limit,
-  maxComputeWorkgroupSizeX: limit,
-  maxComputeWorkgroupsPerDimension: limit,
+  maxBufferSize: count,
+  maxStorageBufferBindingSize: count,
+  minStorageBufferOffsetAlignment: count,
+  minUniformBufferOffsetAlignment: count,
+  maxStorageBuffersPerShaderStage: count,
+  maxComputeWorkgroupStorageSize: count,
+  maxComputeInvocationsPerWorkgroup: count,
+  maxComputeWorkgroupSizeX: count,
+  maxComputeWorkgroupsPerDimension: count,
 });
 
-const count = z.int().positive();
+const positive = z.number().check(z.positive());
+const text = z.string();
 
 const bodySchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("registers"), microRows: count, microCols: count }),
@@ -132,7 +132,7 @@ const bodySchema = z.discriminatedUnion("kind", [
     kind: z.literal("matrix"),
     subgroups: z.strictObject({ rows: count, cols: count, size: count }),
     fragment: z.strictObject({ m: count, n: count, k: count }),
-    emulated: z.boolean().optional(),
+    emulated: z.optional(z.boolean()),
   }),
 ]);
 
@@ -143,62 +143,75 @@ function withBody(tile: unknown): unknown {
   return { ...rest, body: { kind: "registers", microRows, microCols } };
 }
 
-const ratedTileSchema = z.preprocess(
-  withBody,
+const ratedTileSchema = z.pipe(
+  z.transform(withBody),
   z.strictObject({
     rows: count,
     cols: count,
     depth: count,
     body: bodySchema,
-    rate: z.number().positive()
-      .describe("arithmetic rate, relative to the fastest tile with such a body"),
+    rate: described("arithmetic rate, relative to the fastest tile with such a body", positive),
   }),
 );
+const ratedTilesSchema = z.array(ratedTileSchema).check(z.minLength(1));
 
 /** Schema of {@linkcode DeviceRates}. */
 export const ratesSchema = z.strictObject({
-  flopsPerSecond: z.number().positive().describe("f32 multiply-add rate of the matrix kernels"),
-  bytesPerSecond: z.number().positive().describe("memory bandwidth"),
-  secondsPerDispatch: z.number().nonnegative(),
-  parallelInvocations: z.int().positive()
-    .describe("invocations of matrix kernels that run at the same time"),
-  cacheBytes: z.int().nonnegative().optional()
-    .describe("bytes that caches hold well enough for tiles to need no order"),
-  hostBytesPerSecond: z.number().positive().optional()
-    .describe("bandwidth between host and device"),
-  tiles: z.array(ratedTileSchema).min(1).optional()
-    .describe("tiles of the matrix kernels, the fastest first; the shipped ones by default"),
-  matrix: z.strictObject({
-    flopsPerSecond: z.number().positive(),
-    parallelInvocations: count,
-    tiles: z.array(ratedTileSchema).min(1).optional(),
-  }).optional().describe("the same of products in subgroup matrices"),
-  source: z.string().optional().describe("where the figures come from"),
+  flopsPerSecond: described("f32 multiply-add rate of the matrix kernels", positive),
+  bytesPerSecond: described("memory bandwidth", positive),
+  secondsPerDispatch: z.number().check(z.nonnegative()),
+  parallelInvocations: described("invocations of matrix kernels that run at the same time", count),
+  cacheBytes: optional(
+    "bytes that caches hold well enough for tiles to need no order",
+    z.int().check(z.nonnegative()),
+  ),
+  hostBytesPerSecond: optional("bandwidth between host and device", positive),
+  tiles: optional(
+    "tiles of the matrix kernels, the fastest first; the shipped ones by default",
+    ratedTilesSchema,
+  ),
+  matrix: optional(
+    "the same of products in subgroup matrices",
+    z.strictObject({
+      flopsPerSecond: positive,
+      parallelInvocations: count,
+      tiles: z.optional(ratedTilesSchema),
+    }),
+  ),
+  source: optional("where the figures come from", text),
 });
 
 const matrixSchema = z.strictObject({
   m: count,
   n: count,
   k: count,
-  component: z.string(),
-  result: z.string(),
+  component: text,
+  result: text,
 });
 
 const subgroupsSchema = z.strictObject({ min: count, max: count });
 
 /** Schema of a {@linkcode DeviceProfile}. */
 export const deviceProfileSchema = z.strictObject({
-  name: z.string().min(1),
-  webgpu: z.enum(["deno", "dawn", "dawn-unchecked", "browser"]).optional()
-    .describe("implementation of WebGPU that the profile holds for"),
+  name: text.check(z.minLength(1)),
+  webgpu: optional(
+    "implementation of WebGPU that the profile holds for",
+    z.enum(["deno", "dawn", "dawn-unchecked", "browser"]),
+  ),
   limits: limitsSchema,
-  features: z.array(z.string()).optional()
-    .describe("optional WebGPU features of the device, such as shader-f16 and subgroups"),
-  subgroups: subgroupsSchema.optional()
-    .describe("invocations of a subgroup, where kernels can use subgroups"),
-  matrices: z.array(matrixSchema).optional()
-    .describe("shapes of subgroup matrices, on devices that have any"),
-  rates: ratesSchema.optional(),
+  features: optional(
+    "optional WebGPU features of the device, such as shader-f16 and subgroups",
+    z.array(text),
+  ),
+  subgroups: optional(
+    "invocations of a subgroup, where kernels can use subgroups",
+    subgroupsSchema,
+  ),
+  matrices: optional(
+    "shapes of subgroup matrices, on devices that have any",
+    z.array(matrixSchema),
+  ),
+  rates: z.optional(ratesSchema),
 });
 
 true satisfies Same<z.output<typeof limitsSchema>, DeviceLimits>;

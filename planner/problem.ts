@@ -5,7 +5,7 @@
  *
  * @module
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import type { Loose, Same } from "./same.ts";
 import { ACCUMULATED, bytesPerElement, type Dtype } from "./dtype.ts";
 import {
@@ -17,6 +17,8 @@ import {
   MAX_DIMENSION,
   ONLY_HEAD,
 } from "./heads/head.ts";
+import { issueText } from "./issues.ts";
+import { optional, setting } from "./setting.ts";
 
 export { type Head, type HeadInput, MAX_DIMENSION };
 
@@ -89,22 +91,36 @@ export interface HeadsProblemInput extends Loose<Task> {
 export type ProblemInput = FlatProblemInput | HeadsProblemInput;
 
 const taskShape = {
-  tokens: dimension("rows of the hidden states").default(8192),
-  pass: z.enum(PASSES).default("forward").describe("loss alone, or loss and gradients"),
-  objective: z.enum(OBJECTIVES).default("cross-entropy").describe("what is differentiated"),
-  reduction: z.enum(REDUCTIONS).default("mean").describe("of per-token losses to the loss"),
-  ignoreIndex: z.int().min(-(2 ** 31)).max(MAX_DIMENSION).default(-100)
-    .describe("tokens with this target are skipped"),
-  classWeight: z.boolean().default(false).describe("weigh each target's loss, as PyTorch does"),
-  labelSmoothing: z.number().min(0).max(1).default(0)
-    .describe("share of each target that is spread over the vocabulary"),
-  zLoss: z.number().nonnegative().default(0).describe("adds zLoss * lse^2 to each token"),
-  statistics: z.array(z.enum(EXTRA_STATISTICS)).default([])
-    .describe("extra results per token: entropy of the softmax, most likely id"),
-  gradientFilter: z.union([z.number().nonnegative(), z.literal("auto")]).default(0)
-    .describe("skip tiles whose every |softmax - onehot| is below this; auto follows the dtype"),
-  gradients: z.array(z.enum(GRADIENTS)).min(1).optional()
-    .describe("gradients wanted from a training pass; all that exist by default"),
+  tokens: setting("rows of the hidden states", dimension("rows of the hidden states"), 8192),
+  pass: setting("loss alone, or loss and gradients", z.enum(PASSES), "forward"),
+  objective: setting("what is differentiated", z.enum(OBJECTIVES), "cross-entropy"),
+  reduction: setting("of per-token losses to the loss", z.enum(REDUCTIONS), "mean"),
+  ignoreIndex: setting(
+    "tokens with this target are skipped",
+    z.int().check(z.minimum(-(2 ** 31)), z.maximum(MAX_DIMENSION)),
+    -100,
+  ),
+  classWeight: setting("weigh each target's loss, as PyTorch does", z.boolean(), false),
+  labelSmoothing: setting(
+    "share of each target that is spread over the vocabulary",
+    z.number().check(z.minimum(0), z.maximum(1)),
+    0,
+  ),
+  zLoss: setting("adds zLoss * lse^2 to each token", z.number().check(z.nonnegative()), 0),
+  statistics: setting(
+    "extra results per token: entropy of the softmax, most likely id",
+    z.array(z.enum(EXTRA_STATISTICS)),
+    [],
+  ),
+  gradientFilter: setting(
+    "skip tiles whose every |softmax - onehot| is below this; auto follows the dtype",
+    z.union([z.number().check(z.nonnegative()), z.literal("auto")]),
+    0,
+  ),
+  gradients: optional(
+    "gradients wanted from a training pass; all that exist by default",
+    z.array(z.enum(GRADIENTS)).check(z.minLength(1)),
+  ),
 };
 
 /** The fields of a problem with one head, each with its default, in the order they are listed. */
@@ -122,7 +138,7 @@ true satisfies Same<z.output<typeof flatSchema>, FlatProblem>;
 true satisfies Same<z.input<typeof flatSchema>, Omit<FlatProblemInput, "heads">>;
 
 const headsSchema = z.strictObject({
-  heads: z.array(headSchema).min(1),
+  heads: z.array(headSchema).check(z.minLength(1)),
   ...taskShape,
 });
 true satisfies Same<z.output<typeof headsSchema>, Problem>;
@@ -187,10 +203,12 @@ function fromFlat(
  * Schema of a {@linkcode Problem}: takes one head's settings beside the others, or a
  * list of heads; fills in defaults, rejects unknown fields.
  */
-export const problemSchema: z.ZodType<Problem, ProblemInput> = z.custom<ProblemInput>()
-  .transform((input: unknown, context) => {
+export const problemSchema: z.ZodMiniType<Problem, ProblemInput> = z.pipe(
+  z.custom<ProblemInput>(),
+  z.transform((input: ProblemInput, context) => {
     const listed = typeof input === "object" && input !== null && "heads" in input;
-    const parsed = listed ? headsSchema.safeParse(input) : flatSchema.safeParse(input);
+    const schema = listed ? headsSchema : flatSchema;
+    const parsed = z.safeParse<typeof headsSchema | typeof flatSchema>(schema, input, WORDING);
     if (!parsed.success) {
       context.issues.push(...parsed.error.issues as z.core.$ZodRawIssue[]);
       return z.NEVER;
@@ -201,7 +219,13 @@ export const problemSchema: z.ZodType<Problem, ProblemInput> = z.custom<ProblemI
       context.issues.push({ code: "custom", path, message, input });
     }
     return problem;
-  });
+  }),
+);
+
+/** What is wrong in our own words: those of the library would be in every bundle. */
+const WORDING = {
+  error: (issue: z.core.$ZodRawIssue) => issueText(issue as z.core.$ZodIssue),
+};
 
 /**
  * Fills in the defaults of a problem and checks every field.

@@ -129,7 +129,7 @@ export const UNKNOWN_TILE_RATE = 0.4;
  * Two schedules whose estimates differ by less than this count as equally fast, and
  * the one that needs less memory wins: a choice.
  */
-export const AS_FAST = 1.03;
+export const AS_FAST = 1.02;
 
 /**
  * Tiles slower than the fastest by more than this are not tried on the shapes that

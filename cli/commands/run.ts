@@ -7,6 +7,7 @@ import { Command, Option } from "commander";
 import process from "node:process";
 import * as z from "zod";
 import { settingFlag, type Settings } from "../request/settings.ts";
+import { type ActivationOptions, isTensorPath } from "../../fixtures/files/activations.ts";
 import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/files/open.ts";
@@ -23,7 +24,7 @@ import { type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, explain, UsageError } from "../exit.ts";
-import { choiceFlags, gradientFilterFlag, parallelFlags } from "../request/flags.ts";
+import { choiceFlags, gradientFilterFlag, parallelFlags, parseNumber } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
@@ -49,6 +50,10 @@ interface Flags extends
   readonly limits: "adapter" | "default";
   readonly webgpu?: WebGpuChoice;
   readonly weightTensor?: string;
+  readonly hidden?: string;
+  readonly targets?: string;
+  readonly mask?: string;
+  readonly shift?: number;
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
   readonly output?: string;
@@ -76,6 +81,23 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       "--weight-tensor <name>",
       "name of the output embedding in the file (default: by the config, and the names in use)",
     )
+    .option(
+      "--hidden <tensor>",
+      "hidden states of a checkpoint, FILE.safetensors:TENSOR or FILE.npy (default: activations.safetensors:hidden_states)",
+    )
+    .option(
+      "--targets <tensor>",
+      "their targets, likewise (default: activations.safetensors:targets)",
+    )
+    .option(
+      "--mask <tensor>",
+      "an attention mask of the tokens, likewise: 0 where there is padding",
+    )
+    .option(
+      "--shift <count>",
+      "row t predicts target t + count of its sequence: 1 where targets are the model's inputs (default: 0)",
+      parseNumber,
+    )
     .addOption(
       new Option(
         "--reference <extent>",
@@ -96,8 +118,9 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       "after",
       `
 A checkpoint folder has activations.safetensors beside its weights: hidden_states, [tokens,
-hidden] or [batch, sequence, hidden], and targets of the same rows. Nothing is shifted: row t
-predicts target t, and -100 is no target.
+hidden] or [batch, sequence, hidden], and targets of the same rows. --hidden and --targets
+take them from other files. Row t predicts target t, or t + count with --shift, and -100 is no
+target; with --mask, neither is padding, nor does it have one.
 
 A fixture that cannot be read or does not fit is reported, and the others run. The exit
 code is 1 where a result disagrees, else that of the first fixture that could not run.
@@ -109,6 +132,7 @@ Examples:
   $ lce run
   $ lce run fixtures/oracle --json
   $ lce run fixtures/oracle/mean.safetensors --thorough
+  $ lce run path/to/model --hidden states.npy --targets batch.safetensors:input_ids --shift 1
   $ lce run --tensor-parallel 3 --pass train
   $ lce run --pass train --weights streamed --output gradients.safetensors
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
@@ -121,6 +145,10 @@ Examples:
         json,
         gradientFilter,
         weightTensor,
+        hidden,
+        targets,
+        mask,
+        shift,
         reference,
         thorough,
         output: path,
@@ -134,7 +162,10 @@ Examples:
       checkStrategy(options.strategy, pass);
       if (thorough) checkThorough({ ...choices, ...split, pass, gradientFilter, reference });
       if (path !== undefined) await checkRunOutput(path, force ?? false);
-      const sources = await sourcesOf(paths, { weightTensor }, thorough ?? false);
+      const activations = { hidden, targets, mask, shift };
+      checkActivations(activations, paths);
+      const opening = { weightTensor, ...activations };
+      const sources = await sourcesOf(paths, opening, thorough ?? false);
       if (path !== undefined && (sources.length !== 1 || parallelism || thorough)) {
         throw new UsageError(
           `--output ${path}: holds one fixture's results, run once on one device: name one, without ${
@@ -323,6 +354,26 @@ class Tally {
     return this.exitCode === EXIT.ok
       ? `All ${this.#agreed} fixtures agree.`
       : `${parts.join(", ")}.`;
+  }
+}
+
+/** @throws {UsageError} where a flag names no tensor, the shift is none, or there is no checkpoint for them. */
+function checkActivations(
+  { shift, ...tensors }: ActivationOptions,
+  folders: readonly string[],
+): void {
+  for (const [name, path] of Object.entries(tensors)) {
+    if (path === undefined || isTensorPath(path)) continue;
+    throw new UsageError(
+      `--${name} ${path}: names no tensor: FILE.safetensors:TENSOR or FILE.npy is needed`,
+    );
+  }
+  if (shift !== undefined && !(Number.isInteger(shift) && shift >= 0)) {
+    throw new UsageError(`--shift ${shift}: must be a whole number, 0 or more`);
+  }
+  const given = Object.entries({ ...tensors, shift }).find(([, value]) => value !== undefined);
+  if (given && folders.length === 0) {
+    throw new UsageError(`--${given[0]}: is of a checkpoint: name its folder`);
   }
 }
 

@@ -14,9 +14,9 @@ import { readMap } from "./map_file.ts";
 import { checkNewFile } from "./new_file.ts";
 
 /** A profile whose limits a device can have. */
-export const possibleProfileSchema = deviceProfileSchema.superRefine(({ limits }, context) => {
-  for (const { limit, message } of impossibleLimits(limits)) {
-    context.addIssue({ code: "custom", path: ["limits", limit], message });
+export const possibleProfileSchema = deviceProfileSchema.check(({ value, issues }) => {
+  for (const { limit, message } of impossibleLimits(value.limits)) {
+    issues.push({ code: "custom", path: ["limits", limit], message, input: value });
   }
 });
 

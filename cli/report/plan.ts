@@ -9,7 +9,12 @@ import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { type Tier, tierOf } from "../../planner/schedule/tier.ts";
-import { type TileBody, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
+import {
+  bodyFacts,
+  describeBody,
+  workgroupBytes,
+  workgroupSize,
+} from "../../planner/schedule/tile.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
@@ -47,7 +52,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       tokens: tile.rows,
       vocab: tile.cols,
       hidden: tile.depth,
-      ...bodyJson(tile.body),
+      ...bodyFacts(tile.body),
       workgroupSize: workgroupSize(tile),
       workgroupBytes: workgroupBytes(tile),
     },
@@ -84,22 +89,6 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
   };
 }
 
-/** What a tile's body says of itself in JSON, in words of a projection. */
-function bodyJson(body: TileBody) {
-  return body.kind === "registers" ? { microTokens: body.microRows, microVocab: body.microCols } : {
-    subgroupsTokens: body.subgroups.rows,
-    subgroupsVocab: body.subgroups.cols,
-    fragment: [body.fragment.m, body.fragment.n, body.fragment.k],
-  };
-}
-
-/** The same for people. */
-function bodyText(body: TileBody): string {
-  if (body.kind === "registers") return `${body.microRows} x ${body.microCols} per invocation`;
-  const { subgroups, fragment: { m, n, k } } = body;
-  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
-}
-
 /** Extra bytes that a plan saves beside two stages: never less than none. */
 function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): number {
   return Math.max(0, twoStage.extraPeakBytes - memory.extraPeakBytes);
@@ -124,7 +113,7 @@ export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
     ["tier", TIERS[tierOf(tile)]],
     [
       "tile",
-      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${bodyText(tile.body)}, ${
+      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${describeBody(tile.body)}, ${
         workgroupSize(tile)
       } invocations, ${workgroupBytes(tile)} bytes`,
     ],

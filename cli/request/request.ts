@@ -134,7 +134,7 @@ export function checkRequest(
   );
   const merged: Record<string, unknown> = { ...model, ...settings, ...given };
   const parsed = planFileSchema.safeParse(merged);
-  const failure = (error: z.ZodError) => explainIssues(error, merged, given, path);
+  const failure = (error: z.core.$ZodError) => explainIssues(error, merged, given, path);
   if (!parsed.success) throw failure(parsed.error);
   const fields = Object.entries(parsed.data).filter(([name]) => name in problemShape);
   const problem = problemSchema.safeParse(Object.fromEntries(fields));
@@ -156,14 +156,14 @@ export function checkRequest(
 }
 
 /** Checks flags against a schema. @throws {UsageError} naming each flag that is wrong. */
-export function checkWith<Schema extends z.ZodType>(
+export function checkWith<Schema extends z.core.$ZodType>(
   schema: Schema,
   flags: Record<string, unknown>,
 ): z.output<Schema> {
   const given = Object.fromEntries(
     Object.entries(flags).filter(([, value]) => value !== undefined),
   );
-  const parsed = schema.safeParse(given);
+  const parsed = z.safeParse(schema, given);
   if (parsed.success) return parsed.data;
   throw explainIssues(parsed.error, given, given, undefined);
 }
@@ -200,7 +200,7 @@ export function flagName(setting: string): string {
 }
 
 function explainIssues(
-  error: z.ZodError,
+  error: z.core.$ZodError,
   merged: Record<string, unknown>,
   flags: Record<string, unknown>,
   path: string | undefined,

@@ -6,6 +6,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import * as z from "zod";
+import { meaningOf } from "../../planner/setting.ts";
 import { parseNumber } from "../../planner/units.ts";
 import { flagName, planFileSchema } from "./request.ts";
 
@@ -54,32 +55,31 @@ interface Kind {
   read(text: string): unknown;
 }
 
-function kindOf(schema: unknown): Kind {
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodOptional) {
-    return kindOf(schema.unwrap());
+function kindOf(schema: z.core.$ZodType): Kind {
+  if (schema instanceof z.core.$ZodDefault || schema instanceof z.core.$ZodOptional) {
+    return kindOf(schema._zod.def.innerType);
   }
-  if (schema instanceof z.ZodPipe) return kindOf(schema.in);
+  if (schema instanceof z.core.$ZodPipe) return kindOf(schema._zod.def.in);
   const as = (value: string | undefined, read: (text: string) => unknown, closed = false) => ({
     value,
     words: [],
     closed,
     read,
   });
-  if (schema instanceof z.ZodBoolean) return as(undefined, (text) => text);
-  if (schema instanceof z.ZodNumber) {
-    return as(schema.format === "safeint" ? "count" : "number", parseNumber);
+  if (schema instanceof z.core.$ZodBoolean) return as(undefined, (text) => text);
+  if (schema instanceof z.core.$ZodNumber) {
+    const whole = schema instanceof z.core.$ZodNumberFormat;
+    return as(whole ? "count" : "number", parseNumber);
   }
-  if (schema instanceof z.ZodEnum) {
-    return { ...as("name", (text) => text, true), words: schema.options.map(String) };
+  if (schema instanceof z.core.$ZodEnum || schema instanceof z.core.$ZodLiteral) {
+    const words = [...schema._zod.values].map(String);
+    return { ...as("name", (text) => text, true), words };
   }
-  if (schema instanceof z.ZodLiteral) {
-    return { ...as("name", (text) => text, true), words: [...schema.values].map(String) };
-  }
-  if (schema instanceof z.ZodArray) {
-    const { words, read } = kindOf(schema.element);
+  if (schema instanceof z.core.$ZodArray) {
+    const { words, read } = kindOf(schema._zod.def.element);
     return { ...as("list", (text) => splitList(text).map(read)), words };
   }
-  if (schema instanceof z.ZodUnion) return eitherOf(schema.options.map(kindOf));
+  if (schema instanceof z.core.$ZodUnion) return eitherOf(schema._zod.def.options.map(kindOf));
   return as("name", (text) => text);
 }
 
@@ -122,8 +122,8 @@ export function settingFlag(setting: Setting, { about, initial }: Difference = {
   const value = VALUE_NAMES[setting] ?? kindName;
   const listed = kindName === "list" && words.length < 5 ? ` (of ${words.join(", ")})` : "";
   const byItself = about === undefined && initial === undefined;
-  const said = schema instanceof z.ZodDefault && byItself
-    ? defaultText(schema.def.defaultValue)
+  const said = schema instanceof z.core.$ZodDefault && byItself
+    ? defaultText(schema._zod.def.defaultValue)
     : "";
   const text = `${about ?? meaningOf(schema)}${listed}${said}`;
   const option = new Option(
@@ -137,14 +137,6 @@ export function settingFlag(setting: Setting, { about, initial }: Difference = {
     const value = readArgument(read, text);
     return repeats ? [...(before as unknown[] | undefined ?? []), value] : value;
   });
-}
-
-/** What a schema says of itself, or what is within it says. */
-function meaningOf(schema: z.ZodType): string {
-  if (schema.description !== undefined) return schema.description;
-  return schema instanceof z.ZodDefault || schema instanceof z.ZodOptional
-    ? meaningOf(schema.unwrap() as z.ZodType)
-    : "";
 }
 
 /** Says a default that is something; flags without one leave a plan file its say. */

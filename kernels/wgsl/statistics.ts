@@ -244,6 +244,15 @@ export class OnlineStatistics {
     return this.statistics.flatMap(({ name }) => TEXTS[name].finish?.(inSet(set)) ?? []);
   }
 
+  /** The bits of each result per token, in terms of what {@linkcode finish} names. */
+  get results(): Readonly<Record<string, string>> {
+    return Object.fromEntries(
+      this.statistics.flatMap(({ type, results }) =>
+        results.map((name) => [name, toBits(type, name)])
+      ),
+    );
+  }
+
   /** Where a statistic of a split lies in a buffer of sets. */
   slot(name: StatisticName, split: Index, token: string, buffer = "partials"): string {
     const { row } = this.statistics.find((statistic) => statistic.name === name)!;

@@ -82,13 +82,10 @@ export function merge(context: KernelContext): string {
   const rows = tokenResults(problem);
   const at = inBlocks("position");
   const { loss, share } = crossEntropyText(context, "1f");
-  const values: Record<TokenResult, string> = {
+  const values: Readonly<Record<string, string>> = {
     loss: `bitcast<u32>(${loss})`,
     share: `bitcast<u32>(${share})`,
-    lse: "bitcast<u32>(lse)",
-    logprob: "bitcast<u32>(logprob)",
-    entropy: "bitcast<u32>(entropy)",
-    predicted: "predicted",
+    ...online.results,
   };
   const store = (name: TokenResult, value: string) =>
     `${tokenResult(problem, name, "token")} = ${value};`;
@@ -116,7 +113,7 @@ export function merge(context: KernelContext): string {
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
       `// What follows from them.`,
       ...online.finish("0"),
-      ...rows.map((name) => store(name, values[name])),
+      ...rows.map((name) => store(name, values[name]!)),
     ],
   });
 }

@@ -4,15 +4,17 @@
  *
  * @module
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { type Dtype, DTYPES } from "../dtype.ts";
 import type { Loose, Same } from "../same.ts";
+import { described, optional, setting } from "../setting.ts";
 
 /** Largest dimension: WGSL and the targets hold token and vocabulary ids in 32-bit signed integers. */
 export const MAX_DIMENSION = 2 ** 31 - 1;
 
 /** Checks a number of rows or columns. */
-export const dimension = (what: string) => z.int().min(1).max(MAX_DIMENSION).describe(what);
+export const dimension = (what: string): z.ZodMiniType<number, number> =>
+  described(what, z.int().check(z.minimum(1), z.maximum(MAX_DIMENSION)));
 
 /** One output layer of a problem. */
 export interface Head {
@@ -49,19 +51,25 @@ export const ONLY_HEAD = "head";
 export const headShape = {
   hidden: dimension("the inner dimension that hidden states and weight share"),
   vocab: dimension("rows of the weight (the output embedding), padding included"),
-  dtype: z.enum(DTYPES).default("f32").describe("storage type of hidden states and weight"),
-  bias: z.boolean().default(false).describe("add a bias per vocabulary entry to the logits"),
-  logitScale: z.number().default(1).refine((scale) => scale !== 0, "must not be 0")
-    .describe("multiplies the logits, before the softcap"),
-  softcap: z.number().positive().optional().describe("logits become softcap * tanh(z / softcap)"),
+  dtype: setting("storage type of hidden states and weight", z.enum(DTYPES), "f32"),
+  bias: setting("add a bias per vocabulary entry to the logits", z.boolean(), false),
+  logitScale: setting(
+    "multiplies the logits, before the softcap",
+    z.number().check(z.refine((scale) => scale !== 0, "must not be 0")),
+    1,
+  ),
+  softcap: optional("logits become softcap * tanh(z / softcap)", z.number().check(z.positive())),
 };
 
 /** Schema of a {@linkcode Head}: fills in defaults, rejects unknown fields. */
 export const headSchema = z.strictObject({
-  name: z.string().regex(/^[a-z][a-z0-9_]*$/, "must be of small letters, digits and _")
-    .default(ONLY_HEAD),
+  name: setting(
+    "unique among the heads",
+    z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, "must be of small letters, digits and _")),
+    ONLY_HEAD,
+  ),
   ...headShape,
-  frozen: z.boolean().default(false),
+  frozen: setting("whether weight and bias are constants", z.boolean(), false),
 });
 true satisfies Same<z.output<typeof headSchema>, Head>;
 true satisfies Same<z.input<typeof headSchema>, HeadInput>;

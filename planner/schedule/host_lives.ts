@@ -8,7 +8,7 @@
  * @module
  */
 import { stagingSize } from "./host_io.ts";
-import { matrixBytes, rowsBytes, segmentCount } from "./matrix.ts";
+import { gcd, matrixBytes, rowsBytes, segmentCount } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
 import { remembered } from "../remembered.ts";
 import { emptyCategories, type MemoryPrediction } from "./memory.ts";
@@ -330,6 +330,8 @@ class Peak {
     }
     const next = changes.map(({ run }) => run.from);
     const at = changes.map((change) => repetitionOf(change, change.run.from, range));
+    const { begin, end, period } = periodOf(changes);
+    let skipped = false;
     for (;;) {
       let first = -1;
       let least = Infinity;
@@ -340,6 +342,22 @@ class Peak {
       if (first === -1) return;
       const change = changes[first]!;
       const { used, run, sign, time } = change;
+      const row = rowOf(change, next[first]!);
+      if (!skipped && row >= begin) {
+        skipped = true;
+        const rows = Math.floor((end - row) / period) * period;
+        if (rows > 0) {
+          // What is there rises or falls from one period to the next by the same: to the last one.
+          changes.forEach(({ used, sign }, index) => {
+            if (!isCut(used) || at[index] === Infinity) return;
+            const buffers = rows / used.matrix.capacity;
+            this.#live[used.category] += sign * buffers * bytesAt(used, next[index]!);
+            next[index]! += buffers;
+            at[index] = repetitionOf(changes[index]!, next[index]!, range);
+          });
+          continue;
+        }
+      }
       const buffer = next[first]!++;
       this.#live[used.category] += sign * bytesAt(used, buffer);
       if (sign > 0) this.#look(time, used.category);
@@ -348,10 +366,35 @@ class Peak {
   }
 }
 
+/** Whether something is several buffers. */
+function isCut(used: Used): used is Extract<Used, { readonly matrix: unknown }> {
+  return "matrix" in used && segmentCount(used.matrix) > 1;
+}
+
+/** The row of a matrix at which a buffer comes, or by which it is gone. */
+function rowOf({ used, sign }: Change, buffer: number): number {
+  return isCut(used) ? (sign > 0 ? buffer : buffer + 1) * used.matrix.capacity : 0;
+}
+
+/**
+ * After how many rows the same buffers come and go again in the same order, and from
+ * where to where they do, but for the first time and the last.
+ */
+function periodOf(changes: readonly Change[]) {
+  const cut = changes.filter(({ used }) => isCut(used));
+  const period = cut.reduce((common, { used }) => {
+    const { capacity } = (used as Extract<Used, { readonly matrix: unknown }>).matrix;
+    return (common / gcd(common, capacity)) * capacity;
+  }, 1);
+  const begin = Math.max(...cut.map((change) => rowOf(change, change.run.from))) + period;
+  const end = Math.min(...cut.map((change) => rowOf(change, change.run.to))) - period;
+  return { begin, end, period };
+}
+
 /** The repetition of a range's steps in which a buffer comes or goes. */
 function repetitionOf({ used, sign }: Change, buffer: number, range: Window): number {
   const last = range.times - 1;
-  if (!("matrix" in used) || segmentCount(used.matrix) === 1) return sign > 0 ? 0 : last;
+  if (!isCut(used)) return sign > 0 ? 0 : last;
   const { capacity } = used.matrix;
   const { start, count } = range;
   return sign > 0

@@ -24,7 +24,7 @@ export interface Segment {
 }
 
 /** Greatest common divisor. */
-function gcd(a: number, b: number): number {
+export function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 

@@ -130,6 +130,20 @@ export function formatBody({ subgroups, fragment: { m, n, k }, emulated }: Matri
   return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${emulated ? " emulated" : ""}`;
 }
 
+/** Returns the same in a few words: `4 x 2 subgroups, matrices of 16 x 16 x 16`. */
+export function describeBody({ subgroups, fragment: { m, n, k } }: MatrixBody): string {
+  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
+}
+
+/** Returns the same in numbers by name, in words of a projection. */
+export function bodyFacts({ subgroups, fragment: { m, n, k } }: MatrixBody) {
+  return {
+    subgroupsTokens: subgroups.rows,
+    subgroupsVocab: subgroups.cols,
+    fragment: [m, n, k],
+  };
+}
+
 /** Returns whether two bodies are the same. */
 export function sameBody(a: MatrixBody, b: MatrixBody): boolean {
   return a.subgroups.rows === b.subgroups.rows && a.subgroups.cols === b.subgroups.cols &&

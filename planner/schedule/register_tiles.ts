@@ -79,6 +79,16 @@ export function formatBody({ microRows, microCols }: RegisterBody): string {
   return `${microRows}x${microCols}`;
 }
 
+/** Returns the same in a few words: `8 x 8 per invocation`. */
+export function describeBody({ microRows, microCols }: RegisterBody): string {
+  return `${microRows} x ${microCols} per invocation`;
+}
+
+/** Returns the same in numbers by name, in words of a projection. */
+export function bodyFacts({ microRows, microCols }: RegisterBody) {
+  return { microTokens: microRows, microVocab: microCols };
+}
+
 /** Returns whether two bodies are the same. */
 export function sameBody(a: RegisterBody, b: RegisterBody): boolean {
   return a.microRows === b.microRows && a.microCols === b.microCols;

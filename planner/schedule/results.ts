@@ -37,6 +37,8 @@ type NamesWith<Kind> = {
 export type TokenResultName = NamesWith<{ readonly tensor: "tokens" }>;
 /** Names of those that hold an f32 per token. */
 export type TokenNumberName = NamesWith<{ readonly tensor: "tokens"; readonly type: "f32" }>;
+/** Names of those that hold an id of the vocabulary per token. */
+export type TokenIdName = Exclude<TokenResultName, TokenNumberName>;
 /** Names of the gradients. */
 export type GradientName = Exclude<ResultName, TokenResultName>;
 
@@ -57,6 +59,11 @@ export const TOKEN_RESULTS = RESULT_NAMES.filter((name) =>
 export const TOKEN_NUMBERS = RESULT_NAMES.filter((name) =>
   RESULTS[name].tensor === "tokens" && RESULTS[name].type === "f32"
 ) as readonly TokenNumberName[];
+
+/** Names of the arrays that hold an id of the vocabulary per token. */
+export const TOKEN_IDS = RESULT_NAMES.filter((name) =>
+  RESULTS[name].type === "u32"
+) as readonly TokenIdName[];
 
 /** Names of the gradients. */
 export const GRADIENT_NAMES = RESULT_NAMES.filter((name) =>

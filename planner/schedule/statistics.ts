@@ -132,3 +132,9 @@ export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = re
 export function statisticRows(problem: Problem): number {
   return statisticsOf(problem).reduce((sum, { width }) => sum + width, 0);
 }
+
+/** Returns the results per token of a problem that are ids of the vocabulary. */
+export function idResults(problem: Problem): StatisticResult[] {
+  return statisticsOf(problem).filter(({ type }) => type === "u32")
+    .flatMap(({ results }) => results);
+}

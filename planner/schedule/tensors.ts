@@ -21,7 +21,7 @@ import {
 } from "./layout.ts";
 import { remembered } from "../remembered.ts";
 import type { Category, Share } from "./schedule.ts";
-import { statisticRows } from "./statistics.ts";
+import { idResults, statisticRows } from "./statistics.ts";
 
 /** The type of a tensor's elements. */
 export type ElementType = Dtype | "i32" | "u32";
@@ -151,7 +151,7 @@ export const TENSORS = {
     rows: tokenResults,
     note: (problem) =>
       `${inSequence(problem)}, 0 where the target is ignored` +
-      (tokenResults(problem).includes("predicted") ? "; the row predicted is of u32" : ""),
+      idResults(problem).map((name) => `; the row ${name} is of u32`).join(""),
   },
   totals: {
     role: "result",

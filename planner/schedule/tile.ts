@@ -105,3 +105,13 @@ export function formatTile({ rows, cols, depth, body }: Tile): string {
   const how = body.kind === "registers" ? registers.formatBody(body) : matrices.formatBody(body);
   return `${rows}x${cols}x${depth}, ${how}`;
 }
+
+/** Returns what a body is, in a few words for people. */
+export function describeBody(body: TileBody): string {
+  return body.kind === "registers" ? registers.describeBody(body) : matrices.describeBody(body);
+}
+
+/** Returns what a body is, in numbers by name, in words of a projection. */
+export function bodyFacts(body: TileBody): Readonly<Record<string, number | readonly number[]>> {
+  return body.kind === "registers" ? registers.bodyFacts(body) : matrices.bodyFacts(body);
+}

@@ -17,10 +17,11 @@ import { granulesOf, halvings, largestIds, type Strategy } from "../strategies/s
 import type { Tile } from "../schedule/tile.ts";
 
 /**
- * Points that are looked at where buffers come and go: then a sketch has steps
- * for every buffer, of which there may be thousands.
+ * Points that are looked at with a tile where buffers come and go. The bound is far
+ * below what they take at once there and ends few searches; along a valley, where less of
+ * a block makes up for more of a window, there would be thousands.
  */
-const MOST_TRIED = 6;
+const MOST_TRIED = 32;
 
 /** A point of the search: a block and a window. */
 interface Point {
@@ -36,7 +37,7 @@ export function* leastSizes(
 ): Generator<Candidate> {
   const best: Best = { candidate: undefined, point: undefined };
   for (const tile of tilesApart(question)) {
-    const points = pointsOf(strategy, question, residency, tile);
+    const points = pointsOf(strategy, question, tile);
     if (points) yield* descend(best, strategy, question, residency, tile, points);
   }
 }
@@ -63,7 +64,6 @@ interface Points {
 function pointsOf(
   strategy: Strategy,
   { problem, device, options: fixed }: Question,
-  residency: Residency,
   tile: Tile,
 ): Points | undefined {
   const mostTokens = unlessInfeasible(() => strategy.mostTokens(problem, device));
@@ -75,8 +75,8 @@ function pointsOf(
     idsOf(block) {
       const known = ids.get(block);
       if (known !== undefined) return known;
-      const streamed = residency === "windows";
-      const most = largestIds(strategy, problem, device, tile, block, streamed, fixed) ?? 0;
+
+      const most = largestIds(strategy, problem, device, tile, block, false, fixed) ?? 0;
       ids.set(block, most);
       return most;
     },

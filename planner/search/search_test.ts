@@ -83,6 +83,35 @@ Deno.test("a sketch needs and costs what the whole schedule does, to the byte", 
   assert(ranks > SEED.numRuns / 5, `${ranks} of ranks`);
 });
 
+Deno.test("nor does it where matrices are cut into many buffers", () => {
+  const sizes = fc.record({
+    tokens: fc.integer({ min: 1, max: 400 }),
+    hidden: fc.integer({ min: 100, max: 700 }),
+    vocab: fc.integer({ min: 1, max: 40000 }),
+    dtype: fc.constantFrom("f32" as const, "bf16" as const),
+    pass: fc.constantFrom("forward" as const, "train" as const),
+    gradients: fc.constantFrom<Problem["gradients"]>(undefined, ["weight"]),
+  });
+  let cut = 0;
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: 155, max: 185 }), (input, exponent) => {
+      const problem = parseProblem(input);
+      const maxBufferSize = Math.floor(2 ** (exponent / 10));
+      const limits = { ...SPECIFICATION_DEFAULTS.limits, maxBufferSize };
+      const device = { name: "random", limits };
+      const options = { hostIo: true, weights: "resident" } as const;
+      const candidates = search(problem, device, options).flatMap((offer) => offer.candidates);
+      for (const { shape, memory } of someOf(candidates, input.vocab)) {
+        const schedule = emit(ask(problem, device, options), shape, "whole");
+        assert.deepEqual(memory, predictMemory(schedule));
+        cut += Number(schedule.buffers.length > 60);
+      }
+    }),
+    { ...SEED, numRuns: 1500 },
+  );
+  assert(cut > 100, `${cut} schedules of many buffers`);
+});
+
 Deno.test("the front holds what nothing beats, and nothing else", () => {
   fc.assert(
     fc.property(problems, devices, (problem, device) => {
