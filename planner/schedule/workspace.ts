@@ -203,8 +203,8 @@ export class Workspace {
 
   /** Some rows of a matrix, whose buffers are declared on first use. */
   rows(matrix: Matrix, rows: Range, category: Category): Slice {
-    const { buffer, ...at } = sliceRows(matrix, rows);
-    const slice = { buffer: this.sketched ? matrix.name : buffer, ...at };
+    const { buffer, offset, bytes } = sliceRows(matrix, rows);
+    const slice = { buffer: this.sketched ? matrix.name : buffer, offset, bytes };
     // Where buffers come and go, each is known from its first use on.
     const whole = this.sketched || this.shape.residency === "caller";
     const name = whole ? matrix.name : buffer;
