@@ -16,11 +16,19 @@ import { DRAFT } from "./mutants/draft.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
+import { IN_MATRICES } from "./mutants/matrices.ts";
 import { type Fate, hunt, runKiller } from "./mutants/hunt.ts";
 import { formatKiller, type Mutant, plant } from "./mutants/mutant.ts";
 import { page } from "./mutants/report.ts";
 
-const MUTANTS: readonly Mutant[] = [...GENERATORS, ...DRAFT, ...EXECUTOR, ...HOST, ...CHOICE];
+const MUTANTS: readonly Mutant[] = [
+  ...GENERATORS,
+  ...IN_MATRICES,
+  ...DRAFT,
+  ...EXECUTOR,
+  ...HOST,
+  ...CHOICE,
+];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */
 const JOBS = 2;

@@ -31,6 +31,9 @@ export const THOROUGH: Killer = {
   lce: ["run", "--thorough", "fixtures/oracle/bias.safetensors"],
 };
 
+/** Whole schedules in matrices made of plain WGSL. */
+export const MATRICES: Killer = { test: "fixtures/verify/matrices_device_test.ts" };
+
 /** Against the oracle's figures, or the float64 reference. */
 export const ORACLE = verifies("every oracle case");
 export const RANDOM = verifies("random problems");

@@ -3,12 +3,19 @@
  *
  * @module
  */
+import type { DeviceProfile } from "../../planner/device.ts";
 import type { Outline, Plan } from "../../planner/plan.ts";
-import { dimensionsOf, headOf, logitsBytes, problemJson } from "../../planner/problem.ts";
+import {
+  dimensionsOf,
+  headOf,
+  logitsBytes,
+  type Problem,
+  problemJson,
+} from "../../planner/problem.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
-import { type Tier, tierOf } from "../../planner/schedule/tier.ts";
+import { type Tier, tierOf, unsuitedTo } from "../../planner/schedule/tier.ts";
 import {
   bodyFacts,
   describeBody,
@@ -102,15 +109,20 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
 }
 
 /** What the plan chose, in a few lines. */
-export function choiceLines({ outline }: Pick<Plan, "outline">): string[][] {
+export function choiceLines(
+  { outline, problem, device }: Pick<Plan, "outline" | "problem" | "device">,
+): string[][] {
   const { strategy, tile, window, block, splits, residency } = outline;
   const summary = strategyNamed(strategy).summary;
   return [
     ["strategy", `${strategy}: ${summary}`],
     ...(residency === "caller" ? [] : [["buffers", OWNERS[residency]]]),
-    ["window", `${window.vocab} ids${many(window.count, "windows")}${many(splits, "tiles each")}`],
+    [
+      "window",
+      `${window.vocab} ids${many(window.count, "windows")}${many(splits, SETS[tierOf(tile)])}`,
+    ],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
-    ["tier", TIERS[tierOf(tile)]],
+    ["tier", tierText(tierOf(tile), problem, device)],
     [
       "tile",
       `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${describeBody(tile.body)}, ${
@@ -125,6 +137,15 @@ const TIERS: Readonly<Record<Tier, string>> = {
   f32: "f32: products in f32, on any device",
   matrix: "matrix: products of halves in subgroup matrices, sums in f32",
 };
+
+/** What has a set of statistics in each tier. */
+const SETS: Readonly<Record<Tier, string>> = { f32: "tiles each", matrix: "runs of tiles each" };
+
+/** A tier, and why it is not that of matrices, where a device has these. */
+function tierText(tier: Tier, problem: Problem, { matrices }: DeviceProfile): string {
+  const reason = tier === "f32" && matrices ? unsuitedTo("matrix", problem) : undefined;
+  return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;
+}
 
 /** Who owns the buffers, where the caller does not. */
 const OWNERS: Readonly<Record<Exclude<Residency, "caller">, string>> = {

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { findDevice } from "../devices/profiles.ts";
+import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
+import { type FlatProblemInput, parseProblem } from "../problem.ts";
+import { tierOf, tilesFor } from "./tier.ts";
+
+const H100 = findDevice("h100-dawn")!.profile;
+const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
+
+function planned(more: Partial<FlatProblemInput> = {}, options: PlanOptions = {}) {
+  return makePlan(parseProblem({ ...SIZES, ...more }), H100, options);
+}
+
+Deno.test("halves have their products in matrices where a device has these, and nothing else does", () => {
+  const tier = (more: Partial<FlatProblemInput>, device = H100) =>
+    tierOf(makePlan(parseProblem({ ...SIZES, ...more }), device).outline.tile);
+  for (const pass of ["forward", "train"] as const) {
+    assert.equal(tier({ pass }), "matrix");
+    assert.equal(tier({ pass, dtype: "f32" }), "f32");
+    assert.equal(tier({ pass, dtype: "bf16" }), "f32");
+    assert.equal(tier({ pass, hidden: 2300 }), "f32", "rows that are no whole vectors");
+    assert.equal(tier({ pass }, findDevice("h100-deno")!.profile), "f32");
+  }
+});
+
+Deno.test("a schedule is of one tier in all of its products", () => {
+  for (const strategy of ["two-stage", "windowed", "chunked"] as const) {
+    const { schedule } = planned({ pass: "train" }, { strategy });
+    const tiers = schedule.steps.flatMap((step) =>
+      step.kind === "dispatch" && step.tile ? [tierOf(step.tile)] : []
+    );
+    assert.deepEqual([...new Set(tiers)], ["matrix"]);
+  }
+});
+
+Deno.test("logit gradients take half of what they take in f32", () => {
+  const scratch = (device: typeof H100) =>
+    makePlan(parseProblem({ ...SIZES, pass: "train" }), device, {
+      strategy: "windowed",
+      window: 16384,
+      block: 4096,
+    }).outline.buffers.find(({ name }) => name === "logit_gradient")!.bytes;
+  assert.equal(scratch(findDevice("h100-deno")!.profile), 4 * 4096 * 16384);
+  assert.equal(scratch(H100), 2 * 4096 * 16384);
+});
+
+Deno.test("estimates in matrices are within 10 % of what bench/matrix.md measured", () => {
+  const small = { tokens: 4096, hidden: 4096, vocab: 128256 };
+  const measured: readonly [number, Partial<FlatProblemInput>, PlanOptions][] = [
+    [30.1, {}, {}],
+    [14.0, small, {}],
+    [140, { pass: "train" }, { strategy: "windowed", window: 16384 }],
+    [138, { pass: "train" }, { strategy: "windowed", window: 32768 }],
+    [128, { pass: "train" }, { strategy: "chunked", block: 2048 }],
+    [50.7, { ...small, pass: "train" }, { strategy: "two-stage" }],
+  ];
+  for (const [ms, more, options] of measured) {
+    const { cost } = planned(more, options);
+    assert(cost.measuredRates);
+    assert(Math.abs(1e3 * cost.seconds / ms - 1) <= 0.1, `${1e3 * cost.seconds} ms for ${ms}`);
+  }
+});
+
+Deno.test("rates of f32 say nothing of matrices: no time is told where these were not measured", () => {
+  const { matrix: _, ...rates } = H100.rates!;
+  const { cost, outline } = makePlan(parseProblem(SIZES), { ...H100, rates });
+  assert.equal(tierOf(outline.tile), "matrix");
+  assert.equal(cost.measuredRates, false);
+});
+
+Deno.test("a tile in matrices is refused for what it cannot multiply", () => {
+  const [tile] = tilesFor(parseProblem(SIZES), H100);
+  assert.equal(tierOf(tile!), "matrix");
+  const refused = (more: Partial<FlatProblemInput>) => () => planned(more, { tile });
+  assert.throws(refused({ dtype: "bf16" }), (error: Error) => {
+    assert(error instanceof DoesNotFitError);
+    return /takes operands in f16, and these are in bf16/.test(error.message);
+  });
+  assert.throws(
+    refused({ hidden: 2300 }),
+    /a hidden size that is a multiple of 8, and this is 2300/,
+  );
+});
