@@ -1,8 +1,7 @@
 /**
  * Storage types of hidden states and weights. Arithmetic is f32 in all of them, but
- * for products of halves in subgroup matrices;
- * WGSL has no bf16, so 16-bit elements travel as packed `u32` words and no
- * device feature is needed for either.
+ * for products of halves in subgroup matrices. WGSL has no bf16, so 16-bit elements
+ * travel as packed `u32` words, and no device feature is needed to read either.
  *
  * @module
  */
