@@ -113,7 +113,7 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "through memory, in rounds": { body: throughMemory },
   "in matrices": { tile: EMULATED },
   "in matrices, by runs of tiles": {
-    tile: EMULATED,
+    tile: emulated([32, 16, 32], [2, 1], { m: 16, n: 16, k: 16 }),
     dispatch: { order: { band: 2, run: 2 } },
     statisticsOnly: true,
   },
