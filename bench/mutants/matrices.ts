@@ -66,11 +66,11 @@ export const IN_MATRICES: readonly Mutant[] = [
     killers: [PROJECT, MATRICES],
   },
   {
-    name: "halves: the bound forgets the target's own gradient",
-    file: "kernels/wgsl/halves.ts",
-    find: "    `abs(${of.b})`,\n",
-    replace: "    `abs(${of.b}) * 1e-9f`,\n",
-    why: "where nothing but the target's logit counts, its gradient would overflow",
+    name: "halves: gradients are scaled by the smallest bound",
+    file: "kernels/wgsl/tokens.ts",
+    find: "`atomicMax(&gradient_bound[0], bitcast<u32>(bound) & 0x7fffffffu);`",
+    replace: "`atomicMin(&gradient_bound[0], bitcast<u32>(bound) & 0x7fffffffu);`",
+    why: "gradients larger than it would overflow",
     killers: [MATRICES],
   },
   {

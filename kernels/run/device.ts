@@ -146,7 +146,7 @@ function adapterName(
   webgpu: WebGpuName | undefined,
 ): string {
   // What Dawn describes is the driver, except where the device has no name.
-  return (webgpu === "dawn" && info?.device) || info?.description ||
+  return (webgpu?.startsWith("dawn") && info?.device) || info?.description ||
     `${info?.vendor ?? ""} ${info?.architecture ?? ""}`.trim() ||
     "unnamed WebGPU adapter";
 }

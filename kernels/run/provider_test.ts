@@ -68,7 +68,8 @@ Deno.test("a device is asked for what its adapter has, and its profile tells of 
   const { limits } = await navigator.gpu.requestAdapter().then((adapter) => adapter!);
   let asked: GPUDeviceDescriptor | undefined;
   const info = {
-    description: "a card",
+    description: "a driver",
+    device: "h100-of-some-kind",
     isFallbackAdapter: false,
     subgroupMinSize: 16,
     subgroupMaxSize: 32,
@@ -92,6 +93,8 @@ Deno.test("a device is asked for what its adapter has, and its profile tells of 
   assert.deepEqual(profile.matrices, [{ m: 16, n: 8, k: 32, component: "f16", result: "f32" }]);
   assert.deepEqual(profile.subgroups, { min: 16, max: 32 });
   assert.equal(profile.webgpu, "dawn");
+  assert.equal(profile.name, "h100-of-some-kind", "what Dawn describes is the driver");
+  assert(profile.rates!.matrix, "rates are found by the chip's name");
   features.clear();
   const { profile: plain } = await acquireDevice({ provider: { name: "dawn", gpu } });
   assert.equal(plain.matrices, undefined, "a feature that was not had is of no use");

@@ -42,6 +42,8 @@ const NONE: readonly string[] = [];
 function webgpuOf(name: string): WebGpuName | undefined {
   return name.endsWith("-deno")
     ? "deno"
+    : name.endsWith("-dawn-unchecked")
+    ? "dawn-unchecked"
     : name.endsWith("-dawn")
     ? "dawn"
     : /\bchrome\b/.test(name)
@@ -199,23 +201,25 @@ export const NAMED_DEVICES: readonly NamedDevice[] = [
     ["shader-f16", "subgroups", "timestamp-query"],
     "Deno 2.9.6 on driver 580.159.04, as it reports itself; rates of bench/h100.md",
   ),
-  row(
-    "h100-dawn",
-    "NVIDIA H100 80GB HBM3",
-    {
-      ...NVIDIA_DENO,
-      maxBufferSize: 2 ** 40,
-      minStorageBufferOffsetAlignment: 32,
-      minUniformBufferOffsetAlignment: 64,
-      maxStorageBuffersPerShaderStage: 16,
-    },
-    [...MATRIX_FEATURES, "timestamp-query"],
-    "Dawn (npm webgpu 0.6.2, robustness off) on driver 580.159.04, as it reports itself, with a storage alignment of 16 rounded up to what WebGPU allows; rates of bench/matrix.md",
-    [
-      { m: 16, n: 16, k: 16, component: "f16", result: "f32" },
-      { m: 16, n: 8, k: 16, component: "f16", result: "f32" },
-      { m: 16, n: 8, k: 8, component: "f16", result: "f32" },
-    ],
+  ...(["h100-dawn", "h100-dawn-unchecked"] as const).map((name) =>
+    row(
+      name,
+      "NVIDIA H100 80GB HBM3",
+      {
+        ...NVIDIA_DENO,
+        maxBufferSize: 2 ** 40,
+        minStorageBufferOffsetAlignment: 32,
+        minUniformBufferOffsetAlignment: 64,
+        maxStorageBuffersPerShaderStage: 16,
+      },
+      [...MATRIX_FEATURES, "timestamp-query"],
+      "Dawn (npm webgpu 0.6.2) on driver 580.159.04, as it reports itself, with a storage alignment of 16 rounded up to what WebGPU allows; rates of bench/matrix.md",
+      [
+        { m: 16, n: 16, k: 16, component: "f16", result: "f32" },
+        { m: 16, n: 8, k: 16, component: "f16", result: "f32" },
+        { m: 16, n: 8, k: 8, component: "f16", result: "f32" },
+      ],
+    )
   ),
   row(
     "swiftshader-deno",

@@ -4,7 +4,7 @@ import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import { type FlatProblemInput, parseProblem } from "../problem.ts";
 import { tierOf, tilesFor } from "./tier.ts";
 
-const H100 = findDevice("h100-dawn")!.profile;
+const H100 = findDevice("h100-dawn-unchecked")!.profile;
 const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
 
 function planned(more: Partial<FlatProblemInput> = {}, options: PlanOptions = {}) {
@@ -58,6 +58,11 @@ Deno.test("estimates in matrices are within 10 % of what bench/matrix.md measure
     const { cost } = planned(more, options);
     assert(cost.measuredRates);
     assert(Math.abs(1e3 * cost.seconds / ms - 1) <= 0.1, `${1e3 * cost.seconds} ms for ${ms}`);
+  }
+  const checked = findDevice("h100-dawn")!.profile;
+  for (const [ms, more] of [[44.0, {}], [20.0, small]] as const) {
+    const { cost: { seconds } } = makePlan(parseProblem({ ...SIZES, ...more }), checked);
+    assert(Math.abs(1e3 * seconds / ms - 1) <= 0.1, `${1e3 * seconds} ms for ${ms}, with checks`);
   }
 });
 
