@@ -52,7 +52,10 @@ async function readAll(path: string): Promise<Record<string, DeviceRates>> {
 /** A profile with the rates tuned on this machine, where there are some. */
 export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProfile> {
   const rates = (await readAll(tunedPath()))[tunedKey(profile)];
-  return rates ? { ...profile, rates } : profile;
+  if (!rates) return profile;
+  // What was not tuned, products in matrices, is as it was known before.
+  const matrix = rates.matrix ?? profile.rates?.matrix;
+  return { ...profile, rates: { ...rates, ...(matrix ? { matrix } : {}) } };
 }
 
 /**

@@ -15,6 +15,8 @@ import {
 } from "../../mod.ts";
 import type { HeldFixture } from "../../fixtures/fixture.ts";
 import { headOf, wantedGradients } from "../../planner/problem.ts";
+import type { Tier } from "../../planner/schedule/tier.ts";
+import { EMULATED } from "../testing/alone.ts";
 import { Ledger } from "../measure/ledger.ts";
 import type { DeviceProfile } from "../../planner/device.ts";
 
@@ -98,12 +100,14 @@ async function assertAgrees(
   head: LinearCrossEntropy,
   fixture: HeldFixture,
   laid: ReturnType<typeof lay>,
+  tier: Tier = "f32",
 ) {
   const results = await head.readResults();
   const { ok, checks } = await checkAgreement(
     fixture,
     { ...results, ...await laid.read() },
     await computeReference(fixture),
+    tier,
   );
   assert(ok, JSON.stringify(checks.filter(({ ok }) => !ok)));
   const gradients = checks.map(({ name }) => name).filter((name) => name.startsWith("grad"));
@@ -138,6 +142,25 @@ Deno.test("LinearCrossEntropy works step after step on the caller's buffers", ()
       await assertAgrees(head, second, again);
       head.destroy();
       assert.throws(() => head.forward(laid.inputs), /after destroy/);
+    }
+  }));
+
+Deno.test("LinearCrossEntropy works step after step in matrices, whatever the last step's gradients were", () =>
+  withBench(async (bench) => {
+    const halves = parseProblem({
+      ...{ tokens: 70, hidden: 24, vocab: 900, dtype: "f16" },
+      ...{ pass: "train", reduction: "sum" },
+    });
+    for (const strategy of ["windowed", "chunked", "two-stage"] as const) {
+      const planned = plan(halves, bench.profile, { strategy, tile: EMULATED });
+      const head = await LinearCrossEntropy.create(bench.device, planned);
+      for (const seed of [1, 2]) {
+        const fixture = makeSynthetic(halves, seed);
+        const laid = lay(bench, head, fixture);
+        head.lossAndGradients(laid.inputs, laid.gradients);
+        await assertAgrees(head, fixture, laid, "matrix");
+      }
+      head.destroy();
     }
   }));
 
