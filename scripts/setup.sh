@@ -5,6 +5,7 @@
 #   scripts/setup.sh                 what lce needs
 #   scripts/setup.sh --swiftshader   also a second software device, for its tests
 #   scripts/setup.sh --dawn          also Dawn, for --webgpu dawn
+#   scripts/setup.sh --bun           also Bun, for a test
 set -euo pipefail
 flags=("$@")
 
@@ -54,6 +55,13 @@ if want --dawn && ! grep -qs '"version": "0.6.2"' "$dawn/node_modules/webgpu/pac
   echo "setup: installing Dawn from npm" >&2
   mkdir -p "$dawn"
   npm install --silent --no-save --prefix "$dawn" webgpu@0.6.2 >&2
+fi
+
+bun=${XDG_CACHE_HOME:-$HOME/.cache}/lce/bun
+if want --bun && ! command -v bun > /dev/null && [ ! -e "$bun/node_modules/.bin/bun" ]; then
+  echo "setup: installing Bun from npm" >&2
+  mkdir -p "$bun"
+  npm install --silent --no-save --prefix "$bun" bun@1.4.5 >&2
 fi
 
 deno install --quiet --frozen >&2

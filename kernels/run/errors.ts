@@ -57,9 +57,11 @@ export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T
 /** @throws {GpuError} with the reason, where the device is lost. */
 export async function throwIfLost(device: GPUDevice): Promise<void> {
   // A turn of the event loop later, a loss that has happened is known.
-  const turn = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => turn.resolve(undefined), 0);
-  const lost = await Promise.race([device.lost, turn.promise]);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const turn = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), 0);
+  });
+  const lost = await Promise.race([device.lost, turn]);
   clearTimeout(timer);
   if (!lost) return;
   const why = [lost.reason, lost.message].filter((text) => text && text !== "unknown").join(": ");

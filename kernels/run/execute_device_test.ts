@@ -6,6 +6,7 @@ import { makePlan } from "../../planner/plan.ts";
 import { parseProblem } from "../../planner/problem.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { execute } from "./execute.ts";
+import { bufferMethods, passMethods } from "../testing/methods.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { sourceOf, type TensorSource } from "../../host/source.ts";
 import { predictHostMemory } from "../../planner/schedule/host_memory.ts";
@@ -14,11 +15,12 @@ import { predictHostMemory } from "../../planner/schedule/host_memory.ts";
  * Runs something while `performance.now()` counts dispatches in place of milliseconds,
  * so that a time says which of them it spans.
  */
-async function countingDispatches<T>(run: () => Promise<T>): Promise<T> {
-  const { dispatchWorkgroups } = GPUComputePassEncoder.prototype;
+async function countingDispatches<T>(device: GPUDevice, run: () => Promise<T>): Promise<T> {
+  const methods = passMethods(device);
+  const { dispatchWorkgroups } = methods;
   const { now } = performance;
   let dispatches = 0;
-  GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...grid) {
+  methods.dispatchWorkgroups = function (...grid) {
     dispatches++;
     return dispatchWorkgroups.apply(this, grid);
   };
@@ -27,7 +29,7 @@ async function countingDispatches<T>(run: () => Promise<T>): Promise<T> {
     return await run();
   } finally {
     performance.now = now;
-    GPUComputePassEncoder.prototype.dispatchWorkgroups = dispatchWorkgroups;
+    methods.dispatchWorkgroups = dispatchWorkgroups;
   }
 }
 
@@ -38,7 +40,10 @@ Deno.test("the time of a run spans its first dispatch to its last, whatever is r
   for (const weights of ["resident", "streamed"] as const) {
     const { schedule } = makePlan(problem, profile, { weights, window: 256, hostIo: true });
     const dispatches = schedule.steps.filter(({ kind }) => kind === "dispatch").length;
-    const { milliseconds } = await countingDispatches(() => execute(schedule, device, { inputs }));
+    const { milliseconds } = await countingDispatches(
+      device,
+      () => execute(schedule, device, { inputs }),
+    );
     assert.equal(milliseconds, dispatches, weights);
   }
   device.destroy();
@@ -249,16 +254,17 @@ Deno.test("whatever fails, and whenever, is thrown as it is, with every buffer g
       },
     },
   }));
-  const { mapAsync } = GPUBuffer.prototype;
+  const methods = bufferMethods(device);
+  const { mapAsync } = methods;
   try {
     await failEvery({ name: "GpuError", message: /did not hand \w+ over: no map/ }, (fail) => {
-      GPUBuffer.prototype.mapAsync = function (...range) {
+      methods.mapAsync = function (...range) {
         return fail() ? Promise.reject(new Error("no map")) : mapAsync.apply(this, range);
       };
       return { inputs };
     });
   } finally {
-    GPUBuffer.prototype.mapAsync = mapAsync;
+    methods.mapAsync = mapAsync;
   }
   ledger.detach();
   device.destroy();
