@@ -3,16 +3,20 @@
  *
  * @module
  */
+import type { PlanOptions } from "../../planner/plan.ts";
+import type { MemoryPrediction } from "../../planner/schedule/memory.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
-import { inputBytes, type Swept } from "../../planner/sweep.ts";
+import { inputBytes, memoryByStrategy, type SweepPoint, type Swept } from "../../planner/sweep.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { formatBytes } from "../../planner/units.ts";
 import {
   type RowMemory,
+  rowMemory,
   splitNotes,
   type SweepAbout,
   sweepLine,
   type SweepRow,
+  sweepRow,
 } from "../report/sweep.ts";
 import { type Chart, drawChart, type Level, type Series } from "./chart.ts";
 import { shortBytes, shortCount } from "./scale.ts";
@@ -21,6 +25,29 @@ import { STRATEGY_COLOUR } from "./style.ts";
 /** A row, and what each strategy would need there. */
 export interface ChartRow extends SweepRow {
   readonly strategies: ReadonlyMap<StrategyName, RowMemory>;
+}
+
+/**
+ * Published methods to compare with unless told otherwise, one of each kind. Tables
+ * for people have no room for them.
+ */
+export const USUAL_PEERS = ["pytorch-two-stage", "pytorch-compile", "liger", "cut-cross-entropy"];
+
+/** Returns the row of a point with what each strategy would need there, and methods of some names. */
+export function chartRow(
+  point: SweepPoint,
+  options: PlanOptions,
+  methods: readonly string[],
+): ChartRow {
+  const { plan, values } = point;
+  const { window, block, budget } = { ...options, ...values };
+  const strategies = plan
+    ? memoryByStrategy(plan, { ...options, window, block, budget })
+    : new Map<StrategyName, MemoryPrediction>();
+  return {
+    ...sweepRow(point, options.budget, methods),
+    strategies: new Map([...strategies].map(([name, memory]) => [name, rowMemory(memory)])),
+  };
 }
 
 /** Strategies that get a line of their own: two stages have one as the baseline. */

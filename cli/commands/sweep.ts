@@ -5,20 +5,14 @@
  */
 import { PEERS } from "../../planner/peers/mod.ts";
 import { DoesNotFitError, type PlanOptions } from "../../planner/plan.ts";
-import { type Axis, memoryByStrategy, sweep } from "../../planner/sweep.ts";
+import { type Axis, sweep } from "../../planner/sweep.ts";
 import { UsageError } from "../exit.ts";
 import type { Modes } from "../request/modes_shape.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
-import { type ChartRow, sweepChart } from "../chart/sweep_chart.ts";
-import { renderSweep, rowMemory, splitNotes, type SweepAbout, sweepRow } from "../report/sweep.ts";
+import { type ChartRow, chartRow, sweepChart, USUAL_PEERS } from "../chart/sweep_chart.ts";
+import { renderSweep, splitNotes, type SweepAbout, sweepRow } from "../report/sweep.ts";
 import { parseSweeps } from "../request/sweep_flag.ts";
-
-/**
- * Published methods to compare with unless told otherwise, one of each kind. Tables
- * for people have no room for them.
- */
-const USUAL_PEERS = ["pytorch-two-stage", "pytorch-compile", "liger", "cut-cross-entropy"];
 
 /** Names of the published methods to compare with; `undefined` where nothing was said. */
 function peersWanted(names: readonly string[] | undefined): readonly string[] | undefined {
@@ -124,16 +118,14 @@ function sweepRows(
 ): ChartRow[] {
   const rows: ChartRow[] = [];
   for (const point of sweep(problem, device, options, axes, parallelism)) {
-    const { plan, values } = point;
-    output.progress(Object.entries(values).map(([name, value]) => `${name} ${value}`).join(", "));
-    const { window, block, budget } = { ...options, ...values };
-    const strategies = plan && draw
-      ? memoryByStrategy(plan, { ...options, window, block, budget })
-      : new Map();
-    rows.push({
-      ...sweepRow(point, options.budget, methods),
-      strategies: new Map([...strategies].map(([name, memory]) => [name, rowMemory(memory)])),
-    });
+    output.progress(
+      Object.entries(point.values).map(([name, value]) => `${name} ${value}`).join(", "),
+    );
+    rows.push(
+      draw
+        ? chartRow(point, options, methods)
+        : { ...sweepRow(point, options.budget, methods), strategies: new Map() },
+    );
   }
   return rows;
 }

@@ -5,7 +5,7 @@
  */
 import type { Document } from "yaml";
 import { InputError } from "../../fixtures/errors.ts";
-import { duplicateKey } from "../../fixtures/files/json_keys.ts";
+import { duplicateKey } from "../../fixtures/json_keys.ts";
 import { quoted } from "../../fixtures/printable.ts";
 import { readText } from "./read_file.ts";
 

@@ -164,9 +164,8 @@ export function planText(
   { compare = false, explain = false, width }: PlanExtras = {},
 ): string {
   const inner = within({ width });
-  const { memory, twoStage, cost, outline, alternatives } = plan;
-  const { byCategory } = memory;
-  const sizes = (rows: [string, number, string][]) =>
+  const { outline, alternatives } = plan;
+  const sizes = (rows: readonly MemoryRow[]) =>
     table(
       rows.map(([name, bytes, note]) => [name, formatBytes(bytes), note]),
       ["left", "right"],
@@ -178,26 +177,10 @@ export function planText(
     table([...choiceLines(plan), ["because", plan.reason]], [], { width }),
     "",
     "memory",
-    indented(sizes([
-      ["inputs", byCategory.input, ""],
-      ["outputs", byCategory.output, ""],
-      ["extra peak", memory.extraPeakBytes, "state, scratch and staging at the worst step"],
-      ["peak", memory.peakBytes, "every GPU buffer"],
-      [
-        "two-stage peak",
-        twoStage.peakBytes,
-        `of which ${formatBytes(twoStage.extraPeakBytes)} extra`,
-      ],
-      savedRow(plan),
-    ])),
+    indented(sizes(memoryRows(plan))),
     "",
     "work",
-    indented(wrapped(
-      `${formatCount(cost.flops, "FLOP")}, ${
-        formatCount(cost.bytesMoved, "B")
-      } moved, ${cost.dispatches} dispatches${timeText(plan)}`,
-      inner.width,
-    )),
+    indented(wrapped(workLine(plan), inner.width)),
     "",
     "buffers",
     indented(table(bufferRows(outline), ["left", "right"], inner)),
@@ -219,6 +202,34 @@ export function planText(
   ].join("\n");
 }
 
+/** What takes memory: its name, bytes and what is to be said of it. */
+export type MemoryRow = readonly [name: string, bytes: number, note: string];
+
+/** Returns what a plan takes at its peak, beside what two stages would. */
+export function memoryRows(plan: Plan): MemoryRow[] {
+  const { memory, twoStage } = plan;
+  return [
+    ["inputs", memory.byCategory.input, ""],
+    ["outputs", memory.byCategory.output, ""],
+    ["extra peak", memory.extraPeakBytes, "state, scratch and staging at the worst step"],
+    ["peak", memory.peakBytes, "every GPU buffer"],
+    [
+      "two-stage peak",
+      twoStage.peakBytes,
+      `of which ${formatBytes(twoStage.extraPeakBytes)} extra`,
+    ],
+    savedRow(plan),
+  ];
+}
+
+/** Returns one line that says how much there is to do, and how long it takes where that is known. */
+export function workLine(plan: Plan): string {
+  const { flops, bytesMoved, dispatches } = plan.cost;
+  return `${formatCount(flops, "FLOP")}, ${
+    formatCount(bytesMoved, "B")
+  } moved, ${dispatches} dispatches${timeText(plan)}`;
+}
+
 /** The estimated time and where the device's rates come from; nothing where none were measured. */
 function timeText({ cost, device }: Plan): string {
   if (!cost.measuredRates) return "";
@@ -228,7 +239,7 @@ function timeText({ cost, device }: Plan): string {
 }
 
 /** What is saved beside two stages, if anything is. */
-function savedRow(plan: Plan): [string, number, string] {
+function savedRow(plan: Plan): MemoryRow {
   const saved = savedBy(plan);
   const { twoStage, memory } = plan;
   if (saved === 0) {
@@ -239,8 +250,8 @@ function savedRow(plan: Plan): [string, number, string] {
   return ["saved", saved, `${share.toFixed(share > 99.9 ? 3 : 1)} % of two-stage's extra`];
 }
 
-/** A line for each buffer, or for all the buffers that hold one matrix. */
-function bufferRows(outline: Outline): string[][] {
+/** Returns a line for each buffer, or for all the buffers that hold one matrix: name, size, category, note. */
+export function bufferRows(outline: Outline): string[][] {
   const { buffers } = outline;
   const streamed = streamedTensors(outline);
   return [...Map.groupBy(buffers, wholeOf)]
