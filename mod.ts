@@ -149,9 +149,8 @@ export {
   type Upload,
 } from "./planner/schedule/schedule.ts";
 export { packUpstream, tokenStride, upstreamRows } from "./planner/schedule/layout.ts";
-export type { WeightPlacement } from "./planner/search/question.ts";
+export type { FixedSizes, WeightPlacement } from "./planner/search/question.ts";
 export type { Shape, Sizes } from "./planner/schedule/shape.ts";
-export type { FixedSizes } from "./planner/strategies/strategy.ts";
 export type {
   MatrixBody,
   RatedTile,

@@ -16,7 +16,9 @@ import { makePlan, type Plan } from "./plan.ts";
 import { dimensionsOf, headOf, type Problem, resized } from "./problem.ts";
 import type { Collective, Range, Schedule, Share } from "./schedule/schedule.ts";
 import { strategyNamed } from "./strategies/mod.ts";
-import { ask, emit, type PlanOptions, shapeOf } from "./search/question.ts";
+import { emit } from "./search/evaluate.ts";
+import { ask, type PlanOptions } from "./search/question.ts";
+import { shapeOf } from "./search/shapes.ts";
 
 /** How a job is split over devices. */
 export interface Parallelism {

@@ -9,15 +9,17 @@ import { best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
 import { headOf, type Problem } from "./problem.ts";
-import { ask, emit, evaluate, type PlanOptions, type Question } from "./search/question.ts";
+import { emit, evaluate } from "./search/evaluate.ts";
+import { ask, type PlanOptions, type Question } from "./search/question.ts";
 import type { Schedule, StrategyName } from "./schedule/schedule.ts";
 import { search, type StrategyCandidates } from "./search/search.ts";
-import { granulesOf } from "./strategies/strategy.ts";
+import { shapeOf } from "./search/shapes.ts";
+import { granulesOf } from "./strategies/limits.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
 import { tierOf, unsuitedTo } from "./schedule/tier.ts";
 import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
-import { AS_FAST } from "./tuning.ts";
+import { AS_FAST, WORTHWHILE } from "./tuning.ts";
 import { exactBytes, formatBytes } from "./units.ts";
 
 export type { Candidate, PlanOptions };
@@ -233,10 +235,18 @@ function reasonFor({ shape }: Candidate, options: PlanOptions): string {
   }
   if (options.budget !== undefined) return `fastest within ${formatBytes(options.budget)}`;
   if (strategyNamed(shape.strategy).baseline && options.strategy === undefined) {
-    return "the logits are small here: no other strategy is as fast and saves 1 % of the memory, or 64 MiB";
+    return `the logits are small here: no other strategy is as fast and saves ${
+      percent(WORTHWHILE.share)
+    } of the memory, or ${formatBytes(WORTHWHILE.bytes)}`;
   }
-  const slack = Math.round((AS_FAST - 1) * 100);
-  return `least memory, to 1 %, among the schedules that are as fast as the fastest, to ${slack} %`;
+  return `least memory (within ${
+    percent(WORTHWHILE.share)
+  }) of the schedules as fast as the fastest (within ${percent(AS_FAST - 1)})`;
+}
+
+/** Returns a share as `1 %`. */
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
 }
 
 function compare(
@@ -255,7 +265,7 @@ function compare(
     ? `slower: about ${(cost.seconds / chosen.cost.seconds).toFixed(1)} times the estimate`
     : extraPeakBytes > chosen.memory.extraPeakBytes
     ? `needs ${formatBytes(extraPeakBytes - chosen.memory.extraPeakBytes)} more`
-    : "no faster, and saves less than 1 % of the memory";
+    : `no faster, and saves less than ${percent(WORTHWHILE.share)} of the memory`;
   return { strategy: strategy.name, extraPeakBytes, feasible: fitting.length > 0, reason: why };
 }
 
@@ -271,5 +281,6 @@ function twoStageMemory(
   const sizes = { tile: TILES[0]!, block: problem.tokens, window: headOf(problem).vocab };
   // Two stages need the whole weight at hand.
   const whole = residency === "windows" ? "host" : residency;
-  return evaluate(question, twoStage, sizes, { residency: whole, oneSum: true }).memory;
+  const shape = shapeOf(twoStage, sizes, { residency: whole, oneSum: true }, device);
+  return evaluate(question, shape).memory;
 }

@@ -34,6 +34,13 @@ export const WAVES = { unfilled: 0.5, drain: 0.75 } as const;
 export const ENDS_DEPTH = 440;
 
 /**
+ * What each workgroup does before and after its sums in subgroup matrices, in terms of
+ * the depth. Fitted to `forward` without runs at depths of 2304 and 4096, tiles of
+ * 128x128. Again: the same, whose times are a line in the hidden size.
+ */
+export const MATRIX_ENDS_DEPTH = 130;
+
+/**
  * Waves of workgroups past which a longer dispatch is no faster: its end costs most
  * of one. Again: `forward` over windows of 1 to 120 waves; 8 are 1 % slower, 120 are
  * 0.4 % faster and take three times the memory.
@@ -122,6 +129,12 @@ export const MATRIX_TILES: readonly (readonly [
   [[64, 64, 32], [2, 2], 0.5],
 ];
 
+/**
+ * How much faster than in registers products in subgroup matrices are where nobody
+ * measured them: a guess, so that plans prefer them. An H100 is 7 times as fast.
+ */
+export const MATRIX_GAIN = 4;
+
 /** Rate of a tile that nobody measured: a choice, below every tile that was. */
 export const UNKNOWN_TILE_RATE = 0.4;
 
@@ -144,14 +157,30 @@ export const PROMISING_TILE = 1.1;
 export const MANY_PAIRS = 2048;
 
 /**
- * What each workgroup does before and after its sums in subgroup matrices, in terms of
- * the depth. Fitted to `forward` without runs at depths of 2304 and 4096, tiles of
- * 128x128. Again: the same, whose times are a line in the hidden size.
+ * A saving of memory below both is worth neither time nor a method of its own: among
+ * schedules that need no more than this beyond the smallest, the fastest wins, and two
+ * stages, the simplest, win where they are among them. A choice; a share alone would not
+ * do, as 1 % of a large job is more than other methods take in all.
  */
-export const MATRIX_ENDS_DEPTH = 130;
+export const WORTHWHILE = { share: 0.01, bytes: 64 * 2 ** 20 } as const;
 
 /**
- * How much faster than in registers products in subgroup matrices are where nobody
- * measured them: a guess, so that plans prefer them. An H100 is 7 times as fast.
+ * Seconds that one dispatch of a product may take: windows are cut so that none takes much
+ * longer. A choice, far below a watchdog: Windows resets a GPU after two seconds, browsers
+ * sooner.
  */
-export const MATRIX_GAIN = 4;
+export const DISPATCH_SECONDS = 0.1;
+
+/**
+ * A weight that is streamed is cut into no fewer windows than this, where it can be, or
+ * little is saved: a choice.
+ */
+export const STREAMED_WINDOWS = 8;
+
+/**
+ * Sizes that a search for the smallest looks at with a tile where buffers come and go: a
+ * choice, of its time. The bound on what sizes take is far below what they take at once
+ * there and ends few searches; along a valley, where less of a block makes up for more of
+ * a window, there would be thousands.
+ */
+export const MOST_TRIED = 32;

@@ -16,8 +16,8 @@ export const CHOICE: readonly Mutant[] = [
   {
     name: "a budget is for what comes beside inputs and outputs",
     file: "planner/search/choice.ts",
-    find: "memory.peakBytes <= budget)",
-    replace: "memory.extraPeakBytes <= budget)",
+    find: "memory.peakBytes <= budget;",
+    replace: "memory.extraPeakBytes <= budget;",
     why: "plans would be said to fit a card that cannot hold the weight",
     killers: [plans("under a budget a plan fits")],
   },

@@ -15,6 +15,16 @@ export class Infeasible extends Error {
   override name = "Infeasible";
 }
 
+/** Returns what something returns, or why it is infeasible. */
+export function attempt<T>(what: () => T): T | Infeasible {
+  try {
+    return what();
+  } catch (error) {
+    if (error instanceof Infeasible) return error;
+    throw error;
+  }
+}
+
 /** Sizes that a schedule is cut into. */
 export interface Sizes {
   /** Tile of the kernels around the logits. */

@@ -6,21 +6,29 @@
 import type { Candidate } from "./candidate.ts";
 import type { Shape } from "../schedule/shape.ts";
 import { strategyNamed } from "../strategies/mod.ts";
-import { AS_FAST } from "../tuning.ts";
+import { AS_FAST, WORTHWHILE } from "../tuning.ts";
 import { formatBytes } from "../units.ts";
-import { worthwhile } from "../worthwhile.ts";
 
-/** The candidates that stay within a budget, in bytes; all of them without one. */
+/** Returns whether a candidate takes no more than a budget, in bytes, if there is one. */
+export function staysWithin({ memory }: Candidate, budget: number | undefined): boolean {
+  return budget === undefined || memory.peakBytes <= budget;
+}
+
+/** Returns the candidates that stay within a budget; all of them without one. */
 export function withinBudget(
   candidates: readonly Candidate[],
   budget: number | undefined,
 ): readonly Candidate[] {
-  if (budget === undefined) return candidates;
-  return candidates.filter(({ memory }) => memory.peakBytes <= budget);
+  return candidates.filter((candidate) => staysWithin(candidate, budget));
+}
+
+/** Returns the least saving of memory that counts, beside so many bytes. */
+export function worthwhile(bytes: number): number {
+  return Math.min(WORTHWHILE.share * bytes, WORTHWHILE.bytes);
 }
 
 /**
- * The candidate that a caller who said nothing gets, of at least one. Logits are
+ * Returns the candidate that a caller who said nothing gets, of at least one. Logits are
  * stored only where that takes next to nothing, however fast it may be: who wants
  * them for their speed says so, by a strategy or a budget.
  */
@@ -37,7 +45,7 @@ export function bestOf(candidates: readonly Candidate[]): Candidate {
 }
 
 /**
- * The fastest of the candidates that need little more than the smallest, among
+ * Returns the fastest of the candidates that need little more than the smallest, among
  * those that are as fast as the fastest; `asFast` is the slack in time.
  */
 export function best(candidates: readonly Candidate[], asFast: number): Candidate {
@@ -52,12 +60,12 @@ export function best(candidates: readonly Candidate[], asFast: number): Candidat
   return small[0]!;
 }
 
-/** The least of some numbers. */
+/** Returns the least of some numbers. */
 function least(numbers: readonly number[]): number {
   return numbers.reduce((a, b) => Math.min(a, b));
 }
 
-/** Whether a candidate needs no more than another and is no slower, and is not just as good. */
+/** Returns whether a candidate needs no more than another and is no slower, and is not just as good. */
 function beats(one: Candidate, other: Candidate): boolean {
   const [memory, seconds] = [
     one.memory.peakBytes - other.memory.peakBytes,
@@ -66,7 +74,7 @@ function beats(one: Candidate, other: Candidate): boolean {
   return memory <= 0 && seconds <= 0 && memory + seconds < 0;
 }
 
-/** The candidates that none beats in both memory and time, the smallest first. */
+/** Returns the candidates that none beats in both memory and time, the smallest first. */
 export function paretoFront(candidates: readonly Candidate[]): Candidate[] {
   const front: Candidate[] = [];
   const bySize = [...candidates].sort((a, b) =>
@@ -79,12 +87,12 @@ export function paretoFront(candidates: readonly Candidate[]): Candidate[] {
   return front;
 }
 
-/** A candidate as people tell it from others: `chunked, block 512`. */
+/** Returns a candidate as people tell it from others: `chunked, block 512`. */
 export function nameOf({ shape }: Candidate): string {
   return `${strategyOf(shape)}, block ${shape.block}, window ${shape.window}`;
 }
 
-/** A shape's strategy, and how it differs from the strategy's plain form. */
+/** Returns a shape's strategy, and how it differs from the strategy's plain form. */
 export function strategyOf({ strategy, residency, oneSum }: Shape): string {
   return [
     strategy,
@@ -93,7 +101,7 @@ export function strategyOf({ strategy, residency, oneSum }: Shape): string {
   ].join(", ");
 }
 
-/** Why a candidate was not chosen. */
+/** Returns why a candidate was not chosen. */
 export function verdict(
   candidate: Candidate,
   chosen: Candidate,

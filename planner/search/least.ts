@@ -8,20 +8,33 @@
  *
  * @module
  */
-import type { Candidate } from "./candidate.ts";
-import { evaluate, hasParts, type Question, unlessInfeasible } from "./question.ts";
-import { headOf, ownedBytes } from "../problem.ts";
-import type { Residency } from "../schedule/schedule.ts";
-import { MAX_PAIRS, pairsOf } from "../schedule/shape.ts";
-import { granulesOf, halvings, largestIds, type Strategy } from "../strategies/strategy.ts";
+import { headOf, ownedBytes, wantedGradients } from "../problem.ts";
+import { attempt, Infeasible, MAX_PAIRS, pairsOf } from "../schedule/shape.ts";
 import type { Tile } from "../schedule/tile.ts";
+import { granulesOf } from "../strategies/limits.ts";
+import { halvings } from "../strategies/steps.ts";
+import { MOST_TRIED } from "../tuning.ts";
+import type { Candidate } from "./candidate.ts";
+import { evaluate } from "./evaluate.ts";
+import type { Branch, Question } from "./question.ts";
+import { type Choices, shapeOf } from "./shapes.ts";
 
-/**
- * Points that are looked at with a tile where buffers come and go. The bound is far
- * below what they take at once there and ends few searches; along a valley, where less of
- * a block makes up for more of a window, there would be thousands.
- */
-const MOST_TRIED = 32;
+/** Yields candidates on the way to a branch's smallest, which comes last. */
+export function* leastCandidates(branch: Branch): Generator<Candidate, undefined> {
+  let best: Candidate | undefined;
+  for (const tile of tilesApart(branch.question)) {
+    const mostTokens = attempt(() =>
+      branch.strategy.mostTokens(branch.question.problem, branch.question.device)
+    );
+    if (mostTokens instanceof Infeasible) return;
+    best = yield* new Descent(branch, tile, mostTokens).from(best);
+  }
+}
+
+/** Returns tiles whose schedules take different memory: statistics and flags go by rows and columns. */
+function tilesApart({ tiles }: Question): Tile[] {
+  return [...new Map(tiles.map((tile) => [`${tile.rows} ${tile.cols}`, tile])).values()];
+}
 
 /** A point of the search: a block and a window. */
 interface Point {
@@ -29,150 +42,125 @@ interface Point {
   readonly window: number;
 }
 
-/** Candidates on the way to the smallest, which comes last. */
-export function* leastSizes(
-  strategy: Strategy,
-  question: Question,
-  residency: Residency,
-): Generator<Candidate> {
-  const best: Best = { candidate: undefined, point: undefined };
-  for (const tile of tilesApart(question)) {
-    const points = pointsOf(strategy, question, tile);
-    if (points) yield* descend(best, strategy, question, residency, tile, points);
+/** The way to the smallest candidate with a tile. */
+class Descent {
+  readonly #branch: Branch;
+  readonly #tile: Tile;
+  readonly #mostTokens: number;
+  readonly #granules: ReturnType<typeof granulesOf>;
+  readonly #choices: Choices;
+  readonly #seen = new Set<string>();
+  readonly #mostIds = new Map<number, number>();
+  #best: Candidate | undefined;
+
+  constructor(branch: Branch, tile: Tile, mostTokens: number) {
+    const { question: { problem, device }, residency } = branch;
+    this.#branch = branch;
+    this.#tile = tile;
+    this.#mostTokens = mostTokens;
+    this.#granules = granulesOf(problem, device);
+    // Sums in parts serve speed alone.
+    this.#choices = { residency, oneSum: wantedGradients(problem).has("hidden") };
   }
-}
 
-/** The smallest so far, and where it was found. */
-interface Best {
-  candidate: Candidate | undefined;
-  point: Point | undefined;
-}
-
-/** Tiles whose schedules take different memory: statistics and flags go by rows and columns. */
-function tilesApart({ tiles }: Question): Tile[] {
-  return [...new Map(tiles.map((tile) => [`${tile.rows} ${tile.cols}`, tile])).values()];
-}
-
-/** The sizes that there are with a tile. */
-interface Points {
-  readonly granules: ReturnType<typeof granulesOf>;
-  readonly mostTokens: number;
-  /** The largest window beside a block; 0 where there is none. */
-  idsOf(block: number): number;
-}
-
-function pointsOf(
-  strategy: Strategy,
-  { problem, device, options: fixed }: Question,
-  tile: Tile,
-): Points | undefined {
-  const mostTokens = unlessInfeasible(() => strategy.mostTokens(problem, device));
-  if (mostTokens === undefined) return undefined;
-  const ids = new Map<number, number>();
-  return {
-    granules: granulesOf(problem, device),
-    mostTokens,
-    idsOf(block) {
-      const known = ids.get(block);
-      if (known !== undefined) return known;
-
-      const most = largestIds(strategy, problem, device, tile, block, false, fixed) ?? 0;
-      ids.set(block, most);
-      return most;
-    },
-  };
-}
-
-/** Halvings of both sizes, within what is fixed. */
-function* grid({ streams }: Strategy, { problem, options }: Question, points: Points) {
-  const { granules, mostTokens, idsOf } = points;
-  for (const block of fitted(options.block, mostTokens, granules.block, problem.tokens)) {
-    const most = idsOf(block);
-    if (most === 0) continue;
-    if (!streams) yield { block, window: most };
-    else {
-      for (const window of fitted(options.window, most, granules.window, headOf(problem).vocab)) {
-        yield { block, window };
-      }
+  /** Yields ever smaller candidates below the best of other tiles, and returns the last. */
+  *from(best: Candidate | undefined): Generator<Candidate, Candidate | undefined> {
+    this.#best = best;
+    yield* this.#move(this.#grid());
+    if (this.#best === undefined) return undefined;
+    const { shape: { block, window } } = this.#best;
+    const widest = Math.max(block / this.#granules.block, window / this.#granules.window);
+    let step = 2 ** Math.floor(Math.log2(Math.max(1, widest)));
+    while (step >= 1) {
+      if (!(yield* this.#move(this.#near(this.#best.shape, step)))) step /= 2;
     }
+    return this.#best;
   }
-}
 
-/** Sizes a step away from others, where they may be. */
-function* near(
-  { streams }: Strategy,
-  { options }: Question,
-  points: Points,
-  of: Point,
-  step: number,
-) {
-  const { granules, mostTokens, idsOf } = points;
-  const stepped = (size: number, granule: number, sign: number) =>
-    (Math.floor(size / granule) + sign * step) * granule;
-  for (const sign of [-1, 1]) {
-    if (streams && options.window === undefined) {
-      const window = stepped(of.window, granules.window, sign);
-      if (window >= 1 && window <= idsOf(of.block)) yield { block: of.block, window };
-    }
-    if (options.block !== undefined) continue;
-    const block = stepped(of.block, granules.block, sign);
-    if (block < 1 || block > mostTokens) continue;
-    const window = streams ? of.window : idsOf(block);
-    if (window >= 1 && window <= idsOf(block)) yield { block, window };
-  }
-}
-
-function* descend(
-  best: Best,
-  strategy: Strategy,
-  question: Question,
-  residency: Residency,
-  tile: Tile,
-  points: Points,
-): Generator<Candidate> {
-  const { problem, device } = question;
-  const choices = { residency, oneSum: hasParts(problem) };
-  const owned = residency === "caller" ? ownedBytes(problem) : 0;
-  const { minUniformBufferOffsetAlignment } = device.limits;
-  /** Less than any schedule of some sizes takes. */
-  const bound = (point: Point) =>
-    owned + strategy.stored(problem, { tile, ...point }) +
-    minUniformBufferOffsetAlignment * pairsOf(problem, point);
-  const seen = new Set<string>();
   /** Moves to the best of some points, if that is better. */
-  const move = function* (all: Iterable<Point>): Generator<Candidate, boolean> {
-    const bounded = [...all].filter((point) => pairsOf(problem, point) <= MAX_PAIRS)
-      .map((point) => ({ point, bytes: bound(point) }))
+  *#move(points: Iterable<Point>): Generator<Candidate, boolean> {
+    const { question, strategy, residency } = this.#branch;
+    const { problem, device } = question;
+    const bounded = [...points].filter((point) => pairsOf(problem, point) <= MAX_PAIRS)
+      .map((point) => ({ point, bytes: this.#bound(point) }))
       .sort((a, b) => a.bytes - b.bytes);
     let moved = false;
     for (const { point, bytes } of bounded) {
-      if (best.candidate && bytes >= best.candidate.memory.peakBytes) break;
+      if (this.#best && bytes >= this.#best.memory.peakBytes) break;
       const key = `${point.block} ${point.window}`;
-      if (seen.has(key)) continue;
-      if (residency !== "caller" && seen.size >= MOST_TRIED) break;
-      seen.add(key);
-      const candidate = unlessInfeasible(() =>
-        evaluate(question, strategy, { tile, ...point }, choices)
+      if (this.#seen.has(key)) continue;
+      if (residency !== "caller" && this.#seen.size >= MOST_TRIED) break;
+      this.#seen.add(key);
+      const sizes = { tile: this.#tile, ...point };
+      const candidate = attempt(() =>
+        evaluate(question, shapeOf(strategy, sizes, this.#choices, device))
       );
-      if (!candidate) continue;
-      if (best.candidate && candidate.memory.peakBytes >= best.candidate.memory.peakBytes) continue;
-      [best.candidate, best.point] = [candidate, point];
+      if (candidate instanceof Infeasible) continue;
+      if (this.#best && candidate.memory.peakBytes >= this.#best.memory.peakBytes) continue;
+      this.#best = candidate;
       moved = true;
       yield candidate;
     }
     return moved;
-  };
-  yield* move(grid(strategy, question, points));
-  if (best.point === undefined) return;
-  const { granules } = points;
-  const widest = Math.max(best.point.block / granules.block, best.point.window / granules.window);
-  let step = 2 ** Math.floor(Math.log2(Math.max(1, widest)));
-  while (step >= 1) {
-    if (!(yield* move(near(strategy, question, points, best.point, step)))) step /= 2;
+  }
+
+  /** Returns less than any schedule of some sizes takes. */
+  #bound(point: Point): number {
+    const { question: { problem, device }, strategy, residency } = this.#branch;
+    const owned = residency === "caller" ? ownedBytes(problem) : 0;
+    const params = device.limits.minUniformBufferOffsetAlignment * pairsOf(problem, point);
+    return owned + strategy.stored(problem, { tile: this.#tile, ...point }) + params;
+  }
+
+  /** Yields halvings of both sizes, within what is fixed. */
+  *#grid(): Generator<Point> {
+    const { question: { problem, options }, strategy } = this.#branch;
+    const { block: blockGranule, window: windowGranule } = this.#granules;
+    const { vocab } = headOf(problem);
+    for (const block of fitted(options.block, this.#mostTokens, blockGranule, problem.tokens)) {
+      const most = this.#idsBeside(block);
+      if (most === 0) continue;
+      if (!strategy.streams) yield { block, window: most };
+      else {
+        for (const window of fitted(options.window, most, windowGranule, vocab)) {
+          yield { block, window };
+        }
+      }
+    }
+  }
+
+  /** Yields sizes a step away from others, where there are any, within what is fixed. */
+  *#near(of: Point, step: number): Generator<Point> {
+    const { question: { options }, strategy: { streams } } = this.#branch;
+    const stepped = (size: number, granule: number, sign: number) =>
+      (Math.floor(size / granule) + sign * step) * granule;
+    for (const sign of [-1, 1]) {
+      if (streams && options.window === undefined) {
+        const window = stepped(of.window, this.#granules.window, sign);
+        if (window >= 1 && window <= this.#idsBeside(of.block)) yield { block: of.block, window };
+      }
+      if (options.block !== undefined) continue;
+      const block = stepped(of.block, this.#granules.block, sign);
+      if (block < 1 || block > this.#mostTokens) continue;
+      const most = this.#idsBeside(block);
+      const window = streams ? of.window : most;
+      if (window >= 1 && window <= most) yield { block, window };
+    }
+  }
+
+  /** Returns the largest window beside a block; 0 where there is none. */
+  #idsBeside(block: number): number {
+    const known = this.#mostIds.get(block);
+    if (known !== undefined) return known;
+    const { question: { problem, device }, strategy } = this.#branch;
+    const most = attempt(() => strategy.mostIds(problem, device, this.#tile, block));
+    const ids = most instanceof Infeasible ? 0 : most;
+    this.#mostIds.set(block, ids);
+    return ids;
   }
 }
 
-/** The size that is fixed, where it can be, or halvings of the largest. */
+/** Returns the size that is fixed, where it can be bound, or halvings of the largest. */
 function fitted(
   fixed: number | undefined,
   most: number,

@@ -4,7 +4,7 @@ import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "../device.ts";
 import { DoesNotFitError, makePlan } from "../plan.ts";
 import { headOf, type Problem, resized } from "../problem.ts";
 import type { PlanOptions } from "./question.ts";
-import { granulesOf } from "../strategies/strategy.ts";
+import { granulesOf } from "../strategies/limits.ts";
 import { problems } from "../testing.ts";
 
 /** A device whose limits are small enough that every size of a small problem can be tried. */

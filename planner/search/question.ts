@@ -1,21 +1,15 @@
 /**
- * What is asked of the search, and what one answer to it would need and cost.
+ * What is asked of the search.
  *
  * @module
  */
-import type { Candidate } from "./candidate.ts";
-import { predictCost } from "../schedule/cost.ts";
 import type { DeviceProfile } from "../device.ts";
-import { withHostIo } from "../schedule/host_io.ts";
-import { type Problem, wantedGradients } from "../problem.ts";
-import type { Schedule, Share, StrategyName } from "../schedule/schedule.ts";
-import { type Detail, ScheduleDraft } from "../schedule/draft.ts";
-import { strategyNamed } from "../strategies/mod.ts";
+import type { Problem } from "../problem.ts";
 import { Products } from "../schedule/products.ts";
-import { Infeasible, type Shape, type Sizes } from "../schedule/shape.ts";
-import { type FixedSizes, splitsOf, type Strategy } from "../strategies/strategy.ts";
+import type { Residency, Share, StrategyName } from "../schedule/schedule.ts";
 import { tilesFor } from "../schedule/tier.ts";
 import type { Tile } from "../schedule/tile.ts";
+import type { Strategy } from "../strategies/strategy.ts";
 
 /** Where a weight can be kept while a schedule runs; `auto` is whichever is better. */
 export const WEIGHT_PLACEMENTS = ["resident", "streamed", "auto"] as const satisfies (
@@ -24,6 +18,14 @@ export const WEIGHT_PLACEMENTS = ["resident", "streamed", "auto"] as const satis
 
 /** Where a weight is kept. */
 export type WeightPlacement = "resident" | "streamed" | "auto";
+
+/** Sizes that the caller fixed, in vocabulary ids and in tokens. */
+export interface FixedSizes {
+  /** Vocabulary ids that one window holds. */
+  readonly window?: number | undefined;
+  /** Tokens that one block holds, ignored ones included. */
+  readonly block?: number | undefined;
+}
 
 /** What the caller decides; everything left out is the planner's choice. */
 export interface PlanOptions extends FixedSizes {
@@ -58,78 +60,15 @@ export interface Question {
   readonly products: Products;
 }
 
-/** A question. */
+/** Returns the question of the best schedule for a problem on a device. */
 export function ask(problem: Problem, device: DeviceProfile, options: PlanOptions): Question {
   const tiles = options.tile ? [options.tile] : tilesFor(problem, device);
   return { problem, device, options, tiles, products: new Products(tiles, device.rates) };
 }
 
-/** The choices of a shape that are no sizes. */
-export type Choices = Pick<Shape, "residency" | "oneSum">;
-
-/** The shape of a strategy in some sizes. */
-export function shapeOf(
-  { name, streams }: Pick<Strategy, "name" | "streams">,
-  sizes: Sizes,
-  { residency, oneSum }: Choices,
-  { rates }: DeviceProfile,
-): Shape {
-  const { tile, block, window } = sizes;
-  const splits = streams ? splitsOf(sizes, rates) : 1;
-  return { strategy: name, tile, block, window, splits, residency, ...(oneSum ? { oneSum } : {}) };
-}
-
-/**
- * What a shape would need and cost, by a sketch of its schedule.
- *
- * @throws {Infeasible} when it cannot be cut to the device's limits.
- */
-export function evaluate(
-  question: Question,
-  strategy: Strategy,
-  sizes: Sizes,
-  choices: Choices,
-): Candidate {
-  const shape = shapeOf(strategy, sizes, choices, question.device);
-  const { memory, ...work } = drafted(question, shape, "sketch").total();
-  const cost = predictCost({ ...work, residency: shape.residency }, question.device);
-  return { shape, memory, cost };
-}
-
-/**
- * The schedule of a shape, with every step, or a sketch of it.
- *
- * @throws {Infeasible} when the shape cannot be cut to the device's limits.
- */
-export function emit(question: Question, shape: Shape, detail: Detail): Schedule {
-  const schedule = drafted(question, shape, detail).finish();
-  return shape.residency === "caller" ? schedule : withHostIo(schedule);
-}
-
-function drafted(
-  { problem, device, products, options: { share } }: Question,
-  shape: Shape,
-  detail: Detail,
-): ScheduleDraft {
-  const draft = new ScheduleDraft(problem, device, shape, products, detail, share);
-  strategyNamed(shape.strategy).emit(draft);
-  return draft;
-}
-
-/** Returns the outcome of something, or `undefined` where it is infeasible; `refuse` takes the reason. */
-export function unlessInfeasible<T>(
-  what: () => T,
-  refuse: (reason: string) => void = () => {},
-): T | undefined {
-  try {
-    return what();
-  } catch (error) {
-    if (!(error instanceof Infeasible)) throw error;
-    refuse(error.message);
-  }
-}
-
-/** Whether a problem's hidden gradient can be summed in parts. */
-export function hasParts(problem: Problem): boolean {
-  return wantedGradients(problem).has("hidden");
+/** A branch of a search: one strategy, with its buffers in one place. */
+export interface Branch {
+  readonly question: Question;
+  readonly strategy: Strategy;
+  readonly residency: Residency;
 }

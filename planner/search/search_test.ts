@@ -7,7 +7,8 @@ import { type Parallelism, rankPart } from "../parallel.ts";
 import { headOf, parseProblem, type Problem, resized } from "../problem.ts";
 import { predictCost } from "../schedule/cost.ts";
 import { predictMemory } from "../schedule/memory.ts";
-import { ask, emit, type PlanOptions } from "./question.ts";
+import { emit } from "./evaluate.ts";
+import { ask, type PlanOptions } from "./question.ts";
 import { search } from "./search.ts";
 import { devices, problems, SEED } from "../testing.ts";
 
@@ -63,7 +64,7 @@ Deno.test("a sketch needs and costs what the whole schedule does, to the byte", 
         [problem, options] = [part, { ...residency, share }];
         ranks++;
       }
-      const candidates = search(problem, device, options).flatMap((offer) => offer.candidates);
+      const candidates = search(problem, device, options).flatMap((each) => each.candidates);
       for (const candidate of someOf(candidates, headOf(problem).vocab)) {
         const schedule = emit(ask(problem, device, options), candidate.shape, "whole");
         const [memory, cost] = [predictMemory(schedule), predictCost(schedule, device)];
@@ -100,7 +101,7 @@ Deno.test("nor does it where matrices are cut into many buffers", () => {
       const limits = { ...SPECIFICATION_DEFAULTS.limits, maxBufferSize };
       const device = { name: "random", limits };
       const options = { hostIo: true, weights: "resident" } as const;
-      const candidates = search(problem, device, options).flatMap((offer) => offer.candidates);
+      const candidates = search(problem, device, options).flatMap((each) => each.candidates);
       for (const { shape, memory } of someOf(candidates, input.vocab)) {
         const schedule = emit(ask(problem, device, options), shape, "whole");
         assert.deepEqual(memory, predictMemory(schedule));
@@ -115,7 +116,7 @@ Deno.test("nor does it where matrices are cut into many buffers", () => {
 Deno.test("the front holds what nothing beats, and nothing else", () => {
   fc.assert(
     fc.property(problems, devices, (problem, device) => {
-      const candidates = search(problem, device, {}).flatMap((offer) => offer.candidates);
+      const candidates = search(problem, device, {}).flatMap((each) => each.candidates);
       const front = paretoFront(candidates);
       for (const one of candidates) {
         const beaten = candidates.some((other) =>

@@ -12,7 +12,9 @@ import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { headOf } from "../problem.ts";
 import { logitBytes } from "../schedule/layout.ts";
-import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
+import { largestStored, largestWindow } from "./limits.ts";
+import { eighths } from "./steps.ts";
+import type { Strategy } from "./strategy.ts";
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {

@@ -11,14 +11,9 @@ import { forward, selectTokens } from "../schedule/forward.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { inMatrices } from "../schedule/tile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
-import {
-  busyWindow,
-  halvings,
-  largestBlock,
-  largestStreamed,
-  statisticsBytes,
-  type Strategy,
-} from "./strategy.ts";
+import { busyWindow, largestBlock, largestStreamed, statisticsBytes } from "./limits.ts";
+import { halvings } from "./steps.ts";
+import type { Strategy } from "./strategy.ts";
 
 /** Never stores logits. */
 export const fused: Strategy = {

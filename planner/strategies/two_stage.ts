@@ -9,7 +9,9 @@ import { clearGradients, gradients, storedLogitGradient } from "../schedule/back
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes } from "../problem.ts";
-import { eighths, largestStored, largestWindow, type Strategy } from "./strategy.ts";
+import { largestStored, largestWindow } from "./limits.ts";
+import { eighths } from "./steps.ts";
+import type { Strategy } from "./strategy.ts";
 import type { LogitMatrix } from "../schedule/workspace.ts";
 
 /** Stores all logits. */

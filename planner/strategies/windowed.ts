@@ -13,7 +13,9 @@ import { headOf } from "../problem.ts";
 import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
-import { halvings, largestBlock, largestStreamed, quarterings, type Strategy } from "./strategy.ts";
+import { largestBlock, largestStreamed } from "./limits.ts";
+import { halvings, quarterings } from "./steps.ts";
+import type { Strategy } from "./strategy.ts";
 
 /** Stores one window's logit gradients at a time. */
 export const windowed: Strategy = {

@@ -1,0 +1,32 @@
+/**
+ * Tiles in the order in which a search tries them.
+ *
+ * @module
+ */
+import { headOf } from "../problem.ts";
+import { productSeconds } from "../schedule/cost.ts";
+import type { Tile } from "../schedule/tile.ts";
+import { PROMISING_TILE } from "../tuning.ts";
+import type { Question } from "./question.ts";
+
+/** Returns the tiles by the estimate for one pass over all logits, the fastest first. */
+export function tilesBySpeed(question: Question): Tile[] {
+  return timed(question).map(({ tile }) => tile);
+}
+
+/** Returns the tiles that are about as fast as the fastest. */
+export function promisingTiles(question: Question): Tile[] {
+  const all = timed(question);
+  return all.filter(({ seconds }) => seconds <= PROMISING_TILE * all[0]!.seconds)
+    .map(({ tile }) => tile);
+}
+
+function timed({ problem, device, tiles }: Question) {
+  const { tokens } = problem;
+  const { hidden, vocab } = headOf(problem);
+  return tiles.map((tile) => {
+    const workgroups = Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols);
+    const flops = 2 * tile.rows * tile.cols * hidden;
+    return { tile, seconds: productSeconds(tile, workgroups, flops, device.rates) };
+  }).sort((a, b) => a.seconds - b.seconds);
+}

@@ -1,0 +1,140 @@
+/**
+ * The largest blocks and windows that a device's limits allow, and what both must be
+ * multiples of.
+ *
+ * @module
+ */
+import type { DeviceProfile, DeviceRates } from "../device.ts";
+import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
+import { headOf, type Problem } from "../problem.ts";
+import { bodyRates } from "../schedule/cost.ts";
+import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
+import { runOf } from "../schedule/products.ts";
+import { blockGranule, Infeasible, type Sizes, windowGranule } from "../schedule/shape.ts";
+import { statisticRows } from "../schedule/statistics.ts";
+import { inMatrices, type Tile, workgroupSize } from "../schedule/tile.ts";
+import { BUSY_WAVES, DISPATCH_SECONDS } from "../tuning.ts";
+
+/** Returns what sizes must be multiples of. */
+export function granulesOf(problem: Problem, { limits }: DeviceProfile) {
+  return { block: blockGranule(problem, limits), window: windowGranule(problem, limits) };
+}
+
+/** Returns the bytes of the widest row that kernels bind whole blocks or windows of: of hidden states, weight or gradients. */
+function widestRow(problem: Problem): number {
+  const { hidden, dtype } = headOf(problem);
+  return hidden * bytesPerElement(problem.pass === "train" ? ACCUMULATED : dtype);
+}
+
+/** Returns the largest window that one binding holds and one dispatch gets through in good time. */
+export function largestWindow(
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
+  tokens: number,
+): number {
+  const { hidden, vocab } = headOf(problem);
+  const granule = windowGranule(problem, device.limits);
+  const rate = bodyRates(tile, device.rates).flopsPerSecond;
+  const timely = (DISPATCH_SECONDS * rate) / (2 * tokens * hidden);
+  return cut(
+    vocab,
+    Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) /
+      widestRow(problem),
+    granule,
+    Math.max(timely, granule),
+    "window",
+  );
+}
+
+/** Returns the largest token block whose hidden states one binding holds. */
+export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes = 0): number {
+  const { tokens } = problem;
+  const widest = Math.max(rowBytes, widestRow(problem));
+  const { limits } = device;
+  return cut(
+    tokens,
+    Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize) / widest,
+    blockGranule(problem, limits),
+    // A grid has one workgroup for each row in the kernels that work on whole rows.
+    limits.maxComputeWorkgroupsPerDimension,
+    "token block",
+  );
+}
+
+/** Returns the largest block of which one binding holds the logits. */
+export function largestStored(problem: Problem, device: DeviceProfile): number {
+  return largestBlock(problem, device, logitRowBytes(headOf(problem).vocab));
+}
+
+function cut(total: number, held: number, granule: number, wanted: number, what: string): number {
+  if (total <= held && total <= wanted) return total;
+  const size = Math.floor(Math.min(held, wanted) / granule) * granule;
+  if (size >= granule) return Math.min(size, total);
+  throw new Infeasible(
+    `the smallest ${what}, ${granule} rows, exceeds maxStorageBufferBindingSize`,
+  );
+}
+
+/**
+ * Returns the window whose vocabulary tiles, times the block's token tiles, keep the device
+ * busy.
+ */
+export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
+  // Where a workgroup takes many tiles, long windows cost no memory.
+  if (inMatrices(tile)) return Infinity;
+  const { parallelInvocations } = bodyRates(tile, device.rates);
+  const tokenTiles = Math.ceil(block / tile.rows);
+  const workgroups = (BUSY_WAVES * parallelInvocations) / workgroupSize(tile);
+  return Math.ceil(workgroups / tokenTiles) * tile.cols;
+}
+
+/** Returns how many sets of partial statistics a window needs: one for each run of vocabulary tiles. */
+export function splitsOf(
+  { window, block, tile }: Sizes,
+  rates: DeviceRates | undefined,
+): number {
+  const tiles = Math.ceil(window / tile.cols);
+  return Math.ceil(tiles / runOf(tile, Math.ceil(block / tile.rows), tiles, rates));
+}
+
+/** Returns the bytes of one set of partial statistics for each token. */
+export function statisticsBytes(problem: Problem): number {
+  return WORD * tokenStride(problem) * statisticRows(problem);
+}
+
+/** Returns the largest window that a pass which keeps statistics between windows can take. */
+export function largestStreamed(
+  problem: Problem,
+  device: DeviceProfile,
+  tile: Tile,
+  block: number,
+): number {
+  return Math.min(
+    largestWindow(problem, device, tile, block),
+    largestFolded(problem, device, tile, block),
+  );
+}
+
+/** Returns the largest window whose partial statistics one buffer and one binding hold. */
+function largestFolded(
+  problem: Problem,
+  { limits, rates }: DeviceProfile,
+  tile: Tile,
+  block: number,
+): number {
+  const { vocab } = headOf(problem);
+  const set = statisticsBytes(problem);
+  const splits = Math.floor(
+    Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / set,
+  );
+  if (splits >= splitsOf({ window: vocab, block, tile }, rates)) return vocab;
+  const granule = windowGranule(problem, limits);
+  const window = Math.floor((splits * tile.cols) / granule) * granule;
+  if (window > 0) return window;
+  throw new Infeasible(
+    splits === 0
+      ? `the statistics of ${problem.tokens} tokens, ${set} bytes, exceed maxStorageBufferBindingSize`
+      : `the statistics of ${problem.tokens} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
+  );
+}
