@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { bytesOf } from "../fixtures/elements.ts";
-import { writeSafetensors } from "../fixtures/files/safetensors.ts";
+import { SafetensorsFile, writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { namesIn, withFolder } from "../fixtures/testing.ts";
 import { parseProblem } from "../planner/problem.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
@@ -107,3 +108,107 @@ Deno.test("lce run takes states and targets from other files, with the shift of 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+/** What `lce fixture make` can lay out, and the file and name of the head. */
+const LAYOUTS: Readonly<Record<string, { flags: string[]; files: string[]; head: string }>> = {
+  tied: { flags: [], files: ["model.safetensors"], head: "model.embed_tokens.weight" },
+  biased: { flags: ["--bias"], files: ["model.safetensors"], head: "model.embed_tokens.weight" },
+  "wte.weight, in sequences": {
+    flags: ["--tensor-name", "wte.weight", "--batch", "3"],
+    files: ["model.safetensors"],
+    head: "wte.weight",
+  },
+  "sharded, with a head and a bias of its own": {
+    flags: ["--shards", "3", "--tensor-name", "lm_head.weight", "--bias"],
+    files: [
+      ...[1, 2, 3].map((shard) => `model-0000${shard}-of-00003.safetensors`),
+      "model.safetensors.index.json",
+    ],
+    head: "lm_head.weight",
+  },
+};
+
+Deno.test("lce run has loss, perplexity and bits per byte of every layout of a checkpoint", () =>
+  withFolder(async (folder) => {
+    const sizes = { tokens: 30, hidden: 7, vocab: 45 };
+    const shape = Object.entries(sizes).flatMap(([name, size]) => [`--${name}`, `${size}`]);
+    const floats = (bytes: Uint8Array) => new Float32Array(bytes.slice().buffer);
+    const lengths = Int32Array.from({ length: 30 }, (_, token) => 1 + token % 5);
+    const file = `${folder}/bytes.safetensors`;
+    await writeSafetensors(file, {
+      lengths: { dtype: "I32", shape: [30], bytes: bytesOf(lengths) },
+    });
+    for (const [name, { flags, files, head }] of Object.entries(LAYOUTS)) {
+      const place = `${folder}/model`;
+      const own = ["--dtype", "f32", "--seed", "5", "--force"];
+      const made = await lce("fixture", "make", place, ...shape, ...own, ...flags);
+      assert.equal(made.code, EXIT.ok, made.err);
+      assert.deepEqual(
+        namesIn(place).filter((each) => each.startsWith("model") && files.includes(each)),
+        files,
+      );
+      const of = (tensor: string) => `${place}/activations.safetensors:${tensor}`;
+      const given = ["--hidden", of("hidden_states"), "--targets", of("targets")];
+      const { code, out, err } = await lce(
+        ...["run", "--checkpoint", place, ...given, "--bytes", `${file}:lengths`, "--json"],
+      );
+      assert.equal(code, EXIT.ok, `${name}: ${err}`);
+      const [found] = JSON.parse(out);
+      const { tensors } = makeSynthetic(
+        parseProblem({ ...sizes, bias: flags.includes("--bias") }),
+        5,
+      );
+      const { targets } = tensors;
+      const states = floats(tensors.hidden);
+      const truth = lossOf(floats(tensors.weight), states, targets, tensors.bias);
+      assert(Math.abs(found.loss - truth) < 1e-4, `${name}: ${found.loss} ${truth}`);
+      const kept = [...targets.keys()].filter((token) => targets[token] !== -100);
+      assert(kept.length < 30);
+      assert.equal(found.keptTokens, kept.length);
+      assert(Math.abs(found.perplexity - Math.exp(truth)) < 1e-4 * Math.exp(truth));
+      const textBytes = kept.reduce((sum, token) => sum + lengths[token]!, 0);
+      assert.equal(found.textBytes, textBytes);
+      const bits = truth * kept.length / Math.LN2 / textBytes;
+      assert(Math.abs(found.bitsPerByte - bits) < 1e-4 * bits, name);
+      const last = files.filter((each) => each.endsWith(".safetensors")).at(-1)!;
+      assert((await SafetensorsFile.open(`${place}/${last}`)).has(head));
+    }
+    const refused = async (exit: number, message: RegExp, ...args: string[]) => {
+      const { code, err } = await lce(...args);
+      assert.equal(code, exit);
+      assert.match(err, message);
+    };
+    const run = ["run", "--checkpoint", `${folder}/model`];
+    await refused(
+      EXIT.usage,
+      /--bytes 0: must be a whole number, 1 or more/,
+      ...run,
+      "--bytes",
+      "0",
+    );
+    await refused(EXIT.usage, /--bytes: is of a checkpoint/, "run", "--bytes", "9");
+    const wrong = [...run, "--bytes", `${folder}/model/activations.safetensors:hidden_states`];
+    await refused(EXIT.input, /"hidden_states" is F32/, ...wrong);
+    const make = ["fixture", "make", `${folder}/new`, "--tokens", "12"];
+    await refused(EXIT.usage, /12 tokens do not divide into 5 sequences/, ...make, "--batch", "5");
+    await refused(EXIT.usage, /--shards/, ...make, "--shards", "0");
+  }));
+
+Deno.test("lce run names what a checkpoint's own name for its head is, and refuses a quantised one", () =>
+  withFolder(async (folder) => {
+    const place = `${folder}/model`;
+    const make = ["fixture", "make", place, "--tokens", "4", "--hidden", "4", "--vocab", "9"];
+    const { out } = await lce(...make, "--tensor-name", "net.out", "--dtype", "f32");
+    assert.match(out, /--weight-tensor net.out/);
+    const unnamed = await lce("run", "--checkpoint", place);
+    assert.equal(unnamed.code, EXIT.input);
+    assert.match(unnamed.err, /has net.out. If one of them is it, --weight-tensor names it/);
+    const named = await lce("run", "--checkpoint", place, "--weight-tensor", "net.out", "--json");
+    assert.equal(named.code, EXIT.ok, named.err);
+    await writeSafetensors(`${place}/model.safetensors`, {
+      "lm_head.qweight": { dtype: "I32", shape: [1], bytes: new Uint8Array(4) },
+    });
+    const quantised = await lce("run", "--checkpoint", place);
+    assert.equal(quantised.code, EXIT.input);
+    assert.match(quantised.err, /lm_head.qweight is of a quantised head/);
+  }));

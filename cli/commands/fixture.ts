@@ -5,12 +5,13 @@
  */
 import { Command } from "commander";
 import * as z from "zod";
-import { writeCheckpoint } from "../../fixtures/files/checkpoint.ts";
+import { type CheckpointLayout, writeCheckpoint } from "../../fixtures/files/checkpoint_writer.ts";
+import { roleOf } from "../../fixtures/head_tensors.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
-import { generateSynthetic, syntheticBytes } from "../../fixtures/synthetic.ts";
+import { generateSynthetic, generateWeight, syntheticBytes } from "../../fixtures/synthetic.ts";
 import { headOf, type Problem, problemSchema } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
@@ -101,7 +102,7 @@ Example:
 }
 
 /** Settings that a synthetic checkpoint may have. */
-const SETTINGS = ["tokens", "hidden", "vocab", "dtype", "softcap"] as const;
+const SETTINGS = ["tokens", "hidden", "vocab", "dtype", "softcap", "bias"] as const;
 
 /** What makes a checkpoint small where nobody says otherwise. */
 const SMALL = {
@@ -109,13 +110,19 @@ const SMALL = {
   hidden: { initial: 128 },
   vocab: { initial: 5003 },
   dtype: { initial: "bf16" },
+  bias: { about: "add a bias to the head" },
 };
 
-/** Seeds that differ in what they make. */
-const seedShape = { seed: z.int().min(0).max(2 ** 32 - 1) };
+/** What of the flags is no problem's: seeds that differ in what they make, and the files' layout. */
+const ownShape = {
+  seed: z.int().min(0).max(2 ** 32 - 1),
+  tensorName: z.string().min(1).optional(),
+  shards: z.int().min(1).max(99999).optional(),
+  batch: z.int().min(1).optional(),
+};
 
 /** The flags of `make`: a problem's, and its own. */
-interface MakeFlags extends Settings<typeof SETTINGS[number]> {
+interface MakeFlags extends Settings<typeof SETTINGS[number]>, Omit<CheckpointLayout, "embedding"> {
   readonly seed: number;
   readonly force?: boolean;
 }
@@ -126,22 +133,52 @@ function make(output: Output): Command {
     .argument("<folder>");
   return settingFlags(command, SETTINGS, SMALL)
     .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
+    .option(
+      "--tensor-name <name>",
+      "of the output embedding: of a head, such as lm_head.weight, with another embedding beside it, or of a tied embedding, such as wte.weight (default: model.embed_tokens.weight)",
+    )
+    .option(
+      "--shards <count>",
+      "files that the model is in, with an index (default: 1)",
+      parseNumber,
+    )
+    .option(
+      "--batch <count>",
+      "sequences: hidden states are [batch, sequence, hidden] (default: [tokens, hidden])",
+      parseNumber,
+    )
     .option("--force", "write into a folder that has files in it, over those of the same name")
     .addHelpText(
       "after",
       `
 Examples:
   $ lce fixture make checkpoints/synthetic
-  $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30`,
+  $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30
+  $ lce fixture make checkpoints/sharded --shards 3 --tensor-name lm_head.weight --bias`,
     )
-    .action(async (folder: string, { seed, force, ...flags }: MakeFlags) => {
-      checkWith(z.strictObject(seedShape), { seed });
-      const problem = checkWith(problemSchema, flags);
-      checkNewFolder(folder, force === true);
-      checkMemory(problem);
-      await writeCheckpoint(folder, syntheticOf(problem, seed));
-      output.print(`Wrote ${folder}: run it with "lce run ${folder}".`);
-    });
+    .action(
+      async (folder: string, { seed, force, tensorName, shards, batch, ...flags }: MakeFlags) => {
+        checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch });
+        const problem = checkWith(problemSchema, flags);
+        if (batch !== undefined && problem.tokens % batch !== 0) {
+          throw new UsageError(
+            `--batch ${batch}: ${problem.tokens} tokens do not divide into ${batch} sequences`,
+          );
+        }
+        checkNewFolder(folder, force === true);
+        checkMemory(problem);
+        const role = tensorName === undefined ? "embedding" : roleOf(tensorName);
+        await writeCheckpoint(folder, syntheticOf(problem, seed), {
+          tensorName,
+          shards,
+          batch,
+          // Whoever took it for the head would get other numbers.
+          ...(role === "head" ? { embedding: generateWeight(problem, (seed + 1) % 2 ** 32) } : {}),
+        });
+        const named = role === undefined ? ` --weight-tensor ${tensorName}` : "";
+        output.print(`Wrote ${folder}: run it with "lce run ${folder}${named}".`);
+      },
+    );
 }
 
 /** Makes inputs. @throws {UsageError} where one is longer than an array can be. */

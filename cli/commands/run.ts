@@ -49,10 +49,12 @@ interface Flags extends
   > {
   readonly limits: "adapter" | "default";
   readonly webgpu?: WebGpuChoice;
+  readonly checkpoint?: string;
   readonly weightTensor?: string;
   readonly hidden?: string;
   readonly targets?: string;
   readonly mask?: string;
+  readonly bytes?: number | string;
   readonly shift?: number;
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
@@ -77,6 +79,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
         .choices(["adapter", "default"]).default("adapter"),
     )
     .addOption(webgpuFlag())
+    .option("--checkpoint <folder>", "a checkpoint folder, as an argument is one")
     .option(
       "--weight-tensor <name>",
       "name of the output embedding in the file (default: by the config, and the names in use)",
@@ -92,6 +95,11 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .option(
       "--mask <tensor>",
       "an attention mask of the tokens, likewise: 0 where there is padding",
+    )
+    .option(
+      "--bytes <count|tensor>",
+      "bytes of text that the targets are, for bits per byte: in all, or a tensor with those of each id of --targets",
+      (text) => isTensorPath(text) ? text : parseNumber(text),
     )
     .option(
       "--shift <count>",
@@ -132,7 +140,7 @@ Examples:
   $ lce run
   $ lce run fixtures/oracle --json
   $ lce run fixtures/oracle/mean.safetensors --thorough
-  $ lce run path/to/model --hidden states.npy --targets batch.safetensors:input_ids --shift 1
+  $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
   $ lce run --tensor-parallel 3 --pass train
   $ lce run --pass train --weights streamed --output gradients.safetensors
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
@@ -145,9 +153,11 @@ Examples:
         json,
         gradientFilter,
         weightTensor,
+        checkpoint,
         hidden,
         targets,
         mask,
+        bytes,
         shift,
         reference,
         thorough,
@@ -162,10 +172,11 @@ Examples:
       checkStrategy(options.strategy, pass);
       if (thorough) checkThorough({ ...choices, ...split, pass, gradientFilter, reference });
       if (path !== undefined) await checkRunOutput(path, force ?? false);
-      const activations = { hidden, targets, mask, shift };
-      checkActivations(activations, paths);
+      const activations = { hidden, targets, mask, bytes, shift };
+      const folders = checkpoint === undefined ? paths : [checkpoint, ...paths];
+      checkActivations(activations, folders);
       const opening = { weightTensor, ...activations };
-      const sources = await sourcesOf(paths, opening, thorough ?? false);
+      const sources = await sourcesOf(folders, opening, thorough ?? false);
       if (path !== undefined && (sources.length !== 1 || parallelism || thorough)) {
         throw new UsageError(
           `--output ${path}: holds one fixture's results, run once on one device: name one, without ${
@@ -359,7 +370,7 @@ class Tally {
 
 /** @throws {UsageError} where a flag names no tensor, the shift is none, or there is no checkpoint for them. */
 function checkActivations(
-  { shift, ...tensors }: ActivationOptions,
+  { shift, bytes, ...tensors }: ActivationOptions,
   folders: readonly string[],
 ): void {
   for (const [name, path] of Object.entries(tensors)) {
@@ -371,7 +382,12 @@ function checkActivations(
   if (shift !== undefined && !(Number.isInteger(shift) && shift >= 0)) {
     throw new UsageError(`--shift ${shift}: must be a whole number, 0 or more`);
   }
-  const given = Object.entries({ ...tensors, shift }).find(([, value]) => value !== undefined);
+  if (typeof bytes === "number" && !(Number.isInteger(bytes) && bytes > 0)) {
+    throw new UsageError(`--bytes ${bytes}: must be a whole number, 1 or more, or name a tensor`);
+  }
+  const given = Object.entries({ ...tensors, bytes, shift }).find(([, value]) =>
+    value !== undefined
+  );
   if (given && folders.length === 0) {
     throw new UsageError(`--${given[0]}: is of a checkpoint: name its folder`);
   }

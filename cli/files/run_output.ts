@@ -9,12 +9,12 @@ import { bytesOf } from "../../fixtures/elements.ts";
 import { SafetensorsWriter } from "../../fixtures/files/safetensors_writer.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
-import { perplexity } from "../../fixtures/verify/perplexity.ts";
 import type { GradientStores, Verification } from "../../fixtures/verify/verify.ts";
 import { headOf, type Problem, problemJson, wantedGradients } from "../../planner/problem.ts";
 import { tokenResults } from "../../planner/schedule/layout.ts";
 import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
 import type { GradientKey } from "../../planner/schedule/tensors.ts";
+import { textJson } from "../report/run.ts";
 import { checkNewFile } from "./new_file.ts";
 
 /** A file under way. */
@@ -117,14 +117,13 @@ function csvOf(verification: Verification): string {
 }
 
 function jsonOf(verification: Verification): string {
-  const { fixture: { name, problem, tensors }, results } = verification;
+  const { fixture: { name, problem }, results } = verification;
   const { columns, rows } = rowsOf(verification);
   const summary = {
     fixture: name,
     problem: problemJson(problem),
     loss: results.loss ?? null,
-    perplexity: perplexity(tensors.targets, problem.ignoreIndex, results.logprob),
-    keptTokens: results.kept,
+    ...textJson(verification),
     tokens: rows.map(({ token, target, values }) => ({
       token,
       target,

@@ -8,7 +8,7 @@ import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { conventionalFlops } from "../bench/measure.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
-import { perplexity } from "../../fixtures/verify/perplexity.ts";
+import { type TextFigures, textFigures } from "../../fixtures/verify/perplexity.ts";
 import { choiceLines, problemLine } from "./plan.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
@@ -25,7 +25,6 @@ function teraflops(verification: Verification): number {
  */
 export function runJson(verification: Verification, residentPeakBytes: number) {
   const { fixture, plan, agreement, memory, host, time, results, ok } = verification;
-  const perplexity = perplexityOf(verification);
   return {
     fixture: fixture.name,
     pass: fixture.problem.pass,
@@ -36,8 +35,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
     block: plan.schedule.block,
     // JSON has no NaN, which a mean over no tokens is.
     loss: Number.isFinite(results.loss) ? results.loss : null,
-    perplexity: Number.isFinite(perplexity) ? perplexity : null,
-    keptTokens: results.kept,
+    ...textJson(verification),
     ...(results.skippedTiles === undefined ? {} : { skippedTiles: results.skippedTiles }),
     agreement,
     memory: { ...memory, twoStagePeakBytes: plan.twoStage.peakBytes },
@@ -66,7 +64,7 @@ export function runText(
       [
         ...choiceLines(plan),
         ...lossRows(verification),
-        ["perplexity", `${Number(perplexityOf(verification).toPrecision(6))}`],
+        ...textRows(textFigures(fixture, results.logprob)),
         ...(results.skippedTiles === undefined
           ? []
           : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
@@ -98,8 +96,21 @@ export function runText(
   ].join("\n");
 }
 
-function perplexityOf({ fixture: { problem, tensors }, results }: Verification): number {
-  return perplexity(tensors.targets, problem.ignoreIndex, results.logprob);
+/** Figures of the text that a run was on, as JSON has them: it has no NaN, which means over nothing are. */
+export function textJson({ fixture, results }: Pick<Verification, "fixture" | "results">) {
+  const figures = Object.entries(textFigures(fixture, results.logprob))
+    .map(([name, value]) => [name, Number.isFinite(value) ? value : null]);
+  return Object.fromEntries(figures) as { [Name in keyof TextFigures]: TextFigures[Name] | null };
+}
+
+function textRows({ perplexity, keptTokens, textBytes, bitsPerByte }: TextFigures): string[][] {
+  const digits = (value: number) => `${Number(value.toPrecision(6))}`;
+  return [
+    ["perplexity", `${digits(perplexity)} over ${keptTokens} tokens`],
+    ...(bitsPerByte === undefined
+      ? []
+      : [["bits per byte", `${digits(bitsPerByte)} over ${textBytes} bytes`]]),
+  ];
 }
 
 function asPredicted(measured: number, predicted: number): string {
