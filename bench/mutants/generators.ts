@@ -347,8 +347,8 @@ export const GENERATORS: readonly Mutant[] = [
   {
     name: "the z-loss is divided by the sum of class weights",
     file: "kernels/wgsl/tokens.ts",
-    find: 'zScale: `(1f / f32(${total("kept")}))`',
-    replace: 'zScale: `(1f / bitcast<f32>(${total("keptWeight")}))`',
+    find: 'zScale: `1f / f32(${total("kept")})`',
+    replace: 'zScale: `1f / bitcast<f32>(${total("keptWeight")})`',
     why: "only together with class weights is it wrong",
     killers: [TOKENS, STORED_LOGITS],
   },
@@ -387,8 +387,8 @@ export const GENERATORS: readonly Mutant[] = [
   {
     name: "the last step of a sum over invocations is left out",
     file: "kernels/wgsl/totals.ts",
-    find: "return count > 1 ?",
-    replace: "return count > 2 ?",
+    find: "half > 0u; half /= 2u",
+    replace: "half > 1u; half /= 2u",
     why: "half of the tokens would not count in the loss",
     killers: [TOKENS, STEPS],
   },

@@ -10,7 +10,7 @@ import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
 import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
-import { keepsHalves, SCALE_FUNCTIONS } from "./halves.ts";
+import { keepsHalves, UNSCALE_FUNCTION } from "./halves.ts";
 import { eachRound, elementsAtOnce, type Operand } from "./product.ts";
 import { loadVector, storedType } from "./stored.ts";
 import { binds, block, kernel, over, plus, scaled, times } from "./text.ts";
@@ -48,7 +48,8 @@ function storeFunction({ output, adds }: GradientProduct, hidden: number): strin
     : adds === "always"
     ? `${output}[at] + value`
     : `select(value, ${output}[at] + value, ${adds})`;
-  return `fn store(row: u32, column: u32, value: f32) {
+  return `// Stores a result, where its column exists.
+fn store(row: u32, column: u32, value: f32) {
   if (column < ${hidden}u) {
     let at = row * ${hidden}u + column;
     ${output}[at] = ${value};
@@ -67,10 +68,13 @@ function storeQuadFunction({ output, adds }: GradientProduct, hidden: number): s
       `${output}[at] = sum;`,
     ]),
   ];
-  return block(
-    [block(lines, `if (column < ${hidden}u)`)],
-    `fn store(row: u32, column: u32, value: vec4<f32>)`,
-  );
+  return `// Stores four results that follow each other, where their columns exist.
+${
+    block(
+      [block(lines, `if (column < ${hidden}u)`)],
+      `fn store(row: u32, column: u32, value: vec4<f32>)`,
+    )
+  }`;
 }
 
 /** The function that loads logit gradients, as either product's left operand. */
@@ -122,7 +126,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       ...body.functions,
       ...of.helpers,
       loadLogits(schedule),
-      ...(halves ? [SCALE_FUNCTIONS] : []),
+      ...(halves ? [UNSCALE_FUNCTION] : []),
       (halves ? storeQuadFunction : storeFunction)(of, headOf(problem).hidden),
     ],
     workgroup: workgroupSize(tile),
@@ -285,7 +289,7 @@ export function biasGradient(context: KernelContext): string {
   return kernel(dispatch, {
     title: "gradient of a window of the bias from one token block, an invocation for each id.",
     types: halves ? { logits: "u32" } : {},
-    functions: halves ? [SCALE_FUNCTIONS] : [],
+    functions: halves ? [UNSCALE_FUNCTION] : [],
     workgroup: LINEAR_WORKGROUP,
     builtins: ["invocation"],
     body: [

@@ -40,21 +40,23 @@ export function gradientBound(
   return scale === 1 ? terms.join(" + ") : `(${terms.join(" + ")}) * ${literal(scale)}`;
 }
 
-/**
- * Functions `gradient_scale()` and `gradient_unscale()`: a power of two that takes the
- * bound's exponent to 2^14, and its inverse, both normal numbers.
- */
-export const SCALE_FUNCTIONS =
-  `// The exponent of the largest logit gradient there may be, with its bias.
+const BOUND_EXPONENT = `// The exponent of the largest logit gradient there may be, with its bias.
 fn bound_exponent() -> u32 {
   return clamp(gradient_bound[0] >> 23u, 15u, 254u);
-}
+}`;
 
-// What logit gradients of 16 bits are kept times, and the inverse.
+/** The function `gradient_scale()`: a power of two that takes the bound's exponent to 2^14. */
+export const SCALE_FUNCTION = `${BOUND_EXPONENT}
+
+// What logit gradients of 16 bits are kept times.
 fn gradient_scale() -> f32 {
   return bitcast<f32>((268u - bound_exponent()) << 23u);
-}
+}`;
 
+/** The function `gradient_unscale()`: the inverse, a normal number as well. */
+export const UNSCALE_FUNCTION = `${BOUND_EXPONENT}
+
+// The inverse of what logit gradients of 16 bits are kept times.
 fn gradient_unscale() -> f32 {
   return bitcast<f32>((bound_exponent() - 14u) << 23u);
 }`;

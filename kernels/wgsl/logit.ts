@@ -63,9 +63,10 @@ export function logitText(sum: string, bias: string | undefined): string {
 }
 
 /**
- * `gradient_of(z, id, weight, token)`: the gradient of the reduced loss by the
- * sum of the dot product, `dz = p (a + c z) + b [v = y] + d u` through softcap
- * and scale. `token` is the struct that {@linkcode coefficientsFunction} gives.
+ * Returns `gradient_of(z, id, token)`, between them the id's weight where labels are smoothed:
+ * the gradient of the reduced loss by the sum of the dot product,
+ * `dz = p (a + c z) + b [v = y] + d u` through softcap and scale. `token` is the struct that
+ * {@linkcode coefficientsFunction} gives.
  */
 export function gradientFunction(problem: Problem): string {
   const { labelSmoothing } = problem;
@@ -76,15 +77,26 @@ export function gradientFunction(problem: Problem): string {
     ...(softcap === undefined ? [] : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
     ...(logitScale === 1 ? [] : [literal(logitScale)]),
   ];
+  const parameters = labelSmoothing > 0
+    ? "z: f32, id: u32, weight_of_id: f32, token: Coefficients"
+    : "z: f32, id: u32, token: Coefficients";
   return `// The gradient by the sum of a dot product: from softmax and target to the logit, and on through
 // cap and scale.
-fn gradient_of(z: f32, id: u32, weight_of_id: f32, token: Coefficients) -> f32 {
+fn gradient_of(${parameters}) -> f32 {
   let p = exp2((z - token.lse) * ${LOG2E});
   let dz = p * ${slope} + select(0f, token.b, id == token.id_of_target)${
     labelSmoothing > 0 ? " + token.d * weight_of_id" : ""
   };
   return ${["dz", ...chain].join(" * ")};
 }`;
+}
+
+/** Returns the call of `gradient_of`, of variables `z`, `id` and `token`. */
+export function gradientText(context: KernelContext): string {
+  const { labelSmoothing } = context.schedule.problem;
+  return labelSmoothing > 0
+    ? `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`
+    : "gradient_of(z, id, token)";
 }
 
 /** The struct `Coefficients` and `coefficients_of(position)` that reads it. */
@@ -94,7 +106,8 @@ export function coefficientsFunction(problem: Problem): string {
     const word = `coefficients[${plus(row * stride, "position")}]`;
     return name === "target" ? word : `bitcast<f32>(${word})`;
   });
-  return `// What the gradient by a token's logits is made of.
+  return `// What the gradient by a token's logits is made of: that by logit z of an id is
+// p * (a + c * z) + d * weight_of_id, and b more for the target, where p is the id's softmax.
 struct Coefficients {
   a: f32,
   b: f32,
@@ -104,6 +117,7 @@ struct Coefficients {
   id_of_target: u32,
 }
 
+// Those of the kept token at a position among all blocks' tokens.
 fn coefficients_of(position: u32) -> Coefficients {
   return Coefficients(
     ${fields.join(",\n    ")},
@@ -155,7 +169,7 @@ export const AGREEMENT_MEMORY = "var<workgroup> any_busy: atomic<u32>;";
 /** Tokens of the block that are not ignored; uniform across the workgroup. */
 export const KEPT_COUNT = "kept[params.block]";
 
-/** Position of a token of the block in buffers that have a place for each token of all blocks. */
+/** Returns the position of a token of the block among those of all blocks. */
 export function inBlocks(position: Index): string {
   return plus("params.token_start", position);
 }

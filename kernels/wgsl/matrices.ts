@@ -59,16 +59,16 @@ function copied(
   const threads = workgroupSize(tile);
   const copies = times(lines * perLine / threads, (s) => s);
   const line = (s: number) => plus(`${name}_line`, s * threads / perLine);
-  const place = shuffled(perLine);
+  const copier = shuffled(perLine);
   const at = (s: number) => plus(`${name}_to`, s * (threads / perLine) * stride);
   return {
     across,
     stride,
     size: lines * stride,
     prepare: [
-      ...(place === "lane" ? [] : [`let ${name}_place = ${place};`]),
-      `let ${name}_line = ${over(place === "lane" ? place : `${name}_place`, perLine)};`,
-      `let ${name}_vector = ${modulo(place === "lane" ? place : `${name}_place`, perLine)};`,
+      ...(copier === "lane" ? [] : [`let ${name}_copier = ${copier};`]),
+      `let ${name}_line = ${over(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
+      `let ${name}_vector = ${modulo(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
       `let ${name}_to = ${plus(scaled(`${name}_line`, stride), `${name}_vector`, first)};`,
       ...(across ? [] : copies.map((s) => `let ${name}_row${s} = ${operand.row!(line(s))};`)),
       `let ${name}_own = ${plus(across ? over(own, VECTOR) : scaled(own, stride), first)};`,
@@ -97,7 +97,7 @@ function copied(
 
 /**
  * Which vector of a step's copy an invocation takes first. Eight neighbours store at
- * once, and lines whose places differ by a multiple of 128 bytes share banks: of short
+ * once, and lines that begin a multiple of 128 bytes apart share banks: of short
  * lines a subgroup's are dealt out so that no two of the eight do.
  */
 function shuffled(perLine: number): string {
@@ -248,9 +248,9 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
     scratch: [{
       height: Math.floor(size / rows),
       width: rows,
-      read: (line, column) => `bitcast<vec4<f32>>(memory[${place(line, column, rows)}])`,
+      read: (line, column) => `bitcast<vec4<f32>>(memory[${address(line, column, rows)}])`,
       write: (line, column, value) =>
-        `memory[${place(line, column, rows)}] = bitcast<vec4<u32>>(${value});`,
+        `memory[${address(line, column, rows)}] = bitcast<vec4<u32>>(${value});`,
     }],
   };
 }
@@ -264,6 +264,6 @@ function lastStep({ from, to }: Depth, step: number): string {
   return `(max(${to}, 1u) - 1u) / ${step}u * ${step}u`;
 }
 
-function place(line: string, column: string, width: number): string {
+function address(line: string, column: string, width: number): string {
   return plus(scaled(line, width), column);
 }

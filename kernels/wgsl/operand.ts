@@ -1,5 +1,5 @@
 /**
- * Staging: how an operand of a matrix product gets from global memory to
+ * How an operand of a matrix product gets from global memory to
  * workgroup memory, and from there to registers. Every invocation copies some
  * vec4s of the tile, then fetches what its micro-tile needs.
  *
@@ -15,7 +15,7 @@ import { type Operand, type Scratch, scratchOf } from "./product.ts";
 import { block, COMPONENTS, type Index, modulo, over, plus, scaled, times } from "./text.ts";
 
 /** The text of an operand's way through memory. */
-export interface Staging {
+export interface CopiedOperand {
   /** Declares its workgroup memory, `NAME_tile`. */
   readonly memory: string;
   /** The same memory, for other use. */
@@ -30,12 +30,12 @@ export interface Staging {
   readonly fetch: (depth: number) => readonly string[];
   /** The fetched scalar of a micro-tile index. */
   readonly scalar: (index: number) => string;
-  /** Row of the tile that a micro-tile index belongs to. */
-  readonly place: (index: number) => string;
+  /** Row or column of the tile that a micro-tile index belongs to. */
+  readonly line: (index: number) => string;
 }
 
-/** Where an operand's tile lies, and whose it is. */
-export interface StagingPlace {
+/** What an operand's tile is. */
+export interface OperandTile {
   readonly name: "a" | "b";
   /** Rows of the tile, and of the micro-tile. */
   readonly extent: number;
@@ -45,9 +45,9 @@ export interface StagingPlace {
   readonly tile: RegisterTile;
 }
 
-/** Writes the staging of an operand. */
-export function stage(operand: Operand, place: StagingPlace): Staging {
-  const { name, extent, micro, lane, tile: { depth } } = place;
+/** Writes the copying of an operand. */
+export function copiedOperand(operand: Operand, part: OperandTile): CopiedOperand {
+  const { name, extent, micro, lane, tile: { depth } } = part;
   const lanes = extent / micro;
   const width = rowQuads(operand.layout, extent);
   return {
@@ -59,16 +59,16 @@ export function stage(operand: Operand, place: StagingPlace): Staging {
         (group) => `let ${name}${group} = ${name}_tile[${k}][${plus(lane, group * lanes)}];`,
       ),
     scalar: (i) => `${name}${i >> 2}.${COMPONENTS[i & 3]}`,
-    place: (i) => plus(`4u * ${lane}`, 4 * lanes * (i >> 2) + (i & 3)),
-    ...(operand.layout === "outer" ? copyColumns : copyTransposed)(operand, place),
+    line: (i) => plus(`4u * ${lane}`, 4 * lanes * (i >> 2) + (i & 3)),
+    ...(operand.layout === "outer" ? copyColumns : copyTransposed)(operand, part),
   };
 }
 
-/** The part of a staging that copies from global memory. */
-type Copies = Pick<Staging, "prepare" | "loads" | "stores">;
+/** The part of it that copies from global memory. */
+type Copies = Pick<CopiedOperand, "prepare" | "loads" | "stores">;
 
 /** Loads run along the rows already: a vec4 is copied as it is. */
-function copyColumns(operand: Operand, { name, extent, tile }: StagingPlace): Copies {
+function copyColumns(operand: Operand, { name, extent, tile }: OperandTile): Copies {
   const threads = workgroupSize(tile);
   const quads = extent / 4;
   const depthPerCopy = threads / quads;
@@ -90,7 +90,7 @@ function copyColumns(operand: Operand, { name, extent, tile }: StagingPlace): Co
  * Loads run along the depth: an invocation loads the same quad of the depth from
  * four rows, and stores the 4 x 4 block transposed.
  */
-function copyTransposed(operand: Operand, { name, extent, tile }: StagingPlace): Copies {
+function copyTransposed(operand: Operand, { name, extent, tile }: OperandTile): Copies {
   const threads = workgroupSize(tile);
   const depthQuads = tile.depth / 4;
   const blocks = (extent / 4) * depthQuads;

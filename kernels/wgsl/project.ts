@@ -14,6 +14,7 @@ import {
   coefficientsFunction,
   DEVIATION_FUNCTION,
   gradientFunction,
+  gradientText,
   inBlocks,
   KEPT_COUNT,
   keptRow,
@@ -23,7 +24,7 @@ import {
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
-import { keepsHalves, packed, SCALE_FUNCTIONS } from "./halves.ts";
+import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
 import { type Body, eachRound, type Round } from "./product.ts";
 import { foldByRow } from "./sharing.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
@@ -47,7 +48,7 @@ function projection(context: KernelContext): Body {
 }
 
 /** Names the first row and column of a workgroup's tile. */
-function placeOfTile({ dispatch: { tile, order } }: KernelContext): string[] {
+function tileStart({ dispatch: { tile, order } }: KernelContext): string[] {
   const { rows } = tile!;
   const { band, run = 1 } = order ?? {};
   const cols = run * tile!.cols;
@@ -114,7 +115,7 @@ function tileKernel(context: KernelContext, ending: Ending): string {
     builtins: ["group", "lane", ...body.needs.builtins],
     body: [
       `let kept_count = ${KEPT_COUNT};`,
-      ...placeOfTile(context),
+      ...tileStart(context),
       block([`return;`], `if (first_row >= kept_count)`),
       ...body.names,
       ...(run === 1 ? [...sum, ...before, ...each] : [
@@ -172,7 +173,7 @@ export function forward(context: KernelContext): string {
         names: (row) => [`let position = ${plus("first_row", row)};`],
         wanted: "position < kept_count",
         then: [
-          `// What the windows before left at this place goes in too.`,
+          `// What the windows before left in this set goes in too.`,
           block(
             [...online.read("_before", split, token), ...online.fold("_row", "_before")],
             `if (params.first == 0u)`,
@@ -323,7 +324,7 @@ export function logitGradient(context: KernelContext): string {
   const { problem, gradientStride } = schedule;
   const threshold = filterThreshold(problem);
   const halves = keepsHalves(schedule);
-  const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
+  const gradient = gradientText(context);
   const row = [`let token = coefficients_of(${inBlocks("position")});`];
   const isBusy = (exists?: string) => {
     const deviates = `deviation_of(z, id, token) >= ${literal(threshold)}`;
@@ -356,7 +357,7 @@ export function logitGradient(context: KernelContext): string {
       coefficientsFunction(problem),
       gradientFunction(problem),
       ...(threshold > 0 ? [DEVIATION_FUNCTION] : []),
-      ...(halves ? [SCALE_FUNCTIONS] : []),
+      ...(halves ? [SCALE_FUNCTION] : []),
     ],
     body: (body) => [
       ...(threshold > 0 ? [`var busy = false;`] : []),

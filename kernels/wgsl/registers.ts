@@ -10,15 +10,15 @@
  */
 import type { RegisterTile } from "../../planner/schedule/tile.ts";
 import { type Body, type Depth, leaveOut, NOTHING, type Operand, type Skip } from "./product.ts";
-import { stage } from "./operand.ts";
+import { copiedOperand } from "./operand.ts";
 import { block, indent, modulo, over, times } from "./text.ts";
 
 /** Writes the product of two operands over a tile, in registers. */
 export function registers(tile: RegisterTile, a: Operand, b: Operand): Body {
   const { rows, cols, depth, body: { microRows, microCols } } = tile;
   const lanesX = cols / microCols;
-  const left = stage(a, { name: "a", extent: rows, micro: microRows, lane: "ty", tile });
-  const right = stage(b, { name: "b", extent: cols, micro: microCols, lane: "tx", tile });
+  const left = copiedOperand(a, { name: "a", extent: rows, micro: microRows, lane: "ty", tile });
+  const right = copiedOperand(b, { name: "b", extent: cols, micro: microCols, lane: "tx", tile });
   const accumulator = (i: number, j: number) => `c${i}_${j}`;
   // To and fro, one operand stays the same from each multiply-add to the next, and is read
   // once; it costs the product of two operands that are copied as columns 5 % (bench/h100.md).
@@ -54,7 +54,7 @@ export function registers(tile: RegisterTile, a: Operand, b: Operand): Body {
     functions: [],
     memory: [left.memory, right.memory],
     names: [
-      `// The invocation's place: it sums ${microRows} x ${microCols} results.`,
+      `// The invocation's column and row among all: it sums ${microRows} x ${microCols} results.`,
       `let tx = ${modulo("lane", lanesX)};`,
       `let ty = ${over("lane", lanesX)};`,
     ],
@@ -69,11 +69,11 @@ export function registers(tile: RegisterTile, a: Operand, b: Operand): Body {
       ),
       ...loop(range, skip),
     ],
-    rows: times(microRows, left.place),
+    rows: times(microRows, left.line),
     rounds: [{
       before: [],
       rows: times(microRows, (i) => i),
-      columns: times(microCols, right.place),
+      columns: times(microCols, right.line),
       value: accumulator,
       after: [],
     }],

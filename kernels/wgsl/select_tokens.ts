@@ -9,8 +9,8 @@ import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import { keptHeader } from "../../planner/schedule/layout.ts";
 import { wholeVocab } from "../../planner/schedule/schedule.ts";
 import type { KernelContext } from "./context.ts";
-import { halves, sumLanes, total } from "./totals.ts";
-import { binds, block, intLiteral, kernel, literal, minus, plus } from "./text.ts";
+import { sumLanes, total } from "./totals.ts";
+import { binds, block, intLiteral, kernel, literal, plus } from "./text.ts";
 
 const LANES = LINEAR_WORKGROUP;
 
@@ -69,7 +69,7 @@ fn is_kept(target_id: i32) -> bool {
             `}`,
           ], `for (var token = first; token < last; token++)`),
           ...prefixSum(),
-          `// Kept tokens go to the next places from the block's start on, the others to its end.`,
+          `// Rows of kept tokens follow each other from the block's start on, the others from its end back.`,
           `var position = kept_in_block + counts[lane] - mine;`,
           block([
             `let row = token - block_start;`,
@@ -109,23 +109,23 @@ fn is_kept(target_id: i32) -> bool {
   });
 }
 
-/** Replaces each invocation's count by the sum up to its own, in `counts`. */
+/** Returns statements that replace each invocation's count by the sum up to its own, in `counts`. */
 function prefixSum(): string[] {
   return [
     `// Sums over the invocations up to each, in steps that double.`,
     `counts[lane] = mine;`,
     `workgroupBarrier();`,
-    ...halves(LANES).reverse().flatMap((step) => [
-      `var before${step} = 0u;`,
-      block([`before${step} = counts[${minus("lane", step)}];`], `if (lane >= ${step}u)`),
+    block([
+      `var before = 0u;`,
+      block([`before = counts[lane - step];`], `if (lane >= step)`),
       `workgroupBarrier();`,
-      `counts[lane] += before${step};`,
+      `counts[lane] += before;`,
       `workgroupBarrier();`,
-    ]),
+    ], `for (var step = 1u; step < ${LANES}u; step *= 2u)`),
   ];
 }
 
-/** Statements that add up all class weights, which label smoothing needs. */
+/** Returns statements that add up all class weights, which label smoothing needs. */
 function sumOfClassWeights(vocab: number): string[] {
   return [
     `// The sum of all class weights.`,

@@ -164,7 +164,7 @@ export function foldByRow(online: OnlineStatistics, shared: Shared, folded: Fold
         ...halve(online, table, shared, left),
       ]
       : []),
-    `// Each set goes to its place in workgroup memory: by row, and by sharer of the row.`,
+    `// Each set goes to workgroup memory: by row, and by sharer of the row.`,
     ...table.each(
       sharers,
       0,

@@ -11,6 +11,7 @@ import {
   coefficientsFunction,
   DEVIATION_FUNCTION,
   gradientFunction,
+  gradientText,
   inBlocks,
   KEPT_COUNT,
   keptTarget,
@@ -20,7 +21,7 @@ import {
 import { filterThreshold, headOf } from "../../planner/problem.ts";
 import { scratchOf } from "./product.ts";
 import { foldIntoFirst } from "./sharing.ts";
-import { keepsHalves, packed, SCALE_FUNCTIONS } from "./halves.ts";
+import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
 import { VECTOR } from "../../planner/schedule/tile.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
 import { block, COMPONENTS, kernel, literal, LOWEST, plus, times } from "./text.ts";
@@ -99,7 +100,7 @@ export function storedLogitGradient(context: KernelContext): string {
     const counts = exists === undefined ? deviates : `(${exists} && ${deviates})`;
     return filters ? [`busy = busy || ${counts};`] : [];
   };
-  const gradient = `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`;
+  const gradient = gradientText(context);
   const inPlace = [
     block([
       `let at = position * ${logitStride}u + params.column + column;`,
@@ -139,7 +140,7 @@ export function storedLogitGradient(context: KernelContext): string {
       coefficientsFunction(problem),
       gradientFunction(problem),
       ...(filters ? [DEVIATION_FUNCTION] : []),
-      ...(halves ? [SCALE_FUNCTIONS] : []),
+      ...(halves ? [SCALE_FUNCTION] : []),
     ],
     workgroup: LANES,
     builtins: ["group", "lane"],

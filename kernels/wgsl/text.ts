@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Arithmetic } from "../../planner/objective.ts";
 import { PARAM_MEANINGS } from "../../planner/schedule/params.ts";
 import { snakeCase, type TensorKey, TENSORS } from "../../planner/schedule/tensors.ts";
 import type { Dispatch } from "../../planner/schedule/schedule.ts";
@@ -23,19 +22,6 @@ export function literal(value: number): string {
 /** Returns a number as an i32 literal. */
 export function intLiteral(value: number): string {
   return value === -(2 ** 31) ? "i32(-2147483647 - 1)" : `${value}`;
-}
-
-/** WGSL expressions as an arithmetic, so that an objective's formulas become shader text. */
-export const WGSL: Arithmetic<string> = {
-  literal,
-  add: (a, b) => isZero(a) ? b : isZero(b) ? a : `(${a} + ${b})`,
-  sub: (a, b) => isZero(b) ? a : isZero(a) ? `(-${b})` : `(${a} - ${b})`,
-  mul: (a, b) =>
-    isZero(a) || isZero(b) ? literal(0) : a === "1f" ? b : b === "1f" ? a : `(${a} * ${b})`,
-};
-
-function isZero(expression: string): boolean {
-  return expression === "0f";
 }
 
 /** An index: a constant, or the text of a u32 expression made of names, calls, `+`, `-`, `*`, `/`, `%`. */
@@ -89,14 +75,14 @@ export function modulo(value: Index, by: number): string {
   return by === 1 ? index(0) : `${atom(value)} % ${index(by)}`;
 }
 
-/** How an index is a multiple of a constant and some more, where its text says so: `8u * ty + 3u`. */
+/** Returns an index as a multiple of a constant and some more, where its text says so: `8u * ty + 3u`. */
 function multipleOf(by: number, value: string): { times: string; more: number } | undefined {
   const parts = value.match(/^(\d+)u \* (\w+)(?: \+ (\d+)u)?$/);
   if (!parts || Number(parts[1]) % by !== 0) return undefined;
   return { times: scaled(parts[2]!, Number(parts[1]) / by), more: Number(parts[3] ?? 0) };
 }
 
-/** An expression in parentheses, unless it is a single name, literal, call or element. */
+/** Returns an expression in parentheses, unless it is a single name, literal, call or element. */
 function atom(expression: string): string {
   let depth = 0;
   for (const character of expression) {
@@ -113,12 +99,12 @@ export function indent(text: string | readonly string[], levels = 1): string {
   return lines.map((line) => line === "" ? "" : "  ".repeat(levels) + line).join("\n");
 }
 
-/** Lines in a scope of their own, or under a condition or a loop that is given. */
+/** Returns lines in a scope of their own, or under a condition or a loop that is given. */
 export function block(lines: readonly string[], head = ""): string {
   return `${head}${head && " "}{\n${indent(lines)}\n}`;
 }
 
-/** `[make(0), make(1), ...]`, `count` of them. */
+/** Returns `[make(0), make(1), ...]`, `count` of them. */
 export function times<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index));
 }
@@ -176,12 +162,12 @@ export interface KernelParts {
 export function kernel(dispatch: Dispatch, parts: KernelParts): string {
   const { title, types = {}, memory = [], functions = [], workgroup, body } = parts;
   const { enables = [], diagnosticsOff = [] } = parts;
-  const bindings = dispatch.bindings.map(({ slot, access }, place) => {
+  const bindings = dispatch.bindings.map(({ slot, access }, index) => {
     const type = types[slot] ?? (slot in TENSORS ? TENSORS[slot as TensorKey].type : undefined);
     if (!type || type === "stored") {
       throw new Error(`Kernel ${dispatch.kernel} has no type for its slot ${slot}`);
     }
-    return `@group(0) @binding(${place + 1}) var<storage, ${access}> ${slot}: array<${type}>;`;
+    return `@group(0) @binding(${index + 1}) var<storage, ${access}> ${slot}: array<${type}>;`;
   });
   const builtins = parts.builtins.map((name) => BUILTINS[name]);
   const sections = [

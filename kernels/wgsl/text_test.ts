@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { coefficients, crossEntropy } from "../../planner/objective.ts";
-import { comment, kernel, literal, minus, modulo, over, plus, scaled, WGSL } from "./text.ts";
+import { WGSL } from "./arithmetic.ts";
+import { comment, kernel, literal, minus, modulo, over, plus, scaled } from "./text.ts";
 
 Deno.test("literal() writes f32 values that WGSL reads back exactly", () => {
   assert.equal(literal(2), "2f");
@@ -12,9 +13,25 @@ Deno.test("literal() writes f32 values that WGSL reads back exactly", () => {
 Deno.test("WGSL drops terms that are zero", () => {
   assert.equal(WGSL.add("0f", "x"), "x");
   assert.equal(WGSL.sub("x", "0f"), "x");
-  assert.equal(WGSL.sub("0f", "x"), "(-x)");
+  assert.equal(WGSL.sub("0f", "x"), "-x");
   assert.equal(WGSL.mul("x", "0f"), "0f");
   assert.equal(WGSL.mul("1f", "x"), "x");
+});
+
+Deno.test("WGSL keeps the order of sums and products, and folds signs", () => {
+  const { add, sub, mul } = WGSL;
+  const m = WGSL.literal(-0.5);
+  assert.equal(mul(m, "x"), "-0.5f * x");
+  assert.equal(add("y", mul(m, "x")), "y - 0.5f * x");
+  assert.equal(sub("y", mul(m, "x")), "y + 0.5f * x");
+  assert.equal(mul(mul(m, "x"), m), "0.5f * x * 0.5f");
+  assert.equal(mul("x", mul("y", "z")), "x * (y * z)");
+  assert.equal(mul(add("x", "y"), sub("0f", "z[i - 1u]")), "-(x + y) * z[i - 1u]");
+  assert.equal(add("x", sub("y", "z")), "x + (y - z)");
+  assert.equal(sub("x", add("y", "z")), "x - (y + z)");
+  assert.equal(sub("0f", add("y", "z")), "-(y + z)");
+  assert.equal(sub("0f", sub(m, "z")), "-(-0.5f - z)");
+  assert.equal(mul("1f / bitcast<f32>(w[1u])", m), "-1f / bitcast<f32>(w[1u]) * 0.5f");
 });
 
 Deno.test("plain cross-entropy becomes plain shader text", () => {
@@ -24,10 +41,10 @@ Deno.test("plain cross-entropy becomes plain shader text", () => {
     { nllScale: "1f", zScale: "1f", upstream: "g" },
     { labelSmoothing: 0, zLoss: 0, vocab: 5 },
   );
-  assert.equal(loss, "((-1f) * logprob)");
+  assert.equal(loss, "-logprob");
   assert.deepEqual(
     coefficients(WGSL, { lse: "lse", entropy: "h" }, derivatives, "u"),
-    { a: "(-(g * (-1f)))", b: "(g * (-1f))", c: "0f", d: "0f" },
+    { a: "g", b: "-g", c: "0f", d: "0f" },
   );
 });
 

@@ -27,7 +27,8 @@ import { gradientBound } from "./halves.ts";
 import { inBlocks, KEPT_COUNT, keptRow } from "./logit.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { sumLanes, total } from "./totals.ts";
-import { binds, block, kernel, plus, WGSL } from "./text.ts";
+import { WGSL } from "./arithmetic.ts";
+import { binds, block, kernel, plus } from "./text.ts";
 
 const LANES = LINEAR_WORKGROUP;
 
@@ -38,8 +39,8 @@ const totalWeight = `bitcast<f32>(${total("totalWeight")})`;
 function reductionScales(problem: Problem): { nllScale: string; zScale: string } {
   return problem.reduction === "mean"
     ? {
-      nllScale: `(1f / bitcast<f32>(${total("keptWeight")}))`,
-      zScale: `(1f / f32(${total("kept")}))`,
+      nllScale: `1f / bitcast<f32>(${total("keptWeight")})`,
+      zScale: `1f / f32(${total("kept")})`,
     }
     : { nllScale: "1f", zScale: "1f" };
 }
@@ -113,6 +114,7 @@ export function merge(context: KernelContext): string {
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
       `// What follows from them.`,
       ...online.finish("0"),
+      `// ${rows.length} results, a row of all tokens each: ${rows.join(", ")}.`,
       ...rows.map((name) => store(name, values[name]!)),
     ],
   });
@@ -176,6 +178,7 @@ export function coefficientsKernel(context: KernelContext): string {
           `atomicMax(&gradient_bound[0], bitcast<u32>(bound) & 0x7fffffffu);`,
         ]
         : []),
+      `// A row of all positions each: ${COEFFICIENT_ROWS.join(", ")}.`,
       ...COEFFICIENT_ROWS.map((name, row) =>
         `coefficients[${plus(row * stride, inBlocks("position"))}] = ${words[name]};`
       ),
