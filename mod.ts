@@ -77,7 +77,7 @@ export type {
   TensorPart,
 } from "./kernels/run/callers_buffers.ts";
 export { LinearCrossEntropy } from "./kernels/run/linear_cross_entropy.ts";
-export { GpuError } from "./kernels/run/errors.ts";
+export { GpuError, OutOfMemoryError } from "./kernels/run/errors.ts";
 export type { Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";
 export {

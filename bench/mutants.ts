@@ -14,6 +14,7 @@ import { ROOT, TreeCopy } from "./mutants/copy.ts";
 import { CHOICE } from "./mutants/choice.ts";
 import { DRAFT } from "./mutants/draft.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
+import { FAULTY } from "./mutants/faulty.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
 import { IN_MATRICES } from "./mutants/matrices.ts";
@@ -26,6 +27,7 @@ const MUTANTS: readonly Mutant[] = [
   ...IN_MATRICES,
   ...DRAFT,
   ...EXECUTOR,
+  ...FAULTY,
   ...HOST,
   ...CHOICE,
 ];

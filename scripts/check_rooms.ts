@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "kernels/measure": ["kernels/run", "kernels/wgsl", "planner"],
   "kernels/ranks": ["kernels/run", "kernels/measure", "host", "planner"],
   // Tests of kernels run on the device that the command line is told to use.
-  "kernels/testing": ["cli/request", "kernels", "planner"],
+  "kernels/testing": ["cli/request", "fixtures", "kernels", "planner"],
   fixtures: ["host", "planner"],
   "fixtures/files": ["fixtures", "host", "planner"],
   // A verification runs what it verifies.

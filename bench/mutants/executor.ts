@@ -33,8 +33,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "every piece of a result goes to the start of its tensor",
     file: "kernels/run/execute.ts",
-    find: "    step.targetOffset,\n",
-    replace: "    0,\n",
+    find: "sink.write(step.targetOffset, ",
+    replace: "sink.write(0, ",
     why: "streamed gradients would come back as their last window",
     killers: [STREAMED],
   },
@@ -125,22 +125,6 @@ export const EXECUTOR: readonly Mutant[] = [
     replace: "      throw error;",
     why: "a program that then tries a smaller plan would have less room for it",
     killers: [{ test: API, filter: "where memory cannot be had" }],
-  },
-  {
-    name: "a lost device is reported as whatever it rejected",
-    file: "kernels/run/errors.ts",
-    find: "  if (!lost) return;",
-    replace: "  if (lost || !lost) return;",
-    why: "users would look for their mistake in a validation error",
-    killers: [{ test: API, filter: "a device that is lost" }],
-  },
-  {
-    name: "errors that the device reports are dropped",
-    file: "kernels/run/errors.ts",
-    find: "    if (scope.value) throw new GpuError(",
-    replace: "    if (scope.value === undefined) throw new GpuError(",
-    why: "a run that did nothing would look like a run",
-    killers: [REPORTED],
   },
   {
     name: "the token with a bad target is reported one too far",

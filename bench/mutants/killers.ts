@@ -61,6 +61,9 @@ export const STREAMED_SOURCE = execute("a streamed source gives");
 export const AHEAD = execute("the next window is read");
 export const FAILURES = execute("whatever fails");
 
+/** Every fault of a device, at every call. */
+export const FAULTS: Killer = { test: "kernels/faults_test.ts" };
+
 /** Bytes on the host, and in files. */
 export const SOURCES: Killer = { test: "host/source_test.ts" };
 export const FILE_RANGE: Killer = { test: "fixtures/files/file_range_test.ts" };

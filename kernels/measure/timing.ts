@@ -6,7 +6,8 @@
  */
 import type { Dispatch, KernelName, Step } from "../../planner/schedule/schedule.ts";
 import type { Encoder } from "../run/encoder.ts";
-import { BufferUsage, MapMode } from "../run/provider.ts";
+import { BufferUsage } from "../run/provider.ts";
+import { mapped } from "../run/readback.ts";
 
 /** How long some steps took, in milliseconds. */
 export interface StepTimes {
@@ -112,8 +113,8 @@ async function runTimed(
     encoder.commands().resolveQuerySet(set, 0, queries, resolved, 0);
     encoder.commands().copyBufferToBuffer(resolved, 0, staging, 0, size);
     encoder.submit();
-    await staging.mapAsync(MapMode.READ);
-    return new BigUint64Array(staging.getMappedRange().slice(0));
+    const ticks = await mapped(staging, "timestamps", { offset: 0, bytes: size });
+    return new BigUint64Array(ticks.slice(0));
   } finally {
     encoder.timestamps = undefined;
     resolved.destroy();

@@ -78,7 +78,8 @@ class RankRun {
  * Runs all ranks of a job on one device.
  *
  * @returns what each rank did, in the order of the jobs.
- * @throws {GpuError} when the device fails, or the ranks do not come to the same collectives.
+ * @throws {OutOfMemoryError} when the device has no memory for a buffer.
+ * @throws {GpuError} when the device fails otherwise, or the ranks do not come to the same collectives.
  */
 export async function executeRanks(
   jobs: readonly RankJob[],
@@ -86,14 +87,14 @@ export async function executeRanks(
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<RankExecution[]> {
   const runs: RankRun[] = [];
-  for (const job of jobs) {
-    const encoder = new Encoder(job.schedule, device, await compileKernels(device, job.schedule));
-    const ledger = new Ledger(device);
-    ledger.detach();
-    runs.push(new RankRun(job, encoder, ledger));
-  }
   const total = jobs.reduce((sum, { schedule }) => sum + collectives(schedule), 0);
   await withErrorScopes(device, async () => {
+    for (const job of jobs) {
+      const encoder = new Encoder(job.schedule, device, await compileKernels(device, job.schedule));
+      const ledger = new Ledger(device);
+      ledger.detach();
+      runs.push(new RankRun(job, encoder, ledger));
+    }
     try {
       let done = 0;
       while (runs.some(({ outputs }) => !outputs)) {

@@ -16,7 +16,7 @@ import {
 import { packParams, PARAMS_BYTES } from "../../planner/schedule/params.ts";
 import { bufferLabel } from "./labels.ts";
 import { kernelKey } from "../wgsl/generate.ts";
-import { GpuError } from "./errors.ts";
+import { GpuError, OutOfMemoryError } from "./errors.ts";
 import type { CompiledKernel } from "./pipelines.ts";
 import { BufferUsage } from "./provider.ts";
 
@@ -33,6 +33,10 @@ export class Encoder {
   /** Where each dispatch writes its timestamps, if it does, while time is taken. */
   timestamps: (() => GPUComputePassTimestampWrites | undefined) | undefined;
   readonly #own = new Map<string, GPUBuffer>();
+  /** Bytes of them. */
+  #heldBytes = 0;
+  /** What came of buffers that nobody has asked about. */
+  #allocations: Promise<OutOfMemoryError | undefined>[] = [];
   #callers: NamedBuffers = {};
   #commands: GPUCommandEncoder | undefined;
   #encoded = 0;
@@ -49,7 +53,10 @@ export class Encoder {
     this.#callers = buffers;
   }
 
-  /** Creates a buffer, unless the caller gave one of its name. */
+  /**
+   * Creates a buffer, unless the caller gave one of its name. Whether there was memory for it
+   * is known after {@linkcode allocated}.
+   */
   create({ name, bytes, category }: BufferSpec): void {
     if (this.#callers[name]) return;
     const usage = name === PARAMS_BUFFER
@@ -57,19 +64,36 @@ export class Encoder {
       : category === "staging"
       ? BufferUsage.MAP_READ | BufferUsage.COPY_DST
       : BufferUsage.STORAGE | BufferUsage.COPY_SRC | BufferUsage.COPY_DST;
-    const buffer = this.device.createBuffer({
-      label: bufferLabel(category, name),
-      size: bytes,
-      usage,
-    });
+    const label = bufferLabel(category, name);
+    this.device.pushErrorScope("out-of-memory");
+    let buffer: GPUBuffer;
+    try {
+      buffer = this.device.createBuffer({ label, size: bytes, usage });
+    } finally {
+      this.#allocations.push(this.#refusal(label, bytes, this.device.popErrorScope()));
+    }
     this.#own.set(name, buffer);
+    this.#heldBytes += bytes;
     if (name === PARAMS_BUFFER) this.#writeParams(buffer, bytes);
+  }
+
+  /**
+   * Waits until the device has said whether there was memory for what was created.
+   *
+   * @throws {OutOfMemoryError} when there was none.
+   */
+  async allocated(): Promise<void> {
+    const refused = (await Promise.all(this.#allocations.splice(0))).find((error) => error);
+    if (refused) throw refused;
   }
 
   /** Destroys a buffer that was created here; work already submitted still finishes. */
   destroy(name: string): void {
-    this.#own.get(name)?.destroy();
+    const buffer = this.#own.get(name);
+    if (!buffer) return;
+    buffer.destroy();
     this.#own.delete(name);
+    this.#heldBytes -= buffer.size;
   }
 
   /** Destroys every buffer that was created here. */
@@ -122,6 +146,21 @@ export class Encoder {
   discard(): void {
     this.#commands = undefined;
     this.#encoded = 0;
+  }
+
+  /** Returns what is thrown where the device reports that it has no memory for a buffer. */
+  async #refusal(
+    label: string,
+    refusedBytes: number,
+    report: Promise<GPUError | null>,
+  ): Promise<OutOfMemoryError | undefined> {
+    const heldBytes = this.#heldBytes;
+    const error = await report.catch(() => null);
+    if (!error) return undefined;
+    return new OutOfMemoryError(
+      `The device has no memory for ${label}: ${refusedBytes} bytes, with ${heldBytes} in use (${error.message})`,
+      { refusedBytes, heldBytes },
+    );
   }
 
   #bind(step: Dispatch): GPUBindGroup {

@@ -23,6 +23,35 @@ export class GpuError extends Error {
   override name = "GpuError";
 }
 
+/**
+ * The device has no memory for a buffer, a pipeline or a command.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const error = new OutOfMemoryError("no memory", { refusedBytes: 4096, heldBytes: 1024 });
+ * assert(error instanceof GpuError); // whoever catches one catches the other
+ * ```
+ */
+export class OutOfMemoryError extends GpuError {
+  /** Tells this error from others without `instanceof`. */
+  override name = "OutOfMemoryError";
+  /** Bytes of the buffer that was refused; `undefined` where it was none. */
+  readonly refusedBytes: number | undefined;
+  /** Bytes that were in use beside it; `undefined` likewise. */
+  readonly heldBytes: number | undefined;
+
+  /** Takes the message for people, and where it was a buffer, its size and what was in use. */
+  constructor(
+    message: string,
+    of: { readonly refusedBytes?: number; readonly heldBytes?: number } = {},
+  ) {
+    super(message);
+    this.refusedBytes = of.refusedBytes;
+    this.heldBytes = of.heldBytes;
+  }
+}
+
 /** This machine offers no WebGPU adapter, or would not give a device. */
 export class NoDeviceError extends Error {
   override name = "NoDeviceError";
@@ -33,25 +62,79 @@ export class NoDeviceError extends Error {
   }
 }
 
+/** Filters of error scopes, in the order of what tells most: a buffer without memory is invalid wherever it is used. */
+const FILTERS = ["out-of-memory", "internal", "validation"] as const;
+
+/** What a device reported, by the filter of the scope that caught it. */
+export interface Report {
+  readonly filter: typeof FILTERS[number];
+  readonly message: string;
+}
+
+/**
+ * Begins to catch what the device reports. What is returned ends that, at once, and
+ * resolves to the report that tells most, if there is one; it never rejects.
+ *
+ * Scopes are a stack of the device's: nothing else may catch between the two, unless it
+ * begins and ends there.
+ */
+export function catchReports(device: GPUDevice): () => Promise<Report | undefined> {
+  for (const filter of FILTERS) device.pushErrorScope(filter);
+  return async () => {
+    const popped = FILTERS.toReversed().map(async (filter) => ({
+      filter,
+      // A lost device may reject what it is asked; that it is lost is asked elsewhere.
+      error: await device.popErrorScope().catch(() => null),
+    }));
+    const found = (await Promise.all(popped)).findLast(({ error }) => error);
+    return found && { filter: found.filter, message: found.error!.message };
+  };
+}
+
+/** Returns what the device reported, as an exception. */
+export function reported({ filter, message }: Report): GpuError {
+  return filter === "out-of-memory"
+    ? new OutOfMemoryError(`The device is out of memory: ${message}`)
+    : new GpuError(`The device reports: ${message}`);
+}
+
 /**
  * Runs something and turns errors that the device reports meanwhile, its loss
  * among them, into exceptions.
  *
- * @throws {GpuError} when memory runs out, a command is invalid or the device is lost.
+ * @throws {OutOfMemoryError} when memory runs out.
+ * @throws {GpuError} when a command is invalid or the device is lost.
  */
 export async function withErrorScopes<T>(device: GPUDevice, run: () => Promise<T>): Promise<T> {
-  device.pushErrorScope("out-of-memory");
-  device.pushErrorScope("validation");
-  const [outcome] = await Promise.allSettled([run()]);
-  // A lost device rejects whatever it is asked with an error that does not say so.
-  const scopes = await Promise.allSettled([device.popErrorScope(), device.popErrorScope()]);
+  const end = catchReports(device);
+  const [outcome] = await Promise.allSettled([(async () => await run())()]);
+  const report = await end();
   await throwIfLost(device);
-  for (const scope of scopes) {
-    if (scope.status === "rejected") throw scope.reason;
-    if (scope.value) throw new GpuError(`The device reports: ${scope.value.message}`);
+  if (outcome.status === "rejected" && outcome.reason instanceof OutOfMemoryError) {
+    throw outcome.reason;
   }
+  if (report) throw reported(report);
   if (outcome.status === "rejected") throw outcome.reason;
   return outcome.value;
+}
+
+/** How each device that was asked about was lost; `undefined` while it is not. */
+const LOSSES = new WeakMap<GPUDevice, { info: GPUDeviceLostInfo | undefined }>();
+
+/**
+ * Returns a check for whether the device has been lost, which costs nothing: work that a lost
+ * device is given goes by without a word.
+ */
+export function lossCheck(device: GPUDevice): () => void {
+  let loss = LOSSES.get(device);
+  if (!loss) {
+    const watched = loss = { info: undefined as GPUDeviceLostInfo | undefined };
+    LOSSES.set(device, watched);
+    device.lost.then((info) => watched.info = info);
+  }
+  return () => {
+    if (loss.info) throw lostError(loss.info);
+  };
 }
 
 /** @throws {GpuError} with the reason, where the device is lost. */
@@ -63,9 +146,12 @@ export async function throwIfLost(device: GPUDevice): Promise<void> {
   });
   const lost = await Promise.race([device.lost, turn]);
   clearTimeout(timer);
-  if (!lost) return;
-  const why = [lost.reason, lost.message].filter((text) => text && text !== "unknown").join(": ");
-  throw new GpuError(
+  if (lost) throw lostError(lost);
+}
+
+function lostError({ reason, message }: GPUDeviceLostInfo): GpuError {
+  const why = [reason, message].filter((text) => text && text !== "unknown").join(": ");
+  return new GpuError(
     `The device was lost${why ? ` (${why})` : ""}: ask the adapter for a new one`,
   );
 }

@@ -16,11 +16,11 @@ import {
   type Upload,
 } from "../../planner/schedule/schedule.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
-import { GpuError, withErrorScopes } from "./errors.ts";
+import { GpuError, lossCheck, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
+import { mapped } from "./readback.ts";
 import { Encoder } from "./encoder.ts";
 import { Feed, type HostTensors } from "./feed.ts";
-import { MapMode } from "./provider.ts";
 
 /** What goes into an execution besides the schedule. */
 export interface ExecuteOptions {
@@ -60,8 +60,9 @@ const UPLOAD_BYTES = 64 * 2 ** 20;
  * Runs a schedule. The device stays the caller's; every buffer created here is
  * destroyed here, also when something fails.
  *
- * @throws {GpuError} when a kernel does not compile, memory runs out or the device is lost, or
- *   when the schedule is that of one rank of several.
+ * @throws {OutOfMemoryError} when the device has no memory for a buffer.
+ * @throws {GpuError} when a kernel does not compile or the device is lost, or when the schedule
+ *   is that of one rank of several.
  */
 export async function execute(
   schedule: Schedule,
@@ -69,9 +70,9 @@ export async function execute(
   options: ExecuteOptions = {},
 ): Promise<Execution> {
   const begun = performance.now();
-  const encoder = new Encoder(schedule, device, await compileKernels(device, schedule));
-  const compileMilliseconds = performance.now() - begun;
   return await withErrorScopes(device, async () => {
+    const encoder = new Encoder(schedule, device, await compileKernels(device, schedule));
+    const compileMilliseconds = performance.now() - begun;
     try {
       const { done, value } = await walk(encoder, options).next();
       if (done) return { ...value, compileMilliseconds };
@@ -96,7 +97,8 @@ export async function* walk(
   encoder: Encoder,
   { inputs = {}, sinks = {}, onProgress }: ExecuteOptions,
 ): AsyncGenerator<Collective, Walked> {
-  const { schedule, device: { queue } } = encoder;
+  const { schedule, device, device: { queue } } = encoder;
+  const throwIfLost = lossCheck(device);
   const { steps, buffers } = schedule;
   const lives = lifetimes(schedule);
   const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
@@ -112,7 +114,10 @@ export async function* walk(
   try {
     for (const [index, step] of steps.entries()) {
       if (step.kind === "upload" && windows.has(step.tensor)) await uploads.makeRoom();
-      for (const spec of births.get(index) ?? []) encoder.create(spec);
+      const born = births.get(index) ?? [];
+      for (const spec of born) encoder.create(spec);
+      if (born.length > 0) await encoder.allocated();
+      throwIfLost();
       if (step.kind === "upload") await uploads.play(step);
       else if (step.kind === "readback") await readBack(encoder, step, outputs.of(step.tensor));
       else if (step.kind === "collective") {
@@ -225,14 +230,7 @@ async function readBack(encoder: Encoder, step: Readback, sink: TensorSink): Pro
     slice.bytes,
   );
   encoder.submit();
-  try {
-    await staging.mapAsync(MapMode.READ, via.offset, slice.bytes);
-  } catch (error) {
-    throw new GpuError(`The device did not hand ${step.tensor} over: ${(error as Error).message}`);
-  }
-  await sink.write(
-    step.targetOffset,
-    new Uint8Array(staging.getMappedRange(via.offset, slice.bytes)),
-  );
+  const bytes = await mapped(staging, step.tensor, { offset: via.offset, bytes: slice.bytes });
+  await sink.write(step.targetOffset, new Uint8Array(bytes));
   staging.unmap();
 }

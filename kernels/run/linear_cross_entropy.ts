@@ -17,7 +17,7 @@ import {
   type TensorName,
   type TensorPart,
 } from "./callers_buffers.ts";
-import { throwIfLost, withErrorScopes } from "./errors.ts";
+import { catchReports, type Report, reported, throwIfLost, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
@@ -27,7 +27,7 @@ import { Encoder, type NamedBuffers } from "./encoder.ts";
  * A planned linear cross-entropy, ready to run.
  *
  * Calls only submit work to the device's queue; the `read*` methods wait for
- * it. Memory is allocated on creation and given back by `destroy()`: exactly the
+ * it, and throw what the device reported of any call since the last of them. Memory is allocated on creation and given back by `destroy()`: exactly the
  * plan's `memory.extraPeakBytes` plus the results per token.
  *
  * A call that throws leaves nothing half encoded: the next one starts afresh.
@@ -57,6 +57,8 @@ export class LinearCrossEntropy {
   #destroyed = false;
   /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
   #forwarded = false;
+  /** What the device has reported first of the calls since results were last read. */
+  #report: Promise<Report | undefined> = Promise.resolve(undefined);
 
   private constructor(plan: Plan, encoder: Encoder) {
     this.#plan = plan;
@@ -68,7 +70,8 @@ export class LinearCrossEntropy {
    *
    * @param plan from `plan()`, whose schedule works on the caller's buffers.
    * @throws {TypeError} when the plan was made for inputs from the host, or for one rank of several.
-   * @throws {GpuError} when a kernel does not compile, memory runs out or the device is lost.
+   * @throws {OutOfMemoryError} when the device has no memory for a buffer.
+   * @throws {GpuError} when a kernel does not compile or the device is lost.
    */
   static async create(device: GPUDevice, plan: Plan): Promise<LinearCrossEntropy> {
     const { schedule } = plan;
@@ -80,9 +83,9 @@ export class LinearCrossEntropy {
     }
     const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
     const encoder = new Encoder(schedule, device, kernels);
-    await withErrorScopes(device, () => {
+    await withErrorScopes(device, async () => {
       for (const spec of ownBuffers(schedule)) encoder.create(spec);
-      return Promise.resolve();
+      await encoder.allocated();
     }).catch((error: unknown) => {
       encoder.destroyAll();
       throw error;
@@ -197,7 +200,7 @@ export class LinearCrossEntropy {
    *
    * @returns NaN for a mean over no tokens; `undefined` where the problem has no reduced loss.
    * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
-   * @throws {GpuError} when the device is lost.
+   * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readLoss(): Promise<number | undefined> {
     const { problem } = this;
@@ -208,7 +211,7 @@ export class LinearCrossEntropy {
    * Waits for the device and reads loss and results per token.
    *
    * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
-   * @throws {GpuError} when the device is lost.
+   * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readResults(): Promise<Results> {
     return this.#checkTargets(decodeResults(this.problem, await this.#read()));
@@ -250,28 +253,30 @@ export class LinearCrossEntropy {
     const results = ownBuffers(this.#plan.schedule).filter(({ name, holds }) =>
       holds && (names?.includes(name) ?? true)
     );
-    try {
-      const parts = results.map(({ name, bytes }) => ({
-        buffer: this.#encoder.buffer(name),
-        bytes,
-      }));
-      const copied = await readParts(device, parts, "results");
-      let offset = 0;
-      return Object.fromEntries(results.map(({ name, bytes }) => {
-        const piece = copied.subarray(offset, offset + bytes);
-        offset += bytes;
-        return [name, piece];
-      }));
-    } catch (error) {
+    // Both at once: a call that comes after this one may be submitted before results are there.
+    const report = this.#report;
+    this.#report = Promise.resolve(undefined);
+    const parts = results.map(({ name, bytes }) => ({ buffer: this.#encoder.buffer(name), bytes }));
+    const [outcome] = await Promise.allSettled([readParts(device, parts, "results")]);
+    const found = await report;
+    if (found) {
       await throwIfLost(device);
-      throw error;
+      throw reported(found);
     }
+    if (outcome.status === "rejected") throw outcome.reason;
+    let offset = 0;
+    return Object.fromEntries(results.map(({ name, bytes }) => {
+      const piece = outcome.value.subarray(offset, offset + bytes);
+      offset += bytes;
+      return [name, piece];
+    }));
   }
 
   /** Encodes and submits steps on the caller's buffers, which are all checked by now. */
   #run(steps: readonly Step[], callers: NamedBuffers): void {
     this.#forwarded = false;
     this.#encoder.useCallers(callers);
+    const end = catchReports(this.#encoder.device);
     try {
       for (const step of steps) {
         if (step.kind === "dispatch" || step.kind === "clear") this.#encoder.encode(step);
@@ -280,8 +285,14 @@ export class LinearCrossEntropy {
     } catch (error) {
       this.#encoder.discard();
       throw error;
+    } finally {
+      this.#report = firstOf(this.#report, end());
     }
   }
+}
+
+async function firstOf<T>(...each: Promise<T | undefined>[]): Promise<T | undefined> {
+  return (await Promise.all(each)).find((value) => value !== undefined);
 }
 
 /** Results that are about the whole of a run. */

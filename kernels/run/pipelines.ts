@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dispatch, Schedule } from "../../planner/schedule/schedule.ts";
-import { GpuError } from "./errors.ts";
+import { catchReports, GpuError, reported } from "./errors.ts";
 import { kernelKey, wgslOf } from "../wgsl/generate.ts";
 import { ShaderStage } from "./provider.ts";
 
@@ -20,7 +20,7 @@ const CACHE = new WeakMap<GPUDevice, Map<string, CompiledKernel>>();
  * Compiles every kernel of a schedule that is not compiled yet.
  *
  * @returns the kernels by {@linkcode kernelKey}.
- * @throws {GpuError} when a kernel does not compile.
+ * @throws {GpuError} when a kernel does not compile, or there is no memory for it.
  */
 export async function compileKernels(
   device: GPUDevice,
@@ -47,31 +47,39 @@ async function compile(
   code: string,
 ): Promise<CompiledKernel> {
   const label = dispatch.kernel;
-  device.pushErrorScope("validation");
-  const layout = device.createBindGroupLayout({
-    label,
-    entries: [
-      {
-        binding: 0,
-        visibility: ShaderStage.COMPUTE,
-        buffer: { type: "uniform", hasDynamicOffset: true },
-      },
-      ...dispatch.bindings.map(({ access }, index) => ({
-        binding: index + 1,
-        visibility: ShaderStage.COMPUTE,
-        buffer: {
-          type: access === "read" ? "read-only-storage" as const : "storage" as const,
+  const end = catchReports(device);
+  let compiled: CompiledKernel;
+  let report: ReturnType<typeof end>;
+  try {
+    const layout = device.createBindGroupLayout({
+      label,
+      entries: [
+        {
+          binding: 0,
+          visibility: ShaderStage.COMPUTE,
+          buffer: { type: "uniform", hasDynamicOffset: true },
         },
-      })),
-    ],
-  });
-  const module = device.createShaderModule({ label, code });
-  const pipeline = device.createComputePipeline({
-    label,
-    layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-    compute: { module, entryPoint: "main" },
-  });
-  const error = await device.popErrorScope();
-  if (error) throw new GpuError(`Kernel ${label} does not compile: ${error.message}`);
-  return { pipeline, layout };
+        ...dispatch.bindings.map(({ access }, index) => ({
+          binding: index + 1,
+          visibility: ShaderStage.COMPUTE,
+          buffer: {
+            type: access === "read" ? "read-only-storage" as const : "storage" as const,
+          },
+        })),
+      ],
+    });
+    const module = device.createShaderModule({ label, code });
+    const pipeline = device.createComputePipeline({
+      label,
+      layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
+      compute: { module, entryPoint: "main" },
+    });
+    compiled = { pipeline, layout };
+  } finally {
+    report = end();
+  }
+  const found = await report;
+  if (!found) return compiled;
+  if (found.filter === "out-of-memory") throw reported(found);
+  throw new GpuError(`Kernel ${label} does not compile: ${found.message}`);
 }
