@@ -8,7 +8,7 @@
 import { bytesOf } from "../../fixtures/elements.ts";
 import { SafetensorsWriter } from "../../fixtures/files/safetensors_writer.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
-import type { Fixture } from "../../fixtures/fixture.ts";
+import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores, Verification } from "../../fixtures/verify/verify.ts";
 import { headOf, type Problem, problemJson, wantedGradients } from "../../planner/problem.ts";
 import { tokenResults } from "../../planner/schedule/layout.ts";
@@ -86,7 +86,7 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
   return {
     stores: Object.fromEntries(gradients.map((of) => [of, writer.store(of)])),
     async finish({ fixture, results }) {
-      await writer.store("targets").write(0, bytesOf(fixture.tensors.targets));
+      await writer.store("targets").write(0, bytesOf(givenTargets(fixture)));
       for (const column of columnsOf(problem)) {
         await writer.store(titleOf(column)).write(0, bytesOf(results[column]!));
       }
@@ -97,12 +97,14 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
 }
 
 /** A row for each token; nothing where the target is ignored. */
-function rowsOf({ fixture: { problem, tensors }, results }: Verification) {
+function rowsOf({ fixture, results }: Verification) {
+  const { problem, tensors } = fixture;
   const columns = columnsOf(problem);
+  const given = givenTargets(fixture);
   const values = columns.map((column) => results[column]!);
   const rows = Array.from(tensors.targets, (target, token) => ({
     token,
-    target,
+    target: given[token]!,
     values: values.map((column) => target === problem.ignoreIndex ? undefined : column[token]!),
   }));
   return { columns: columns.map(titleOf), rows };

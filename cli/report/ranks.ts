@@ -8,7 +8,7 @@ import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
 import { choiceLines, problemLine } from "./plan.ts";
-import { agreementLines, lossRows } from "./run.ts";
+import { agreementLines, codebookJson, lossRows } from "./run.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -24,6 +24,7 @@ export function ranksJson(
     strategy: schedule.strategy,
     device: largest.device.name,
     problem: problemJson(fixture.problem),
+    ...codebookJson(fixture),
     parallel: parallelism,
     window: schedule.window,
     block: schedule.block,

@@ -31,6 +31,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
     strategy: plan.schedule.strategy,
     device: plan.device.name,
     problem: problemJson(fixture.problem),
+    ...codebookJson(fixture),
     window: plan.schedule.window,
     block: plan.schedule.block,
     // JSON has no NaN, which a mean over no tokens is.
@@ -163,10 +164,21 @@ export function checkRows({ checks }: Agreement): string[][] {
   ]);
 }
 
-/** The loss, where there is one. */
+/** The loss, where there is one, and whose it is where codes stand for ids. */
 export function lossRows(of: Pick<Verification, "results" | "fixture">): string[][] {
   const { loss } = of.results;
-  return loss === undefined ? [] : [["loss", `${shortLoss(loss)}${noteOnLoss(of)}`]];
+  const { codebook } = of.fixture;
+  return [
+    ...(codebook
+      ? [["codebook", `its codes stand for ${codebook.vocab} ids; losses are of those`]]
+      : []),
+    ...(loss === undefined ? [] : [["loss", `${shortLoss(loss)}${noteOnLoss(of)}`]]),
+  ];
+}
+
+/** What JSON says of a run over codes besides its problem. */
+export function codebookJson({ codebook }: Verification["fixture"]) {
+  return codebook ? { codebook: { ids: codebook.vocab } } : {};
 }
 
 /** An f32 has seven digits. */
