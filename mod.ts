@@ -91,6 +91,14 @@ export {
   type WebGpuName,
 } from "./planner/device.ts";
 export { type Dtype, DTYPES } from "./planner/dtype.ts";
+export {
+  type CodebookHead,
+  codebookHead,
+  CodeMap,
+  type CodeResults,
+  type CodeTargets,
+  overIds,
+} from "./planner/heads/codebook.ts";
 export type { MemoryPrediction } from "./planner/schedule/memory.ts";
 export {
   type Alternative,

@@ -12,6 +12,7 @@
  */
 import { ROOT, TreeCopy } from "./mutants/copy.ts";
 import { CHOICE } from "./mutants/choice.ts";
+import { CODES } from "./mutants/codebook.ts";
 import { DRAFT } from "./mutants/draft.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
 import { FAULTY } from "./mutants/faulty.ts";
@@ -30,6 +31,7 @@ const MUTANTS: readonly Mutant[] = [
   ...FAULTY,
   ...HOST,
   ...CHOICE,
+  ...CODES,
 ];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */

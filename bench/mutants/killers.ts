@@ -69,6 +69,9 @@ export const SOURCES: Killer = { test: "host/source_test.ts" };
 export const FILE_RANGE: Killer = { test: "fixtures/files/file_range_test.ts" };
 export const WRITER: Killer = { test: "fixtures/files/safetensors_writer_test.ts" };
 export const SYNTHETIC: Killer = { test: "fixtures/synthetic_test.ts" };
+/** Codes in the place of ids. */
+export const CODEBOOK: Killer = { test: "fixtures/codebook_test.ts" };
+export const CODE_MAP: Killer = { test: "planner/heads/codebook_test.ts" };
 export const LARGE_REFERENCE: Killer = {
   test: "fixtures/verify/reference_test.ts",
   filter: "a large weight",

@@ -176,7 +176,7 @@ export class CodeMap {
 }
 
 /** Results of which some are others over ids than over codes. */
-interface CodeResults<Numbers> {
+export interface CodeResults<Numbers> {
   /** The reduced loss. */
   readonly loss?: number | undefined;
   /** Per token, or for each of some rows. */
@@ -190,7 +190,32 @@ interface CodeResults<Numbers> {
  *
  * @param rows tokens that arrays per token are of: all of them where it is left out.
  *
- * @example
+ * @example On a device: plan over codes, run on the map's bias and targets
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const map = new CodeMap(Int32Array.of(0, 1, 1, 0, 1, 1, 1), 2);
+ * const { problem } = codebookHead(parseProblem({ tokens: 3, hidden: 4, vocab: 7 }), 2);
+ * const head = await LinearCrossEntropy.create(device, plan(problem, deviceProfile(device)));
+ *
+ * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+ * const buffer = (bytes: number) => device.createBuffer({ size: bytes, usage });
+ * const weight = buffer(2 * 4 * 4); // the codes
+ * const inputs = { hidden: buffer(3 * 4 * 4), weight, targets: buffer(3 * 4), bias: buffer(2 * 4) };
+ * const targets = map.targets(Int32Array.of(6, -100, 0), -100);
+ * device.queue.writeBuffer(inputs.bias, 0, new Float32Array(map.bias));
+ * device.queue.writeBuffer(inputs.targets, 0, new Int32Array(targets.targets));
+ * head.forward(inputs);
+ * const { loss } = overIds(problem, targets, await head.readResults());
+ * assert(Math.abs(loss! - Math.log(7)) < 1e-6); // all logits are zero
+ *
+ * head.destroy();
+ * device.destroy();
+ * ```
+ *
+ * @example By hand
  * ```ts
  * import assert from "node:assert/strict";
  *
