@@ -22,16 +22,19 @@ const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
 
 /** What a codebook takes and costs, beside the head it stands for. Sizes are bytes. */
 export interface CodebookHead {
+  /** How many codes there are. */
   readonly codes: number;
   /** The linear cross-entropy over the codes that is to be planned. */
   readonly problem: Problem;
-  /** The codes, and the map from ids to codes, 4 bytes an id. */
+  /** The codes. */
   readonly codebookBytes: number;
+  /** The map from ids to codes, 4 bytes an id. */
   readonly mapBytes: number;
   /** The weight that the codes stand for. */
   readonly weightBytes: number;
-  /** f32 logits of the codes, and of the vocabulary. */
+  /** f32 logits of the codes. */
   readonly codeLogitsBytes: number;
+  /** f32 logits of the vocabulary. */
   readonly logitsBytes: number;
   /**
    * Least loss of a token, in nats, where codes share the ids evenly: ids of one code are equally
