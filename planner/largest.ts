@@ -52,7 +52,7 @@ export function planLargest(
 }
 
 /**
- * The same for a job that several devices do together: the budget is each device's.
+ * Finds the same for a job that several devices do together: the budget is each device's.
  *
  * @throws {DoesNotFitError} where nothing fits.
  * @throws {ParallelismError} where no job can be split that way.
@@ -105,8 +105,8 @@ function largest<Planned>(
   problem: Problem,
   { least = 1, step = 1, fits, plan }: Search<Planned>,
 ): Largest<Planned> {
-  const at = (value: number): Problem => (resized(problem, { [dimension]: value }));
-  const canBe = (value: number) => fits(at(value));
+  const at = (value: number): Problem => resized(problem, { [dimension]: value });
+  const fitsAt = (value: number) => fits(at(value));
   const most = largestCountable(dimension, problem);
   let value: number | undefined;
   if (dimension === "hidden") {
@@ -114,9 +114,9 @@ function largest<Planned>(
       // The odd multiples of the factor; of the largest one, all.
       const stride = factor === ALIGNED_WIDTH ? factor : 2 * factor;
       const from = value === undefined ? factor : firstPast(value, factor, stride);
-      value = climb(from, stride, most, canBe) ?? value;
+      value = climb(from, stride, most, fitsAt) ?? value;
     }
-  } else value = climb(least, step, most, canBe);
+  } else value = climb(least, step, most, fitsAt);
   if (value === undefined) {
     return { dimension, value: least, plan: plan(at(least)), limit: "" };
   }
@@ -129,51 +129,40 @@ function largest<Planned>(
   };
 }
 
-/** The first value past another of those that begin at `first` and are `stride` apart. */
+/** Returns the first value past another of those that begin at `first` and are `stride` apart. */
 function firstPast(value: number, first: number, stride: number): number {
   return value < first ? first : first + (Math.floor((value - first) / stride) + 1) * stride;
 }
 
 /**
- * The largest of some values that can be, as far as what is larger than one that
- * cannot be cannot be either: by doubling, and then by halving the interval.
- * Rounding makes a larger value need a little less here and there: the next few
- * are looked at before it ends.
+ * Returns the largest of some values that fits, by doubling and then by halving the interval:
+ * what is larger than a value that does not fit does not fit either.
  */
 function climb(
   from: number,
   stride: number,
   most: number,
-  canBe: (value: number) => boolean,
+  fits: (value: number) => boolean,
 ): number | undefined {
   const count = Math.floor((most - from) / stride) + 1;
-  const value = (index: number) => from + index * stride;
-  let good = -1;
-  let begin = NEARBY.find((index) => index < count && canBe(value(index)));
-  while (begin !== undefined) {
-    good = begin;
-    let reach = 1;
-    while (good + reach < count && canBe(value(good + reach))) {
-      good += reach;
-      reach *= 2;
-    }
-    let bad = Math.min(good + reach, count);
-    while (bad - good > 1) {
-      const middle = Math.floor((good + bad) / 2);
-      if (canBe(value(middle))) good = middle;
-      else bad = middle;
-    }
-    const base: number = good;
-    begin = NEARBY.map((more) => base + 1 + more)
-      .find((index) => index < count && canBe(value(index)));
+  const fitsAt = (index: number) => fits(from + index * stride);
+  if (count < 1 || !fitsAt(0)) return undefined;
+  let good = 0;
+  let reach = 1;
+  while (good + reach < count && fitsAt(good + reach)) {
+    good += reach;
+    reach *= 2;
   }
-  return good < 0 ? undefined : value(good);
+  let bad = Math.min(good + reach, count);
+  while (bad - good > 1) {
+    const middle = Math.floor((good + bad) / 2);
+    if (fitsAt(middle)) good = middle;
+    else bad = middle;
+  }
+  return from + good * stride;
 }
 
-/** How far past what cannot be a search looks. */
-const NEARBY = [0, 1, 3, 7, 15, 31, 63, 127, 255];
-
-/** The largest value at which every matrix can still be counted exactly (`problem.ts`). */
+/** Returns the largest value at which every matrix can still be counted exactly (`problem.ts`). */
 function largestCountable(dimension: LargestDimension, problem: Problem): number {
   const { tokens, vocab, hidden } = dimensionsOf(problem);
   const beside = {
@@ -184,6 +173,7 @@ function largestCountable(dimension: LargestDimension, problem: Problem): number
   return Math.min(MAX_DIMENSION, Math.floor(Number.MAX_SAFE_INTEGER / (4 * beside)));
 }
 
+/** Returns why there is no plan. */
 function obstacle(plan: () => unknown): string {
   try {
     plan();
