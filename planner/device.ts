@@ -242,17 +242,6 @@ export const LIMIT_NAMES = Object.keys(
   SPECIFICATION_DEFAULTS.limits,
 ) as (keyof DeviceLimits)[];
 
-/**
- * Rates to rank schedules by where none were measured: a mid-range GPU. They
- * decide between plans; no time is ever reported from them.
- */
-export const ASSUMED_RATES: DeviceRates = {
-  flopsPerSecond: 2e12,
-  bytesPerSecond: 1e11,
-  secondsPerDispatch: 1e-5,
-  parallelInvocations: 32768,
-};
-
 /** The same device without size limits: for adding up what a method would need if it could run. */
 export function unlimited(device: DeviceProfile): DeviceProfile {
   return {

@@ -1,9 +1,10 @@
 /**
  * Constants of the cost model and of the choices that follow from it. Those that are
  * fits were made on one GPU, an H100 under Deno, and hold for every device: each says
- * to what, and how to fit it again. The others say that they are choices. What differs from device to device is
- * a field of {@linkcode DeviceRates}, which `lce tune` measures or a profile states;
- * where it may be left out, its default is here. `bench/h100.md` has the figures.
+ * to what, and how to fit it again. The others say that they are choices. What differs
+ * from device to device is a field of {@linkcode DeviceRates}, which `lce tune` measures
+ * or a profile states; where it may be left out, its default is here. `bench/h100.md` has
+ * the figures.
  *
  * To fit one again, tune first (`lce tune`), then time what its comment names with
  * `lce bench --kernels`, and choose the value by which estimate and time differ
@@ -11,6 +12,18 @@
  *
  * @module
  */
+import type { DeviceRates } from "./device.ts";
+
+/**
+ * Rates to rank schedules by where none were measured: a choice, of a mid-range GPU. They
+ * decide between plans; no time is ever reported from them.
+ */
+export const ASSUMED_RATES: DeviceRates = {
+  flopsPerSecond: 2e12,
+  bytesPerSecond: 1e11,
+  secondsPerDispatch: 1e-5,
+  parallelInvocations: 32768,
+};
 
 /**
  * How a grid's workgroups become time. They run in waves, as many at once as the
@@ -130,10 +143,11 @@ export const MATRIX_TILES: readonly (readonly [
 ];
 
 /**
- * How much faster than in registers products in subgroup matrices are where nobody
- * measured them: a guess, so that plans prefer them. An H100 is 7 times as fast.
+ * Products in subgroup matrices where nobody measured them, relative to those in registers:
+ * how much faster they are, a choice, so that plans prefer them (an H100 is 7 times as fast),
+ * and how many invocations run at once, as each keeps more.
  */
-export const MATRIX_GAIN = 4;
+export const MATRIX_GUESS = { gain: 4, parallel: 0.5 } as const;
 
 /** Rate of a tile that nobody measured: a choice, below every tile that was. */
 export const UNKNOWN_TILE_RATE = 0.4;
@@ -184,3 +198,10 @@ export const STREAMED_WINDOWS = 8;
  * a window, there would be thousands.
  */
 export const MOST_TRIED = 32;
+
+/**
+ * Sets of partial statistics that are read before any of them is folded: an invocation
+ * that waits for each in turn takes 3 times as long over a thousand of them. Again: `merge`
+ * over windows of 128 ids, with 1 to 16.
+ */
+export const SPLITS_AT_ONCE = 4;

@@ -12,13 +12,8 @@ import {
 } from "../../planner/schedule/statistics.ts";
 import { tokenStride } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
+import { SPLITS_AT_ONCE } from "../../planner/tuning.ts";
 import { block, COMPONENTS, type Index, LOG2E, LOWEST, plus, scaled, times } from "./text.ts";
-
-/**
- * Splits that are read before any of them is folded: an invocation that waits for each
- * in turn takes 3 times as long over a thousand of them (bench/h100.md).
- */
-const SPLITS_AT_ONCE = 4;
 
 /** The id of a logit that does not exist: no target's. */
 export const NO_ID = "0xffffffffu";

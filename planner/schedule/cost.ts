@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { ASSUMED_RATES, type BodyRates, type DeviceProfile, type DeviceRates } from "../device.ts";
+import type { BodyRates, DeviceProfile, DeviceRates } from "../device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
 import {
+  ASSUMED_RATES,
   ENDS_DEPTH,
   HOST_BYTES_PER_SECOND,
   MATRIX_ENDS_DEPTH,
-  MATRIX_GAIN,
+  MATRIX_GUESS,
   WAVES,
 } from "../tuning.ts";
 import { inMatrices, relativeRate, type Tile, workgroupSize } from "./tile.ts";
@@ -89,8 +90,8 @@ function wavesOf(workgroups: number, parallel: number, drain: number): number {
 export function bodyRates(tile: Tile, rates: DeviceRates = ASSUMED_RATES): BodyRates {
   if (!inMatrices(tile)) return rates;
   return rates.matrix ?? {
-    flopsPerSecond: MATRIX_GAIN * rates.flopsPerSecond,
-    parallelInvocations: rates.parallelInvocations / 2,
+    flopsPerSecond: MATRIX_GUESS.gain * rates.flopsPerSecond,
+    parallelInvocations: MATRIX_GUESS.parallel * rates.parallelInvocations,
   };
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { ASSUMED_RATES, SPECIFICATION_DEFAULTS } from "../device.ts";
+import { SPECIFICATION_DEFAULTS } from "../device.ts";
+import { ASSUMED_RATES } from "../tuning.ts";
 import { makePlan } from "../plan.ts";
 import { parseProblem } from "../problem.ts";
 import { HOST_BYTES_PER_SECOND } from "../tuning.ts";

@@ -5,13 +5,13 @@
  * @module
  */
 import { parallelWorkgroups, productSeconds } from "./cost.ts";
-import { ASSUMED_RATES, type DeviceLimits, type DeviceRates } from "../device.ts";
+import type { DeviceLimits, DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { logitBytes } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
 import { projectionFlops } from "../problem.ts";
 import type { Dispatch, TileOrder } from "./schedule.ts";
-import { BANDS, PARTS, RUNS } from "../tuning.ts";
+import { ASSUMED_RATES, BANDS, PARTS, RUNS } from "../tuning.ts";
 import { inMatrices, type Tile } from "./tile.ts";
 
 /**
