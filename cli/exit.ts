@@ -5,7 +5,7 @@
  */
 import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
-import { GpuError, NoDeviceError } from "../kernels/run/errors.ts";
+import { GpuError, NoDeviceError, OutOfMemoryError } from "../kernels/run/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 
@@ -20,7 +20,7 @@ export const EXIT = {
   device: 3,
   /** A file is missing, malformed or does not fit. */
   input: 4,
-  /** No schedule fits the device or the budget. */
+  /** No schedule fits the device or the budget, or the device has less memory than it says. */
   doesNotFit: 5,
   /** A defect of ours. */
   internal: 70,
@@ -48,6 +48,9 @@ const DEVICE_HINT =
 takes the one that scripts/setup.sh --swiftshader brings, or a newer Mesa.
 "lce plan" needs no device at all.`;
 
+/** How to ask for less. */
+const LESS_MEMORY = "Other programs may hold some; --budget, or a smaller --window, takes less.";
+
 /** The exit code of a failure and the text for stderr; no text where it was printed already. */
 export function explain(error: unknown): { code: number; text: string | undefined } {
   if (error instanceof CommanderError) {
@@ -63,6 +66,9 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof DoesNotFitError) return { code: EXIT.doesNotFit, text: error.message };
   if (error instanceof NoDeviceError) {
     return { code: EXIT.device, text: `${error.message}.\n${error.remedy ?? DEVICE_HINT}` };
+  }
+  if (error instanceof OutOfMemoryError) {
+    return { code: EXIT.doesNotFit, text: `${error.message}.\n${LESS_MEMORY}` };
   }
   if (error instanceof GpuError) return { code: EXIT.device, text: error.message };
   // Whoever reads our output has read enough: `lce plan | head`.

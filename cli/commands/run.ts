@@ -14,6 +14,7 @@ import { findFixtures, openDefault, openFixture } from "../../fixtures/files/ope
 import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
 import { runThoroughly, thoroughExtras, type Variant } from "../../fixtures/verify/thorough.ts";
+import { onceMore } from "../../fixtures/verify/once_more.ts";
 import { type Verification, verify } from "../../fixtures/verify/verify.ts";
 import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
@@ -30,6 +31,7 @@ import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
 import { checkRunOutput, openRunOutput } from "../files/run_output.ts";
 import { ranksJson, ranksText } from "../report/ranks.ts";
+import { retriedText } from "../report/retried.ts";
 import { runJson, runText } from "../report/run.ts";
 import type { Layout } from "../report/table.ts";
 import { thoroughJson, thoroughText } from "../report/thorough.ts";
@@ -129,6 +131,9 @@ A checkpoint folder has activations.safetensors beside its weights: hidden_state
 hidden] or [batch, sequence, hidden], and targets of the same rows. --hidden and --targets
 take them from other files. Row t predicts target t, or t + count with --shift, and -100 is no
 target; with --mask, neither is padding, nor does it have one.
+
+Where the device refuses memory that it promised, a fixture is run once more within what it
+gave, and that is reported; with --window it is not.
 
 A fixture that cannot be read or does not fit is reported, and the others run. The exit
 code is 1 where a result disagrees, else that of the first fixture that could not run.
@@ -241,17 +246,34 @@ interface Found {
   text(layout: Layout): string;
 }
 
-/** Runs a fixture once, on one device or on several simulated ranks. */
-async function once(
+/** How a fixture is run once. */
+interface Once {
+  readonly parallelism: Parallelism | undefined;
+  readonly options: PlanOptions;
+  readonly reference: ReferenceMode;
+  readonly path: string | undefined;
+  readonly progress: (what: string, done: number, total: number) => void;
+}
+
+/** Runs a fixture once, and where the device has no memory for that, once more in less. */
+async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once): Promise<Found> {
+  const { value: found, retried } = await onceMore(
+    how.options,
+    (options) => attempt(fixture, acquired, { ...how, options }),
+  );
+  if (!retried) return found;
+  return {
+    ok: found.ok,
+    json: () => ({ ...found.json(), retried }),
+    text: (layout) => `${found.text(layout)}\n${retriedText(retried, layout)}`,
+  };
+}
+
+/** Runs a fixture on one device or on several simulated ranks; its file is whole or not there. */
+async function attempt(
   fixture: Fixture,
   acquired: AcquiredDevice,
-  { parallelism, options, reference, path, progress }: {
-    parallelism: Parallelism | undefined;
-    options: PlanOptions;
-    reference: ReferenceMode;
-    path: string | undefined;
-    progress: (what: string, done: number, total: number) => void;
-  },
+  { parallelism, options, reference, path, progress }: Once,
 ): Promise<Found> {
   const how = { reference, onProgress: progress };
   if (parallelism) {
@@ -266,11 +288,11 @@ async function once(
   let found: Verification;
   try {
     found = await verify(fixture, acquired, options, { ...how, stores: file?.stores ?? {} });
+    await file?.finish(found);
   } catch (error) {
     await file?.abort();
     throw error;
   }
-  await file?.finish(found);
   const resident = residentPeakBytes();
   return {
     ok: found.ok,

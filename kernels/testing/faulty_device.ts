@@ -28,6 +28,8 @@ export interface DeviceFault {
    * filter has the error.
    */
   readonly how: GPUErrorFilter | "throw" | "lose" | "destroy";
+  /** Whether every call after that fails too. */
+  readonly lasting?: boolean;
 }
 
 /** Every way in which a device fails before us: each is tried at every one of its calls. */
@@ -69,7 +71,7 @@ const COMPILED = new WeakMap<GPUDevice, Compiled>();
 /** Puts a device before `real` whose `nth` call of the fault's kind, counted from 1, fails. */
 export function faultyDevice(
   real: GPUDevice,
-  { call: failing, how, name }: DeviceFault,
+  { call: failing, how, name, lasting = false }: DeviceFault,
   nth: number,
 ): FaultyDevice {
   let compiled = COMPILED.get(real);
@@ -86,7 +88,8 @@ export function faultyDevice(
   /** Returns whether a call is the one to fail, which is reported or thrown. */
   const fails = (call: Call): boolean => {
     if (failing !== undefined && call !== failing) return false;
-    if (++calls !== nth) return false;
+    calls++;
+    if (lasting ? calls < nth : calls !== nth) return false;
     if (how === "lose") {
       lost = true;
       lose({ reason: "unknown", message } as unknown as GPUDeviceLostInfo);

@@ -1,0 +1,54 @@
+/**
+ * A machine whose device fails, for tests of commands, which ask for a device themselves.
+ *
+ * @module
+ */
+import { dawnSpecifier, webgpuOf } from "../../cli/request/webgpu.ts";
+import { Ledger } from "../measure/ledger.ts";
+import { openProvider } from "../run/provider.ts";
+import { type DeviceFault, type FaultyDevice, faultyDevice } from "./faulty_device.ts";
+
+/** What a command left on the machine's device. */
+export interface Left<T> {
+  readonly value: T;
+  /** Calls of the kind that was to fail. */
+  readonly calls: number;
+  /** Bytes of buffers that nobody has destroyed. */
+  readonly liveBytes: number;
+}
+
+/**
+ * Runs something while whoever asks for a device gets one whose `nth` call of the fault's
+ * kind fails; one at a time.
+ */
+export async function onFailingMachine<T>(
+  fault: DeviceFault,
+  nth: number,
+  use: () => Promise<T>,
+): Promise<Left<T>> {
+  const { gpu } = await openProvider(webgpuOf(undefined), { dawn: dawnSpecifier() });
+  const { requestAdapter } = gpu;
+  const lent: { faulty: FaultyDevice; ledger: Ledger; real: GPUDevice }[] = [];
+  gpu.requestAdapter = async (...asked) => {
+    const adapter = await requestAdapter.apply(gpu, asked);
+    const { requestDevice } = adapter!;
+    adapter!.requestDevice = async (...asked) => {
+      const real = await requestDevice.apply(adapter, asked);
+      const faulty = faultyDevice(real, fault, nth);
+      lent.push({ faulty, ledger: new Ledger(real), real });
+      return faulty.device;
+    };
+    return adapter;
+  };
+  try {
+    const value = await use();
+    return {
+      value,
+      calls: lent.reduce((sum, { faulty }) => sum + faulty.calls, 0),
+      liveBytes: lent.reduce((sum, { ledger }) => sum + ledger.liveBytes, 0),
+    };
+  } finally {
+    gpu.requestAdapter = requestAdapter;
+    for (const { real } of lent) real.destroy();
+  }
+}
