@@ -169,9 +169,9 @@ Deno.test("bad input files exit with 4 and name the file", async () => {
     }
   }, ".safetensors");
   const oracle = decodeURIComponent(new URL("../fixtures/oracle", import.meta.url).pathname);
-  const unsupported = await lce("run", `${oracle}/fusion-three-heads.safetensors`);
+  const unsupported = await lce("run", `${oracle}/distill-jsd.safetensors`);
   assert.equal(unsupported.code, EXIT.input);
-  assert.match(unsupported.err, /needs a fusion head/);
+  assert.match(unsupported.err, /needs two heads/);
 });
 
 Deno.test("lce fixture lists, inspects and makes", async () => {
