@@ -17,8 +17,7 @@ import { shapeOf } from "./search/shapes.ts";
 import { granulesOf } from "./strategies/limits.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
-import { tierOf, unsuitedTo } from "./schedule/tier.ts";
-import { formatTile, tileProblem, TILES } from "./schedule/tile.ts";
+import { formatTile, tileProblem, TILES, unsuitedTo } from "./schedule/tile.ts";
 import { AS_FAST, WORTHWHILE } from "./tuning.ts";
 import { exactBytes, formatBytes } from "./units.ts";
 
@@ -201,7 +200,7 @@ function checkSizes({ problem, device, options }: Question): void {
 
 /** Refuses a tile of the caller's that the device cannot run, or the problem cannot have. */
 function checkTile({ problem, device, options: { tile } }: Question): void {
-  const fault = tile && (tileProblem(tile, device) ?? unsuitedTo(tierOf(tile), problem));
+  const fault = tile && (tileProblem(tile, device) ?? unsuitedTo(tile.body.kind, problem));
   if (fault === undefined) return;
   throw new DoesNotFitError(`No schedule fits the device: the tile ${formatTile(tile!)} ${fault}`);
 }

@@ -64,7 +64,7 @@ Examples:
       try {
         // Rates kept from before would only lead the search astray.
         const profile = { ...acquired.profile, rates: undefined };
-        const tiles = quick ? feasibleTiles(profile) : tunableTiles(profile);
+        const tiles = quick ? feasibleTiles("registers", profile) : tunableTiles(profile);
         const askedFor = asked && checkWith(problemSchema, { ...asked, dtype, pass: "train" });
         // A software device has the machine's memory, and takes all of it when asked to.
         const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;

@@ -15,10 +15,11 @@ import {
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
-import { type Tier, tierOf, unsuitedTo } from "../../planner/schedule/tier.ts";
 import {
-  bodyFacts,
-  describeBody,
+  kindOf,
+  type Tier,
+  tierOf,
+  unsuitedTo,
   workgroupBytes,
   workgroupSize,
 } from "../../planner/schedule/tile.ts";
@@ -59,7 +60,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       tokens: tile.rows,
       vocab: tile.cols,
       hidden: tile.depth,
-      ...bodyFacts(tile.body),
+      ...kindOf(tile).facts(tile.body),
       workgroupSize: workgroupSize(tile),
       workgroupBytes: workgroupBytes(tile),
     },
@@ -119,15 +120,17 @@ export function choiceLines(
     ...(residency === "caller" ? [] : [["buffers", OWNERS[residency]]]),
     [
       "window",
-      `${window.vocab} ids${many(window.count, "windows")}${many(splits, SETS[tierOf(tile)])}`,
+      `${window.vocab} ids${many(window.count, "windows")}${
+        many(splits, kindOf(tile).runs ? "runs of tiles each" : "tiles each")
+      }`,
     ],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     ["tier", tierText(tierOf(tile), problem, device)],
     [
       "tile",
-      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${describeBody(tile.body)}, ${
-        workgroupSize(tile)
-      } invocations, ${workgroupBytes(tile)} bytes`,
+      `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${
+        kindOf(tile).describe(tile.body)
+      }, ${workgroupSize(tile)} invocations, ${workgroupBytes(tile)} bytes`,
     ],
   ];
 }
@@ -137,9 +140,6 @@ const TIERS: Readonly<Record<Tier, string>> = {
   f32: "f32: products in f32, on any device",
   matrix: "matrix: products of halves in subgroup matrices, sums in f32",
 };
-
-/** What has a set of statistics in each tier. */
-const SETS: Readonly<Record<Tier, string>> = { f32: "tiles each", matrix: "runs of tiles each" };
 
 /** A tier, and why it is not that of matrices, where a device has these. */
 function tierText(tier: Tier, problem: Problem, { matrices }: DeviceProfile): string {

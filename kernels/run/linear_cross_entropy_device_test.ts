@@ -16,7 +16,7 @@ import {
 } from "../../mod.ts";
 import type { HeldFixture } from "../../fixtures/fixture.ts";
 import { headOf, wantedGradients } from "../../planner/problem.ts";
-import type { Tier } from "../../planner/schedule/tier.ts";
+import type { Tier } from "../../planner/schedule/tile.ts";
 import { EMULATED } from "../testing/alone.ts";
 import { Ledger } from "../measure/ledger.ts";
 import type { DeviceProfile } from "../../planner/device.ts";

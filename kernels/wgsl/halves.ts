@@ -8,12 +8,12 @@
  */
 import { headOf, type Problem } from "../../planner/problem.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
-import { inMatrices } from "../../planner/schedule/tile.ts";
+import { gradientType } from "../../planner/schedule/layout.ts";
 import { literal } from "./text.ts";
 
 /** Whether a schedule keeps logit gradients in 16 bits. */
 export function keepsHalves({ tile }: Pick<Schedule, "tile">): boolean {
-  return inMatrices(tile);
+  return gradientType(tile) === "f16";
 }
 
 /**

@@ -14,12 +14,7 @@ import type {
   Slice,
 } from "../../planner/schedule/schedule.ts";
 import { type DeviceLimits, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
-import {
-  inMatrices,
-  MATRIX_FEATURES,
-  workgroupBytes,
-  workgroupSize,
-} from "../../planner/schedule/tile.ts";
+import { kindOf, workgroupBytes, workgroupSize } from "../../planner/schedule/tile.ts";
 import { type HostTensor, hostTensors } from "./host_tensors.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
@@ -97,6 +92,7 @@ export function emitSchedule(schedule: Schedule): Emission {
     }];
   });
   const words = schedule.params.map((params) => [...packParams(params)]);
+  const features = kindOf(schedule.tile).features(schedule.tile.body);
   return {
     kernels,
     manifest: {
@@ -106,9 +102,7 @@ export function emitSchedule(schedule: Schedule): Emission {
       problem: problemJson(schedule.problem),
       requires: {
         limits: limitsBeyondDefaults(schedule, dispatches),
-        ...(inMatrices(schedule.tile) && !schedule.tile.body.emulated
-          ? { features: MATRIX_FEATURES }
-          : {}),
+        ...(features.length > 0 ? { features } : {}),
       },
       tensors: hostTensors(schedule),
       buffers: schedule.buffers,

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { inMatrices, type Layout, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
+import { kindOf, type Layout, type Tile } from "../../planner/schedule/tile.ts";
 import { block, comment } from "./text.ts";
 
 /** One operand of the product. */
@@ -42,7 +42,7 @@ export interface Skip {
 
 /** Elements of the vectors that a tile's operands are loaded in. */
 export function elementsAtOnce(tile: Tile): number {
-  return inMatrices(tile) ? VECTOR : 4;
+  return kindOf(tile).vector;
 }
 
 /** Statements at the top of a loop over the depth that leave out what is idle. */

@@ -5,15 +5,8 @@
  */
 import type { BodyRates, DeviceProfile, DeviceRates } from "../device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
-import {
-  ASSUMED_RATES,
-  ENDS_DEPTH,
-  HOST_BYTES_PER_SECOND,
-  MATRIX_ENDS_DEPTH,
-  MATRIX_GUESS,
-  WAVES,
-} from "../tuning.ts";
-import { inMatrices, relativeRate, type Tile, workgroupSize } from "./tile.ts";
+import { ASSUMED_RATES, HOST_BYTES_PER_SECOND, WAVES } from "../tuning.ts";
+import { kindOf, relativeRate, type Tile, workgroupSize } from "./tile.ts";
 
 /** What a schedule costs to run. */
 export interface Cost {
@@ -50,7 +43,7 @@ export function predictCost(
     }
     if (step.kind !== "dispatch") continue;
     const { times = 1 } = step;
-    if (step.tile && inMatrices(step.tile)) measured &&= device.rates?.matrix !== undefined;
+    if (step.tile && measured) measured = kindOf(step.tile).measured(device.rates!) !== undefined;
     dispatches += times;
     flops += times * step.flops;
     bytesMoved += times * dispatchBytes(step);
@@ -86,13 +79,10 @@ function wavesOf(workgroups: number, parallel: number, drain: number): number {
   return waves + WAVES.unfilled * (whole - waves) + drain * (1 - 1 / whole);
 }
 
-/** Returns the rates of products in a tile's body: measured, or a guess from those in registers. */
+/** Returns the rates of products in a tile's body: measured, or a guess from the device's others. */
 export function bodyRates(tile: Tile, rates: DeviceRates = ASSUMED_RATES): BodyRates {
-  if (!inMatrices(tile)) return rates;
-  return rates.matrix ?? {
-    flopsPerSecond: MATRIX_GUESS.gain * rates.flopsPerSecond,
-    parallelInvocations: MATRIX_GUESS.parallel * rates.parallelInvocations,
-  };
+  const kind = kindOf(tile);
+  return kind.measured(rates) ?? kind.guessed(rates);
 }
 
 /** Returns how many workgroups of a tile run at the same time. */
@@ -111,10 +101,11 @@ export function productSeconds(
   const { flopsPerSecond, tiles } = bodyRates(tile, rates);
   const parallel = parallelWorkgroups(tile, rates);
   const ofDepth = 2 * tile.rows * tile.cols;
-  // Beside few workgroups with much to do, a workgroup's ends are hidden by none.
-  const flops = inMatrices(tile)
-    ? wavesOf(workgroups, parallel, 0) * (workgroupFlops + ofDepth * MATRIX_ENDS_DEPTH)
-    : wavesOf(workgroups, parallel, WAVES.drain) * workgroupFlops + ofDepth * ENDS_DEPTH;
+  const { drain, endsDepth, everyWave } = kindOf(tile).times;
+  const waves = wavesOf(workgroups, parallel, drain);
+  // Other workgroups hide a workgroup's ends, unless each of them has much to do.
+  const ends = ofDepth * endsDepth;
+  const flops = everyWave ? waves * (workgroupFlops + ends) : waves * workgroupFlops + ends;
   return (flops * parallel) / (flopsPerSecond * relativeRate(tile, tiles));
 }
 
@@ -125,8 +116,7 @@ function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
     ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates)
     : 0;
   const traffic = dispatchBytes(step) / rates.bytesPerSecond;
-  // Matrices are so fast that the traffic of few workgroups is no longer hidden by arithmetic.
-  const both = step.tile && inMatrices(step.tile)
+  const both = step.tile && !kindOf(step.tile).times.hidesTraffic
     ? arithmetic + traffic
     : Math.max(arithmetic, traffic);
   return both + rates.secondsPerDispatch;

@@ -11,7 +11,7 @@ import { tiledProduct, tileOrder } from "./products.ts";
 import { headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
 import type { Block, Window } from "./shape.ts";
-import { inMatrices, type Tile } from "./tile.ts";
+import { kindOf, type Tile } from "./tile.ts";
 import type { LogitMatrix } from "./workspace.ts";
 
 /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
@@ -46,11 +46,11 @@ export function projection(
 }
 
 /**
- * Binds an operand of a product. In subgroup matrices loads are issued a step ahead,
- * and a driver that sees that nobody writes would move them (`bench/matrix.md`).
+ * Binds an operand of a product, as the tile's body has it.
  */
 export function operand(tile: Tile, binding: Binding): Binding {
-  return inMatrices(tile) ? { ...binding, access: "read_write", onlyRead: true } : binding;
+  const access = kindOf(tile).operandAccess;
+  return access === "read" ? binding : { ...binding, access, onlyRead: true };
 }
 
 /** Binds what logits are made of: hidden states, weight and bias of each head. */

@@ -7,7 +7,7 @@
 import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { roundUp } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
-import { inMatrices, type Tile, VECTOR } from "./tile.ts";
+import { kindOf, type Tile } from "./tile.ts";
 import { type StatisticResult, statisticsOf } from "./statistics.ts";
 
 /** Results per token. `share` is the token's part of the reduced loss. */
@@ -136,12 +136,12 @@ export function logitRowBytes(ids: number): number {
 
 /** Returns the type in which logit gradients are stored: as an operand of the products that follow. */
 export function gradientType(tile: Tile): Dtype {
-  return inMatrices(tile) ? "f16" : LOGIT_TYPE;
+  return kindOf(tile).gradients;
 }
 
 /** Returns the elements between rows of stored logit gradients for `ids` ids: whole vectors of those products. */
 export function gradientStride(ids: number, tile: Tile): number {
-  return inMatrices(tile) ? roundUp(ids, VECTOR) : logitStride(ids);
+  return roundUp(ids, kindOf(tile).vector);
 }
 
 /** Returns the bytes of so many logit gradients, without padding. */

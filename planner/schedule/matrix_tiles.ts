@@ -5,11 +5,12 @@
  * @module
  */
 import type { MatrixConfiguration } from "../device.ts";
-import { MATRIX_TILES } from "../tuning.ts";
-import type { MatrixBody, RatedTile, Tile } from "./bodies.ts";
+import { MATRIX_ENDS_DEPTH, MATRIX_GUESS, MATRIX_TILES } from "../tuning.ts";
+import type { MatrixBody, RatedTile } from "./bodies.ts";
+import type { Abilities, BodyKind, TileWith } from "./body_kind.ts";
 
 /** A tile that is summed in subgroup matrices. */
-export type MatrixTile = Tile & { readonly body: MatrixBody };
+export type MatrixTile = TileWith<MatrixBody>;
 
 /** What kernels of such a tile ask of a device, by the names of its features. */
 export const MATRIX_FEATURES = [
@@ -31,7 +32,7 @@ const SUBGROUP = 32;
  * Returns the shape of matrices that kernels use on a device, of those with operands in f16 and
  * sums in f32: the largest.
  */
-export function fragmentOf(
+function fragmentOf(
   configurations: readonly MatrixConfiguration[] = [],
 ): MatrixBody["fragment"] | undefined {
   const [largest] = configurations
@@ -40,8 +41,8 @@ export function fragmentOf(
   return largest && { m: largest.m, n: largest.n, k: largest.k };
 }
 
-/** Tiles to choose from with matrices of some shape, the preferred first. */
-export function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
+/** Returns tiles to choose from with matrices of some shape, the preferred first. */
+function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
   return MATRIX_TILES.map(([[rows, cols, depth], [down, across], rate]) => ({
     ...{ rows, cols, depth },
     body: { kind: "matrix", subgroups: { rows: down, cols: across, size: SUBGROUP }, fragment },
@@ -49,34 +50,25 @@ export function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
   }));
 }
 
-/** Returns the same without rates, or those that were rated on a device. */
-export function matrixTiles(
-  fragment: MatrixBody["fragment"],
-  rated: readonly RatedTile[] = ratedTiles(fragment),
-): Tile[] {
-  return rated.map(({ rate: _, ...tile }) => tile);
-}
-
-/** Invocations of one workgroup. */
-export function workgroupSize({ body: { subgroups: { rows, cols, size } } }: MatrixTile): number {
+function workgroupSize({ body: { subgroups: { rows, cols, size } } }: MatrixTile): number {
   return rows * cols * size;
 }
 
-/** Vec4s from one line of an operand in workgroup memory to the next: one more than it holds, so that lines spread over the banks. */
+/** Returns the vec4s from one line of an operand in workgroup memory to the next: one more than it holds, so that lines spread over the banks. */
 export function lineVectors(extent: number): number {
   return extent / VECTOR + 1;
 }
 
-/** Vec4s from one row of results in workgroup memory to the next: two more than it holds, for the same reason. */
+/** Returns the vec4s from one row of results in workgroup memory to the next: two more than it holds, for the same reason. */
 export function resultQuads({ cols, body: { subgroups } }: MatrixTile): number {
   return cols / subgroups.cols / 4 + 2;
 }
 
 /**
- * Workgroup memory of a tile, in bytes: its operands, whichever way they lie, and
+ * Returns the workgroup memory of a tile, in bytes: its operands, whichever way they lie, and
  * then in the same place some rows of results of every subgroup.
  */
-export function workgroupBytes(tile: MatrixTile): number {
+function workgroupBytes(tile: MatrixTile): number {
   const { rows, cols, depth, body: { subgroups } } = tile;
   const operand = (extent: number) =>
     Math.max(extent * lineVectors(depth), depth * lineVectors(extent));
@@ -85,7 +77,7 @@ export function workgroupBytes(tile: MatrixTile): number {
 }
 
 /** Returns why kernels cannot be written for a tile, if so. */
-export function shapeFault(tile: MatrixTile): string | undefined {
+function shapeFault(tile: MatrixTile): string | undefined {
   const { rows, cols, depth, body: { subgroups, fragment } } = tile;
   const { m, n, k } = fragment;
   const divides = (small: number, large: number) => large % small === 0;
@@ -103,13 +95,9 @@ export function shapeFault(tile: MatrixTile): string | undefined {
 }
 
 /** Returns why a device cannot run a body, if so. */
-export function bodyFault(
+function bodyFault(
   { fragment: { m, n, k }, subgroups: { size }, emulated }: MatrixBody,
-  { features = [], matrices = [], subgroups }: {
-    readonly features?: readonly string[] | undefined;
-    readonly subgroups?: { readonly min: number; readonly max: number } | undefined;
-    readonly matrices?: readonly MatrixConfiguration[] | undefined;
-  },
+  { features = [], matrices = [], subgroups }: Abilities,
 ): string | undefined {
   if (emulated) return undefined;
   const missing = MATRIX_FEATURES.find((feature) => !features.includes(feature));
@@ -123,31 +111,57 @@ export function bodyFault(
   if (!has) return `needs matrices of ${m}x${n}x${k} in f16, which the device does not have`;
 }
 
-/** Subgroups and matrices, as people write them: `4x2 of 16x16x16`. */
-export function formatBody({ subgroups, fragment: { m, n, k }, emulated }: MatrixBody): string {
-  const { rows, cols, size } = subgroups;
-  const lanes = size === SUBGROUP ? "" : ` (${size})`;
-  return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${emulated ? " emulated" : ""}`;
-}
-
-/** Returns the same in a few words: `4 x 2 subgroups, matrices of 16 x 16 x 16`. */
-export function describeBody({ subgroups, fragment: { m, n, k } }: MatrixBody): string {
-  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
-}
-
-/** Returns the same in numbers by name, in words of a projection. */
-export function bodyFacts({ subgroups, fragment: { m, n, k } }: MatrixBody) {
-  return {
-    subgroupsTokens: subgroups.rows,
-    subgroupsVocab: subgroups.cols,
-    fragment: [m, n, k],
-  };
-}
-
-/** Returns whether two bodies are the same. */
-export function sameBody(a: MatrixBody, b: MatrixBody): boolean {
+function same(a: MatrixBody, b: MatrixBody): boolean {
   return a.subgroups.rows === b.subgroups.rows && a.subgroups.cols === b.subgroups.cols &&
     a.subgroups.size === b.subgroups.size && a.fragment.m === b.fragment.m &&
     a.fragment.n === b.fragment.n && a.fragment.k === b.fragment.k &&
     (a.emulated ?? false) === (b.emulated ?? false);
 }
+
+function format({ subgroups, fragment: { m, n, k }, emulated }: MatrixBody): string {
+  const { rows, cols, size } = subgroups;
+  const lanes = size === SUBGROUP ? "" : ` (${size})`;
+  return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${emulated ? " emulated" : ""}`;
+}
+
+/** Products in subgroup matrices: operands in f16, sums in f32. */
+export const MATRICES: BodyKind<MatrixBody> = {
+  tier: "matrix",
+  vector: VECTOR,
+  gradients: "f16",
+  runs: true,
+  // Loads are issued a step ahead, and a driver that sees that nobody writes would move them
+  // (`bench/matrix.md`).
+  operandAccess: "read_write",
+  times: { drain: 0, endsDepth: MATRIX_ENDS_DEPTH, everyWave: true, hidesTraffic: false },
+  unsuitedTo({ dtype, hidden }) {
+    if (dtype !== "f16") return `takes operands in f16, and these are in ${dtype}`;
+    if (hidden % VECTOR !== 0) {
+      return `takes a hidden size that is a multiple of ${VECTOR}, and this is ${hidden}`;
+    }
+  },
+  tiles({ matrices, rates }) {
+    const fragment = fragmentOf(matrices);
+    const rated = fragment ? rates?.matrix?.tiles ?? ratedTiles(fragment) : [];
+    return rated.map(({ rate: _, ...tile }) => tile as MatrixTile);
+  },
+  rated: ({ fragment }) => ratedTiles(fragment),
+  measured: ({ matrix }) => matrix,
+  guessed: ({ flopsPerSecond, parallelInvocations }) => ({
+    flopsPerSecond: MATRIX_GUESS.gain * flopsPerSecond,
+    parallelInvocations: MATRIX_GUESS.parallel * parallelInvocations,
+  }),
+  workgroupSize,
+  workgroupBytes,
+  fault: (tile, device) => shapeFault(tile) ?? bodyFault(tile.body, device),
+  features: ({ emulated }) => emulated ? [] : MATRIX_FEATURES,
+  same,
+  format,
+  describe: ({ subgroups, fragment: { m, n, k } }) =>
+    `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`,
+  facts: ({ subgroups, fragment: { m, n, k } }) => ({
+    subgroupsTokens: subgroups.rows,
+    subgroupsVocab: subgroups.cols,
+    fragment: [m, n, k],
+  }),
+};

@@ -12,7 +12,7 @@ import { roundUp } from "./matrix.ts";
 import { projectionFlops } from "../problem.ts";
 import type { Dispatch, TileOrder } from "./schedule.ts";
 import { ASSUMED_RATES, BANDS, PARTS, RUNS } from "../tuning.ts";
-import { inMatrices, type Tile } from "./tile.ts";
+import { kindOf, type Tile } from "./tile.ts";
 
 /**
  * Returns the order of a projection's tiles: bands where the hidden states of `rows`
@@ -24,8 +24,8 @@ export function tileOrder(
   tile: Tile,
   { caches = BANDS.cacheBytes as number, band = BANDS.tiles as number } = {},
 ): { order?: TileOrder } {
-  // In matrices operands are read so fast that they are to be near each other in any case.
-  const far = inMatrices(tile) || rows * rowBytes > caches;
+  // Where they are taken in runs, operands are read so fast that they are to be near each other.
+  const far = kindOf(tile).runs || rows * rowBytes > caches;
   return far && rows > band * tile.rows ? { order: { band } } : {};
 }
 
@@ -41,7 +41,7 @@ export function runOf(
   columnTiles: number,
   rates: DeviceRates | undefined,
 ): number {
-  if (!inMatrices(tile)) return 1;
+  if (!kindOf(tile).runs) return 1;
   const parallel = parallelWorkgroups(tile, rates);
   let [best, least] = [1, Infinity];
   for (let waves = 1; waves <= RUNS.waves; waves++) {

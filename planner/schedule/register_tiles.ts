@@ -4,11 +4,13 @@
  *
  * @module
  */
-import { REGISTER_TILES } from "../tuning.ts";
+import { ACCUMULATED } from "../dtype.ts";
+import { ENDS_DEPTH, REGISTER_TILES, WAVES } from "../tuning.ts";
 import type { RatedTile, RegisterBody, Tile } from "./bodies.ts";
+import type { BodyKind, TileWith } from "./body_kind.ts";
 
 /** A tile that is summed in registers. */
-export type RegisterTile = Tile & { readonly body: RegisterBody };
+export type RegisterTile = TileWith<RegisterBody>;
 
 /**
  * Returns a tile of `rows x cols x depth`, of which an invocation keeps `microRows x
@@ -22,13 +24,12 @@ export function registerTile(
 }
 
 /** Shapes to choose from, with their arithmetic rate relative to the first. */
-export const RATED: readonly RatedTile[] = REGISTER_TILES.map(([extents, micro, rate]) => ({
+const RATED = REGISTER_TILES.map(([extents, micro, rate]) => ({
   ...registerTile(extents, micro),
   rate,
 }));
 
-/** Invocations of one workgroup. */
-export function workgroupSize({ rows, cols, body: { microRows, microCols } }: RegisterTile) {
+function workgroupSize({ rows, cols, body: { microRows, microCols } }: RegisterTile) {
   return (rows / microRows) * (cols / microCols);
 }
 
@@ -40,15 +41,15 @@ export function workgroupSize({ rows, cols, body: { microRows, microCols } }: Re
 export type Layout = "inner" | "outer";
 
 /**
- * Vec4s from one depth to the next in workgroup memory. Operands that are
+ * Returns the vec4s from one depth to the next in workgroup memory. Operands that are
  * stored transposed get one more, which spreads the stores over the banks.
  */
 export function rowQuads(layout: Layout, extent: number): number {
   return extent / 4 + (layout === "inner" ? 1 : 0);
 }
 
-/** Workgroup memory of a tile at its largest, with both operands `inner`, in bytes. */
-export function workgroupBytes({ rows, cols, depth }: Tile): number {
+/** Returns the workgroup memory of a tile at its largest, with both operands `inner`, in bytes. */
+function workgroupBytes({ rows, cols, depth }: Tile): number {
   return (rowQuads("inner", rows) + rowQuads("inner", cols)) * depth * 16;
 }
 
@@ -59,7 +60,7 @@ const LEAST_DEPTH = 8;
  * Returns why kernels cannot be written for a tile, if so: all of it is made of vec4s, and
  * its invocations share out the copying of both operands evenly.
  */
-export function shapeFault(tile: RegisterTile): string | undefined {
+function shapeFault(tile: RegisterTile): string | undefined {
   const { rows, cols, depth, body: { microRows, microCols } } = tile;
   const invocations = workgroupSize(tile);
   const divides = (small: number, large: number) => large % small === 0;
@@ -74,25 +75,35 @@ export function shapeFault(tile: RegisterTile): string | undefined {
   if (depth < LEAST_DEPTH) return `has a depth of less than ${LEAST_DEPTH}`;
 }
 
-/** Returns what an invocation keeps, as people write it: `8x8`. */
-export function formatBody({ microRows, microCols }: RegisterBody): string {
-  return `${microRows}x${microCols}`;
+/** Tiles to choose from where a device has none of its own, the preferred first. */
+export const TILES: readonly RegisterTile[] = RATED.map(unrated);
+
+function unrated({ rate: _, ...tile }: RatedTile): RegisterTile {
+  return tile as RegisterTile;
 }
 
-/** Returns the same in a few words: `8 x 8 per invocation`. */
-export function describeBody({ microRows, microCols }: RegisterBody): string {
-  return `${microRows} x ${microCols} per invocation`;
-}
-
-/** Returns the same in numbers by name, in words of a projection. */
-export function bodyFacts({ microRows, microCols }: RegisterBody) {
-  return { microTokens: microRows, microVocab: microCols };
-}
-
-/** Returns whether two bodies are the same. */
-export function sameBody(a: RegisterBody, b: RegisterBody): boolean {
-  return a.microRows === b.microRows && a.microCols === b.microCols;
-}
+/** Products in registers: in f32, on any device, of any head. */
+export const REGISTERS: BodyKind<RegisterBody> = {
+  tier: "f32",
+  vector: 4,
+  gradients: ACCUMULATED,
+  runs: false,
+  operandAccess: "read",
+  times: { drain: WAVES.drain, endsDepth: ENDS_DEPTH, everyWave: false, hidesTraffic: true },
+  unsuitedTo: () => undefined,
+  tiles: ({ rates }) => rates?.tiles?.map(unrated) ?? TILES,
+  rated: () => RATED,
+  measured: (rates) => rates,
+  guessed: (rates) => rates,
+  workgroupSize,
+  workgroupBytes,
+  fault: shapeFault,
+  features: () => [],
+  same: (a, b) => a.microRows === b.microRows && a.microCols === b.microCols,
+  format: ({ microRows, microCols }) => `${microRows}x${microCols}`,
+  describe: ({ microRows, microCols }) => `${microRows} x ${microCols} per invocation`,
+  facts: ({ microRows, microCols }) => ({ microTokens: microRows, microVocab: microCols }),
+};
 
 /** Returns every shape worth measuring on a device: powers of two that `runs` finds room for. */
 export function tunable(runs: (tile: Tile) => boolean): Tile[] {

@@ -4,75 +4,71 @@
  *
  * @module
  */
-import type { DeviceProfile, DeviceRates } from "../device.ts";
-import type { MatrixBody, RatedTile, RegisterBody, Tile, TileBody } from "./bodies.ts";
-import * as matrices from "./matrix_tiles.ts";
-import type { MatrixTile } from "./matrix_tiles.ts";
-import * as registers from "./register_tiles.ts";
+import type { DeviceProfile } from "../device.ts";
+import type { Problem } from "../problem.ts";
 import { UNKNOWN_TILE_RATE } from "../tuning.ts";
-import type { RegisterTile } from "./register_tiles.ts";
+import type { MatrixBody, RatedTile, RegisterBody, Tile, TileBody } from "./bodies.ts";
+import type { Abilities, BodyKind, Tier } from "./body_kind.ts";
+import { MATRICES, type MatrixTile } from "./matrix_tiles.ts";
+import { REGISTERS, type RegisterTile, tunable } from "./register_tiles.ts";
 
-export type { MatrixBody, MatrixTile, RatedTile, RegisterBody, RegisterTile, Tile, TileBody };
-export { type Layout, registerTile, rowQuads } from "./register_tiles.ts";
+export type {
+  Abilities,
+  MatrixBody,
+  MatrixTile,
+  RatedTile,
+  RegisterBody,
+  RegisterTile,
+  Tier,
+  Tile,
+  TileBody,
+};
+export { type Layout, registerTile, rowQuads, TILES } from "./register_tiles.ts";
 export { lineVectors, MATRIX_FEATURES, resultQuads, ROUND_ROWS, VECTOR } from "./matrix_tiles.ts";
 
-/** Tiles in registers to choose from where a device has none of its own, the preferred first. */
-export const TILES: readonly Tile[] = registers.RATED.map(unrated);
+/** Every kind of body, those first whose products are the fastest where a device can run them. */
+const KINDS: { readonly [Body in TileBody as Body["kind"]]: BodyKind<Body> } = {
+  matrix: MATRICES,
+  registers: REGISTERS,
+};
 
-function unrated({ rate: _, ...tile }: RatedTile): Tile {
-  return tile;
+/** Returns what is known of the kind of body that a tile has. */
+export function kindOf({ body }: Pick<Tile, "body">): BodyKind<TileBody> {
+  return KINDS[body.kind] as BodyKind<TileBody>;
 }
 
-/** Whether a tile is summed in registers. */
-function inRegisters(tile: Tile): tile is RegisterTile {
-  return tile.body.kind === "registers";
-}
-
-/** Whether a tile is summed in subgroup matrices. */
+/** Returns whether a tile is summed in subgroup matrices. */
 export function inMatrices(tile: Tile): tile is MatrixTile {
   return tile.body.kind === "matrix";
 }
 
-/** Arithmetic rate of a tile relative to the fastest of its body: as rated on the device, or as shipped. */
-export function relativeRate(tile: Tile, rated?: readonly RatedTile[]): number {
-  const rows = rated ??
-    (inMatrices(tile) ? matrices.ratedTiles(tile.body.fragment) : registers.RATED);
-  return rows.find((other) => sameTile(tile, other))?.rate ?? UNKNOWN_TILE_RATE;
+/** Returns the arithmetic rate of a tile relative to the fastest of its body: as rated on the device, or as shipped. */
+export function relativeRate(
+  tile: Tile,
+  rated: readonly RatedTile[] = kindOf(tile).rated(tile.body),
+): number {
+  return rated.find((other) => sameTile(tile, other))?.rate ?? UNKNOWN_TILE_RATE;
 }
 
-/** Whether two tiles are the same. */
+/** Returns whether two tiles are the same. */
 export function sameTile(a: Tile, b: Tile): boolean {
-  return a.rows === b.rows && a.cols === b.cols && a.depth === b.depth && sameBody(a.body, b.body);
+  return a.rows === b.rows && a.cols === b.cols && a.depth === b.depth &&
+    a.body.kind === b.body.kind && kindOf(a).same(a.body, b.body);
 }
 
-function sameBody(a: TileBody, b: TileBody): boolean {
-  if (a.kind === "registers") return b.kind === "registers" && registers.sameBody(a, b);
-  return b.kind === "matrix" && matrices.sameBody(a, b);
-}
-
-/** Invocations of one workgroup. */
+/** Returns the invocations of one workgroup. */
 export function workgroupSize(tile: Tile): number {
-  return inRegisters(tile)
-    ? registers.workgroupSize(tile)
-    : matrices.workgroupSize(tile as MatrixTile);
+  return kindOf(tile).workgroupSize(tile);
 }
 
-/** Workgroup memory of a tile at its largest, in bytes. */
+/** Returns the workgroup memory of a tile at its largest, in bytes. */
 export function workgroupBytes(tile: Tile): number {
-  return inRegisters(tile)
-    ? registers.workgroupBytes(tile)
-    : matrices.workgroupBytes(tile as MatrixTile);
+  return kindOf(tile).workgroupBytes(tile);
 }
 
-/** What decides whether a device can run a tile. */
-export type Abilities = Pick<DeviceProfile, "limits" | "features" | "matrices" | "subgroups">;
-
-/** Why a tile cannot run on a device, or `undefined` when it can. */
+/** Returns why a tile cannot run on a device, if so. */
 export function tileProblem(tile: Tile, device: Abilities): string | undefined {
-  const fault = inRegisters(tile)
-    ? registers.shapeFault(tile)
-    : matrices.shapeFault(tile as MatrixTile) ??
-      matrices.bodyFault(tile.body as MatrixBody, device);
+  const fault = kindOf(tile).fault(tile, device);
   if (fault !== undefined) return fault;
   const { limits } = device;
   const invocations = workgroupSize(tile);
@@ -89,29 +85,44 @@ export function tileProblem(tile: Tile, device: Abilities): string | undefined {
   }
 }
 
-/** Tiles in registers that run on a device, the preferred first: those rated on it, or the shipped ones. */
-export function feasibleTiles(device: Abilities & { readonly rates?: DeviceRates | undefined }) {
-  const tiles: readonly Tile[] = device.rates?.tiles?.map(unrated) ?? TILES;
-  return tiles.filter((tile) => tileProblem(tile, device) === undefined);
+/** Returns the tiles that run on a device and that a problem can have, the preferred first. */
+export function tilesFor(
+  problem: Problem,
+  device: Abilities & Pick<DeviceProfile, "rates">,
+): Tile[] {
+  return BODY_KINDS.filter((kind) => unsuitedTo(kind, problem) === undefined)
+    .flatMap((kind) => feasibleTiles(kind, device));
 }
 
-/** Every shape in registers worth measuring on a device: powers of two that it has room for. */
+/** Returns why a problem's products cannot have a kind of body, if so. */
+export function unsuitedTo(kind: TileBody["kind"], { heads }: Problem): string | undefined {
+  for (const head of heads) {
+    const reason = KINDS[kind].unsuitedTo(head);
+    if (reason !== undefined) return reason;
+  }
+}
+
+/** Returns the tiles with a kind of body that run on a device, the preferred first. */
+export function feasibleTiles(
+  kind: TileBody["kind"],
+  device: Abilities & Pick<DeviceProfile, "rates">,
+): Tile[] {
+  return KINDS[kind].tiles(device).filter((tile) => tileProblem(tile, device) === undefined);
+}
+
+const BODY_KINDS = Object.keys(KINDS) as readonly TileBody["kind"][];
+
+/** Returns the arithmetic of a tile's products. */
+export function tierOf(tile: Pick<Tile, "body">): Tier {
+  return kindOf(tile).tier;
+}
+
+/** Returns every shape in registers worth measuring on a device: powers of two that it has room for. */
 export function tunableTiles(device: Abilities): Tile[] {
-  return registers.tunable((tile) => tileProblem(tile, device) === undefined);
+  return tunable((tile) => tileProblem(tile, device) === undefined);
 }
 
-/** A tile as people write it: `64x128x16, 8x8`. */
-export function formatTile({ rows, cols, depth, body }: Tile): string {
-  const how = body.kind === "registers" ? registers.formatBody(body) : matrices.formatBody(body);
-  return `${rows}x${cols}x${depth}, ${how}`;
-}
-
-/** Returns what a body is, in a few words for people. */
-export function describeBody(body: TileBody): string {
-  return body.kind === "registers" ? registers.describeBody(body) : matrices.describeBody(body);
-}
-
-/** Returns what a body is, in numbers by name, in words of a projection. */
-export function bodyFacts(body: TileBody): Readonly<Record<string, number | readonly number[]>> {
-  return body.kind === "registers" ? registers.bodyFacts(body) : matrices.bodyFacts(body);
+/** Returns a tile as people write it: `64x128x16, 8x8`. */
+export function formatTile(tile: Tile): string {
+  return `${tile.rows}x${tile.cols}x${tile.depth}, ${kindOf(tile).format(tile.body)}`;
 }

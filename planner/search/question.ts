@@ -7,8 +7,7 @@ import type { DeviceProfile } from "../device.ts";
 import type { Problem } from "../problem.ts";
 import { Products } from "../schedule/products.ts";
 import type { Residency, Share, StrategyName } from "../schedule/schedule.ts";
-import { tilesFor } from "../schedule/tier.ts";
-import type { Tile } from "../schedule/tile.ts";
+import { type Tile, tilesFor } from "../schedule/tile.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 
 /** Where a weight can be kept while a schedule runs; `auto` is whichever is better. */

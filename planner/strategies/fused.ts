@@ -9,7 +9,7 @@
 import { merge, reduce } from "../schedule/combining.ts";
 import { forward, selectTokens } from "../schedule/forward.ts";
 import { roundUp } from "../schedule/matrix.ts";
-import { inMatrices } from "../schedule/tile.ts";
+import { kindOf } from "../schedule/tile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { busyWindow, largestBlock, largestStreamed, statisticsBytes } from "./limits.ts";
 import { halvings } from "./steps.ts";
@@ -32,7 +32,7 @@ export const fused: Strategy = {
   },
   // Runs of tiles, where there are any, may be as long as the window.
   stored: (problem, { tile, window }) =>
-    statisticsBytes(problem) * (inMatrices(tile) ? 1 : Math.ceil(window / tile.cols)),
+    statisticsBytes(problem) * (kindOf(tile).runs ? 1 : Math.ceil(window / tile.cols)),
   emit: streamForward,
 };
 

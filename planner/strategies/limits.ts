@@ -12,7 +12,7 @@ import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
 import { runOf } from "../schedule/products.ts";
 import { blockGranule, Infeasible, type Sizes, windowGranule } from "../schedule/shape.ts";
 import { statisticRows } from "../schedule/statistics.ts";
-import { inMatrices, type Tile, workgroupSize } from "../schedule/tile.ts";
+import { kindOf, type Tile, workgroupSize } from "../schedule/tile.ts";
 import { BUSY_WAVES, DISPATCH_SECONDS } from "../tuning.ts";
 
 /** Returns what sizes must be multiples of. */
@@ -82,7 +82,7 @@ function cut(total: number, held: number, granule: number, wanted: number, what:
  */
 export function busyWindow(device: DeviceProfile, tile: Tile, block: number): number {
   // Where a workgroup takes many tiles, long windows cost no memory.
-  if (inMatrices(tile)) return Infinity;
+  if (kindOf(tile).runs) return Infinity;
   const { parallelInvocations } = bodyRates(tile, device.rates);
   const tokenTiles = Math.ceil(block / tile.rows);
   const workgroups = (BUSY_WAVES * parallelInvocations) / workgroupSize(tile);

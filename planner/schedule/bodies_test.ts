@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { findDevice } from "../devices/profiles.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import { type FlatProblemInput, parseProblem } from "../problem.ts";
-import { tierOf, tilesFor } from "./tier.ts";
+import { tierOf, tilesFor } from "./tile.ts";
 
 const H100 = findDevice("h100-dawn-unchecked")!.profile;
 const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
