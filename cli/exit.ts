@@ -51,7 +51,9 @@ takes the one that scripts/setup.sh --swiftshader brings, or a newer Mesa.
 /** How to ask for less. */
 const LESS_MEMORY = "Other programs may hold some; --budget, or a smaller --window, takes less.";
 
-/** The exit code of a failure and the text for stderr; no text where it was printed already. */
+/**
+ * Returns the exit code of a failure and the text for stderr; no text where it was printed already.
+ */
 export function explain(error: unknown): { code: number; text: string | undefined } {
   if (error instanceof CommanderError) {
     return { code: error.exitCode === 0 ? EXIT.ok : EXIT.usage, text: undefined };

@@ -20,8 +20,8 @@ export interface Output {
 }
 
 /**
- * The same output for text that may hold a stranger's: what a terminal would obey
- * is spelled out. In JSON the spelling is an escape, and means the same character.
+ * Returns the same output for text that may hold a stranger's: what a terminal would obey is
+ * spelled out. In JSON the spelling is an escape, and means the same character.
  */
 export function guarded({ print, note, progress, width }: Output): Output {
   return {
@@ -88,7 +88,7 @@ export function processOutput({ stdout, stderr }: Streams = Deno): Output {
 /** No table is made narrower than this. */
 const LEAST_WIDTH = 40;
 
-/** Columns of the terminal; 80 where it does not say. */
+/** Returns columns of the terminal; 80 where it does not say. */
 function terminalWidth(): number {
   try {
     return Math.max(LEAST_WIDTH, Deno.consoleSize().columns || 80);
@@ -104,7 +104,7 @@ export interface Rendered<T> {
   text(): string;
 }
 
-/** Something with its two renderings. */
+/** Returns something with its two renderings. */
 export function rendered<T>(
   of: T,
   json: (of: T) => object,

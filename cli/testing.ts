@@ -47,7 +47,7 @@ export async function withFile(
   }
 }
 
-/** A measurement made by hand. */
+/** Returns a measurement made by hand. */
 export function row(changed: Partial<BenchRow> = {}): BenchRow {
   return {
     device: "a device",

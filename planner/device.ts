@@ -242,7 +242,10 @@ export const LIMIT_NAMES = Object.keys(
   SPECIFICATION_DEFAULTS.limits,
 ) as (keyof DeviceLimits)[];
 
-/** The same device without size limits: for adding up what a method would need if it could run. */
+/**
+ * Returns the same device without size limits: for adding up what a method would need if it could
+ * run.
+ */
 export function unlimited(device: DeviceProfile): DeviceProfile {
   return {
     ...device,

@@ -52,7 +52,7 @@ export function tellingIssues(issues: readonly z.core.$ZodIssue[]): z.core.$ZodI
   );
 }
 
-/** Whether a value that meets one bound meets another of the same value as well. */
+/** Returns whether a value that meets one bound meets another of the same value as well. */
 function outdoes(one: z.core.$ZodIssue, other: z.core.$ZodIssue): boolean {
   if (one.path.join(".") !== other.path.join(".")) return false;
   if (one.code === "too_big" && other.code === "too_big") return one.maximum < other.maximum;
@@ -66,7 +66,7 @@ function bound(origin: string, than: string, limit: number | bigint): string {
     : `must be ${than} ${limit}`;
 }
 
-/** What a value must be where there are several ways to be right. */
+/** Returns what a value must be where there are several ways to be right. */
 function alternatives(errors: readonly (readonly z.core.$ZodIssue[])[]): string {
   const ways = errors.flatMap(([first]) => first ? [issueText(first)] : []);
   const distinct = [...new Set(ways)].map((way) => way.replace(/^must be /, ""));

@@ -111,10 +111,9 @@ export interface Coefficients<T> {
 }
 
 /**
- * The chain rule from a token's statistics to its logits, with
- * `B = E_p[z] = lse - entropy` and `U = sum u_v`:
- * d logprob/dz = [v=y] - p, d lse/dz = p, d entropy/dz = -p (z - B),
- * d smoothed/dz = u - U p.
+ * Returns the chain rule from a token's statistics to its logits, with `B = E_p[z] = lse - entropy`
+ * and `U = sum u_v`: d logprob/dz = [v=y] - p, d lse/dz = p, d entropy/dz = -p (z - B), d
+ * smoothed/dz = u - U p.
  */
 export function coefficients<T>(
   { literal, add, sub, mul }: Arithmetic<T>,

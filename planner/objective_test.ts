@@ -4,7 +4,7 @@ import { coefficients, crossEntropy, FLOAT64, type TokenStatistics } from "./obj
 
 const SEED = { seed: 11, numRuns: 50 };
 
-/** The statistics of a token straight from their definitions. */
+/** Returns the statistics of a token straight from their definitions. */
 function statisticsOf(z: number[], u: number[], y: number): TokenStatistics<number> {
   const lse = Math.log(z.reduce((sum, value) => sum + Math.exp(value), 0));
   const logp = z.map((value) => value - lse);

@@ -17,7 +17,7 @@ import { devices, problems, SEED } from "./testing.ts";
 
 const ALONE: Parallelism = { tensor: 1, data: 1, sequence: false };
 
-/** A plan for ranks, or undefined where there can be none. */
+/** Returns a plan for ranks, or undefined where there can be none. */
 function tryPlan(...args: Parameters<typeof planParallel>): ParallelPlan | undefined {
   try {
     return planParallel(...args);
@@ -33,7 +33,7 @@ const splits = fc.record({
   sequence: fc.boolean(),
 });
 
-/** Problems that every split of {@linkcode splits} can have, now and then. */
+/** Returns problems that every split of {@linkcode splits} can have, now and then. */
 function divisible(problem: Problem, { tensor, data, sequence }: Parallelism): Problem {
   return sequence ? { ...problem, tokens: problem.tokens * tensor * data } : problem;
 }

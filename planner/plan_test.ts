@@ -21,7 +21,7 @@ import {
 import { devices, problems, SEED } from "./testing.ts";
 import { registerTile, workgroupBytes, workgroupSize } from "./schedule/tile.ts";
 
-/** A plan, or undefined where the device cannot hold the problem at all. */
+/** Returns a plan, or undefined where the device cannot hold the problem at all. */
 function tryPlan(...args: Parameters<typeof makePlan>): Plan | undefined {
   try {
     return makePlan(...args);

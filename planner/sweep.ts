@@ -72,8 +72,8 @@ export function doublings(from: number, to: number): number[] {
 }
 
 /**
- * Whole numbers evenly spaced on a logarithmic scale, both ends included. Where
- * rounding makes two the same there are fewer than `count`.
+ * Returns whole numbers evenly spaced on a logarithmic scale, both ends included. Where rounding
+ * makes two the same there are fewer than `count`.
  *
  * @example
  * ```ts
@@ -90,12 +90,12 @@ export function logSpaced(from: number, to: number, count: number): number[] {
   return [...new Set(values)];
 }
 
-/** How many points a grid has. */
+/** Returns how many points a grid has. */
 export function gridSize(axes: readonly Axis[]): number {
   return axes.reduce((size, { values }) => size * values.length, 1);
 }
 
-/** Every combination of the axes' values; the last axis varies fastest. */
+/** Yields every combination of the axes' values; the last axis varies fastest. */
 export function* grid(axes: readonly Axis[]): Generator<Values> {
   const [axis, ...rest] = axes;
   if (!axis) return yield {};
@@ -176,8 +176,8 @@ function planPoint(
 }
 
 /**
- * What each strategy would need if it alone were allowed: those that fit the
- * device and the budget, in the order in which strategies are listed.
+ * Returns what each strategy would need if it alone were allowed: those that fit the device and the
+ * budget, in the order in which strategies are listed.
  */
 export function memoryByStrategy(
   { problem, device, outline, alternatives }: Plan,
@@ -196,8 +196,8 @@ export function memoryByStrategy(
 }
 
 /**
- * Bytes beyond inputs, as models of published methods count them: what the
- * schedule keeps for itself at the worst step, and results, which stay until the end.
+ * Returns the bytes beyond inputs, as models of published methods count them: what the schedule
+ * keeps for itself at the worst step, and results, which stay until the end.
  */
 export function beyondInputs(
   { extraPeakBytes, byCategory }: Pick<MemoryPrediction, "extraPeakBytes" | "byCategory">,
@@ -206,8 +206,8 @@ export function beyondInputs(
 }
 
 /**
- * Bytes of the inputs that every method is given: hidden states, weight, targets,
- * bias and class weights. Padding and upstream gradients are not among them.
+ * Returns the bytes of the inputs that every method is given: hidden states, weight, targets, bias
+ * and class weights. Padding and upstream gradients are not among them.
  */
 export function inputBytes(problem: Problem): number {
   const { hidden, weight, tokens, vocab } = sizes(problem);

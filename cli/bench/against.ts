@@ -73,16 +73,16 @@ function rangeOf({ ms, fastest, slowest }: Times): readonly [number, number] {
   return [fastest ?? ms, slowest ?? ms];
 }
 
-/** How far apart repeats are, as a share of their median. */
+/** Returns how far apart repeats are, as a share of their median. */
 function relativeSpread(times: Times): number {
   const [fastest, slowest] = rangeOf(times);
   return (slowest - fastest) / times.ms;
 }
 
 /**
- * Whether a time is more or less than an earlier one, in per cent of the earlier:
- * `12 % faster`, `8 % slower`; `noise` where the repeats of the two overlap, or
- * their medians differ by less than the repeats of either do.
+ * Returns whether a time is more or less than an earlier one, in per cent of the earlier:
+ * `12 % faster`, `8 % slower`; `noise` where the repeats of the two overlap, or their medians
+ * differ by less than the repeats of either do.
  */
 export function verdict(now: Times, earlier: Times): string {
   const [fastest, slowest] = rangeOf(now);
@@ -99,7 +99,9 @@ function percentText(change: number): string {
   return `${Number(percent < 1 ? percent.toPrecision(1) : percent.toFixed(0))} %`;
 }
 
-/** Whether a plan's extra memory is more or less than an earlier one's: `same`, `12 % more`. */
+/**
+ * Returns whether a plan's extra memory is more or less than an earlier one's: `same`, `12 % more`.
+ */
 function memoryVerdict(now: number, earlier: number): string {
   if (now === earlier) return "same";
   const size = earlier === 0 ? formatBytes(now) : percentText(now / earlier - 1);
@@ -117,7 +119,7 @@ const KEYS = [
   "gradientFilter",
 ] as const;
 
-/** The earlier row of the same work: one with a time, of the same device, before others. */
+/** Returns the earlier row of the same work: one with a time, of the same device, before others. */
 function partnerOf(row: BenchRow, earlier: readonly EarlierRow[]): EarlierRow | undefined {
   const same = earlier.filter((other) => KEYS.every((key) => other[key] === row[key]));
   const timed = same.filter(({ ms }) => ms !== null);
@@ -150,7 +152,7 @@ export function compareRows(
   });
 }
 
-/** Most by which time or memory may have grown: a share of what it was. */
+/** Returns the most by which time or memory may have grown: a share of what it was. */
 export function parseShare(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*%?$/.exec(text.trim());
   if (match) return Number(match[1]) / 100;
@@ -158,7 +160,7 @@ export function parseShare(text: string): number {
 }
 
 /**
- * Rows that are worse than an earlier run's by more than a share, a line for each:
+ * Returns the rows that are worse than an earlier run's by more than a share, a line for each:
  * slower by more than noise, with more memory, or no longer measurable.
  */
 export function regressions(rows: readonly (BenchRow & Against)[], share: number): string[] {

@@ -58,7 +58,7 @@ export interface Against {
   readonly againstMemory: string | null;
 }
 
-/** A row from a measurement, or from the reason for having none. */
+/** Returns a row from a measurement, or from the reason for having none. */
 export function benchRow(
   problem: Problem,
   strategy: StrategyName,

@@ -131,7 +131,10 @@ async function warmUp(pass: () => Promise<StepTimes>, leastMs: number): Promise<
   }
 }
 
-/** FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was recomputed. */
+/**
+ * Returns the FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was
+ * recomputed.
+ */
 export function conventionalFlops(problem: Problem): number {
   return (problem.pass === "train" ? 3 : 1) * projectionFlops(dimensionsOf(problem));
 }

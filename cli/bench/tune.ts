@@ -104,7 +104,7 @@ export function checkTunable(
   if (first) throw first;
 }
 
-/** What is timed of a tile. */
+/** Returns what is timed of a tile. */
 function planOn(problem: Problem, device: DeviceProfile, tile: Tile, budget?: number): Plan {
   return makePlan(problem, device, { strategy: "windowed", tile, budget });
 }
@@ -127,7 +127,7 @@ async function timeTile(
   }
 }
 
-/** The rate at which the model's estimate of a plan is the time that was measured. */
+/** Returns the rate at which the model's estimate of a plan is the time that was measured. */
 function rateFor(
   { schedule }: Plan,
   device: DeviceProfile,
@@ -149,7 +149,7 @@ function rateFor(
   return Math.sqrt(low * high);
 }
 
-/** Invocations from which more no longer raise the throughput of a product by much. */
+/** Returns the invocations from which more no longer raise the throughput of a product by much. */
 async function busyInvocations(
   asked: Problem,
   acquired: AcquiredDevice,
@@ -188,7 +188,7 @@ async function busyInvocations(
   return workgroups * workgroupSize(tile);
 }
 
-/** A problem that keeps a device busy for about `seconds`, by its peak. */
+/** Returns a problem that keeps a device busy for about `seconds`, by its peak. */
 export function tuningProblem(
   { flopsPerSecond }: Peaks,
   seconds: number,

@@ -15,7 +15,7 @@ import { type DeviceProfile, type DeviceRates, ratesSchema } from "../../planner
 
 const cacheSchema = z.record(z.string(), ratesSchema);
 
-/** The file that tuned rates are kept in. */
+/** Returns the file that tuned rates are kept in. */
 export function tunedPath(): string {
   const own = Deno.env.get("LCE_CACHE");
   if (own) return join(own, "tuned.json");
@@ -23,15 +23,15 @@ export function tunedPath(): string {
 }
 
 /**
- * What tuned rates hold for. WebGPU does not tell the driver's version; Deno's
- * own stands for that of the WebGPU implementation within it.
+ * Returns what tuned rates hold for. WebGPU does not tell the driver's version; Deno's own stands
+ * for that of the WebGPU implementation within it.
  */
 export function tunedKey({ name, webgpu, limits }: DeviceProfile): string {
   const limitsText = Object.values(limits).join(" ");
   return `${name} | ${Deno.build.os} ${webgpuVersion(webgpu)} | ${limitsText} | ${kernelVersion()}`;
 }
 
-/** Whether an error is of the file system: no such file, no folder, no permission. */
+/** Returns whether an error is of the file system: no such file, no folder, no permission. */
 function isFileError(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory ||
     error instanceof Deno.errors.IsADirectory || error instanceof Deno.errors.PermissionDenied ||
@@ -49,7 +49,7 @@ async function readAll(path: string): Promise<Record<string, DeviceRates>> {
   }
 }
 
-/** A profile with the rates tuned on this machine, where there are some. */
+/** Returns a profile with the rates tuned on this machine, where there are some. */
 export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProfile> {
   const rates = (await readAll(tunedPath()))[tunedKey(profile)];
   if (!rates) return profile;

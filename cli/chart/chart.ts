@@ -147,7 +147,7 @@ function levelLines(levels: readonly Level[], y: LogScale, { left, right }: Plot
   );
 }
 
-/** The line of a series, broken where values are missing, with a tooltip. */
+/** Returns the line of a series, broken where values are missing, with a tooltip. */
 function seriesLine(series: Series, x: LogScale, y: LogScale): Markup {
   const { name, colour, classes = "", points } = series;
   let path = "";
@@ -217,12 +217,12 @@ function endLabel({ name, at: [px, py], look, leader }: End, height: number, plo
   ];
 }
 
-/** The points that have a value. */
+/** Returns the points that have a value. */
 function present({ points }: Series): { x: number; y: number }[] {
   return points.flatMap(({ x, y }) => y === undefined ? [] : [{ x, y }]);
 }
 
-/** The chart in words: where each line begins and ends. */
+/** Returns the chart in words: where each line begins and ends. */
 function describe(
   { xLabel, yLabel, formatX, levels, notes = [] }: Chart,
   drawn: readonly Series[],

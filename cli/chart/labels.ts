@@ -5,10 +5,10 @@
  */
 
 /**
- * The positions nearest to the wanted ones (by least squares) that are at least
- * `gap` apart, in the same order, and between `low` and `high`; where there is no
- * room for that, the labels run past `high`. Solved as an isotonic regression by
- * pooling adjacent violators (Barlow et al., 1972).
+ * Returns the positions nearest to the wanted ones (by least squares) that are at least `gap`
+ * apart, in the same order, and between `low` and `high`; where there is no room for that, the
+ * labels run past `high`. Solved as an isotonic regression by pooling adjacent violators (Barlow et
+ * al., 1972).
  */
 export function spread(
   wanted: readonly number[],

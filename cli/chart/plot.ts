@@ -51,13 +51,13 @@ export function smallLines(left: number, content: string, most = Infinity): stri
   return [...cut.slice(0, -1), `${cut.at(-1)!.slice(0, letters - 1).trimEnd()}…`];
 }
 
-/** What a picture is about, on the two lines between its title and the plot. */
+/** Returns what a picture is about, on the two lines between its title and the plot. */
 export function subtitle(left: number, content: string): Markup[] {
   return smallLines(left, content, 2)
     .map((line, index) => text(left, 46 + index * SMALL_LINE, "small muted", line));
 }
 
-/** The plot that leaves room for labels of these names, one below the other. */
+/** Returns the plot that leaves room for labels of these names, one below the other. */
 export function plotBeside(names: readonly string[], left: number): Plot {
   const longest = Math.max(0, ...names.map((name) => name.length));
   return {

@@ -34,7 +34,7 @@ export interface Track {
   readonly changes: readonly Change[];
 }
 
-/** The tracks of a schedule: by category, largest first. */
+/** Returns the tracks of a schedule: by category, largest first. */
 export function tracksOf(schedule: Schedule): Track[] {
   const lives = lifetimes(schedule);
   const groups = Map.groupBy(
@@ -66,7 +66,7 @@ export function tracksOf(schedule: Schedule): Track[] {
   return tracks.sort((a, b) => rank(a.category) - rank(b.category) || b.peakBytes - a.peakBytes);
 }
 
-/** Where the live bytes of some buffers change: a buffer lives through its last step. */
+/** Returns where the live bytes of some buffers change: a buffer lives through its last step. */
 export function liveBytes(
   buffers: readonly BufferSpec[],
   lives: ReadonlyMap<string, Lifetime>,
@@ -93,7 +93,7 @@ export interface Run {
   readonly end: number;
 }
 
-/** What a schedule does when: clears are part of the computation. */
+/** Returns what a schedule does when: clears are part of the computation. */
 export function runsOf({ steps }: Schedule): Run[] {
   const runs: { kind: Run["kind"]; first: number; end: number }[] = [];
   steps.forEach(({ kind }, index) => {

@@ -79,7 +79,7 @@ export function drawRoofline(
   );
 }
 
-/** What was timed, with the shape as `--shape` takes it. */
+/** Returns what was timed, with the shape as `--shape` takes it. */
 function nameOf({ strategy, pass, tokens, hidden, vocab }: BenchRow): string {
   return `${strategy} ${pass} ${tokens}x${hidden}x${vocab}`;
 }
@@ -104,7 +104,10 @@ function axes(x: LogScale, y: LogScale, { left, right, top, bottom }: Plot): Mar
   ];
 }
 
-/** The slope that memory sets, the flat that arithmetic sets, and a line down from where they meet. */
+/**
+ * Returns the slope that memory sets, the flat that arithmetic sets, and a line down from where
+ * they meet.
+ */
 function roofLines(roof: Roof, x: LogScale, y: LogScale, { bottom }: Plot): Markup[] {
   const knee = kneeOf(roof);
   const corner = (intensity: number) =>
@@ -118,7 +121,7 @@ function roofLines(roof: Roof, x: LogScale, y: LogScale, { bottom }: Plot): Mark
   ];
 }
 
-/** The peaks' figures along the roof, and the knee's at its foot. */
+/** Returns the peaks' figures along the roof, and the knee's at its foot. */
 function roofLabels(roof: Roof, x: LogScale, y: LogScale, { right, bottom }: Plot): Markup[] {
   const knee = kneeOf(roof);
   const [kneeX, kneeY] = [x.at(knee), y.at(roof.flopsPerSecond)];
@@ -174,7 +177,7 @@ function dot(
   );
 }
 
-/** Heights of the labels: those of their marks, as far as they stay apart. */
+/** Returns the heights of the labels: those of their marks, as far as they stay apart. */
 function labelHeights(marks: readonly Mark[], y: LogScale, { top, bottom }: Plot): number[] {
   return spread(marks.map((mark) => y.at(mark.flopsPerSecond)), LABEL_GAP, [top, bottom]);
 }
@@ -200,7 +203,7 @@ function labels(marks: readonly Mark[], y: LogScale, plot: Plot): Markup[] {
   );
 }
 
-/** The picture in words. */
+/** Returns the picture in words. */
 function describe(roof: Roof, marks: readonly Mark[]): string {
   return [
     `FLOP/s against FLOP per byte, on logarithmic axes. Peak arithmetic ${

@@ -21,12 +21,12 @@ const ROOF = { flopsPerSecond: 64e12, bytesPerSecond: 2e12 };
 
 type Work = Pick<BenchRow, "flops" | "bytesMoved" | "ms"> & Partial<BenchRow>;
 
-/** A measurement without spread. */
+/** Returns a measurement without spread. */
 function row(work: Work): BenchRow {
   return measured({ fastest: work.ms, slowest: work.ms, ...work });
 }
 
-/** Where each mark is. */
+/** Returns where each mark is. */
 function places(root: Node): [number, number][] {
   return ofClass(root, "mark").map(({ children }) => {
     const { attributes } = children.find(({ name }) => name === "circle")!;
@@ -34,7 +34,7 @@ function places(root: Node): [number, number][] {
   });
 }
 
-/** Height of the roof at an x, between the corners of its path. */
+/** Returns the height of the roof at an x, between the corners of its path. */
 function roofHeight(root: Node, x: number): number {
   const [start, knee, end] = corners(ofClass(root, "roof")[0]!);
   const [from, to] = x <= knee![0] ? [start!, knee!] : [knee!, end!];

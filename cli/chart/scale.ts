@@ -8,11 +8,11 @@
 export interface LogScale {
   readonly least: number;
   readonly most: number;
-  /** Pixel of a value. */
+  /** Returns the pixel of a value. */
   at(value: number): number;
 }
 
-/** A logarithmic scale from `least` at `start` to `most` at `end`, in pixels. */
+/** Returns a logarithmic scale from `least` at `start` to `most` at `end`, in pixels. */
 export function logScale(
   [least, most]: readonly [number, number],
   [start, end]: readonly [number, number],
@@ -25,7 +25,9 @@ export function logScale(
   };
 }
 
-/** Ends of an axis: the powers of `base` around some positive values, never the same. */
+/**
+ * Returns the ends of an axis: the powers of `base` around some positive values, never the same.
+ */
 export function powerBounds(values: readonly number[], base: number): [number, number] {
   const exponent = (value: number) => Math.log(value) / Math.log(base);
   // A power of the base is its own bound, whatever the last digit of a logarithm says.
@@ -34,7 +36,7 @@ export function powerBounds(values: readonly number[], base: number): [number, n
   return most > least ? [least, most] : [least, least * base];
 }
 
-/** Ends of an axis that is as long as its values, with room around a single one. */
+/** Returns the ends of an axis that is as long as its values, with room around a single one. */
 export function valueBounds(values: readonly number[]): [number, number] {
   const [least, most] = [minimum(values), maximum(values)];
   return most > least ? [least, most] : [least / 2, most * 2];
@@ -85,13 +87,13 @@ export function decimalTicks(
   return all.length <= most ? all : powers.filter(within);
 }
 
-/** A count as an axis shows it: `64k` for 65536, digits where nothing divides. */
+/** Returns a count as an axis shows it: `64k` for 65536, digits where nothing divides. */
 export function shortCount(value: number): string {
   if (value >= 2 ** 20 && value % 2 ** 20 === 0) return `${value / 2 ** 20}m`;
   return value >= 1024 && value % 1024 === 0 ? `${value / 1024}k` : `${value}`;
 }
 
-/** A power of two of bytes as an axis shows it: `4 MiB`. */
+/** Returns a power of two of bytes as an axis shows it: `4 MiB`. */
 export function shortBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
   let [value, unit] = [bytes, 0];
@@ -99,14 +101,14 @@ export function shortBytes(bytes: number): string {
   return `${Number(value.toPrecision(3))} ${units[unit]}`;
 }
 
-/** A rate with a decimal prefix, to three digits: `20 TFLOP/s`. */
+/** Returns a rate with a decimal prefix, to three digits: `20 TFLOP/s`. */
 export function shortRate(value: number, unit: string): string {
   const prefixes = ["", "k", "M", "G", "T", "P", "E"];
   const index = Math.min(prefixes.length - 1, Math.max(0, Math.floor(Math.log10(value) / 3)));
   return `${Number((value / 1000 ** index).toPrecision(3))} ${prefixes[index]}${unit}`;
 }
 
-/** A FLOP per byte as an axis shows it: a power of two below one as a fraction. */
+/** Returns a FLOP per byte as an axis shows it: a power of two below one as a fraction. */
 export function shortIntensity(value: number): string {
   return value < 1 && Number.isInteger(1 / value) ? `1/${1 / value}` : `${value}`;
 }

@@ -28,13 +28,13 @@ export function escapeXml(text: string): string {
     .replaceAll('"', "&quot;");
 }
 
-/** A coordinate: a tenth of a pixel is finer than a screen shows. */
+/** Returns a coordinate: a tenth of a pixel is finer than a screen shows. */
 export function coordinate(value: number): string {
   if (!Number.isFinite(value)) throw new Error(`A coordinate is ${value}`);
   return `${Math.round(value * 10) / 10}`;
 }
 
-/** An element. */
+/** Returns an element. */
 export function element(name: string, attributes: Attributes, ...children: Child[]): Markup {
   const written = Object.entries(attributes)
     .filter(([, value]) => value !== undefined)
@@ -50,12 +50,12 @@ export function element(name: string, attributes: Attributes, ...children: Child
   return { markup: `<${name}${written}>${inner}</${name}>` };
 }
 
-/** Text at a point. */
+/** Returns text at a point. */
 export function text(x: number, y: number, classes: string, content: string): Markup {
   return element("text", { x, y, class: classes }, content);
 }
 
-/** A straight line. */
+/** Returns a straight line. */
 export function line(x1: number, y1: number, x2: number, y2: number, classes: string): Markup {
   return element("line", { x1, y1, x2, y2, class: classes });
 }
@@ -72,7 +72,7 @@ export interface DocumentAbout {
   readonly style: string;
 }
 
-/** A whole file. */
+/** Returns a whole file. */
 export function svgDocument(about: DocumentAbout, ...children: Child[]): string {
   const { width, height, title, description, style } = about;
   const root = element(

@@ -80,7 +80,7 @@ export function sweepChart(about: SweepAbout, rows: readonly ChartRow[]): string
   return drawChart(chartOf(about, rows));
 }
 
-/** What {@linkcode sweepChart} draws, as data. */
+/** Returns what {@linkcode sweepChart} draws, as data. */
 export function chartOf(about: SweepAbout, rows: readonly ChartRow[]): Chart {
   const { name } = about.axes[0]!;
   const sorted = rows.toSorted((a, b) => a.values[name]! - b.values[name]!);
@@ -160,8 +160,8 @@ interface Methods {
 }
 
 /**
- * As many methods as can be told apart: one that takes the most, and then again and
- * again the one whose line is the farthest from all that were taken before.
+ * Returns as many methods as can be told apart: one that takes the most, and then again and again
+ * the one whose line is the farthest from all that were taken before.
  */
 function distinctMethods(rows: readonly ChartRow[]): Methods {
   const lines = new Map(

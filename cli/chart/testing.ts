@@ -47,18 +47,18 @@ export function parseSvg(source: string): Node {
   return root.children[0]!;
 }
 
-/** An element and all within it. */
+/** Yields an element and all within it. */
 export function* walk(node: Node): Generator<Node> {
   yield node;
   for (const child of node.children) yield* walk(child);
 }
 
-/** Every element of a class. */
+/** Returns every element of a class. */
 export function ofClass(node: Node, name: string): Node[] {
   return [...walk(node)].filter(({ attributes }) => attributes.class?.split(" ").includes(name));
 }
 
-/** Corners of a path of absolute moves and lines. */
+/** Returns the corners of a path of absolute moves and lines. */
 export function corners(path: Node): [number, number][] {
   return [...path.attributes.d!.matchAll(/[ML](-?[\d.]+) (-?[\d.]+)/g)]
     .map(([, x, y]) => [Number(x), Number(y)]);

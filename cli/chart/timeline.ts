@@ -108,7 +108,7 @@ function area({ schedule, memory }: Plan, x: At, peakStep: number): Markup[] {
   ];
 }
 
-/** Corners of a staircase, from the first step to the end. */
+/** Returns the corners of a staircase, from the first step to the end. */
 function outline(
   changes: readonly Change[],
   x: At,
@@ -134,7 +134,7 @@ function bytesAt(changes: readonly Change[], step: number): number {
 
 const RUN_COLOUR = { upload: "a", compute: "g", readback: "d" } as const;
 
-/** What the steps are: a strip below the area, and what its colours mean. */
+/** Returns what the steps are: a strip below the area, and what its colours mean. */
 function strip({ schedule }: Plan, x: At): Markup[] {
   const runs = runsOf(schedule);
   const kinds = [...new Set(runs.map(({ kind }) => kind))];
@@ -154,7 +154,7 @@ function strip({ schedule }: Plan, x: At): Markup[] {
   ];
 }
 
-/** A heading for each category, and below it a bar for each of its tracks. */
+/** Returns a heading for each category, and below it a bar for each of its tracks. */
 function bars(
   tracks: readonly Track[],
   x: At,
@@ -177,7 +177,9 @@ function bars(
   return { marks, height: top - ROWS_TOP };
 }
 
-/** A bar as high as its track's live bytes, relative to their peak, with its name and bytes. */
+/**
+ * Returns a bar as high as its track's live bytes, relative to their peak, with its name and bytes.
+ */
 function bar(track: Track, x: At, top: number, steps: number): Markup {
   const { name, category, buffers, peakBytes, bytes, life, changes } = track;
   const y = (live: number) => top + BAR - (live / peakBytes) * BAR;
@@ -226,7 +228,7 @@ function stepAxis(steps: number, x: At, bottom: number): Markup[] {
   ];
 }
 
-/** The step at which most bytes are alive, through area and bars, with its bytes above. */
+/** Returns the step at which most bytes are alive, through area and bars, with its bytes above. */
 function peakMark(at: number, { memory }: Plan, peakStep: number, bottom: number): Markup[] {
   const words = `peak ${
     formatBytes(memory.peakBytes)
@@ -243,7 +245,7 @@ function peakMark(at: number, { memory }: Plan, peakStep: number, bottom: number
   ];
 }
 
-/** The picture in words. */
+/** Returns the picture in words. */
 function describe(plan: Plan, tracks: readonly Track[], peakStep: number): string {
   const { memory, schedule } = plan;
   return [

@@ -67,7 +67,7 @@ interface Flags extends Settings<typeof SETTINGS[number]> {
   readonly force?: boolean;
 }
 
-/** The command. `exit` takes the exit code of a run that is worse than an earlier one. */
+/** Returns the command. `exit` takes the exit code of a run that is worse than an earlier one. */
 export function benchCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("bench")
     .description("time the strategies on this machine's device, beside the two-stage baseline")
@@ -186,8 +186,8 @@ Examples:
 }
 
 /**
- * A row for one strategy; one that says why where it cannot run, of which `failures`
- * keeps the error; none where it does not apply.
+ * Returns a row for one strategy; one that says why where it cannot run, of which `failures` keeps
+ * the error; none where it does not apply.
  */
 async function measureOne(
   problem: Problem,

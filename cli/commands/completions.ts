@@ -8,7 +8,7 @@ import { COMPLETION_SCRIPTS, SHELLS } from "../help/completions/mod.ts";
 import { describeCommand } from "../help/describe.ts";
 import type { Output } from "../output.ts";
 
-/** The command. `load` gives the whole program, which the scripts are about. */
+/** Returns the command. `load` gives the whole program, which the scripts are about. */
 export function completionsCommand(output: Output, load: () => Promise<Command>): Command {
   return new Command("completions")
     .description("print a script that lets a shell complete lce's command lines")

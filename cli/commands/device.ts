@@ -23,7 +23,7 @@ interface Flags {
   readonly json?: boolean;
 }
 
-/** The command. */
+/** Returns the command. */
 export function deviceCommand(output: Output): Command {
   return new Command("device")
     .description("show this machine's WebGPU adapter and the limits that shape plans")
@@ -73,7 +73,7 @@ Examples:
     });
 }
 
-/** What a device can do beyond the limits: its features, subgroups and their products. */
+/** Returns what a device can do beyond the limits: its features, subgroups and their products. */
 function abilitiesText({ webgpu, features, subgroups, matrices }: DeviceProfile): string {
   const products = (matrices ?? []).map(({ m, n, k, component, result }) => [
     `${m} x ${n} x ${k}`,

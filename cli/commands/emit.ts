@@ -15,7 +15,7 @@ import type { Output } from "../output.ts";
 import { parallelismOf } from "../request/request.ts";
 import { deviceOf } from "../request/device.ts";
 
-/** The command. */
+/** Returns the command. */
 export function emitCommand(output: Output): Command {
   const command = new Command("emit")
     .description("write a plan's kernels as WGSL, with a manifest and an example of a host")
@@ -66,7 +66,10 @@ Example:
     });
 }
 
-/** Kernels that an earlier plan left in the folder, by its manifest; none where it is not ours. */
+/**
+ * Returns kernels that an earlier plan left in the folder, by its manifest; none where it is not
+ * ours.
+ */
 async function emittedKernels(folder: string): Promise<string[]> {
   try {
     const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));

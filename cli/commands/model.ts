@@ -12,7 +12,7 @@ import { modelRow, unknownModel } from "../request/model.ts";
 import type { Output } from "../output.ts";
 import { table } from "../report/table.ts";
 
-/** The command. */
+/** Returns the command. */
 export function modelCommand(output: Output): Command {
   return new Command("model")
     .description("list the models that --model knows, or show one with its source")

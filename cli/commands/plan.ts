@@ -25,7 +25,7 @@ import { checkModes, parallelismOf } from "../request/request.ts";
 import { settingFlags } from "../request/settings.ts";
 import { checkPictures, runSweep } from "./sweep.ts";
 
-/** The command. */
+/** Returns the command. */
 export function planCommand(output: Output): Command {
   const command = new Command("plan")
     .description("plan a linear cross-entropy: strategy, sizes, memory and cost, to the byte");

@@ -14,7 +14,7 @@ import { type ChartRow, chartRow, sweepChart, USUAL_PEERS } from "../chart/sweep
 import { renderSweep, splitNotes, type SweepAbout, sweepRow } from "../report/sweep.ts";
 import { parseSweeps } from "../request/sweep_flag.ts";
 
-/** Names of the published methods to compare with; `undefined` where nothing was said. */
+/** Returns names of the published methods to compare with; `undefined` where nothing was said. */
 function peersWanted(names: readonly string[] | undefined): readonly string[] | undefined {
   if (names?.[0] === "none") return [];
   if (names?.[0] === "all") return PEERS.map(({ method }) => method);

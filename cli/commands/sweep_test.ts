@@ -14,7 +14,7 @@ import { withFolder } from "../../fixtures/testing.ts";
 const PLAN = ["plan", "--vocab", "5000", "--hidden", "64"];
 const SIZES = { vocab: 5000, hidden: 64 };
 
-/** Records of a CSV without line ends in its fields (RFC 4180). */
+/** Returns the records of a CSV without line ends in its fields (RFC 4180). */
 function parseCsv(text: string): Record<string, string>[] {
   const [header, ...lines] = text.trimEnd().split("\n").map((line) =>
     [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)]

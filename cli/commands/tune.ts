@@ -32,7 +32,7 @@ interface Flags extends Settings<"dtype"> {
   readonly json?: boolean;
 }
 
-/** The command. */
+/** Returns the command. */
 export function tuneCommand(output: Output): Command {
   const command = new Command("tune")
     .description("measure this machine's device, so that plans for it are chosen by its own speed")

@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 
-/** The folder, by the system's custom; whether it exists is not asked. */
+/** Returns the folder, by the system's custom; whether it exists is not asked. */
 export function userCache(): string {
   const home = Deno.env.get("XDG_CACHE_HOME") ?? Deno.env.get("LOCALAPPDATA") ??
     join(Deno.env.get("HOME") ?? ".", ".cache");

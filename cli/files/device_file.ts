@@ -35,7 +35,7 @@ export async function readDeviceFile(path: string): Promise<DeviceProfile> {
   throw new InputError(`${path}: ${profileFaults(parsed.error.issues, value).join("\n")}`);
 }
 
-/** What is wrong with a profile, a line for each field. */
+/** Returns what is wrong with a profile, a line for each field. */
 export function profileFaults(issues: readonly z.core.$ZodIssue[], profile: unknown): string[] {
   return tellingIssues(issues).map((issue) => {
     const place = issue.path.join(".");

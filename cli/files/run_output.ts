@@ -47,13 +47,13 @@ export async function openRunOutput(path: string, fixture: Fixture): Promise<Run
   };
 }
 
-/** The arrays of results per token that a problem has. */
+/** Returns the arrays of results per token that a problem has. */
 function columnsOf(problem: Problem): TokenResultName[] {
   const rows = tokenResults(problem);
   return TOKEN_RESULTS.filter((name) => rows.includes(RESULTS[name].row));
 }
 
-/** What a file calls an array of results. */
+/** Returns what a file calls an array of results. */
 function titleOf(name: TokenResultName): string {
   return RESULTS[name].row;
 }

@@ -14,7 +14,9 @@ const program = describeCommand(
   await loadProgram({ print: () => {}, note: () => {}, progress: () => {} }),
 );
 
-/** Whether this machine has no such shell: tests that need it say that they were left out. */
+/**
+ * Returns whether this machine has no such shell: tests that need it say that they were left out.
+ */
 function lacks(shell: string): boolean {
   try {
     return !new Deno.Command(shell, { args: ["-c", "exit 0"] }).outputSync().success;

@@ -61,7 +61,7 @@ export const NAMES: Readonly<Record<string, readonly string[]>> = {
   "lce model name": MODELS.map(({ name }) => name),
 };
 
-/** Words of settings that may have other values too. */
+/** Returns the words of settings that may have other values too. */
 function settingNames(): Record<string, readonly string[]> {
   const settings = Object.keys(planFileSchema.shape) as Setting[];
   return Object.fromEntries(
@@ -99,7 +99,7 @@ export function describeCommand(
   };
 }
 
-/** A command and every one below it, itself first. */
+/** Returns a command and every one below it, itself first. */
 export function everyCommand(command: CommandDescription): CommandDescription[] {
   return [command, ...command.commands.flatMap(everyCommand)];
 }

@@ -8,7 +8,7 @@ import { type CommandDescription, everyCommand, type OptionDescription } from ".
 import { NUMBERS, VARIABLES } from "../environment.ts";
 import { EXIT_CODES } from "../exit.ts";
 
-/** Every page by its file's name, the index included. */
+/** Returns every page by its file's name, the index included. */
 export function docsPages(program: CommandDescription): Map<string, string> {
   const commands = everyCommand(program).slice(1);
   return new Map([
@@ -103,7 +103,7 @@ function exitCodes(): string {
   return ["| code | meaning |", "| --- | --- |", ...rows].join("\n");
 }
 
-/** Commands above and below, and those of which either speaks in its help. */
+/** Returns the commands above and below, and those of which either speaks in its help. */
 function related(
   command: CommandDescription,
   commands: readonly CommandDescription[],

@@ -11,7 +11,7 @@ const ROOT = decodeURIComponent(new URL("../..", import.meta.url).pathname);
 const QUIET = { print: () => {}, note: () => {}, progress: () => {} };
 const commands = everyCommand(describeCommand(await loadProgram(QUIET))).slice(1);
 
-/** An example's arguments: what a shell would do with the rest is left out. */
+/** Returns an example's arguments: what a shell would do with the rest is left out. */
 function argumentsOf(example: string): string[] {
   return example.replace(/ [|>].*$/, "").split(" ").slice(1)
     .map((word) => word.replaceAll(/^['"]|['"]$/g, ""));

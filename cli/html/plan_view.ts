@@ -45,7 +45,7 @@ function figure(name: string, value: string, note: string): Html {
   `;
 }
 
-/** A table whose rows begin with their name. */
+/** Returns a table whose rows begin with their name. */
 export function rows(caption: string, lines: readonly (readonly Content[])[]): Html {
   return html`
     <table>

@@ -108,7 +108,7 @@ function remarks(rows: readonly ShownRow[], { peaks }: BenchOptions): string[] {
   ];
 }
 
-/** Time relative to the two-stage baseline of the same problem in the same run. */
+/** Returns the time relative to the two-stage baseline of the same problem in the same run. */
 function ratio(row: BenchRow, rows: readonly BenchRow[]): string {
   const baseline = rows.find((other) =>
     strategyNamed(other.strategy).baseline && other.pass === row.pass &&

@@ -38,7 +38,7 @@ export function explainedJson(candidate: Candidate, plan: Plan) {
   };
 }
 
-/** Every candidate for people, the smallest first; those that none beats are starred. */
+/** Returns every candidate for people, the smallest first; those that none beats are starred. */
 export function candidatesText(plan: Plan, layout: Layout = {}): string {
   const { candidates, front, budget } = plan;
   const rows = [...candidates]

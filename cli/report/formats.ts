@@ -10,7 +10,7 @@ export const FORMATS = ["table", "markdown", "csv", "json"] as const;
 /** A way to write rows. */
 export type Format = typeof FORMATS[number];
 
-/** A Markdown table; the first row is its header. */
+/** Returns a Markdown table; the first row is its header. */
 export function markdown([header, ...rows]: readonly (readonly string[])[]): string {
   const line = (row: readonly string[]) =>
     `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;

@@ -17,7 +17,7 @@ export function largestJson({ dimension, value, limit }: Largest<unknown>) {
   return { largest: { dimension, value, limit: limit ?? null } };
 }
 
-/** The same for people: a line or two above the plan. */
+/** Returns the same for people: a line or two above the plan. */
 export function largestText({ dimension, value, limit }: Largest<unknown>): string {
   return [
     `${WORDS[dimension](value)} at the most.`,

@@ -72,7 +72,7 @@ function totalSent({ collectives, parallelism }: ParallelPlan): number {
   return collectives.reduce((sum, step) => sum + sentBytes(step, parallelism), 0);
 }
 
-/** The plan for people: ranks, collectives, then the largest rank's plan. */
+/** Returns the plan for people: ranks, collectives, then the largest rank's plan. */
 export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): string {
   const { problem, largest } = plan;
   const { width } = extras;
@@ -93,7 +93,7 @@ export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): s
   ].join("\n");
 }
 
-/** Who splits what. */
+/** Returns who splits what. */
 export function splitLine({ tensor, data, sequence }: Parallelism): string {
   const ranks = tensor * data;
   const parts = [
@@ -104,7 +104,7 @@ export function splitLine({ tensor, data, sequence }: Parallelism): string {
   return `${ranks} rank${ranks === 1 ? "" : "s"}${parts.length > 0 ? `: ${parts.join(", ")}` : ""}`;
 }
 
-/** A line for all ranks whose parts are as large. */
+/** Returns a line for all ranks whose parts are as large. */
 function rankRows(ranks: readonly Rank[]): string[][] {
   const sizes = Map.groupBy(ranks, ({ tokens, vocab }) => `${tokens.count} x ${vocab.count}`);
   return [
@@ -122,7 +122,7 @@ function rankRows(ranks: readonly Rank[]): string[][] {
   ];
 }
 
-/** Numbers in order as people write them: `0-2, 4`. */
+/** Returns numbers in order as people write them: `0-2, 4`. */
 function spans(numbers: readonly number[]): string {
   const found: [number, number][] = [];
   for (const number of numbers) {
@@ -133,7 +133,9 @@ function spans(numbers: readonly number[]): string {
   return found.map(([from, to]) => from === to ? `${from}` : `${from}-${to}`).join(", ");
 }
 
-/** A line for each collective, those of one kind in one line where there are many blocks. */
+/**
+ * Returns a line for each collective, those of one kind in one line where there are many blocks.
+ */
 function collectiveTable(plan: ParallelPlan, layout: Layout): string {
   const { collectives, parallelism } = plan;
   if (collectives.length === 0) return "none";

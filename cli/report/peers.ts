@@ -25,10 +25,10 @@ interface Row {
 }
 
 /**
- * Every published method, then ours: the plan, and what would be planned for the
- * other pass. Figures are of the plain cross-entropy of this size, as methods are
- * measured and published, and as most of them know no other; what the problem's
- * own options make of them stands beside them.
+ * Returns every published method, then ours: the plan, and what would be planned for the other
+ * pass. Figures are of the plain cross-entropy of this size, as methods are measured and published,
+ * and as most of them know no other; what the problem's own options make of them stands beside
+ * them.
  */
 export function peersJson(plan: Plan): Row[] {
   const { problem } = plan;
@@ -68,7 +68,10 @@ export function peersJson(plan: Plan): Row[] {
   }];
 }
 
-/** What a problem would take on the plan's device and within its budget; nothing where it does not fit. */
+/**
+ * Returns what a problem would take on the plan's device and within its budget; nothing where it
+ * does not fit.
+ */
 function planned({ device, budget, outline }: Plan, problem: Problem): number | null {
   const hostIo = outline.residency !== "caller";
   try {
@@ -82,7 +85,7 @@ function planned({ device, budget, outline }: Plan, problem: Problem): number | 
 const HEADING =
   "methods: memory beyond inputs of a plain cross-entropy; in training with the gradients";
 
-/** The same for people, the least memory of the plan's pass first. */
+/** Returns the same for people, the least memory of the plan's pass first. */
 export function peersText(plan: Plan, layout: Layout = {}): string {
   const bytes = plan.problem.pass === "train" ? "trainExtraBytes" : "forwardExtraBytes";
   const rows = peersJson(plan)
@@ -108,7 +111,7 @@ function sizeText(bytes: number | null): string {
   return bytes === null ? "-" : formatBytes(bytes);
 }
 
-/** Which method it is, and what the problem's options change or rule out. */
+/** Returns which method it is, and what the problem's options change or rule out. */
 function remark(row: Row): string {
   const { asAsked, title, unsuited } = row;
   if (unsuited) return `${title}; ${unsuited}`;

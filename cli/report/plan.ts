@@ -97,19 +97,19 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
   };
 }
 
-/** Extra bytes that a plan saves beside two stages: never less than none. */
+/** Returns the extra bytes that a plan saves beside two stages: never less than none. */
 function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): number {
   return Math.max(0, twoStage.extraPeakBytes - memory.extraPeakBytes);
 }
 
-/** One line that says what is to be done, on what. */
+/** Returns one line that says what is to be done, on what. */
 export function problemLine({ problem, device }: Pick<Plan, "problem" | "device">): string {
   const { tokens, pass } = problem;
   const { hidden, vocab, dtype } = headOf(problem);
   return `${tokens} tokens x ${hidden} hidden x ${vocab} vocab, ${dtype}, ${pass} pass, on ${device.name}`;
 }
 
-/** What the plan chose, in a few lines. */
+/** Returns what the plan chose, in a few lines. */
 export function choiceLines(
   { outline, problem, device }: Pick<Plan, "outline" | "problem" | "device">,
 ): string[][] {
@@ -141,7 +141,7 @@ const TIERS: Readonly<Record<Tier, string>> = {
   matrix: "matrix: products of halves in subgroup matrices, sums in f32",
 };
 
-/** A tier, and why it is not that of matrices, where a device has these. */
+/** Returns a tier, and why it is not that of matrices, where a device has these. */
 function tierText(tier: Tier, problem: Problem, { matrices }: DeviceProfile): string {
   const reason = tier === "f32" && matrices ? unsuitedTo("matrix", problem) : undefined;
   return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;
@@ -158,7 +158,7 @@ function many(count: number, what: string): string {
   return count === 1 ? "" : `, ${count} ${what}`;
 }
 
-/** The plan for people. */
+/** Returns the plan for people. */
 export function planText(
   plan: Plan,
   { compare = false, explain = false, width }: PlanExtras = {},
@@ -230,7 +230,10 @@ export function workLine(plan: Plan): string {
   } moved, ${dispatches} dispatches${timeText(plan)}`;
 }
 
-/** The estimated time and where the device's rates come from; nothing where none were measured. */
+/**
+ * Returns the estimated time and where the device's rates come from; nothing where none were
+ * measured.
+ */
 function timeText({ cost, device }: Plan): string {
   if (!cost.measuredRates) return "";
   return `, about ${formatSeconds(cost.seconds)} (rates: ${
@@ -238,7 +241,7 @@ function timeText({ cost, device }: Plan): string {
   })`;
 }
 
-/** What is saved beside two stages, if anything is. */
+/** Returns what is saved beside two stages, if anything is. */
 function savedRow(plan: Plan): MemoryRow {
   const saved = savedBy(plan);
   const { twoStage, memory } = plan;
@@ -272,7 +275,9 @@ export function bufferRows(outline: Outline): string[][] {
     });
 }
 
-/** Bytes that buffers hold: those that hold the same, one after the other, count once. */
+/**
+ * Returns the bytes that buffers hold: those that hold the same, one after the other, count once.
+ */
 function heldBytes(parts: readonly BufferSpec[]): number {
   const distinct = new Map(parts.map((part) => [part.holds?.offset ?? part.name, part.bytes]));
   return [...distinct.values()].reduce((sum, bytes) => sum + bytes, 0);

@@ -48,7 +48,7 @@ export function ranksJson(
   };
 }
 
-/** A verification for people. */
+/** Returns a verification for people. */
 export function ranksText(verification: ParallelVerification, layout: Layout = {}): string {
   const { fixture, plan, agreement, ranks, milliseconds, ok } = verification;
   const { largest, problem } = plan;

@@ -18,25 +18,25 @@ export interface Achieved {
   readonly flopsPerSecond: number;
 }
 
-/** What a row reached; nothing where it has no time. */
+/** Returns what a row reached; nothing where it has no time. */
 export function achieved({ ms, flops, bytesMoved }: BenchRow): Achieved | undefined {
   if (!ms || !flops || !bytesMoved) return undefined;
   return { intensity: flops / bytesMoved, flopsPerSecond: (1000 * flops) / ms };
 }
 
-/** The FLOP per byte from which arithmetic limits, and no longer memory. */
+/** Returns the FLOP per byte from which arithmetic limits, and no longer memory. */
 export function kneeOf({ flopsPerSecond, bytesPerSecond }: Roof): number {
   return flopsPerSecond / bytesPerSecond;
 }
 
-/** FLOP/s that the peaks allow at an intensity. */
+/** Returns the FLOP/s that the peaks allow at an intensity. */
 export function roofAt({ flopsPerSecond, bytesPerSecond }: Roof, intensity: number): number {
   return Math.min(flopsPerSecond, intensity * bytesPerSecond);
 }
 
 /**
- * The peaks, and how near the row with the most FLOP/s came to them. A row can do
- * better than its roof where caches hold what its dispatches read.
+ * Returns the peaks, and how near the row with the most FLOP/s came to them. A row can do better
+ * than its roof where caches hold what its dispatches read.
  */
 export function roofText(rows: readonly BenchRow[], roof: Roof): string {
   const peaks = `Peaks of this device: ${formatCount(roof.flopsPerSecond, "FLOP/s")}, reading ${

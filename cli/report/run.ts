@@ -51,7 +51,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
   };
 }
 
-/** A verification for people. */
+/** Returns a verification for people. */
 export function runText(
   verification: Verification,
   residentPeakBytes: number,
@@ -119,7 +119,7 @@ function asPredicted(measured: number, predicted: number): string {
   return `${measured > predicted ? "MORE" : "LESS"} than the predicted ${predicted}`;
 }
 
-/** What was compared, how it came out, and what was not compared. */
+/** Returns what was compared, how it came out, and what was not compared. */
 export function agreementLines(agreement: Agreement, layout: Layout = {}): string[] {
   const inner = within(layout, 4);
   return [
@@ -129,7 +129,7 @@ export function agreementLines(agreement: Agreement, layout: Layout = {}): strin
   ];
 }
 
-/** What a comparison left out, in sentences; nothing where it is complete. */
+/** Returns what a comparison left out, in sentences; nothing where it is complete. */
 function coverageNotes({ coverage, denormals }: Agreement): string[] {
   const { rows, ofRows, gradients, givenStatistics, complete } = coverage;
   const flushed = denormals === 0 ? [] : [
@@ -153,7 +153,7 @@ function coverageNotes({ coverage, denormals }: Agreement): string[] {
   ];
 }
 
-/** A line for each comparison. */
+/** Returns a line for each comparison. */
 export function checkRows({ checks }: Agreement): string[][] {
   return checks.map(({ name, against, maxAbs, normRel, tolerance, ok }) => [
     ok ? "ok" : "DISAGREES",
@@ -164,7 +164,7 @@ export function checkRows({ checks }: Agreement): string[][] {
   ]);
 }
 
-/** The loss, where there is one, and whose it is where codes stand for ids. */
+/** Returns the loss, where there is one, and whose it is where codes stand for ids. */
 export function lossRows(of: Pick<Verification, "results" | "fixture">): string[][] {
   const { loss } = of.results;
   const { codebook } = of.fixture;

@@ -53,13 +53,13 @@ export interface SweepRow {
   readonly smallestBudget: number | undefined;
 }
 
-/** The numbers of a plan's memory that rows and charts show. */
+/** Returns the numbers of a plan's memory that rows and charts show. */
 export function rowMemory(memory: MemoryPrediction): RowMemory {
   const { peakBytes, extraPeakBytes } = memory;
   return { peakBytes, extraPeakBytes, beyondInputsBytes: beyondInputs(memory) };
 }
 
-/** The row of a point, with the published methods of some names. */
+/** Returns the row of a point, with the published methods of some names. */
 export function sweepRow(
   point: SweepPoint,
   budget: number | undefined,
@@ -211,7 +211,7 @@ function flatRow({ problem: base, device, parallelism }: SweepAbout, row: SweepR
   };
 }
 
-/** One line that says what is swept, and on what. */
+/** Returns one line that says what is swept, and on what. */
 export function sweepLine({ problem, device, axes }: SweepAbout): string {
   const { pass } = problem;
   const { dtype } = headOf(problem);
@@ -222,7 +222,7 @@ export function sweepLine({ problem, device, axes }: SweepAbout): string {
   return `${sizes}, ${dtype}, ${pass} pass, on ${device.name}`;
 }
 
-/** What is to be said of a sweep over ranks beside its line; nothing of one device's. */
+/** Returns what is to be said of a sweep over ranks beside its line; nothing of one device's. */
 export function splitNotes({ parallelism }: SweepAbout): string[] {
   return parallelism
     ? [`${splitLine(parallelism)}. What is shown is rank 0's, the largest. ${NO_PEERS}.`]
@@ -239,7 +239,7 @@ function span(values: readonly number[]): string {
   return least === most ? `${least}` : `${least} to ${most}`;
 }
 
-/** Cells for people; columns that would be empty throughout are left out. */
+/** Returns cells for people; columns that would be empty throughout are left out. */
 function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
   const methods = [...rows[0]?.peers.keys() ?? []]
     .filter((method) => rows.some(({ peers }) => peers.get(method) !== undefined));

@@ -25,9 +25,9 @@ const GAP = 2;
 const LEAST_WORDS = 24;
 
 /**
- * Lines of aligned columns, two spaces apart. Where they do not fit the width, columns
- * of words take several lines; where that does not do, the columns come in parts, one
- * below the other, with an empty line between.
+ * Returns lines of aligned columns, two spaces apart. Where they do not fit the width, columns of
+ * words take several lines; where that does not do, the columns come in parts, one below the other,
+ * with an empty line between.
  */
 export function table(
   rows: Rows,
@@ -39,7 +39,7 @@ export function table(
   return partsOf(all, width, keys).map((part) => lay(rows.length, fit(part, width))).join("\n\n");
 }
 
-/** What a layout leaves to text that is shifted to the right. */
+/** Returns what a layout leaves to text that is shifted to the right. */
 export function within({ width, ...layout }: Layout, spaces = 2): Layout {
   return width === undefined ? layout : { ...layout, width: width - spaces };
 }
@@ -69,7 +69,7 @@ function columnOf(rows: Rows, column: number, align: readonly Align[]): Column {
   };
 }
 
-/** Columns in parts that can be made to fit, each with the keys. */
+/** Returns columns in parts that can be made to fit, each with the keys. */
 function partsOf(columns: readonly Column[], width: number, keys: number): Column[][] {
   const least = (part: readonly Column[]) =>
     part.reduce((sum, column) => sum + column.least, 0) + GAP * (part.length - 1);
@@ -87,7 +87,7 @@ function partsOf(columns: readonly Column[], width: number, keys: number): Colum
   return [...parts, [...keyed, ...part]];
 }
 
-/** The columns with widths that fit, as far as they can. */
+/** Returns the columns with widths that fit, as far as they can. */
 function fit(columns: readonly Column[], width: number): Column[] {
   const fitted = columns.map((column) => ({ ...column }));
   narrow(fitted, width, "least");

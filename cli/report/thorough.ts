@@ -18,7 +18,7 @@ export function thoroughJson(
   return { fixture: name, problem: problemJson(problem), variants, ok };
 }
 
-/** A line where all is well; the ways in which it is not, and what is wrong. */
+/** Returns a line where all is well; the ways in which it is not, and what is wrong. */
 export function thoroughText(
   { name }: Fixture,
   variants: readonly Variant[],

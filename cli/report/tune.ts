@@ -40,7 +40,7 @@ export function tuneJson({ device, problem, peaks, rates, results, kept }: TuneR
   };
 }
 
-/** The tuning for people. */
+/** Returns the tuning for people. */
 export function tuneText(
   { device, problem, peaks, rates, results, kept }: TuneReport,
   layout: Layout = {},

@@ -5,8 +5,8 @@
  */
 
 /**
- * Lines of a text that are no wider than `width`, broken at blanks; words that are
- * wider than that are broken where they must be.
+ * Returns lines of a text that are no wider than `width`, broken at blanks; words that are wider
+ * than that are broken where they must be.
  */
 export function wrap(text: string, width: number): string[] {
   if (text.length <= width) return [text];
@@ -23,7 +23,7 @@ export function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
-/** The length of the longest word. */
+/** Returns the length of the longest word. */
 export function longestWord(text: string): number {
   return text.split(" ").reduce((most, { length }) => Math.max(most, length), 0);
 }
@@ -36,7 +36,7 @@ function pieces(word: string, width: number): string[] {
   );
 }
 
-/** Lines of prose, each wrapped by itself. */
+/** Returns lines of prose, each wrapped by itself. */
 export function wrapped(text: string, width = Infinity): string {
   return text.split("\n").flatMap((line) => wrap(line, width)).join("\n");
 }

@@ -23,7 +23,7 @@ export interface Contradiction {
   readonly text: string;
 }
 
-/** The first contradiction of a request, if there is any. */
+/** Returns the first contradiction of a request, if there is any. */
 export function contradictionOf(
   problem: Problem,
   choices: {
@@ -45,7 +45,7 @@ export function contradictionOf(
   return withoutEffect(problem);
 }
 
-/** A setting that would change nothing. */
+/** Returns a setting that would change nothing. */
 function withoutEffect(problem: Problem): Contradiction | undefined {
   const { gradientFilter, pass, objective, reduction, labelSmoothing, zLoss } = problem;
   if (gradientFilter !== 0 && pass === "forward") {
@@ -63,7 +63,10 @@ function withoutEffect(problem: Problem): Contradiction | undefined {
   return undefined;
 }
 
-/** Why a strategy cannot serve a problem's pass, and what can; the text begins with its name. */
+/**
+ * Returns why a strategy cannot serve a problem's pass, and what can; the text begins with its
+ * name.
+ */
 function strategyFault(
   problem: Problem,
   strategy: StrategyName | undefined,
@@ -76,7 +79,7 @@ function strategyFault(
     `For this pass there are ${able.join(", ")}`;
 }
 
-/** Why a strategy cannot work on a window that was asked for. */
+/** Returns why a strategy cannot work on a window that was asked for. */
 function windowFault(
   problem: Problem,
   { strategy, window }: { strategy?: StrategyName | undefined; window?: number | undefined },
@@ -91,12 +94,12 @@ function windowFault(
 const STREAMING = ALL_STRATEGIES.filter(({ streams }) => streams).map(({ name }) => name)
   .join(" or ");
 
-/** Whether a strategy keeps the logits of every id at once, so that it takes no windows. */
+/** Returns whether a strategy keeps the logits of every id at once, so that it takes no windows. */
 function keepsWhole(strategy: StrategyName | undefined): boolean {
   return strategy !== undefined && !strategyNamed(strategy).streams;
 }
 
-/** Why a weight that is to be streamed cannot be. */
+/** Returns why a weight that is to be streamed cannot be. */
 function streamingFault(
   { strategy, weights, ranks }: {
     strategy?: StrategyName | undefined;

@@ -37,7 +37,7 @@ export async function openDevice({ limits, webgpu }: OpenOptions = {}): Promise<
 }
 
 /**
- * The profile that a request plans for: a device is asked for only where it says `auto`.
+ * Returns the profile that a request plans for: a device is asked for only where it says `auto`.
  *
  * @throws {InputError} when the request names a file that holds no possible profile.
  */

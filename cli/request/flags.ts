@@ -51,7 +51,9 @@ export async function requestOf(
   return { ...checked, model };
 }
 
-/** The flag of gradient filtering, for commands that have no other of a problem's settings. */
+/**
+ * Returns the flag of gradient filtering, for commands that have no other of a problem's settings.
+ */
 export function gradientFilterFlag(): Option {
   return settingFlag("gradientFilter");
 }

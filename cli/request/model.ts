@@ -61,8 +61,8 @@ export async function readConfigs(configs: readonly string[] = []): Promise<Conf
 }
 
 /**
- * The model that a request is about, if any. Models are named by `--model`, by the
- * plan file or by a config; two are a mistake.
+ * Returns the model that a request is about, if any. Models are named by `--model`, by the plan
+ * file or by a config; two are a mistake.
  *
  * @throws {UsageError} where two models are given.
  * @throws {InputError} where a file cannot be read, or has no such model.
@@ -109,7 +109,10 @@ async function readConfigFile(path: string): Promise<ConfigFile> {
   return { path: file, settings: isModel ? settings : readTexts(settings), isModel };
 }
 
-/** A model by its name in the catalogue, or by the path of its config, from the plan file's folder. */
+/**
+ * Returns a model by its name in the catalogue, or by the path of its config, from the plan file's
+ * folder.
+ */
 async function namedModel(
   name: unknown,
   sizes: Record<string, unknown>,
@@ -123,7 +126,7 @@ async function namedModel(
   );
 }
 
-/** Settings of a plan file, with the files that they name looked for beside it. */
+/** Returns the settings of a plan file, with the files that they name looked for beside it. */
 function withPathsBeside({ path, settings }: ConfigFile): Record<string, unknown> {
   const isPath: Readonly<Record<string, RegExp>> = { device: DEVICE_FILE, svg: /./, timeline: /./ };
   return Object.fromEntries(
@@ -142,7 +145,7 @@ export function besidePath(path: string, file: string | undefined): string {
 }
 
 /**
- * The catalogue's model of a name. `file` says which plan file named it.
+ * Returns the catalogue's model of a name. `file` says which plan file named it.
  *
  * @throws {UsageError} or {@linkcode InputError} with suggestions where there is none.
  */
@@ -161,7 +164,7 @@ export function unknownModel(name: string): string {
 }
 
 /**
- * The model of a config; sizes given by flags or a plan file need not be in it.
+ * Returns the model of a config; sizes given by flags or a plan file need not be in it.
  *
  * @throws {InputError} naming the file and the keys that it lacks.
  */
@@ -197,7 +200,7 @@ export function modelJson({ name, source, dtype, tied, tokenizer, notes }: Reque
   };
 }
 
-/** One line about the model: its name, and what a plan's sizes do not show. */
+/** Returns one line about the model: its name, and what a plan's sizes do not show. */
 export function modelLine(model: RequestedModel, problem: Problem): string {
   const { name, vocab, dtype, tied, tokenizer, softcap, logitScale, notes } = model;
   return [
@@ -226,7 +229,7 @@ function headText(tied: boolean): string {
     : "untied head: the input embedding is a matrix of its own";
 }
 
-/** A catalogue row as text: `undefined` is unknown, and printed so. */
+/** Returns a catalogue row as text: `undefined` is unknown, and printed so. */
 export function modelRow({ name, vocab, hidden, softcap, logitScale, tied }: Model): string[] {
   return [
     name,

@@ -12,7 +12,7 @@ import type { Modes } from "./modes_shape.ts";
 import { PEERS_OF_ONE_DEVICE } from "../report/sweep.ts";
 import { flagName, parallelismOf, type ParallelSettings, parallelShape } from "./request.ts";
 
-/** Flags with the least value in place of the one that is looked for. */
+/** Returns flags with the least value in place of the one that is looked for. */
 export function withLeast(
   dimension: LargestDimension | undefined,
   flags: Record<string, unknown>,
@@ -20,7 +20,9 @@ export function withLeast(
   return dimension === undefined ? flags : { ...flags, [dimension]: 1 };
 }
 
-/** The codebook head that is asked for. @throws {UsageError} when so many codes cannot be. */
+/**
+ * Returns the codebook head that is asked for. @throws {UsageError} when so many codes cannot be.
+ */
 export function checkCodes(problem: Problem, codes: number): CodebookHead {
   try {
     return codebookHead(problem, codes);

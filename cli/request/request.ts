@@ -65,7 +65,7 @@ export const parallelShape = {
 /** The settings of {@linkcode parallelShape}, checked. */
 export type ParallelSettings = z.output<z.ZodObject<typeof parallelShape>>;
 
-/** How settings split a job; `undefined` where they say nothing of it. */
+/** Returns how settings split a job; `undefined` where they say nothing of it. */
 export function parallelismOf(
   { tensorParallel, dataParallel, sequenceParallel }: ParallelSettings,
 ): Parallelism | undefined {
@@ -194,7 +194,7 @@ export function checkChoices(
   return checkWith(z.strictObject(choicesShape), flags);
 }
 
-/** A flag's name from the name of a setting: `labelSmoothing` is `--label-smoothing`. */
+/** Returns a flag's name from the name of a setting: `labelSmoothing` is `--label-smoothing`. */
 export function flagName(setting: string): string {
   return `--${setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
@@ -231,7 +231,7 @@ function explainIssues(
   return fromFile && path ? new InputError(`${path}: ${text}`) : new UsageError(text);
 }
 
-/** What a value that is none of the choices may have meant. */
+/** Returns what a value that is none of the choices may have meant. */
 function choiceHint(issue: z.core.$ZodIssue, merged: Record<string, unknown>): string {
   if (issue.code !== "invalid_value") return "";
   const value = issue.path.reduce<unknown>(
@@ -242,7 +242,7 @@ function choiceHint(issue: z.core.$ZodIssue, merged: Record<string, unknown>): s
   return hint === "" ? "" : `.${hint}`;
 }
 
-/** Why a value is no device. */
+/** Returns why a value is no device. */
 function deviceFault(name: string, device: unknown): string {
   if (typeof device === "string") {
     return `${name}: ${unknownName("device", device, DEVICE_NAMES, "lce device --list")}`;
@@ -251,7 +251,7 @@ function deviceFault(name: string, device: unknown): string {
   return profileFaults(error?.issues ?? [], device).map((fault) => `${name}.${fault}`).join("\n");
 }
 
-/** The JSON Schema of a plan file, for editors. */
+/** Returns the JSON Schema of a plan file, for editors. */
 export function planFileJsonSchema(): Record<string, unknown> {
   const { properties = {}, ...schema } = z.toJSONSchema(planFileSchema, { io: "input" });
   return {
@@ -276,7 +276,7 @@ const TEXTS: Readonly<Record<string, object>> = {
   array: { type: "string" },
 };
 
-/** A property that may be written as its flag takes it, too. */
+/** Returns a property that may be written as its flag takes it, too. */
 function withTexts(property: Property): object {
   const text = TEXTS[property.type ?? ""];
   if (!text) return property;

@@ -83,7 +83,7 @@ function kindOf(schema: z.core.$ZodType): Kind {
   return as("name", (text) => text);
 }
 
-/** A word of one kind, else whatever the first other kind reads. */
+/** Returns a word of one kind, else whatever the first other kind reads. */
 function eitherOf(kinds: readonly Kind[]): Kind {
   const words = kinds.flatMap((kind) => kind.words);
   // Text takes whatever another kind would refuse, or read otherwise.
@@ -102,7 +102,7 @@ function splitList(text: string): string[] {
   return text.split(",").map((part) => part.trim()).filter((part) => part !== "");
 }
 
-/** Words that a setting's value can be, to offer and to explain. */
+/** Returns the words that a setting's value can be, to offer and to explain. */
 export function settingWords(setting: Setting): readonly string[] {
   return kindOf(SHAPE[setting]).words;
 }
@@ -167,7 +167,7 @@ export function settingFlags(
 }
 
 /**
- * Settings of a plan file in which numbers and lists may be written as flags write
+ * Returns the settings of a plan file in which numbers and lists may be written as flags write
  * them: `tokens: 4k`. What cannot be read stays as it is, for the schema to refuse.
  */
 export function readTexts(settings: Record<string, unknown>): Record<string, unknown> {

@@ -7,7 +7,7 @@ import { MAX_DIMENSION } from "../../planner/problem.ts";
 import { parseNumber } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
 
-/** A size; nothing where the text is none. */
+/** Returns a size; nothing where the text is none. */
 function sizeOf(text: string): number | undefined {
   try {
     const size = parseNumber(text);

@@ -34,9 +34,8 @@ export function editDistance(from: string, to: string): number {
 }
 
 /**
- * The known names nearest to a name that is not known: those within a third of
- * its length in edits, else those that begin with it. Case and an organisation
- * before a slash do not count.
+ * Returns the known names nearest to a name that is not known: those within a third of its length
+ * in edits, else those that begin with it. Case and an organisation before a slash do not count.
  */
 export function suggestions(name: string, known: readonly string[]): string[] {
   const wanted = name.toLowerCase().replace(/^.*\//, "");
@@ -51,7 +50,10 @@ export function suggestions(name: string, known: readonly string[]): string[] {
   return found.slice(0, MOST);
 }
 
-/** A sentence with the names that may have been meant, after a blank; nothing where there are none. */
+/**
+ * Returns a sentence with the names that may have been meant, after a blank; nothing where there
+ * are none.
+ */
 export function didYouMean(name: string, known: readonly string[]): string {
   const found = suggestions(name, known);
   return found.length ? ` Did you mean ${found.join(" or ")}?` : "";

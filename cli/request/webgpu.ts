@@ -19,7 +19,7 @@ export type WebGpuChoice = typeof CHOICES[number];
 /** The environment variable that stands for the flag where it is not given. */
 const VARIABLE = "LCE_WEBGPU";
 
-/** The flag that chooses an implementation of WebGPU. */
+/** Returns the flag that chooses an implementation of WebGPU. */
 export function webgpuFlag(): Option {
   return new Option(
     "--webgpu <name>",
@@ -27,7 +27,7 @@ export function webgpuFlag(): Option {
   ).choices(CHOICES);
 }
 
-/** The implementation to use. @throws {UsageError} where the environment names none. */
+/** Returns the implementation to use. @throws {UsageError} where the environment names none. */
 export function webgpuOf(flag: WebGpuChoice | undefined): WebGpuChoice {
   const named = flag ?? (Deno.env.get(VARIABLE) || "deno");
   const known = CHOICES.find((name) => name === named);
@@ -35,20 +35,22 @@ export function webgpuOf(flag: WebGpuChoice | undefined): WebGpuChoice {
   throw new UsageError(`${VARIABLE} ${named}: must be one of ${CHOICES.join(", ")}`);
 }
 
-/** What Dawn is imported from: a specifier of npm's, or a file's address. */
+/** Returns what Dawn is imported from: a specifier of npm's, or a file's address. */
 export function dawnSpecifier(): string {
   const named = Deno.env.get("LCE_DAWN") ||
     join(userCache(), "dawn", "node_modules", "webgpu", "index.js");
   return /^(npm|file):/.test(named) ? named : pathToFileURL(resolve(named)).href;
 }
 
-/** An implementation with its version, which what is measured under it holds for. */
+/** Returns an implementation with its version, which what is measured under it holds for. */
 export function webgpuVersion(name: WebGpuName | undefined): string {
   if (name === undefined || !name.startsWith("dawn")) return `Deno ${Deno.version.deno}`;
   return `${name} ${packageVersion(dawnSpecifier())}`;
 }
 
-/** The version of the package whose index.js has an address; the specifier where it says it. */
+/**
+ * Returns the version of the package whose index.js has an address; the specifier where it says it.
+ */
 function packageVersion(specifier: string): string {
   if (!specifier.startsWith("file:")) return specifier;
   const manifest = Deno.readTextFileSync(new URL("package.json", specifier));

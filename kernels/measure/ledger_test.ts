@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { bufferLabel } from "../run/labels.ts";
 import { Ledger } from "./ledger.ts";
 
-/** Something that makes buffers, as far as a ledger can tell. */
+/** Returns something that makes buffers, as far as a ledger can tell. */
 function fakeDevice(): GPUDevice {
   return {
     createBuffer: ({ size, label }: GPUBufferDescriptor) => ({ size, label, destroy() {} }),

@@ -106,7 +106,10 @@ export async function measurePeaks(
   }
 }
 
-/** Seconds of one dispatch: as many in a row as take the time given, less what waiting takes. */
+/**
+ * Returns the seconds of one dispatch: as many in a row as take the time given, less what waiting
+ * takes.
+ */
 async function secondsOf(
   device: GPUDevice,
   code: string,

@@ -52,8 +52,8 @@ export async function timeSteps(
 }
 
 /**
- * Milliseconds within the dispatches of each kernel, every dispatch by itself;
- * nothing where the device has no timestamps, or the steps are too many.
+ * Returns the milliseconds within the dispatches of each kernel, every dispatch by itself; nothing
+ * where the device has no timestamps, or the steps are too many.
  */
 export async function timeKernels(
   encoder: Encoder,
@@ -138,7 +138,7 @@ async function byWallClock(
   return { milliseconds: spent, clock: "wall" };
 }
 
-/** Milliseconds that waiting for an idle queue takes: the median of some. */
+/** Returns the milliseconds that waiting for an idle queue takes: the median of some. */
 export async function idleTime({ queue }: GPUDevice): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < 5; i++) {

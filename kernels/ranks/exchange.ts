@@ -23,7 +23,10 @@ export interface Traffic {
   readonly gotBytes: number;
 }
 
-/** Bytes that a rank gives and gets, by the collective's size: parts where it gathers or scatters. */
+/**
+ * Returns the bytes that a rank gives and gets, by the collective's size: parts where it gathers or
+ * scatters.
+ */
 export function expectedTraffic(
   { op, what, bytes }: Collective,
   ranks: number,
@@ -67,7 +70,7 @@ export async function exchange(
   });
 }
 
-/** The whole tensor after a collective. Sums are rounded to the type after every rank. */
+/** Returns the whole tensor after a collective. Sums are rounded to the type after every rank. */
 function combine(
   { op, type }: Collective,
   given: readonly Uint8Array<ArrayBuffer>[],

@@ -207,7 +207,7 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** The names of usage flags, as code spells them. */
+/** Returns the names of usage flags, as code spells them. */
 function usageNames(usage: number): string {
   return (["STORAGE", "COPY_DST"] as const)
     .filter((name) => usage & BufferUsage[name])
@@ -215,7 +215,7 @@ function usageNames(usage: number): string {
     .join(" | ");
 }
 
-/** The buffers of a tensor, in the order of their rows. */
+/** Returns the buffers of a tensor, in the order of their rows. */
 function partsOf({ buffers }: Schedule, tensor: string): BufferSpec[] {
   return buffers
     .filter(({ holds }) => holds?.tensor === tensor)

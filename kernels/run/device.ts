@@ -128,7 +128,7 @@ function describe(
   };
 }
 
-/** Shapes of matrices that an adapter tells of. */
+/** Returns the shapes of matrices that an adapter tells of. */
 function matricesOf(info: AdapterInfo | undefined): MatrixConfiguration[] {
   return [...info?.subgroupMatrixConfigs ?? []].map(
     ({ componentType: component, resultComponentType: result, M: m, N: n, K: k }) => ({

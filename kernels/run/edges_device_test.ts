@@ -159,7 +159,9 @@ Deno.test("the predicted id is the smallest among equals, whoever holds the othe
     }
   }));
 
-/** A fixture whose every token has the same logits: the bias, as its hidden states are zero. */
+/**
+ * Returns a fixture whose every token has the same logits: the bias, as its hidden states are zero.
+ */
 function ofLogits(logits: Float32Array, options: Partial<ProblemInput>): Fixture {
   const problem = parseProblem({
     tokens: 3,

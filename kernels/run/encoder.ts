@@ -101,7 +101,10 @@ export class Encoder {
     for (const name of [...this.#own.keys()]) this.destroy(name);
   }
 
-  /** The buffer of a name. @throws {GpuError} when it is not alive: a defect of the schedule. */
+  /**
+   * Returns the buffer of a name. @throws {GpuError} when it is not alive: a defect of the
+   * schedule.
+   */
   buffer(name: string): GPUBuffer {
     const buffer = this.#callers[name] ?? this.#own.get(name);
     if (!buffer) throw new GpuError(`Buffer ${name} is used by a step but not alive`);

@@ -49,7 +49,7 @@ Deno.test("the time of a run spans its first dispatch to its last, whatever is r
   device.destroy();
 });
 
-/** A schedule by hand, of a few steps on one buffer that is as large as its host tensor. */
+/** Returns a schedule by hand, of a few steps on one buffer that is as large as its host tensor. */
 function byHand(plain: Schedule, bytes: number, steps: Schedule["steps"]): Schedule {
   const holds = { tensor: "hidden", offset: 0 };
   return {
@@ -109,7 +109,10 @@ Deno.test("what the device reports is thrown, and nothing stays allocated", asyn
   device.destroy();
 });
 
-/** A tensor that is not in memory as far as anyone knows; `asked` is told each range and its memory. */
+/**
+ * Returns a tensor that is not in memory as far as anyone knows; `asked` is told each range and its
+ * memory.
+ */
 function elsewhere(
   array: Uint8Array,
   asked: (into: Uint8Array, offset: number) => void = () => {},

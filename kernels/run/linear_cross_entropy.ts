@@ -99,7 +99,7 @@ export class LinearCrossEntropy {
   }
 
   /**
-   * The buffers that a tensor takes: one, unless it is larger than the device's
+   * Returns the buffers that a tensor takes: one, unless it is larger than the device's
    * `maxBufferSize`; none where the problem does not have it.
    *
    * @param tensor by its name among {@linkcode InputBuffers}, or `grad_hidden`, `grad_weight`,
@@ -246,7 +246,7 @@ export class LinearCrossEntropy {
     );
   }
 
-  /** Results of ours, all or some, as bytes: all at once. */
+  /** Returns results of ours, all or some, as bytes: all at once. */
   async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
     this.#alive();
     const { device } = this.#encoder;

@@ -44,7 +44,7 @@ class Workbench {
     return buffer;
   }
 
-  /** Buffers for a matrix, in the parts that a plan wants. */
+  /** Returns the buffers for a matrix, in the parts that a plan wants. */
   parts(head: LinearCrossEntropy, tensor: TensorName, data?: Uint8Array): GPUBuffer[] {
     return head.layout(tensor).map(({ bytes, offset }) => {
       const piece = data?.subarray(offset, offset + bytes);

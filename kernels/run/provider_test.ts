@@ -3,7 +3,10 @@ import { acquireDevice } from "./device.ts";
 import { NoDeviceError } from "./errors.ts";
 import { BufferUsage, MapMode, openProvider, ShaderStage } from "./provider.ts";
 
-/** The address of a module that stands for Dawn: what it makes remembers what it was made with. */
+/**
+ * Returns the address of a module that stands for Dawn: what it makes remembers what it was made
+ * with.
+ */
 function fakeDawn(name: string): string {
   const code = `export const create = (options) => ({ name: ${JSON.stringify(name)}, options });`;
   return `data:text/javascript,${encodeURIComponent(code)}`;

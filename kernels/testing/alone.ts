@@ -208,7 +208,7 @@ export function noiseOfHalves(length: number, seed = 1): Float32Array<ArrayBuffe
   return Float32Array.from(new Float16Array(noise(length, seed)));
 }
 
-/** Numbers that look like noise, the same each time: from -1 to 1. */
+/** Returns numbers that look like noise, the same each time: from -1 to 1. */
 export function noise(length: number, seed = 1): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length }, (_, i) => {
     const x = Math.sin((i + 1) * 12.9898 + seed * 78.233) * 43758.5453;

@@ -29,9 +29,8 @@ export function inHalves(tile: Tile, a: Operand, b: Operand): Body {
 const SLICE = 16;
 
 /**
- * Results through workgroup memory, some columns at a time, as a body must whose
- * results cannot be taken apart where they are: other invocations read them than
- * those that summed them.
+ * Returns results through workgroup memory, some columns at a time, as a body must whose results
+ * cannot be taken apart where they are: other invocations read them than those that summed them.
  */
 export function throughMemory(tile: Tile, a: Operand, b: Operand): Body {
   const body = bodyOf(tile, a, b);

@@ -194,7 +194,7 @@ export function faultyDevice(
   };
 }
 
-/** Something that has some properties of its own, and those of what it stands before. */
+/** Returns something that has some properties of its own, and those of what it stands before. */
 function before<T extends object>(real: T, own: Record<PropertyKey, unknown>): T {
   return new Proxy(real, {
     get(target, key) {

@@ -56,7 +56,7 @@ export function smallJobs(device: GPUDevice, profile: DeviceProfile): Map<string
   return jobs;
 }
 
-/** A job split over two ranks. */
+/** Returns a job split over two ranks. */
 function rankJob(profile: DeviceProfile): Job {
   const problem = parseProblem({ ...SIZES, vocab: SIZES.vocab + 1, pass: "train" });
   const parallelism = { tensor: 1, data: 2, sequence: false };
@@ -70,7 +70,7 @@ function rankJob(profile: DeviceProfile): Job {
   return async (device) => (await executeRanks(ranks, device)).map(({ outputs }) => outputs);
 }
 
-/** Two steps of training on a caller's buffers. */
+/** Returns two steps of training on a caller's buffers. */
 function callersJob(
   real: GPUDevice,
   profile: DeviceProfile,

@@ -5,14 +5,14 @@
  * @module
  */
 
-/** The methods of every buffer. */
+/** Returns the methods of every buffer. */
 export function bufferMethods(device: GPUDevice): GPUBuffer {
   const buffer = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_DST });
   buffer.destroy();
   return Object.getPrototypeOf(buffer);
 }
 
-/** The methods of every compute pass. */
+/** Returns the methods of every compute pass. */
 export function passMethods(device: GPUDevice): GPUComputePassEncoder {
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();

@@ -34,7 +34,7 @@ export interface Fragments {
   readonly store: (at: string, sums: string, pitch: number) => string;
 }
 
-/** The operations for a body whose operands lie as given. */
+/** Returns the operations for a body whose operands lie as given. */
 export function fragmentsOf(
   body: MatrixBody,
   sides: { readonly left: Side; readonly right: Side },

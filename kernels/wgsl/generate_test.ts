@@ -17,7 +17,7 @@ function dispatchesOf(schedule: Schedule): Dispatch[] {
   return schedule.steps.filter((step): step is Dispatch => step.kind === "dispatch");
 }
 
-/** The text of every kernel that a problem's plan has. */
+/** Returns the text of every kernel that a problem's plan has. */
 function texts(
   strategy: "fused" | "windowed" | "two-stage",
   more: Partial<ProblemInput> = {},
@@ -30,7 +30,7 @@ function texts(
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
 }
 
-/** The text of what ranks that split the vocabulary do between their statistics. */
+/** Returns the text of what ranks that split the vocabulary do between their statistics. */
 function rankTexts(): Map<KernelName, string> {
   const plan = planParallel(
     parseProblem(problem),
@@ -42,7 +42,7 @@ function rankTexts(): Map<KernelName, string> {
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
 }
 
-/** The same in subgroup matrices, on a device that has them. */
+/** Returns the same in subgroup matrices, on a device that has them. */
 function matrixTexts(): Map<KernelName, string> {
   const fragment = { m: 16, n: 16, k: 16 };
   const subgroups = { rows: 2, cols: 1, size: 32 };
@@ -61,7 +61,7 @@ function matrixTexts(): Map<KernelName, string> {
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
 }
 
-/** One text of each kernel: plain, and with every option on where it has any. */
+/** Returns one text of each kernel: plain, and with every option on where it has any. */
 function snapshots(): Map<string, string> {
   const plain = texts("windowed");
   const options = texts("two-stage", {

@@ -41,7 +41,7 @@ interface GradientProduct {
   readonly adds: "always" | "never" | string;
 }
 
-/** The statement that stores a result in a column that exists. */
+/** Returns the statement that stores a result in a column that exists. */
 function storeFunction({ output, adds }: GradientProduct, hidden: number): string {
   const value = adds === "never"
     ? "value"
@@ -57,7 +57,10 @@ fn store(row: u32, column: u32, value: f32) {
 }`;
 }
 
-/** The same for four results that follow each other, in rows of whole fours: whatever was there is read where it counts. */
+/**
+ * Returns the same for four results that follow each other, in rows of whole fours: whatever was
+ * there is read where it counts.
+ */
 function storeQuadFunction({ output, adds }: GradientProduct, hidden: number): string {
   const add = `sum += ${output}[at];`;
   const lines = [
@@ -77,7 +80,7 @@ ${
   }`;
 }
 
-/** The function that loads logit gradients, as either product's left operand. */
+/** Returns the function that loads logit gradients, as either product's left operand. */
 function loadLogits(schedule: Schedule): string {
   const stride = schedule.gradientStride;
   if (keepsHalves(schedule)) {

@@ -11,15 +11,14 @@ import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { gradientType } from "../../planner/schedule/layout.ts";
 import { literal } from "./text.ts";
 
-/** Whether a schedule keeps logit gradients in 16 bits. */
+/** Returns whether a schedule keeps logit gradients in 16 bits. */
 export function keepsHalves({ tile }: Pick<Schedule, "tile">): boolean {
   return gradientType(tile) === "f16";
 }
 
 /**
- * The most that a logit gradient of a token may be in size, from its coefficients:
- * `p (a + c z) + b [v = y] + d u`, of which `p |z - lse|` never exceeds 1 / e. No `c`
- * stands for 0.
+ * Returns the most that a logit gradient of a token may be in size, from its coefficients:
+ * `p (a + c z) + b [v = y] + d u`, of which `p |z - lse|` never exceeds 1 / e. No `c` stands for 0.
  */
 export function gradientBound(
   problem: Problem,
@@ -61,7 +60,7 @@ fn gradient_unscale() -> f32 {
   return bitcast<f32>((bound_exponent() - 14u) << 23u);
 }`;
 
-/** Four numbers as halves, in two words. */
+/** Returns four numbers as halves, in two words. */
 export function packed(quad: string): string {
   return `vec2<u32>(pack2x16float(${quad}.xy), pack2x16float(${quad}.zw))`;
 }

@@ -40,7 +40,7 @@ export function hostTensors({ problem, buffers, block, splits }: Schedule): Reco
   return held;
 }
 
-/** The description of a tensor; `bytes` are its size, where the table does not say. */
+/** Returns the description of a tensor; `bytes` are its size, where the table does not say. */
 function described(
   { key, head, shape, rows, note }: NamedTensor,
   problem: Problem,

@@ -15,17 +15,20 @@ import { type Head, headOf, type Problem } from "../../planner/problem.ts";
 import type { KernelContext } from "./context.ts";
 import { binds, type Index, index, literal, LOG2E, LOWEST, over, plus, scaled } from "./text.ts";
 
-/** Row of the rank's own that a vocabulary id has: ids are compared globally, rows are held locally. */
+/**
+ * Returns the row of the rank's own that a vocabulary id has: ids are compared globally, rows are
+ * held locally.
+ */
 export function ownRow({ schedule: { share } }: KernelContext, id: string): string {
   return share?.vocabStart ? `${id} - ${share.vocabStart}u` : id;
 }
 
-/** Bias of a vocabulary id, where there is one. */
+/** Returns the bias of a vocabulary id, where there is one. */
 export function biasOf(context: KernelContext, id: string): string | undefined {
   return headOf(context.schedule.problem).bias ? `bias[${ownRow(context, id)}]` : undefined;
 }
 
-/** Weight of a vocabulary id in the smoothing term. */
+/** Returns the weight of a vocabulary id in the smoothing term. */
 export function smoothingWeightOf(context: KernelContext, id: string): string {
   return binds(context.dispatch, "class_weight") ? `class_weight[${id}]` : "1f";
 }
@@ -57,7 +60,7 @@ fn logit_of(${parameters}) -> f32 {
 }`;
 }
 
-/** The logit of a vocabulary id from its sum. */
+/** Returns the logit of a vocabulary id from its sum. */
 export function logitText(sum: string, bias: string | undefined): string {
   return bias === undefined ? `logit_of(${sum})` : `logit_of(${sum}, ${bias})`;
 }
@@ -99,7 +102,7 @@ export function gradientText(context: KernelContext): string {
     : "gradient_of(z, id, token)";
 }
 
-/** The struct `Coefficients` and `coefficients_of(position)` that reads it. */
+/** Returns the struct `Coefficients` and `coefficients_of(position)` that reads it. */
 export function coefficientsFunction(problem: Problem): string {
   const stride = tokenStride(problem);
   const fields = COEFFICIENT_ROWS.map((name, row) => {
@@ -126,8 +129,8 @@ fn coefficients_of(position: u32) -> Coefficients {
 }
 
 /**
- * The flag of the tile of logit gradients that holds some row of the block and
- * some column of the window.
+ * Returns the flag of the tile of logit gradients that holds some row of the block and some column
+ * of the window.
  */
 export function tileFlag({ schedule }: KernelContext, row: Index, column: Index): string {
   const { tile, block } = schedule;
@@ -146,9 +149,8 @@ fn deviation_of(z: f32, id: u32, token: Coefficients) -> f32 {
 }`;
 
 /**
- * Text that agrees, across a workgroup, whether any invocation found a tile
- * `busy`, and writes the tile's flag. Order does not matter, so the result is
- * the same from run to run.
+ * Returns text that agrees, across a workgroup, whether any invocation found a tile `busy`, and
+ * writes the tile's flag. Order does not matter, so the result is the same from run to run.
  */
 export function agreeOnTile(flag: string): string[] {
   return [
@@ -174,17 +176,16 @@ export function inBlocks(position: Index): string {
   return plus("params.token_start", position);
 }
 
-/** The row within its block of the kept token at a position within its block. */
+/** Returns the row within its block of the kept token at a position within its block. */
 export function keptRow({ schedule }: KernelContext, position: string): string {
   return `kept[${plus(keptHeader(schedule.block.count), inBlocks(position))}]`;
 }
 
 /**
- * Row of the whole weight that is the target of the kept token at a position
- * within its block. Targets lie by token: a driver starts loads by position before
- * the product, whose registers they then take (4 % of `forward` on an H100). The
- * header comes first in the sum of an index: with it last, `forward` takes 0.5 to
- * 2.3 % longer there (bench/h100.md).
+ * Returns the row of the whole weight that is the target of the kept token at a position within its
+ * block. Targets lie by token: a driver starts loads by position before the product, whose
+ * registers they then take (4 % of `forward` on an H100). The header comes first in the sum of an
+ * index: with it last, `forward` takes 0.5 to 2.3 % longer there (bench/h100.md).
  */
 export function keptTarget({ schedule }: KernelContext, position: string): string {
   const row = `kept[${index(keptHeader(schedule.block.count))} + ${inBlocks(position)}]`;

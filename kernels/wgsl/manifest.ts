@@ -118,7 +118,10 @@ export function emitSchedule(schedule: Schedule): Emission {
   };
 }
 
-/** Limits that a schedule needs and not every device has. Kernels other than of tiles need the defaults. */
+/**
+ * Returns the limits that a schedule needs and not every device has. Kernels other than of tiles
+ * need the defaults.
+ */
 function limitsBeyondDefaults(
   { buffers, tile }: Schedule,
   dispatches: readonly Dispatch[],

@@ -36,7 +36,7 @@ interface Copied extends Side {
   readonly matrix: (part: number, depth: number) => string;
 }
 
-/** An operand's way to workgroup memory, where it begins at the vector `first`. */
+/** Returns an operand's way to workgroup memory, where it begins at the vector `first`. */
 function copied(
   name: "a" | "b",
   operand: Operand,
@@ -96,9 +96,9 @@ function copied(
 }
 
 /**
- * Which vector of a step's copy an invocation takes first. Eight neighbours store at
- * once, and lines that begin a multiple of 128 bytes apart share banks: of short
- * lines a subgroup's are dealt out so that no two of the eight do.
+ * Returns which vector of a step's copy an invocation takes first. Eight neighbours store at once,
+ * and lines that begin a multiple of 128 bytes apart share banks: of short lines a subgroup's are
+ * dealt out so that no two of the eight do.
  */
 function shuffled(perLine: number): string {
   return perLine === 4
@@ -255,7 +255,7 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
   };
 }
 
-/** Where the last step of a range begins; where that is empty, the range. */
+/** Returns where the last step of a range begins; where that is empty, the range. */
 function lastStep({ from, to }: Depth, step: number): string {
   if (from !== "0u") {
     return `${from} + (max(${to}, ${from} + 1u) - ${from} - 1u) / ${step}u * ${step}u`;

@@ -40,12 +40,12 @@ export interface Skip {
   readonly idle: (depth: string) => string;
 }
 
-/** Elements of the vectors that a tile's operands are loaded in. */
+/** Returns the elements of the vectors that a tile's operands are loaded in. */
 export function elementsAtOnce(tile: Tile): number {
   return kindOf(tile).vector;
 }
 
-/** Statements at the top of a loop over the depth that leave out what is idle. */
+/** Returns statements at the top of a loop over the depth that leave out what is idle. */
 export function leaveOut({ every, idle }: Skip, depth: number): string[] {
   const onwards = every - depth;
   return [
@@ -140,7 +140,7 @@ export interface Body {
 /** Writes the product of two operands over a tile. */
 export type BodyMaker = (tile: Tile, a: Operand, b: Operand) => Body;
 
-/** The text for each round in turn, in scopes of their own where there are several. */
+/** Returns the text for each round in turn, in scopes of their own where there are several. */
 export function eachRound(
   { rounds }: Pick<Body, "rounds">,
   text: (round: Round) => readonly string[],

@@ -33,7 +33,7 @@ import { block, comment, COMPONENTS, kernel, literal, LOWEST, over, plus, times 
 import { filterThreshold, headOf } from "../../planner/problem.ts";
 import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 
-/** The product of a block's kept hidden states with a window of the weight. */
+/** Returns the product of a block's kept hidden states with a window of the weight. */
 function projection(context: KernelContext): Body {
   // Rows past the end are clamped to the last one: their results are never used.
   return product(context, {
@@ -47,7 +47,7 @@ function projection(context: KernelContext): Body {
   });
 }
 
-/** Names the first row and column of a workgroup's tile. */
+/** Returns names the first row and column of a workgroup's tile. */
 function tileStart({ dispatch: { tile, order } }: KernelContext): string[] {
   const { rows } = tile!;
   const { band, run = 1 } = order ?? {};
@@ -86,7 +86,7 @@ interface Ending {
   readonly after?: (body: Body) => readonly string[];
 }
 
-/** The kernel that computes one tile of logits and ends in what is given. */
+/** Returns the kernel that computes one tile of logits and ends in what is given. */
 function tileKernel(context: KernelContext, ending: Ending): string {
   const { dispatch, schedule: { problem } } = context;
   const tile = dispatch.tile!;
@@ -240,9 +240,9 @@ function takeRow(
 }
 
 /**
- * Statements for each result of a product that is a logit of a kept token and of
- * an id of the window. `position` and `column` are in scope, and so is what `row`
- * names; `id` and its logit `z` are too.
+ * Returns statements for each result of a product that is a logit of a kept token and of an id of
+ * the window. `position` and `column` are in scope, and so is what `row` names; `id` and its logit
+ * `z` are too.
  */
 function forEachLogit(
   context: KernelContext,
@@ -271,8 +271,8 @@ function forEachLogit(
 }
 
 /**
- * Statements for each four results of a product that follow each other in a row of a
- * kept token, past the window too: `column` is the first of them.
+ * Returns statements for each four results of a product that follow each other in a row of a kept
+ * token, past the window too: `column` is the first of them.
  */
 function forEachQuad(
   body: Body,
@@ -297,7 +297,7 @@ function forEachQuad(
 /** Statements about four results, given the text of each. */
 type QuadText = (value: (index: number) => string) => readonly string[];
 
-/** Where a logit, or its gradient, is stored in f32. */
+/** Returns where a logit, or its gradient, is stored in f32. */
 function stored(stride: number): string {
   return `logits[position * ${stride}u + params.column + column]`;
 }

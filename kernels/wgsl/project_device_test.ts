@@ -64,7 +64,7 @@ function operandsOf(tile: Tile, rows: Float32Array = weight) {
   return { kept: keptBuffer(KEPT, TOKENS), hidden: stored(hidden), weight: stored(rows), bias };
 }
 
-/** The statistics of some logits, straight from their definitions. */
+/** Returns the statistics of some logits, straight from their definitions. */
 function statistics(row: number, ids: readonly number[]): Record<string, number> {
   const logits = ids.map((id) => logit(row, id));
   const max = Math.max(...logits);

@@ -60,15 +60,15 @@ class Table {
     };
   }
 
-  /** The vec4s of a slot of a row. */
+  /** Returns the vec4s of a slot of a row. */
   at(row: Index, slot: number): Quads {
     const region = this.#regions.find(({ first, slots }) => slot < first + slots)!;
     return this.#quads(region, row, slot - region.first);
   }
 
   /**
-   * Statements for the invocations from the `from`-th of some sharers to before
-   * the `to`-th, each with a slot of its own, counted from the first of them.
+   * Returns statements for the invocations from the `from`-th of some sharers to before the
+   * `to`-th, each with a slot of its own, counted from the first of them.
    */
   each(
     { count, index }: Sharers,
@@ -99,7 +99,10 @@ export interface Shared {
   readonly scratch: readonly Scratch[];
 }
 
-/** Statements that halve the sharers until `until` are left, each with what others had in its sets. */
+/**
+ * Returns statements that halve the sharers until `until` are left, each with what others had in
+ * its sets.
+ */
 function halve(online: OnlineStatistics, table: Table, shared: Shared, until: number): string[] {
   const { sets, sharers } = shared;
   const lines: string[] = [];
@@ -189,7 +192,7 @@ export function foldByRow(online: OnlineStatistics, shared: Shared, folded: Fold
   ];
 }
 
-/** How many are left of some sharers when they have been halved until they fit. */
+/** Returns how many are left of some sharers when they have been halved until they fit. */
 function fitting(count: number, slots: number): number {
   return count <= slots ? count : fitting(Math.ceil(count / 2), slots);
 }

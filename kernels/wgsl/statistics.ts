@@ -232,8 +232,8 @@ export class OnlineStatistics {
   }
 
   /**
-   * Names the results per token that follow from a set: `lse`, `logprob` and what
-   * else is wanted. `total_weight` must be in scope where logits are smoothed.
+   * Returns names the results per token that follow from a set: `lse`, `logprob` and what else is
+   * wanted. `total_weight` must be in scope where logits are smoothed.
    */
   finish(set: string): string[] {
     return this.statistics.flatMap(({ name }) => TEXTS[name].finish?.(inSet(set)) ?? []);
@@ -248,7 +248,7 @@ export class OnlineStatistics {
     );
   }
 
-  /** Where a statistic of a split lies in a buffer of sets. */
+  /** Returns where a statistic of a split lies in a buffer of sets. */
   slot(name: StatisticName, split: Index, token: string, buffer = "partials"): string {
     const { row } = this.statistics.find((statistic) => statistic.name === name)!;
     const stride = this.#words * this.#stride;

@@ -21,7 +21,7 @@ export function storedType(problem: Problem, tile: Tile): string {
   return vectors ? "vec2<u32>" : "u32";
 }
 
-/** Two elements of 16 bits from one word, as f32: exact in both types. */
+/** Returns two elements of 16 bits from one word, as f32: exact in both types. */
 function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
   return dtype === "f16"
     ? `unpack2x16float(${word})`
@@ -29,9 +29,9 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
 }
 
 /**
- * A function `load_SLOT(row, vector)` that gives the elements of a vector of a row,
- * as a tile's operands are loaded, zeros past its end. `reach` is what readers go
- * through a row in steps of: where it divides the row, none ever gets past its end.
+ * Returns a function `load_SLOT(row, vector)` that gives the elements of a vector of a row, as a
+ * tile's operands are loaded, zeros past its end. `reach` is what readers go through a row in steps
+ * of: where it divides the row, none ever gets past its end.
  */
 export function loadVector(slot: string, problem: Problem, tile: Tile, reach: number): string {
   return inMatrices(tile) ? loadOctet(slot, problem, reach) : loadQuad(slot, problem, reach);
@@ -51,7 +51,7 @@ fn load_${slot}(row: u32, vector: u32) -> vec4<u32> {
 }`;
 }
 
-/** Four elements as f32. */
+/** Returns four elements as f32. */
 function loadQuad(slot: string, problem: Problem, reach: number): string {
   const { hidden, dtype } = headOf(problem);
   // No branches: loads inside branches cannot be in flight together, and software devices take

@@ -35,7 +35,7 @@ const problem = {
 } as const satisfies ProblemInput;
 const TABLE = statisticsOf(parseProblem(problem));
 
-/** Values of one set by the names of its statistics, at a place of a buffer of sets. */
+/** Returns values of one set by the names of its statistics, at a place of a buffer of sets. */
 function readSet(words: Uint32Array, set: number, place: number): Record<string, number> {
   return Object.fromEntries(TABLE.map(({ name, type, row }) => {
     const word = words[(set * TABLE.length + row) * 64 + place]!;
@@ -109,7 +109,7 @@ Deno.test("row-statistics keeps the statistics of whole rows", async () => {
   });
 });
 
-/** The splits' statistics of every kept token. */
+/** Returns the splits' statistics of every kept token. */
 function partials(): Uint32Array<ArrayBuffer> {
   const words = staleWords(SPLITS.length * TABLE.length * 64);
   KEPT.forEach((_, position) =>

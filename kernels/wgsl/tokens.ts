@@ -35,7 +35,7 @@ const LANES = LINEAR_WORKGROUP;
 /** A word of the totals buffer that holds an f32. */
 const totalWeight = `bitcast<f32>(${total("totalWeight")})`;
 
-/** What the reduction multiplies the two parts of a token's loss by. */
+/** Returns what the reduction multiplies the two parts of a token's loss by. */
 function reductionScales(problem: Problem): { nllScale: string; zScale: string } {
   return problem.reduction === "mean"
     ? {
@@ -45,7 +45,7 @@ function reductionScales(problem: Problem): { nllScale: string; zScale: string }
     : { nllScale: "1f", zScale: "1f" };
 }
 
-/** The objective of a token as text, in terms of variables named as its statistics. */
+/** Returns the objective of a token as text, in terms of variables named as its statistics. */
 function crossEntropyText(
   { dispatch, schedule }: KernelContext,
   upstream: string,
@@ -65,7 +65,7 @@ function crossEntropyText(
   );
 }
 
-/** Where a result of a token lies in `tokens`. */
+/** Returns where a result of a token lies in `tokens`. */
 function tokenResult(problem: Problem, name: TokenResult, token: string): string {
   return `tokens[${plus(tokenResults(problem).indexOf(name) * tokenStride(problem), token)}]`;
 }
@@ -121,8 +121,8 @@ export function merge(context: KernelContext): string {
 }
 
 /**
- * The coefficients of each kept token's gradient, from its results and the
- * upstream gradient. They lie by position, as the matrix kernels read them.
+ * Returns the coefficients of each kept token's gradient, from its results and the upstream
+ * gradient. They lie by position, as the matrix kernels read them.
  */
 export function coefficientsKernel(context: KernelContext): string {
   const { dispatch, schedule: { problem } } = context;

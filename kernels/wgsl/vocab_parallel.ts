@@ -11,7 +11,10 @@ import { inBlocks, KEPT_COUNT } from "./logit.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { block, kernel, LOWEST } from "./text.ts";
 
-/** A kernel with an invocation for each kept token of a block, `token` its place among those of all. */
+/**
+ * Returns a kernel with an invocation for each kept token of a block, `token` its place among those
+ * of all.
+ */
 function perToken(
   { dispatch }: KernelContext,
   title: string,
@@ -29,7 +32,7 @@ function perToken(
   });
 }
 
-/** The largest logit among the rank's own: all that the other ranks need at first. */
+/** Returns the largest logit among the rank's own: all that the other ranks need at first. */
 export function localMax(context: KernelContext): string {
   const { problem, splits } = context.schedule;
   const online = new OnlineStatistics(problem);
@@ -44,8 +47,8 @@ export function localMax(context: KernelContext): string {
 }
 
 /**
- * The rank's splits folded into a set that holds nothing but the max of all
- * ranks. What it lacks are the other ranks' terms, which now only have to be added.
+ * Returns the rank's splits folded into a set that holds nothing but the max of all ranks. What it
+ * lacks are the other ranks' terms, which now only have to be added.
  */
 export function foldPartials(context: KernelContext): string {
   const { problem, splits } = context.schedule;

@@ -38,7 +38,7 @@ const UNKNOWN = undefined;
 /** What every device of a kind has: no feature is promised to all. */
 const NONE: readonly string[] = [];
 
-/** The implementation that a row's name ends in; Chrome's is Dawn, as a browser has it. */
+/** Returns the implementation that a row's name ends in; Chrome's is Dawn, as a browser has it. */
 function webgpuOf(name: string): WebGpuName | undefined {
   return name.endsWith("-deno")
     ? "deno"

@@ -216,7 +216,7 @@ function first(levels: Levels, keys: readonly string[]): number | undefined {
   }
 }
 
-/** Whether one of some keys is there, if only to say that there is no value. */
+/** Returns whether one of some keys is there, if only to say that there is no value. */
 function hasKey(levels: Levels, keys: readonly string[]): boolean {
   return levels.some((level) => keys.some((key) => key in level));
 }
@@ -226,8 +226,8 @@ function isStated(levels: Levels, key: string): boolean {
 }
 
 /**
- * The type that the outermost level states, for a checkpoint is loaded in it whatever
- * its parts say; one that no plan can have is noted.
+ * Returns the type that the outermost level states, for a checkpoint is loaded in it whatever its
+ * parts say; one that no plan can have is noted.
  */
 function dtypeOf(levels: Levels, notes: string[]): Dtype | undefined {
   const [stated] = levels.toReversed().flatMap((level) => DTYPE_KEYS.map((key) => level[key]))
@@ -240,7 +240,9 @@ function dtypeOf(levels: Levels, notes: string[]): Dtype | undefined {
   );
 }
 
-/** What all levels that say something say; `undefined` where none does, or they disagree. */
+/**
+ * Returns what all levels that say something say; `undefined` where none does, or they disagree.
+ */
 function agreed(levels: Levels, key: string): boolean | undefined {
   const said = new Set(levels.map((level) => level[key]).filter((value) => value != null));
   return said.size === 1 ? [...said][0] as boolean : undefined;

@@ -11,7 +11,10 @@ import { nextPowerOfTwo, returnedGradients, sizes } from "./sizes.ts";
 const FILE = "src/liger_kernel/ops/fused_linear_cross_entropy.py";
 const SOURCE = `https://github.com/linkedin/Liger-Kernel, commit ead96b61, ${FILE}`;
 
-/** Rows of a chunk: as many as make its logits one to two times as large as the hidden states. */
+/**
+ * Returns the rows of a chunk: as many as make its logits one to two times as large as the hidden
+ * states.
+ */
 export function ligerChunkRows(problem: Problem): number {
   const { tokens, hidden, vocab } = dimensionsOf(problem);
   return Math.min(nextPowerOfTwo(Math.ceil(tokens / Math.ceil(vocab / hidden))), tokens);
@@ -20,7 +23,10 @@ export function ligerChunkRows(problem: Problem): number {
 /** What the forward pass leaves: gradients that the backward pass only scales, in place. */
 const results = (problem: Problem) => returnedGradients(problem, "always");
 
-/** The chunk loop with gradients, whose weight gradient is added up in elements of `each` bytes. */
+/**
+ * Returns the chunk loop with gradients, whose weight gradient is added up in elements of `each`
+ * bytes.
+ */
 function gradientLoop(problem: Problem, each: number): Phase[] {
   const { stored, tokens, logitRows, weight, weightGradient, biasGradient } = sizes(problem);
   const chunk = logitRows(ligerChunkRows(problem));
@@ -58,7 +64,7 @@ function gradientLoop(problem: Problem, each: number): Phase[] {
   ];
 }
 
-/** The chunk loop without gradients. */
+/** Returns the chunk loop without gradients. */
 function lossLoop(problem: Problem): Phase[] {
   const { tokens, logitRows, hidden } = sizes(problem);
   const chunk = logitRows(ligerChunkRows(problem));

@@ -44,7 +44,7 @@ export interface Peer extends PeerAbout {
    * `recording`, what it keeps for the backward pass.
    */
   forward(problem: Problem, recording: boolean): readonly Phase[];
-  /** Phases of the backward pass that follows a recording forward pass. */
+  /** Returns the phases of the backward pass that follows a recording forward pass. */
   backward(problem: Problem): readonly Phase[];
 }
 
@@ -57,17 +57,17 @@ export const SPANS = ["forward", "recording forward", "backward", "train"] as co
 /** Part of a step. */
 export type Span = typeof SPANS[number];
 
-/** Arrays alive in a phase. */
+/** Returns the arrays alive in a phase. */
 export function alive({ live }: Phase): Size[] {
   return Object.values(live).filter((size) => size !== undefined);
 }
 
-/** Bytes alive in a phase. */
+/** Returns the bytes alive in a phase. */
 export function phaseBytes(phase: Phase): number {
   return alive(phase).reduce((sum, size) => sum + bytesOf(size), 0);
 }
 
-/** The phases of a part of a step. */
+/** Returns the phases of a part of a step. */
 function phasesOf(peer: Peer, problem: Problem, span: Span): readonly Phase[] {
   switch (span) {
     case "forward":
@@ -88,13 +88,16 @@ export function peakPhase(peer: Peer, problem: Problem, span: Span): Phase {
   );
 }
 
-/** Most bytes that a part of a step allocates beyond what it finds. */
+/** Returns the most bytes that a part of a step allocates beyond what it finds. */
 export function extraBytes(peer: Peer, problem: Problem, span: Span): number {
   const peak = phaseBytes(peakPhase(peer, problem, span));
   return span === "backward" ? peak - phaseBytes(peer.forward(problem, true).at(-1)!) : peak;
 }
 
-/** Bytes of the peak of a part of a step in symbols, for the problem's storage type and options. */
+/**
+ * Returns the bytes of the peak of a part of a step in symbols, for the problem's storage type and
+ * options.
+ */
 export function peakFormula(peer: Peer, problem: Problem, span: Span): string {
   return formula(alive(peakPhase(peer, problem, span)));
 }

@@ -12,7 +12,7 @@ const DOCUMENTATION =
   "https://docs.pytorch.org/docs/2.13/generated/torch.nn.LinearCrossEntropyOptions.html";
 
 /**
- * Rows of a chunk: as many as make its logits about as large as the hidden states,
+ * Returns the rows of a chunk: as many as make its logits about as large as the hidden states,
  * capped (pytorch/pytorch pull request 187838).
  */
 export function pytorchChunkRows(problem: Problem): number {
@@ -22,7 +22,10 @@ export function pytorchChunkRows(problem: Problem): number {
   return Math.min(ratio, most, tokens);
 }
 
-/** Phases of the chunk loop and of what it returns, from the arrays of its accumulation policy. */
+/**
+ * Returns the phases of the chunk loop and of what it returns, from the arrays of its accumulation
+ * policy.
+ */
 function chunked(
   policy: string,
   title: string,

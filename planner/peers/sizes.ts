@@ -23,27 +23,27 @@ export interface Size {
 export interface Sizes {
   /** Bytes of a stored element. */
   readonly stored: 2 | 4;
-  /** All logits or a like array, `[tokens, vocab]`. */
+  /** Returns all logits or a like array, `[tokens, vocab]`. */
   logits(each?: number): Size;
-  /** Logits of `rows` tokens, called C: `[C, vocab]`. */
+  /** Returns logits of `rows` tokens, called C: `[C, vocab]`. */
   logitRows(rows: number, each?: number): Size;
-  /** Logits of a fixed number of vocabulary ids, `[tokens, columns]`. */
+  /** Returns logits of a fixed number of vocabulary ids, `[tokens, columns]`. */
   logitColumns(columns: number, each?: number): Size;
   /** Like the hidden states, `[tokens, hidden]`. */
   hidden(each?: number): Size;
-  /** Hidden states of `rows` tokens, called C: `[C, hidden]`. */
+  /** Returns the hidden states of `rows` tokens, called C: `[C, hidden]`. */
   hiddenRows(rows: number, each?: number): Size;
   /** Like the weight, `[vocab, hidden]`. */
   weight(each?: number): Size;
-  /** Something for each token. */
+  /** Returns something for each token. */
   tokens(each: number): Size;
-  /** Something for each vocabulary id. */
+  /** Returns something for each vocabulary id. */
   vocab(each: number): Size;
-  /** Gradient of the hidden states, where it is wanted. */
+  /** Returns the gradient of the hidden states, where it is wanted. */
   hiddenGradient(each?: number): Size | undefined;
-  /** Gradient of the weight, where it is wanted. */
+  /** Returns the gradient of the weight, where it is wanted. */
   weightGradient(each?: number): Size | undefined;
-  /** Gradient of the bias, where there is one and its gradient is wanted. */
+  /** Returns the gradient of the bias, where there is one and its gradient is wanted. */
   biasGradient(each?: number): Size | undefined;
 }
 
@@ -73,8 +73,8 @@ export function sizes(problem: Problem): Sizes {
 }
 
 /**
- * Gradients in the storage type, by name, as methods return them. Some compute the
- * hidden gradient whether or not it is wanted.
+ * Returns gradients in the storage type, by name, as methods return them. Some compute the hidden
+ * gradient whether or not it is wanted.
  */
 export function returnedGradients(
   problem: Problem,
@@ -88,13 +88,13 @@ export function returnedGradients(
   };
 }
 
-/** Bytes of a size. */
+/** Returns the bytes of a size. */
 export function bytesOf({ each, count }: Size): number {
   return each * count;
 }
 
 /**
- * Sizes added up in symbols, largest first.
+ * Returns sizes added up in symbols, largest first.
  *
  * @example
  * ```ts

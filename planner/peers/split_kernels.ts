@@ -12,7 +12,7 @@ import { type Size, sizes } from "./sizes.ts";
 /** Vocabulary ids of a split. Megatron's can be set by environment variables; these are the defaults. */
 const SPLIT = { megatron: 3072, verlForward: 1024, verlBackward: 9504 };
 
-/** Statistics of `each` bytes for each token and vocabulary split. */
+/** Returns the statistics of `each` bytes for each token and vocabulary split. */
 function perSplit(problem: Problem, split: number, each: number): Size {
   return sizes(problem).logitColumns(Math.ceil(headOf(problem).vocab / split), each);
 }

@@ -18,9 +18,9 @@ const EXPECTED_PER_LOGIT = 16;
 const results = (problem: Problem) => returnedGradients(problem, "always");
 
 /**
- * Rows of a chunk. What no chunking can shrink, the hidden gradient and the head's
- * gradient twice, is first taken off the target, unless it is all of it; one
- * chunk, or a multiple of four.
+ * Returns the rows of a chunk. What no chunking can shrink, the hidden gradient and the head's
+ * gradient twice, is first taken off the target, unless it is all of it; one chunk, or a multiple
+ * of four.
  */
 export function unslothChunkRows(problem: Problem): number {
   const { hidden, logits, weightGradient, biasGradient } = sizes(problem);

@@ -15,7 +15,7 @@ import { statisticsOf } from "./statistics.ts";
 import { elementBytes, hasTensor, keysOf, tensorName, tensorOf } from "./tensors.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** A collective on `elements` of a type; in place unless told where the outcome goes. */
+/** Returns a collective on `elements` of a type; in place unless told where the outcome goes. */
 function collective(
   of: Omit<Collective, "kind" | "bytes" | "target"> & { readonly target?: readonly Slice[] },
 ): Collective {
@@ -23,7 +23,7 @@ function collective(
   return { kind: "collective", target: of.source, ...of, bytes };
 }
 
-/** Some words of a buffer. */
+/** Returns some words of a buffer. */
 function words({ buffer, offset }: Slice, start: number, count: number): Slice {
   return { buffer, offset: offset + WORD * start, bytes: WORD * count };
 }

@@ -14,7 +14,7 @@ import type { Block } from "./shape.ts";
 /** Invocations of the kernels that work on tokens or columns, not on tiles. */
 export const LINEAR_WORKGROUP = 64;
 
-/** The grid of a kernel that has an invocation for each token of a block. */
+/** Returns the grid of a kernel that has an invocation for each token of a block. */
 function byToken(block: Block): readonly [number, number] {
   return [Math.ceil(block.count / LINEAR_WORKGROUP), 1];
 }

@@ -63,7 +63,10 @@ export function predictCost(
   };
 }
 
-/** Bytes a dispatch reads and writes: each bound range once, twice where it is read and written. */
+/**
+ * Returns the bytes a dispatch reads and writes: each bound range once, twice where it is read and
+ * written.
+ */
 function dispatchBytes(step: Dispatch): number {
   let bytes = 0;
   for (const { access, onlyRead, slice } of step.bindings) {
@@ -91,7 +94,7 @@ export function parallelWorkgroups(tile: Tile, rates: DeviceRates | undefined): 
   return Math.max(1, Math.floor(parallelInvocations / workgroupSize(tile)));
 }
 
-/** Seconds of a matrix product's arithmetic. */
+/** Returns the seconds of a matrix product's arithmetic. */
 export function productSeconds(
   tile: Tile,
   workgroups: number,
@@ -109,7 +112,7 @@ export function productSeconds(
   return (flops * parallel) / (flopsPerSecond * relativeRate(tile, tiles));
 }
 
-/** The roofline of one dispatch. */
+/** Returns the roofline of one dispatch. */
 function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;
   const arithmetic = step.tile

@@ -16,7 +16,10 @@ import { streamedTensors, streamWindows } from "./streaming.ts";
  */
 const STAGING_BYTES = { least: 64 * 2 ** 10, most: 64 * 2 ** 20 };
 
-/** Bytes of the staging buffer, from those of the largest result and the most scratch that is alive at once. */
+/**
+ * Returns the bytes of the staging buffer, from those of the largest result and the most scratch
+ * that is alive at once.
+ */
 export function stagingSize(largestResult: number, scratch: number): number {
   const freed = Math.floor(scratch / 256) * 256;
   return Math.min(

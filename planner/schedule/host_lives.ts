@@ -135,8 +135,8 @@ export class HostLives {
   }
 
   /**
-   * The visit whose repetitions use one buffer after the other. What is used where
-   * both loops are repeated is used before and after as well: it does not matter there.
+   * Returns the visit whose repetitions use one buffer after the other. What is used where both
+   * loops are repeated is used before and after as well: it does not matter there.
    */
   #repeated(): Visit | undefined {
     if (stands(this.#block) > 1) return this.#block;
@@ -197,7 +197,7 @@ function stands({ range }: Visit): number {
   return range?.times ?? 1;
 }
 
-/** All buffers at a time. */
+/** Returns all buffers at a time. */
 function whole(count: number, time: number): Run {
   return { from: 0, to: count - 1, time, repeated: undefined };
 }
@@ -220,25 +220,25 @@ function touch(
   deaths.push({ from, to, time, repeated });
 }
 
-/** Index of the buffer that holds a row. */
+/** Returns the index of the buffer that holds a row. */
 function bufferWith({ used, count }: Lives, row: number): number {
   if (!("matrix" in used)) return 0;
   return Math.min(count - 1, Math.floor(row / used.matrix.capacity));
 }
 
-/** Bytes of a buffer, or of one of a matrix. */
+/** Returns the bytes of a buffer, or of one of a matrix. */
 function bytesAt(used: Used, index: number): number {
   if (!("matrix" in used)) return used.bytes;
   const { rows, capacity } = used.matrix;
   return rowsBytes(used.matrix, Math.min(capacity, rows - index * capacity));
 }
 
-/** Bytes of a buffer, or of all those of a matrix. */
+/** Returns the bytes of a buffer, or of all those of a matrix. */
 function bytesOf(used: Used): number {
   return "matrix" in used ? matrixBytes(used.matrix) : used.bytes;
 }
 
-/** Bytes of adjacent buffers: all but the last of a matrix are alike. */
+/** Returns the bytes of adjacent buffers: all but the last of a matrix are alike. */
 function bytesOfRun(used: Used, { from, to }: Run): number {
   return (to - from) * bytesAt(used, from) + bytesAt(used, to);
 }
@@ -366,12 +366,12 @@ class Peak {
   }
 }
 
-/** Whether something is several buffers. */
+/** Returns whether something is several buffers. */
 function isCut(used: Used): used is Extract<Used, { readonly matrix: unknown }> {
   return "matrix" in used && segmentCount(used.matrix) > 1;
 }
 
-/** The row of a matrix at which a buffer comes, or by which it is gone. */
+/** Returns the row of a matrix at which a buffer comes, or by which it is gone. */
 function rowOf({ used, sign }: Change, buffer: number): number {
   return isCut(used) ? (sign > 0 ? buffer : buffer + 1) * used.matrix.capacity : 0;
 }
@@ -391,7 +391,7 @@ function periodOf(changes: readonly Change[]) {
   return { begin, end, period };
 }
 
-/** The repetition of a range's steps in which a buffer comes or goes. */
+/** Returns the repetition of a range's steps in which a buffer comes or goes. */
 function repetitionOf({ used, sign }: Change, buffer: number, range: Window): number {
   const last = range.times - 1;
   if (!isCut(used)) return sign > 0 ? 0 : last;

@@ -122,7 +122,7 @@ export function predictHostMemory(
   return { heldBytes, piecesBytes, resultBytes, peakBytes: heldBytes + piecesBytes + resultBytes };
 }
 
-/** Bytes of a host tensor, from the buffers that hold it. */
+/** Returns the bytes of a host tensor, from the buffers that hold it. */
 export function tensorBytes({ buffers }: Schedule, tensor: string): number {
   return buffers.reduce(
     (most, { holds, bytes }) =>

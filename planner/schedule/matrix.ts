@@ -23,12 +23,15 @@ export interface Segment {
   readonly rows: Range;
 }
 
-/** Greatest common divisor. */
+/** Returns the greatest common divisor. */
 export function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
 
-/** Rows after which a row-major matrix is aligned to what a binding's offset must be a multiple of. */
+/**
+ * Returns the rows after which a row-major matrix is aligned to what a binding's offset must be a
+ * multiple of.
+ */
 export function rowGranule(rowBytes: number, limits: DeviceLimits): number {
   const alignment = limits.minStorageBufferOffsetAlignment;
   return alignment / gcd(alignment, rowBytes);
@@ -50,7 +53,7 @@ export function partition(
   return { name, rows, rowBytes, capacity };
 }
 
-/** Buffers that a matrix takes. */
+/** Returns the buffers that a matrix takes. */
 export function segmentCount({ rows, capacity }: Matrix): number {
   return Math.ceil(rows / capacity);
 }
@@ -74,12 +77,14 @@ export function segmentWith(matrix: Matrix, row: number): Segment {
   return segmentAt(matrix, Math.floor(row / matrix.capacity));
 }
 
-/** Bytes of some rows in a buffer: WebGPU copies and 32-bit words want multiples of 4. */
+/**
+ * Returns the bytes of some rows in a buffer: WebGPU copies and 32-bit words want multiples of 4.
+ */
 export function rowsBytes({ rowBytes }: Matrix, count: number): number {
   return roundUp(count * rowBytes, 4);
 }
 
-/** Bytes of all the buffers of a matrix. */
+/** Returns the bytes of all the buffers of a matrix. */
 export function matrixBytes(matrix: Matrix): number {
   const whole = segmentCount(matrix) - 1;
   const { rows, capacity } = matrix;

@@ -26,7 +26,7 @@ export function predictMemory(schedule: Schedule): MemoryPrediction {
   return sweepLives(schedule).memory;
 }
 
-/** The step at which most bytes are first alive. */
+/** Returns the step at which most bytes are first alive. */
 export function peakStepOf(schedule: Schedule): number {
   return schedule.residency === "caller" ? 0 : sweepLives(schedule).peakStep;
 }

@@ -4,7 +4,9 @@ import { parseProblem } from "../problem.ts";
 import type { BufferSpec, Schedule, Step } from "./schedule.ts";
 import { TILES } from "./tile.ts";
 
-/** A schedule of clears, each touching one buffer, beside an input that lives throughout. */
+/**
+ * Returns a schedule of clears, each touching one buffer, beside an input that lives throughout.
+ */
 function scheduleOf(buffers: BufferSpec[], touched: string[]): Schedule {
   const steps: Step[] = touched.map((buffer) => ({
     kind: "clear",

@@ -49,7 +49,10 @@ export function paramsKey(params: Params): string {
   return PARAM_FIELDS.map((field) => params[field]).join(" ");
 }
 
-/** Params as the words of the uniform buffer. After them comes a NaN, which WGSL cannot write. */
+/**
+ * Returns the params as the words of the uniform buffer. After them comes a NaN, which WGSL cannot
+ * write.
+ */
 export function packParams(params: Params): Uint32Array<ArrayBuffer> {
   const QUIET_NAN = 0x7fc00000;
   const words = new Uint32Array(PARAMS_BYTES / 4);

@@ -74,7 +74,7 @@ export function tiledProduct(rows: number, cols: number, depth: number, tile: Ti
   };
 }
 
-/** FLOPs of a workgroup that sums a tile over a depth. */
+/** Returns the FLOPs of a workgroup that sums a tile over a depth. */
 function workgroupFlops(tile: Tile, depth: number): number {
   return 2 * tile.rows * tile.cols * depth;
 }
@@ -90,14 +90,14 @@ export class Products {
     readonly rates: DeviceRates | undefined,
   ) {}
 
-  /** The same in one tile alone. */
+  /** Returns the same in one tile alone. */
   only(tile: Tile): Products {
     return this.tiles.length === 1 && this.tiles[0] === tile
       ? this
       : new Products([tile], this.rates);
   }
 
-  /** The same in the tiles that have a body as a tile has. */
+  /** Returns the same in the tiles that have a body as a tile has. */
   like({ body: { kind } }: Tile): Products {
     if (this.tiles.every(({ body }) => body.kind === kind)) return this;
     let products = this.#like.get(kind);
@@ -108,7 +108,7 @@ export class Products {
     return products;
   }
 
-  /** A product in the tile that leaves least of the device idle. */
+  /** Returns a product in the tile that leaves least of the device idle. */
   fitting(rows: number, cols: number, depth: number): TiledProduct {
     const key = `${rows} ${cols} ${depth}`;
     let product = this.#fitting.get(key);
@@ -133,8 +133,8 @@ export class Products {
   }
 
   /**
-   * The longest stretch of the depth, a multiple of `unit`, whose parts keep the
-   * device about as busy as it can be.
+   * Returns the longest stretch of the depth, a multiple of `unit`, whose parts keep the device
+   * about as busy as it can be.
    */
   fittingSpan(
     { rows, cols, depth, unit }: { rows: number; cols: number; depth: number; unit: number },

@@ -128,7 +128,7 @@ export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = re
   },
 );
 
-/** Words of one set of a problem's statistics. */
+/** Returns the words of one set of a problem's statistics. */
 export function statisticRows(problem: Problem): number {
   return statisticsOf(problem).reduce((sum, { width }) => sum + width, 0);
 }

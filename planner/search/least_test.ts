@@ -17,7 +17,9 @@ const SMALL: DeviceProfile = {
   },
 };
 
-/** Bytes of the smallest schedule that the search finds; infinite where there is none. */
+/**
+ * Returns the bytes of the smallest schedule that the search finds; infinite where there is none.
+ */
 function smallest(problem: Problem, options: PlanOptions): number {
   try {
     makePlan(problem, SMALL, { ...options, budget: 1 });
@@ -28,7 +30,7 @@ function smallest(problem: Problem, options: PlanOptions): number {
   throw new Error("A schedule in one byte");
 }
 
-/** The multiples of a granule below a total, and the total; about forty of them. */
+/** Yields the multiples of a granule below a total, and the total; about forty of them. */
 function* sizes(granule: number, total: number): Iterable<number> {
   const step = granule * Math.ceil(total / granule / 40);
   for (let size = granule; size < total; size += step) yield size;

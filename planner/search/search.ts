@@ -78,7 +78,10 @@ export function fits(problem: Problem, device: DeviceProfile, options: PlanOptio
   );
 }
 
-/** The rule that ends a search: returns what steps yield, up to the first step with something that fits. */
+/**
+ * Returns the rule that ends a search: returns what steps yield, up to the first step with
+ * something that fits.
+ */
 function untilOneFits<Step, Found extends Outcome>(
   { budget }: PlanOptions,
   steps: Iterable<Step>,

@@ -40,7 +40,7 @@ function assertClose(actual: number, expected: number, what: string) {
   assert(Math.abs(actual - expected) <= 1e-12 * expected, `${what}: ${actual} for ${expected}`);
 }
 
-/** Some of a search's candidates, from first to last. */
+/** Returns some of a search's candidates, from first to last. */
 function someOf<T>(all: readonly T[], first: number): T[] {
   return all.filter((_, index) => index % 7 === first % 7).slice(0, 6);
 }

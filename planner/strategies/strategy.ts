@@ -25,13 +25,16 @@ export interface Strategy {
    * statistics in between, so that the weight can be streamed; else it needs all of it.
    */
   readonly streams: boolean;
-  /** Most tokens of a block. @throws {Infeasible} where not even the fewest can be. */
+  /** Returns the most tokens of a block. @throws {Infeasible} where not even the fewest can be. */
   mostTokens(problem: Problem, device: DeviceProfile): number;
-  /** Most ids of a window beside a block of so many tokens. @throws {Infeasible} where none can be. */
+  /**
+   * Returns the most ids of a window beside a block of so many tokens. @throws {Infeasible} where
+   * none can be.
+   */
   mostIds(problem: Problem, device: DeviceProfile, tile: Tile, block: number): number;
-  /** Blocks worth trying, the largest first. */
+  /** Returns blocks worth trying, the largest first. */
   blocks(most: number, granule: number): Iterable<number>;
-  /** Windows worth trying, the largest first: multiples of `granule` up to `most`. */
+  /** Returns windows worth trying, the largest first: multiples of `granule` up to `most`. */
   windows(
     most: number,
     granule: number,
@@ -39,7 +42,7 @@ export interface Strategy {
     tile: Tile,
     block: number,
   ): Iterable<number>;
-  /** Bytes that go by the sizes: of stored logits, or else of statistics. */
+  /** Returns the bytes that go by the sizes: of stored logits, or else of statistics. */
   stored(problem: Problem, sizes: Sizes): number;
   /** Calls the draft's kernels in order. */
   emit(draft: ScheduleDraft): void;

@@ -11,13 +11,13 @@ import { bytesOf, type Size, sizes } from "../../planner/peers/sizes.ts";
 
 const MEBIBYTE = 2 ** 20;
 
-/** The problem that a figure is of. */
+/** Returns the problem that a figure is of. */
 function problemOf({ tokens, hidden, vocab, dtype, softcap }: Figure): Problem {
   return parseProblem({ tokens, hidden, vocab, dtype, ...(softcap ? { softcap } : {}) });
 }
 
 /**
- * The method that a figure is of.
+ * Returns the method that a figure is of.
  *
  * @throws {Error} when no method has the name.
  */
@@ -51,9 +51,9 @@ export function expectedMebibytes(figure: Figure): number {
 const PRINTED = 0.06;
 
 /**
- * Bytes that PyTorch's allocator may count beyond what is asked for: it takes
- * blocks of 10 MiB and more in multiples of 2 MiB, and splits off no remainder of
- * up to 1 MiB (c10/cuda/CUDACachingAllocator.cpp, `kRoundLarge` and `should_split`).
+ * Returns the bytes that PyTorch's allocator may count beyond what is asked for: it takes blocks of
+ * 10 MiB and more in multiples of 2 MiB, and splits off no remainder of up to 1 MiB
+ * (c10/cuda/CUDACachingAllocator.cpp, `kRoundLarge` and `should_split`).
  */
 function unsplitBytes(sizes: readonly Size[]): number {
   return sizes.map(bytesOf).filter((bytes) => bytes >= 10 * MEBIBYTE).reduce((sum, bytes) => {
@@ -62,7 +62,7 @@ function unsplitBytes(sizes: readonly Size[]): number {
   }, 0);
 }
 
-/** How much less and how much more than expected a figure may be, in MiB, and why. */
+/** Returns how much less and how much more than expected a figure may be, in MiB, and why. */
 export function allowance(figure: Figure): { below: number; above: number; why: string } {
   const { tolerance } = figure;
   if (tolerance) {

@@ -15,7 +15,7 @@ import { extraBytes, peakFormula, type Peer, type Span } from "../../planner/pee
 /** Shape of the formulas: the head of Gemma 2 2B. */
 const SHAPE = { tokens: 8192, hidden: 2304, vocab: 256000 };
 
-/** A Markdown table whose columns are as wide as their cells, as `deno fmt` wants it. */
+/** Returns a Markdown table whose columns are as wide as their cells, as `deno fmt` wants it. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((cell, column) =>
     Math.max(3, cell.length, ...rows.map((row) => row[column]!.length))
@@ -25,7 +25,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
-/** A paragraph in lines of at most 100 characters, as `deno fmt` wants it. */
+/** Returns a paragraph in lines of at most 100 characters, as `deno fmt` wants it. */
 function paragraph(text: string): string {
   const lines = [""];
   for (const word of text.split(/\s+/)) {
@@ -36,7 +36,9 @@ function paragraph(text: string): string {
   return lines.join("\n");
 }
 
-/** The shape in the first storage type that a method works in, of those that are measured. */
+/**
+ * Returns the shape in the first storage type that a method works in, of those that are measured.
+ */
 function shapeFor(peer: Peer): Problem {
   const dtype = (["bf16", "f32"] as const satisfies readonly Dtype[])
     .find((dtype) => !unsuited(peer.limits, parseProblem({ ...SHAPE, dtype })));
@@ -47,7 +49,7 @@ function mebibytes(bytes: number): string {
   return (bytes / 2 ** 20).toFixed(1);
 }
 
-/** Two digits, and no sign of what rounds to zero. */
+/** Returns two digits, and no sign of what rounds to zero. */
 function signed(value: number): string {
   return value.toFixed(2).replace(/^-(0\.00)$/, "$1");
 }
@@ -89,7 +91,7 @@ function figureTable(figures: readonly Figure[]): string {
   );
 }
 
-/** Published figures, under each of their sources. */
+/** Returns the published figures, under each of their sources. */
 function publishedTables(): string {
   const sources = Map.groupBy(
     FIGURES.filter(({ kind }) => kind === "published"),
@@ -110,7 +112,7 @@ function besideText({ weights, hiddens, workspaceMebibytes }: Beside): string {
   );
 }
 
-/** The page. */
+/** Returns the page. */
 export function peersPage(): string {
   const measured = FIGURES.filter(({ kind }) => kind === "measured");
   const unmeasured = PEERS.filter(({ method }) =>

@@ -75,7 +75,7 @@ complete -F _lce lce
 `;
 }
 
-/** What may stand behind a command: those below it and its arguments. */
+/** Returns what may stand behind a command: those below it and its arguments. */
 function offer({ commands, arguments: taken }: CommandDescription): Offer {
   const names = commands.map(({ path }) => path.at(-1)!);
   return {
@@ -95,7 +95,7 @@ function arm(path: readonly string[], offer: Offer): string {
   return `      ${quote(path.join(" "))}) ${assign(offer)} ;;`;
 }
 
-/** One arm of a case for some patterns, if there are any. */
+/** Returns one arm of a case for some patterns, if there are any. */
 function arms(patterns: readonly string[], body: () => string): string {
   if (patterns.length === 0) return "      # none";
   return `      ${patterns.map(quote).join(" | \\\n      ")}) ${body()} ;;`;

@@ -63,7 +63,7 @@ function values({ words, files }: ValueDescription): string {
   return (files ? " -F" : "") + (words.length ? ` -a ${quoteFish(words.join(" "))}` : "");
 }
 
-/** A text in single quotes as fish reads it. */
+/** Returns a text in single quotes as fish reads it. */
 function quoteFish(text: string): string {
   return `'${text.replaceAll(/[\\']/g, (character) => `\\${character}`)}'`;
 }

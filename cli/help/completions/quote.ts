@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A text in single quotes, for bash and zsh. */
+/** Returns a text in single quotes, for bash and zsh. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

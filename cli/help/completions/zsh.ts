@@ -63,7 +63,7 @@ ${calls.join("\n")}
 `;
 }
 
-/** A spec for each way to write a flag; none is offered once one of them was given. */
+/** Returns a spec for each way to write a flag; none is offered once one of them was given. */
 function optionSpecs({ names, value, description }: OptionDescription): string[] {
   return names.map((name) => {
     const others = value?.variadic ? "*" : `(${names.join(" ")})`;
@@ -73,7 +73,7 @@ function optionSpecs({ names, value, description }: OptionDescription): string[]
   });
 }
 
-/** What a value is called and how zsh completes it. */
+/** Returns what a value is called and how zsh completes it. */
 function action({ name, words, files }: ValueDescription): string {
   const how = files && words.length
     ? ` _lce_words_or_files ${words.join(" ")}`
@@ -85,7 +85,7 @@ function action({ name, words, files }: ValueDescription): string {
   return `${escape(name)}:${how}`;
 }
 
-/** Characters that end a part of a spec. */
+/** Returns the characters that end a part of a spec. */
 function escape(text: string): string {
   return text.replaceAll(/[\\:[\]]/g, (character) => `\\${character}`);
 }
