@@ -28,6 +28,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   emit: async (output) => (await import("./commands/emit.ts")).emitCommand(output),
   device: async (output) => (await import("./commands/device.ts")).deviceCommand(output),
   model: async (output) => (await import("./commands/model.ts")).modelCommand(output),
+  codebook: async (output) => (await import("./commands/codebook.ts")).codebookCommand(output),
   fixture: async (output) => (await import("./commands/fixture.ts")).fixtureCommand(output),
   completions: async (output) =>
     (await import("./commands/completions.ts"))

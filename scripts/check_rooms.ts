@@ -25,6 +25,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "kernels/run": ["kernels/wgsl", "host", "planner"],
   "kernels/measure": ["kernels/run", "kernels/wgsl", "planner"],
   "kernels/ranks": ["kernels/run", "kernels/measure", "host", "planner"],
+  "kernels/codebook": ["kernels/run", "planner"],
   // Tests of kernels run on the device that the command line is told to use.
   "kernels/testing": ["cli/request", "fixtures", "kernels", "planner"],
   fixtures: ["host", "planner"],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CODE_MAP, CODEBOOK, ORACLE } from "./killers.ts";
+import { CODE_MAP, CODEBOOK, K_MEANS, MADE_CODEBOOK, ORACLE } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 const FILE = "planner/heads/codebook.ts";
@@ -57,5 +57,37 @@ export const CODES: readonly Mutant[] = [
     replace: "const within = offset % rowBytes;",
     why: "a weight made of codes would be another one than the codes'",
     killers: [CODEBOOK],
+  },
+  {
+    name: "codes are compared without their norms",
+    file: "kernels/codebook/nearest.ts",
+    find: "return -square / 2;",
+    replace: "return -0 * square;",
+    why: "long codes would take rows that are nearer to others",
+    killers: [K_MEANS],
+  },
+  {
+    name: "codes without rows stay where they are",
+    file: "kernels/codebook/k_means.ts",
+    find: "worst(rows, given.distances, dead.length)",
+    replace: "worst(rows, given.distances, 0)",
+    why: "a part of the codebook would stand for nothing",
+    killers: [K_MEANS, MADE_CODEBOOK],
+  },
+  {
+    name: "the last codes are not those that are stored",
+    file: "kernels/codebook/k_means.ts",
+    find: "reseeded++;\n      }\n      codes = new Float32Array(stored(codes));",
+    replace: "reseeded++;\n      }",
+    why: "rows would go by codes that the file does not have",
+    killers: [K_MEANS],
+  },
+  {
+    name: "the codes of a file may be of another head",
+    file: "fixtures/files/codebook_file.ts",
+    find: "codebook.hidden !== hidden || codebook.codes.length !== vocab",
+    replace: "codebook.hidden !== hidden",
+    why: "ids past those of the codebook would be refused one by one, or not at all",
+    killers: [MADE_CODEBOOK],
   },
 ];

@@ -71,6 +71,8 @@ export const WRITER: Killer = { test: "fixtures/files/safetensors_writer_test.ts
 export const SYNTHETIC: Killer = { test: "fixtures/synthetic_test.ts" };
 /** Codes in the place of ids. */
 export const CODEBOOK: Killer = { test: "fixtures/codebook_test.ts" };
+export const K_MEANS: Killer = { test: "kernels/codebook/k_means_device_test.ts" };
+export const MADE_CODEBOOK: Killer = { test: "cli/codebook_device_test.ts" };
 export const CODE_MAP: Killer = { test: "planner/heads/codebook_test.ts" };
 export const LARGE_REFERENCE: Killer = {
   test: "fixtures/verify/reference_test.ts",

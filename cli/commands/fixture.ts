@@ -7,12 +7,16 @@ import { Command } from "commander";
 import * as z from "zod";
 import { type CheckpointLayout, writeCheckpoint } from "../../fixtures/files/checkpoint_writer.ts";
 import { roleOf } from "../../fixtures/head_tensors.ts";
+import { weightOf } from "../../fixtures/codebook.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
+import { Random } from "../../fixtures/random.ts";
+import { checkCodes } from "../request/plan_modes.ts";
+import { codebookTensors } from "../../fixtures/files/codebook_file.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { generateSynthetic, generateWeight, syntheticBytes } from "../../fixtures/synthetic.ts";
-import { headOf, type Problem, problemSchema } from "../../planner/problem.ts";
+import { headOf, type Problem, problemSchema, resized } from "../../planner/problem.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
 import { parseNumber } from "../request/flags.ts";
@@ -119,11 +123,14 @@ const ownShape = {
   tensorName: z.string().min(1).optional(),
   shards: z.int().min(1).max(99999).optional(),
   batch: z.int().min(1).optional(),
+  codes: z.int().min(1).optional(),
 };
 
 /** The flags of `make`: a problem's, and its own. */
-interface MakeFlags extends Settings<typeof SETTINGS[number]>, Omit<CheckpointLayout, "embedding"> {
+interface MakeFlags
+  extends Settings<typeof SETTINGS[number]>, Omit<CheckpointLayout, "embedding" | "others"> {
   readonly seed: number;
+  readonly codes?: number;
   readonly force?: boolean;
 }
 
@@ -147,6 +154,11 @@ function make(output: Output): Command {
       "sequences: hidden states are [batch, sequence, hidden] (default: [tokens, hidden])",
       parseNumber,
     )
+    .option(
+      "--codes <count>",
+      "rows of the output embedding that differ, with a codebook of them beside it",
+      parseNumber,
+    )
     .option("--force", "write into a folder that has files in it, over those of the same name")
     .addHelpText(
       "after",
@@ -157,8 +169,9 @@ Examples:
   $ lce fixture make checkpoints/sharded --shards 3 --tensor-name lm_head.weight --bias`,
     )
     .action(
-      async (folder: string, { seed, force, tensorName, shards, batch, ...flags }: MakeFlags) => {
-        checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch });
+      async (folder: string, given: MakeFlags) => {
+        const { seed, force, tensorName, shards, batch, codes, ...flags } = given;
+        checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch, codes });
         const problem = checkWith(problemSchema, flags);
         if (batch !== undefined && problem.tokens % batch !== 0) {
           throw new UsageError(
@@ -168,15 +181,23 @@ Examples:
         checkNewFolder(folder, force === true);
         checkMemory(problem);
         const role = tensorName === undefined ? "embedding" : roleOf(tensorName);
-        await writeCheckpoint(folder, syntheticOf(problem, seed), {
+        const { fixture, others } = codes === undefined
+          ? { fixture: syntheticOf(problem, seed), others: {} }
+          : overCodes(problem, codes, seed);
+        await writeCheckpoint(folder, fixture, {
           tensorName,
           shards,
           batch,
+          others,
           // Whoever took it for the head would get other numbers.
           ...(role === "head" ? { embedding: generateWeight(problem, (seed + 1) % 2 ** 32) } : {}),
         });
         const named = role === undefined ? ` --weight-tensor ${tensorName}` : "";
         output.print(`Wrote ${folder}: run it with "lce run ${folder}${named}".`);
+        if (codes === undefined) return;
+        output.print(
+          `With its codes, "lce run ${folder}${named} --codebook ${folder}/${CODEBOOK_FILE}" has the same loss.`,
+        );
       },
     );
 }
@@ -191,6 +212,41 @@ function syntheticOf(problem: Problem, seed: number): Fixture {
       `These inputs are too large to make (${error.message}): make them smaller`,
     );
   }
+}
+
+/** The file of a codebook in a folder. */
+const CODEBOOK_FILE = "codebook.safetensors";
+
+/**
+ * Makes inputs of which many ids have the same row of the weight, and their codebook.
+ *
+ * @throws {UsageError} where so many codes cannot be.
+ */
+function overCodes(problem: Problem, count: number, seed: number) {
+  checkCodes(problem, count);
+  const { hidden, vocab, dtype } = headOf(problem);
+  const made = syntheticOf(resized(problem, { vocab: count }), seed);
+  const random = new Random((seed + 2) % 2 ** 32);
+  // Each code has an id, whatever else it has.
+  const codes = Int32Array.from(
+    { length: vocab },
+    (_, id) => id < count ? id : random.below(count),
+  );
+  const ids = Map.groupBy(codes.keys(), (id) => codes[id]!);
+  const targets = made.tensors.targets.map((code) => {
+    if (code === problem.ignoreIndex) return code;
+    const own = ids.get(code)!;
+    return own[random.below(own.length)]!;
+  });
+  const codebook = { rows: made.tensors.weight, count, codes, dtype, hidden };
+  return {
+    fixture: {
+      ...made,
+      problem,
+      tensors: { ...made.tensors, targets, weight: weightOf(codebook) },
+    },
+    others: { [CODEBOOK_FILE]: codebookTensors(codebook) },
+  };
 }
 
 /** Refuses inputs that this machine's memory does not hold. @throws {UsageError} */

@@ -10,6 +10,7 @@ import { settingFlag, type Settings } from "../request/settings.ts";
 import { type ActivationOptions, isTensorPath } from "../../fixtures/files/activations.ts";
 import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
+import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
 import { findFixtures, openDefault, openFixture } from "../../fixtures/files/open.ts";
 import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
@@ -53,6 +54,7 @@ interface Flags extends
   readonly webgpu?: WebGpuChoice;
   readonly checkpoint?: string;
   readonly weightTensor?: string;
+  readonly codebook?: string;
   readonly hidden?: string;
   readonly targets?: string;
   readonly mask?: string;
@@ -85,6 +87,10 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .option(
       "--weight-tensor <name>",
       "name of the output embedding in the file (default: by the config, and the names in use)",
+    )
+    .option(
+      "--codebook <file>",
+      "a codebook in the place of the output embedding, as lce codebook make writes one",
     )
     .option(
       "--hidden <tensor>",
@@ -158,6 +164,7 @@ Examples:
         json,
         gradientFilter,
         weightTensor,
+        codebook,
         checkpoint,
         hidden,
         targets,
@@ -202,7 +209,10 @@ Examples:
             );
           try {
             progress("reading");
-            const fixture = await open();
+            const opened = await open();
+            const fixture = codebook === undefined
+              ? opened
+              : await withCodebookOf(codebook, opened);
             for (const note of fixture.notes ?? []) output.note(`${fixture.name}: ${note}`);
             const problem = {
               ...fixture.problem,

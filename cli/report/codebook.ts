@@ -3,7 +3,9 @@
  *
  * @module
  */
+import type { Clusters } from "../../kernels/codebook/k_means.ts";
 import type { CodebookHead } from "../../planner/heads/codebook.ts";
+import { printable } from "../../fixtures/printable.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 
@@ -30,6 +32,78 @@ export function codebookText(head: CodebookHead, layout: Layout = {}): string {
           `instead of ${formatBytes(head.logitsBytes)}`,
         ],
         ["loss floor", floor, "nats a token, where codes share the ids evenly"],
+      ],
+      ["left", "right"],
+      within(layout),
+    ))
+  }`;
+}
+
+/** A codebook that was made, and written. */
+export interface MadeCodebook {
+  /** The file. */
+  readonly path: string;
+  /** Name of the weight's tensor. */
+  readonly weight: string;
+  readonly head: CodebookHead;
+  readonly found: Clusters;
+}
+
+/** How far codes are from what they stand for: norms of the difference and of the weight. */
+function relativeError({ squaredError, squares }: Clusters): number {
+  return squaredError === 0 ? 0 : Math.sqrt(squaredError / squares);
+}
+
+/** Fewest and most ids of a code that has any, and codes that have none. */
+function sharesOf({ map }: Clusters, count: number) {
+  const ids = new Uint32Array(count);
+  for (const code of map) ids[code]!++;
+  const used = ids.filter((each) => each > 0).sort();
+  return { fewest: used[0]!, most: used.at(-1)!, without: count - used.length };
+}
+
+/** What `lce codebook make --json` prints. */
+export function madeJson({ path, weight, head, found }: MadeCodebook) {
+  const { fewest, most, without } = sharesOf(found, head.codes);
+  const { problem: _, lossFloor: __, codeLogitsBytes: ___, logitsBytes: ____, ...sizes } = head;
+  return {
+    path,
+    weight,
+    ...sizes,
+    relativeError: relativeError(found),
+    rounds: found.rounds,
+    settled: found.settled,
+    reseeded: found.reseeded,
+    idsPerCode: { fewest, most },
+    codesWithoutIds: without,
+  };
+}
+
+/** The same for people. */
+export function madeText({ path, weight, head, found }: MadeCodebook, layout: Layout = {}): string {
+  const { codes, codebookBytes, mapBytes, weightBytes } = head;
+  const { fewest, most, without } = sharesOf(found, codes);
+  const kept = (100 * (codebookBytes + mapBytes)) / weightBytes;
+  const rounds = `${found.rounds} ${found.rounds === 1 ? "round" : "rounds"}`;
+  return `Wrote ${path}\n${
+    indented(table(
+      [
+        ["codes", `${codes}`, `for the rows of ${printable(weight)}`],
+        ["parameters", formatBytes(codebookBytes), `and a map of ${formatBytes(mapBytes)}`],
+        ["instead of", formatBytes(weightBytes), `${kept.toPrecision(3)} % of it is left`],
+        ["error", relativeError(found).toPrecision(3), "of the weight's norm"],
+        [
+          "k-means",
+          rounds,
+          `${found.settled ? "until no row moved" : "and rows still move: --rounds allows more"}${
+            found.reseeded === 0 ? "" : `; ${found.reseeded} codes without rows were put elsewhere`
+          }`,
+        ],
+        [
+          "ids per code",
+          `${fewest} to ${most}`,
+          without === 0 ? "" : `${without} codes have none, for fewer rows differ`,
+        ],
       ],
       ["left", "right"],
       within(layout),
