@@ -85,7 +85,7 @@ Deno.test("lce plan for people tables ranks and collectives", async () => {
   assert.match(out, /backward +all-reduce-sum +grad_weight +over 2 replicas +24064 f32/);
 });
 
-Deno.test("a split that cannot be exits with 2 and says what would do", async () => {
+Deno.test("an impossible split exits with 2 and says what would do", async () => {
   const fails = async (flags: string, message: RegExp) => {
     const { code, err } = await lce("plan", "--vocab", "50", "--hidden", "8", ...flags.split(" "));
     assert.equal(code, EXIT.usage, flags);

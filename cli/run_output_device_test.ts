@@ -8,7 +8,7 @@ const ORACLE = decodeURIComponent(new URL("../fixtures/oracle", import.meta.url)
 /** A case with ignored tokens and, from PyTorch, its results and gradients. */
 const CASE = `${ORACLE}/ignore-index.safetensors`;
 
-/** PyTorch's results. */
+/** Returns PyTorch's results. */
 async function expected(name: string): Promise<number[]> {
   return [...floats(await (await SafetensorsFile.open(CASE)).read(`expected.${name}`), name)];
 }

@@ -221,6 +221,12 @@ true satisfies Same<z.output<typeof deviceProfileSchema>, DeviceProfile>;
 /**
  * The default limits of the WebGPU specification: what every adapter offers
  * (https://www.w3.org/TR/webgpu/#limits).
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert.equal(SPECIFICATION_DEFAULTS.limits.maxBufferSize, 256 * 2 ** 20);
+ * ```
  */
 export const SPECIFICATION_DEFAULTS: DeviceProfile = {
   name: "WebGPU specification defaults",

@@ -6,7 +6,15 @@
  * @module
  */
 
-/** Every storage type, by the name used in flags, files and messages. */
+/**
+ * Every storage type, by the name used in flags, files and messages.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * assert(DTYPES.includes("bf16"));
+ * ```
+ */
 export const DTYPES = ["f32", "f16", "bf16"] as const;
 
 /** How an element of the hidden states and of the weight is stored. */

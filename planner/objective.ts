@@ -67,8 +67,8 @@ export interface CrossEntropyOptions {
 }
 
 /**
- * Cross-entropy as PyTorch defines it, with label smoothing `s` and class
- * weights, plus `zLoss * lse^2` (PaLM, arXiv 2204.02311, section 5).
+ * Returns cross-entropy as PyTorch defines it, with label smoothing `s` and class weights, plus
+ * `zLoss * lse^2` (PaLM, arXiv 2204.02311, section 5).
  *
  * `nllScale` and `zScale` are what the reduction multiplies the two parts by:
  * under `mean` one over the kept weights, and one over the kept tokens.

@@ -207,7 +207,7 @@ Deno.test("the ring algorithm sends a whole tensor twice, less a part, or once",
   }
 });
 
-Deno.test("a split that cannot be says why, and what would do", () => {
+Deno.test("an impossible split says why, and what would do", () => {
   const problem = parseProblem({ tokens: 100, hidden: 8, vocab: 50 });
   const fails = (split: Partial<Parallelism>, message: RegExp) =>
     assert.throws(

@@ -43,7 +43,7 @@ export type EarlierRow = z.infer<typeof earlierRowSchema>;
 /**
  * Reads the rows that `lce bench --json` wrote.
  *
- * @throws {InputError} naming the file, and the first row that cannot be one with its fields.
+ * @throws {InputError} naming the file, and the first row that is none, with its fields.
  */
 export async function readEarlier(path: string): Promise<EarlierRow[]> {
   const text = await readText(path);

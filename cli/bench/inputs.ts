@@ -58,7 +58,7 @@ export function writeInputs(encoder: Encoder, { schedule, problem }: Plan, kind:
 
 let drawn: Float32Array | undefined;
 
-/** Normal numbers, drawn once for all measurements of a process. */
+/** Returns normal numbers, drawn once for all measurements of a process. */
 function normals(): Float32Array {
   if (!drawn) {
     const random = new Random(2);

@@ -114,7 +114,7 @@ export async function measure(
   }
 }
 
-/** Steps, as often in a row as need be to last long enough. */
+/** Returns steps repeated until they last long enough. */
 function repeated(steps: readonly Step[], rounds: number): Step[] {
   return Array.from({ length: rounds }, () => steps).flat();
 }

@@ -42,7 +42,10 @@ export interface Plot {
   readonly bottom: number;
 }
 
-/** Small text as lines that stay within the picture; no more of them than told, the last one cut. */
+/**
+ * Returns small text as lines that stay within the picture; no more of them than told, the last one
+ * cut.
+ */
 export function smallLines(left: number, content: string, most = Infinity): string[] {
   const letters = Math.floor((WIDTH - left - 12) / SMALL_LETTER);
   const lines = wrap(content, letters);

@@ -43,8 +43,8 @@ export function valueBounds(values: readonly number[]): [number, number] {
 }
 
 /**
- * Powers of two within bounds, as far apart as it takes to have no more than
- * `most`; `values` instead, or some of them, where there are hardly any powers.
+ * Returns powers of two within bounds, as far apart as it takes to have no more than `most`;
+ * `values` instead, or some of them, where there are hardly any powers.
  */
 export function powerTicks(
   [least, greatest]: readonly [number, number],
@@ -65,7 +65,7 @@ export function powerTicks(
   );
 }
 
-/** Evenly spaced round numbers (1, 2 or 5 times a power of `base`) from 0 to `most`. */
+/** Returns evenly spaced round numbers (1, 2 or 5 times a power of `base`) from 0 to `most`. */
 export function roundTicks(most: number, count: number, base = 10): number[] {
   const rough = most / count;
   const power = base ** Math.floor(Math.log(Math.max(rough, 1)) / Math.log(base));
@@ -74,7 +74,10 @@ export function roundTicks(most: number, count: number, base = 10): number[] {
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, index) => index * step);
 }
 
-/** Round numbers (1, 2 or 5 times a power of ten) within bounds; powers alone where there are more than `most`. */
+/**
+ * Returns round numbers (1, 2 or 5 times a power of ten) within bounds; powers alone where there
+ * are more than `most`.
+ */
 export function decimalTicks(
   [least, greatest]: readonly [number, number],
   most: number,

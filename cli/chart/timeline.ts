@@ -72,7 +72,7 @@ export function timeline(plan: Plan): string {
   );
 }
 
-/** Live bytes by category, stacked, under round numbers of bytes. */
+/** Returns live bytes by category, stacked, under round numbers of bytes. */
 function area({ schedule, memory }: Plan, x: At, peakStep: number): Markup[] {
   const y = (bytes: number) => AREA.bottom - (bytes / memory.peakBytes) * (AREA.bottom - AREA.top);
   const lives = lifetimes(schedule);

@@ -416,7 +416,7 @@ Deno.test("sizes that ranks cannot split are rows with the reason, or a usage er
   assert.match(windows.err, /None of the sweep's 2 points is a job: Cannot work on a window of 7/);
   assert.equal((await lce(...PLAN, "--sweep", "window=7,128")).code, EXIT.ok);
   const { out } = await lce(...PLAN, "--data-parallel", "2", "--sweep", "tokens=1,2");
-  assert.match(out, /^ +1 {2}cannot be +- .*Cannot split 1 token over 2 data-parallel replicas/m);
+  assert.match(out, /^ +1 {2}impossible +- .*Cannot split 1 token over 2 data-parallel replicas/m);
   const none = await lce(...split, "--sweep", "tokens=1001,1003");
   assert.equal(none.code, EXIT.usage);
   assert.match(none.err, /None of the sweep's 2 points is a job: .*pad them to 1004/);

@@ -26,7 +26,7 @@ export const DEVICE_FILE = /[/\\]|\.(yaml|yml|json)$/i;
 /**
  * Reads a device profile from a file.
  *
- * @throws {InputError} naming file, field, value and bound where the profile cannot be.
+ * @throws {InputError} naming file, field, value and bound where the profile is of no device.
  */
 export async function readDeviceFile(path: string): Promise<DeviceProfile> {
   const value = await readMap(path, 'of a device, with "name" and "limits"');

@@ -97,7 +97,7 @@ function timeText(ms: number | null): string {
   return ms === null ? "" : formatSeconds(ms / 1000, 3);
 }
 
-/** Below the rows: why some have no time, and the roof over all. */
+/** Returns what stands below the rows: why some have no time, and the roof over all. */
 function remarks(rows: readonly ShownRow[], { peaks }: BenchOptions): string[] {
   const missing = rows.flatMap((row) =>
     row.missing === null ? [] : [`${keysOf(row).join(" ")}: ${row.missing}`]

@@ -18,8 +18,8 @@ export function markdown([header, ...rows]: readonly (readonly string[])[]): str
 }
 
 /**
- * CSV (RFC 4180, with line feeds) under the names of the first row's fields: null
- * is empty, what has fields of its own is JSON.
+ * Returns CSV (RFC 4180, with line feeds) under the names of the first row's fields: null is empty,
+ * what has fields of its own is JSON.
  */
 export function csv<Row extends object>(rows: readonly Row[]): string {
   const names = Object.keys(rows[0] ?? {}) as (keyof Row & string)[];

@@ -264,7 +264,7 @@ function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
       ...axes.map(({ name }) =>
         name === "budget" ? formatBytes(values.budget!) : `${values[name]}`
       ),
-      chosen?.strategy ?? (problem === undefined ? "cannot be" : "does not fit"),
+      chosen?.strategy ?? (problem === undefined ? "impossible" : "does not fit"),
       ...(streaming ? [chosen?.weights ?? ""] : []),
       size(chosen?.memory.peakBytes),
       size(chosen?.memory.extraPeakBytes),

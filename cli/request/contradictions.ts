@@ -99,7 +99,7 @@ function keepsWhole(strategy: StrategyName | undefined): boolean {
   return strategy !== undefined && !strategyNamed(strategy).streams;
 }
 
-/** Returns why a weight that is to be streamed cannot be. */
+/** Returns why a weight cannot be streamed. */
 function streamingFault(
   { strategy, weights, ranks }: {
     strategy?: StrategyName | undefined;

@@ -48,7 +48,7 @@ export async function deviceOf({ device }: Pick<Request, "device">): Promise<Dev
   return device === "auto" ? await thisDevice() : await readDeviceFile(device);
 }
 
-/** This machine's device as plans see it. */
+/** Returns this machine's device as plans see it. */
 async function thisDevice(): Promise<DeviceProfile> {
   const acquired = await openDevice();
   acquired.device.destroy();

@@ -21,7 +21,7 @@ export function withLeast(
 }
 
 /**
- * Returns the codebook head that is asked for. @throws {UsageError} when so many codes cannot be.
+ * Returns the codebook head that is asked for. @throws {UsageError} when there are more codes than ids.
  */
 export function checkCodes(problem: Problem, codes: number): CodebookHead {
   try {

@@ -203,7 +203,7 @@ export function fromHalves(words: Uint32Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(new Float16Array(words.slice().buffer));
 }
 
-/** Noise that halves hold exactly. */
+/** Returns noise that halves hold exactly. */
 export function noiseOfHalves(length: number, seed = 1): Float32Array<ArrayBuffer> {
   return Float32Array.from(new Float16Array(noise(length, seed)));
 }

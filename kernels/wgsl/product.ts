@@ -67,7 +67,7 @@ export interface Scratch {
   readonly write: (line: string, column: string, value: string) => string;
 }
 
-/** Memory that is declared as vec4s of f32, whose places have names. */
+/** Returns memory that is declared as vec4s of f32, whose places have names. */
 export function scratchOf(
   height: number,
   width: number,

@@ -10,9 +10,9 @@ import { inMatrices, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
 import { plus, scaled, times } from "./text.ts";
 
 /**
- * WGSL element type of a stored `[rows, columns]` matrix, for a tile's kernels. Rows whose length is a
- * multiple of four are read a vector at a time; others, which start anywhere in
- * a word, element by element.
+ * Returns the WGSL element type of a stored `[rows, columns]` matrix, for a tile's kernels. Rows
+ * whose length is a multiple of four are read a vector at a time; others, which start anywhere in a
+ * word, element by element.
  */
 export function storedType(problem: Problem, tile: Tile): string {
   if (inMatrices(tile)) return "vec4<u32>";
@@ -37,7 +37,7 @@ export function loadVector(slot: string, problem: Problem, tile: Tile, reach: nu
   return inMatrices(tile) ? loadOctet(slot, problem, reach) : loadQuad(slot, problem, reach);
 }
 
-/** Eight elements of 16 bits as they are: rows are made of whole vectors. */
+/** Returns eight elements of 16 bits as they are: rows are made of whole vectors. */
 function loadOctet(slot: string, problem: Problem, reach: number): string {
   const { hidden } = headOf(problem);
   const vectors = hidden / VECTOR;

@@ -84,9 +84,9 @@ export function rowStatistics(context: KernelContext): string {
 }
 
 /**
- * Stored logits turned into the gradient with respect to them, a tile for each
- * workgroup: in place, or in 16 bits, where products take it so. With a filter, a tile whose every deviation is below the
- * threshold is flagged, for the products to leave out.
+ * Turns stored logits into the gradient with respect to them, a tile for each workgroup:
+ * in place, or in 16 bits, where products take it so. With a filter, a tile whose every deviation
+ * is below the threshold is flagged, for the products to leave out.
  */
 export function storedLogitGradient(context: KernelContext): string {
   const { dispatch, schedule } = context;

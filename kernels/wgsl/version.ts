@@ -27,7 +27,7 @@ export function kernelVersion(): string {
   return fnv1a([...texts.values()].join("\n")).toString(16).padStart(8, "0");
 }
 
-/** FNV-1a over UTF-16 code units, 32 bits. */
+/** Returns the FNV-1a hash of a text's UTF-16 code units, 32 bits. */
 function fnv1a(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) {

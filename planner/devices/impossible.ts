@@ -10,7 +10,7 @@
  */
 import { type DeviceLimits, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../device.ts";
 
-/** A limit that cannot be. */
+/** An impossible limit. */
 export interface ImpossibleLimit {
   readonly limit: keyof DeviceLimits;
   readonly value: number;
@@ -34,7 +34,7 @@ const ORDERED: readonly (readonly [keyof DeviceLimits, keyof DeviceLimits])[] = 
 ];
 
 /**
- * Returns the limits that cannot be, each with why; none for a device that can exist.
+ * Returns the impossible limits, each with why; none for a device that can exist.
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export function impossibleLimits(limits: DeviceLimits): ImpossibleLimit[] {
     }
   }
   for (const [limit, bound] of ORDERED) {
-    // A bound that cannot be says nothing about what it bounds.
+    // An impossible bound says nothing about what it bounds.
     if (limits[limit] > limits[bound] && !found.some((other) => other.limit === bound)) {
       add(limit, `must not exceed ${bound}, which is ${limits[bound]}`);
     }

@@ -43,7 +43,10 @@ const MEASURED: readonly Measured[] = [
   })),
 ];
 
-/** Measured rates of a device under an implementation, or `undefined` where none are known. */
+/**
+ * Returns the measured rates of a device under an implementation, or `undefined` where none are
+ * known.
+ */
 export function measuredRates(
   adapter: string,
   webgpu: WebGpuName | undefined,

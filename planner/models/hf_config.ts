@@ -22,7 +22,7 @@ export interface ConfigHead extends OutputHead {
   readonly notes: readonly string[];
 }
 
-/** A config lacks a key that is needed, or has a value that cannot be. */
+/** A config lacks a key that is needed, or has a value that no config can have. */
 export class ConfigError extends Error {
   override name = "ConfigError";
 
@@ -129,7 +129,7 @@ export function isModelConfig(value: unknown): value is Record<string, unknown> 
  * assert.equal(head.tied, true); // as the family is where the config does not say
  * ```
  *
- * @throws {ConfigError} naming the keys that are missing, or the one whose value cannot be.
+ * @throws {ConfigError} naming the keys that are missing, or the one whose value is none that it can have.
  */
 export function parseModelConfig(
   config: Readonly<Record<string, unknown>>,

@@ -178,7 +178,7 @@ Deno.test("missing keys are all named, but not those that the caller knows", () 
   assert.equal(parseModelConfig(bare, { vocab: 100, hidden: 8 }).vocab, 100);
 });
 
-Deno.test("values that cannot be are refused by key and value", () => {
+Deno.test("values that no config can have are refused by key and value", () => {
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ vocab_size: "many", hidden_size: 4 }, /vocab_size "many": must be a positive whole number/],
     [

@@ -29,11 +29,11 @@ export interface Sizes {
   logitRows(rows: number, each?: number): Size;
   /** Returns logits of a fixed number of vocabulary ids, `[tokens, columns]`. */
   logitColumns(columns: number, each?: number): Size;
-  /** Like the hidden states, `[tokens, hidden]`. */
+  /** Returns something like the hidden states, `[tokens, hidden]`. */
   hidden(each?: number): Size;
   /** Returns the hidden states of `rows` tokens, called C: `[C, hidden]`. */
   hiddenRows(rows: number, each?: number): Size;
-  /** Like the weight, `[vocab, hidden]`. */
+  /** Returns something like the weight, `[vocab, hidden]`. */
   weight(each?: number): Size;
   /** Returns something for each token. */
   tokens(each: number): Size;

@@ -64,7 +64,7 @@ function sweepLives(schedule: Schedule): { memory: MemoryPrediction; peakStep: n
   return { memory: { peakBytes, extraPeakBytes, byCategory }, peakStep };
 }
 
-/** Memory of buffers that are all there from the first step to the last. */
+/** Returns memory of buffers that are all there from the first step to the last. */
 export function heldThroughout(
   byCategory: Readonly<Record<Category, number>>,
 ): MemoryPrediction {
@@ -73,7 +73,7 @@ export function heldThroughout(
   return { peakBytes: extraPeakBytes + input + output, extraPeakBytes, byCategory };
 }
 
-/** Zero for every category. */
+/** Returns zero for every category. */
 export function emptyCategories(): Record<Category, number> {
   return { input: 0, output: 0, state: 0, scratch: 0, staging: 0 };
 }

@@ -10,7 +10,21 @@ import type { Params } from "./params.ts";
 import { headOf, type Problem } from "../problem.ts";
 import type { Tile } from "./tile.ts";
 
-/** What a buffer is for; memory is reported by these. */
+/**
+ * What buffers are for; memory is reported by these.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "../device.ts";
+ * import { makePlan } from "../plan.ts";
+ * import { parseProblem } from "../problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
+ * const { schedule } = makePlan(problem, SPECIFICATION_DEFAULTS);
+ * assert(schedule.buffers.every(({ category }) => CATEGORIES.includes(category)));
+ * ```
+ */
 export const CATEGORIES = ["input", "output", "state", "scratch", "staging"] as const;
 
 /** What a buffer is for. */
@@ -206,7 +220,22 @@ export interface Share {
   readonly wholeVocab: number;
 }
 
-/** Names of the strategies, in the order they are tried and listed. */
+/**
+ * Names of the strategies, in the order they are tried and listed.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { SPECIFICATION_DEFAULTS } from "../device.ts";
+ * import { makePlan } from "../plan.ts";
+ * import { parseProblem } from "../problem.ts";
+ *
+ * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
+ * const { schedule, alternatives } = makePlan(problem, SPECIFICATION_DEFAULTS);
+ * const names = [schedule.strategy, ...alternatives.map(({ strategy }) => strategy)];
+ * assert.deepEqual(names.sort(), [...STRATEGIES].sort());
+ * ```
+ */
 export const STRATEGIES = ["two-stage", "fused", "windowed", "chunked"] as const;
 
 /** A way to do the job. */
