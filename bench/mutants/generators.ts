@@ -33,7 +33,7 @@ import type { Mutant } from "./mutant.ts";
 export const GENERATORS: readonly Mutant[] = [
   {
     name: "the last band of token tiles counts as high as the others",
-    file: "kernels/wgsl/project.ts",
+    file: "kernels/wgsl/logit_tile.ts",
     find: "`let height = min(${band}u, row_tiles - first_of_band);`",
     replace: "`let height = ${band}u;`",
     why:

@@ -10,101 +10,11 @@
  *
  * @module
  */
-import {
-  lineVectors,
-  type MatrixTile,
-  resultQuads,
-  ROUND_ROWS,
-  VECTOR,
-  workgroupSize,
-} from "../../planner/schedule/tile.ts";
-import { fragmentsOf, type Side } from "./fragments.ts";
+import { type MatrixTile, resultQuads, ROUND_ROWS } from "../../planner/schedule/tile.ts";
+import { fragmentsOf } from "./fragments.ts";
+import { type Copied, copied } from "./matrix_operand.ts";
 import { type Body, type Depth, leaveOut, type Operand, type Skip } from "./product.ts";
 import { block, COMPONENTS, minus, modulo, over, plus, scaled, times } from "./text.ts";
-
-/** The copies of an operand, and where its matrices lie in workgroup memory. */
-interface Copied extends Side {
-  /** Vectors that its lines take there. */
-  readonly size: number;
-  readonly prepare: readonly string[];
-  /** Names of the vectors that an invocation copies, with the expression that loads each at depth `k`. */
-  readonly loads: readonly { readonly name: string; readonly value: (k: string) => string }[];
-  readonly stores: readonly string[];
-  /** Rows that change with the depth, and are read from memory themselves. */
-  readonly indices: readonly { readonly name: string; readonly value: (k: string) => string }[];
-  /** The first vector of the `part`-th matrix of a subgroup, at `depth` of the step. */
-  readonly matrix: (part: number, depth: number) => string;
-}
-
-/** Returns an operand's way to workgroup memory, where it begins at the vector `first`. */
-function copied(
-  name: "a" | "b",
-  operand: Operand,
-  { extent, first, own, fragment }: {
-    /** Rows or columns of the tile. */
-    readonly extent: number;
-    readonly first: number;
-    /** The first of them that is the subgroup's. */
-    readonly own: string;
-    /** Those of one matrix. */
-    readonly fragment: number;
-  },
-  tile: MatrixTile,
-): Copied {
-  const { depth } = tile;
-  const across = operand.layout === "outer";
-  const [lines, length] = across ? [depth, extent] : [extent, depth];
-  const stride = lineVectors(length);
-  const perLine = length / VECTOR;
-  const threads = workgroupSize(tile);
-  const copies = times(lines * perLine / threads, (s) => s);
-  const line = (s: number) => plus(`${name}_line`, s * threads / perLine);
-  const copier = shuffled(perLine);
-  const at = (s: number) => plus(`${name}_to`, s * (threads / perLine) * stride);
-  return {
-    across,
-    stride,
-    size: lines * stride,
-    prepare: [
-      ...(copier === "lane" ? [] : [`let ${name}_copier = ${copier};`]),
-      `let ${name}_line = ${over(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
-      `let ${name}_vector = ${modulo(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
-      `let ${name}_to = ${plus(scaled(`${name}_line`, stride), `${name}_vector`, first)};`,
-      ...(across ? [] : copies.map((s) => `let ${name}_row${s} = ${operand.row!(line(s))};`)),
-      `let ${name}_own = ${plus(across ? over(own, VECTOR) : scaled(own, stride), first)};`,
-    ],
-    loads: copies.map((s) => ({
-      name: `${name}_in${s}`,
-      value: (k) =>
-        across
-          ? operand.load(operand.row ? `${name}_row${s}` : plus(k, line(s)), `${name}_vector`)
-          : operand.load(`${name}_row${s}`, plus(over(k, VECTOR), `${name}_vector`)),
-    })),
-    indices: across && operand.row
-      ? copies.map((s) => ({
-        name: `${name}_row${s}`,
-        value: (k: string) => operand.row!(plus(k, line(s))),
-      }))
-      : [],
-    stores: copies.map((s) => `memory[${at(s)}] = ${name}_in${s};`),
-    matrix: (part, k) =>
-      plus(
-        `${name}_own`,
-        across ? k * stride + part * fragment / VECTOR : k / VECTOR + part * fragment * stride,
-      ),
-  };
-}
-
-/**
- * Returns which vector of a step's copy an invocation takes first. Eight neighbours store at once,
- * and lines that begin a multiple of 128 bytes apart share banks: of short lines a subgroup's are
- * dealt out so that no two of the eight do.
- */
-function shuffled(perLine: number): string {
-  return perLine === 4
-    ? "(lane & ~31u) + ((lane >> 3u) & 3u) * 4u + ((lane >> 2u) & 1u) * 16u + (lane & 3u)"
-    : "lane";
-}
 
 /** Writes the product of two operands over a tile, in subgroup matrices. */
 export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
@@ -133,47 +43,13 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
         ),
       ]).flat(),
     ]));
-  const loads = [...left.loads, ...right.loads];
-  const indices = [...left.indices, ...right.indices];
-  const stores = [...left.stores, ...right.stores];
-  const loop = (range: Depth, skip: Skip | undefined) => skip ? inTurn(range, skip) : ahead(range);
-
-  /** Loads a step ahead of the multiplications, from the last step on the last again. */
-  const ahead = ({ from, to }: Depth) => [
-    `// The loads of the first step; later ones are issued a step ahead.`,
-    `let last_step = ${lastStep({ from, to }, depth)};`,
-    ...indices.map(({ name, value }) => `var ${name} = ${value(from)};`),
-    ...loads.map(({ name, value }) => `var ${name} = ${value(from)};`),
-    ...indices.map(({ name, value }) =>
-      `${name} = ${value(`min(${plus(from, depth)}, last_step)`)};`
-    ),
-    block([
-      `workgroupBarrier();`,
-      ...stores,
-      `workgroupBarrier();`,
-      `let next = min(k + ${depth}u, last_step);`,
-      ...loads.map(({ name, value }) => `${name} = ${value("next")};`),
-      ...(indices.length > 0 ? [`let after = min(k + ${2 * depth}u, last_step);`] : []),
-      ...indices.map(({ name, value }) => `${name} = ${value("after")};`),
-      `// Multiply what is in workgroup memory.`,
-      ...multiply,
-    ], `for (var k = ${from}; k < ${to}; k += ${depth}u)`),
-    `workgroupBarrier();`,
-  ];
-
-  /** Loads and multiplications in turn: which step comes next is known when it comes. */
-  const inTurn = ({ from, to }: Depth, skip: Skip) => [
-    block([
-      ...leaveOut(skip, depth),
-      ...indices.map(({ name, value }) => `let ${name} = ${value("k")};`),
-      ...loads.map(({ name, value }) => `let ${name} = ${value("k")};`),
-      ...stores,
-      `workgroupBarrier();`,
-      `// Multiply what is in workgroup memory.`,
-      ...multiply,
-      `workgroupBarrier();`,
-    ], `for (var k = ${from}; k < ${to}; k += ${depth}u)`),
-  ];
+  const steps: Steps = {
+    depth,
+    multiply: [`// Multiply what is in workgroup memory.`, ...multiply],
+    loads: [...left.loads, ...right.loads],
+    indices: [...left.indices, ...right.indices],
+    stores: [...left.stores, ...right.stores],
+  };
 
   // The lanes of a row of a round take every other quad of it, and so on.
   const sharers = subgroups.size / ROUND_ROWS;
@@ -232,7 +108,7 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
         down,
         (i) => times(across, (j) => `var ${sum(i, j)} = ${fragments.zero};`).join(" "),
       ),
-      ...loop(range, skip),
+      ...(skip ? inTurn(steps, range, skip) : ahead(steps, range)),
     ],
     rows: times(
       ownRows / ROUND_ROWS,
@@ -253,6 +129,55 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
         `memory[${address(line, column, rows)}] = bitcast<vec4<u32>>(${value});`,
     }],
   };
+}
+
+/** Steps along the depth: what each copies, and what multiplies that. */
+interface Steps extends Pick<Copied, "loads" | "indices" | "stores"> {
+  readonly depth: number;
+  readonly multiply: readonly string[];
+}
+
+/** Loads a step ahead of the multiplications, from the last step on the last again. */
+function ahead({ depth, multiply, loads, indices, stores }: Steps, { from, to }: Depth): string[] {
+  return [
+    `// The loads of the first step; later ones are issued a step ahead.`,
+    `let last_step = ${lastStep({ from, to }, depth)};`,
+    ...indices.map(({ name, value }) => `var ${name} = ${value(from)};`),
+    ...loads.map(({ name, value }) => `var ${name} = ${value(from)};`),
+    ...indices.map(({ name, value }) =>
+      `${name} = ${value(`min(${plus(from, depth)}, last_step)`)};`
+    ),
+    block([
+      `workgroupBarrier();`,
+      ...stores,
+      `workgroupBarrier();`,
+      `let next = min(k + ${depth}u, last_step);`,
+      ...loads.map(({ name, value }) => `${name} = ${value("next")};`),
+      ...(indices.length > 0 ? [`let after = min(k + ${2 * depth}u, last_step);`] : []),
+      ...indices.map(({ name, value }) => `${name} = ${value("after")};`),
+      ...multiply,
+    ], `for (var k = ${from}; k < ${to}; k += ${depth}u)`),
+    `workgroupBarrier();`,
+  ];
+}
+
+/** Loads and multiplies in turn: which step comes next is known when it comes. */
+function inTurn(
+  { depth, multiply, loads, indices, stores }: Steps,
+  { from, to }: Depth,
+  skip: Skip,
+): string[] {
+  return [
+    block([
+      ...leaveOut(skip, depth),
+      ...indices.map(({ name, value }) => `let ${name} = ${value("k")};`),
+      ...loads.map(({ name, value }) => `let ${name} = ${value("k")};`),
+      ...stores,
+      `workgroupBarrier();`,
+      ...multiply,
+      `workgroupBarrier();`,
+    ], `for (var k = ${from}; k < ${to}; k += ${depth}u)`),
+  ];
 }
 
 /** Returns where the last step of a range begins; where that is empty, the range. */

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
 import {
   AGREEMENT_MEMORY,
@@ -16,126 +15,24 @@ import {
   gradientFunction,
   gradientText,
   inBlocks,
-  KEPT_COUNT,
-  keptRow,
   keptTarget,
-  logitFunction,
   logitText,
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
 import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
+import { forEachLogit, forEachQuad, type QuadText, tileKernel } from "./logit_tile.ts";
 import { type Body, eachRound, type Round } from "./product.ts";
 import { foldByRow } from "./sharing.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
-import { loadVector, storedType } from "./stored.ts";
-import { block, comment, COMPONENTS, kernel, literal, LOWEST, over, plus, times } from "./text.ts";
+import { block, comment, COMPONENTS, literal, LOWEST, over, plus, times } from "./text.ts";
 import { filterThreshold, headOf } from "../../planner/problem.ts";
 import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 
-/** Returns the product of a block's kept hidden states with a window of the weight. */
-function projection(context: KernelContext): Body {
-  // Rows past the end are clamped to the last one: their results are never used.
-  return product(context, {
-    layout: "inner",
-    row: (local) => keptRow(context, `min(${plus("first_row", local)}, kept_count - 1u)`),
-    load: (row, quad) => `load_hidden(${row}, ${quad})`,
-  }, {
-    layout: "inner",
-    row: (local) => `min(${plus("first_column", local)}, params.vocab - 1u)`,
-    load: (row, quad) => `load_weight(${row}, ${quad})`,
-  });
-}
-
-/** Returns names the first row and column of a workgroup's tile. */
-function tileStart({ dispatch: { tile, order } }: KernelContext): string[] {
-  const { rows } = tile!;
-  const { band, run = 1 } = order ?? {};
-  const cols = run * tile!.cols;
-  const first = run === 1 ? "first_column" : "first_of_run";
-  if (band === undefined) {
-    return [`let first_row = group.x * ${rows}u;`, `let ${first} = group.y * ${cols}u;`];
-  }
-  return [
-    comment(
-      `Tiles in bands of ${band} token tiles, each from the first vocabulary tile to the last: workgroups that run together then share operands. The last band may be lower.`,
-    ),
-    `let row_tiles = (params.tokens + ${rows - 1}u) / ${rows}u;`,
-    `let column_tiles = (params.vocab + ${cols - 1}u) / ${cols}u;`,
-    `let number = group.y * row_tiles + group.x;`,
-    `let first_of_band = number / (${band}u * column_tiles) * ${band}u;`,
-    `let height = min(${band}u, row_tiles - first_of_band);`,
-    `let in_band = number - first_of_band * column_tiles;`,
-    `let first_row = (first_of_band + in_band % height) * ${rows}u;`,
-    `let ${first} = in_band / height * ${cols}u;`,
-  ];
-}
-
-/** What one of the kernels adds to the projection. */
-interface Ending {
-  readonly title: string;
-  /** What slots are read as, where it is not what the others have. */
-  readonly types?: Readonly<Record<string, string>>;
-  readonly memory?: readonly string[];
-  readonly functions?: readonly string[];
-  /** What comes before the results of a first tile. */
-  readonly before?: (body: Body) => readonly string[];
-  /** What becomes of a tile's results. */
-  readonly body: (body: Body) => readonly string[];
-  /** What comes after those of a last one. */
-  readonly after?: (body: Body) => readonly string[];
-}
-
-/** Returns the kernel that computes one tile of logits and ends in what is given. */
-function tileKernel(context: KernelContext, ending: Ending): string {
-  const { dispatch, schedule: { problem } } = context;
-  const tile = dispatch.tile!;
-  const body = projection(context);
-  const sum = body.sum({ from: "0u", to: `${headOf(problem).hidden}u` });
-  const [before, each, after] = [ending.before, ending.body, ending.after]
-    .map((text) => text?.(body) ?? []) as [string[], string[], string[]];
-  const { run = 1 } = dispatch.order ?? {};
-  return kernel(dispatch, {
-    title: ending.title,
-    ...body.needs,
-    types: {
-      hidden: storedType(problem, tile),
-      weight: storedType(problem, tile),
-      ...ending.types,
-    },
-    memory: [...body.memory, ...(ending.memory ?? [])],
-    functions: [
-      loadVector("hidden", problem, tile, tile.depth),
-      loadVector("weight", problem, tile, tile.depth),
-      ...body.functions,
-      logitFunction(headOf(problem)),
-      ...(ending.functions ?? []),
-    ],
-    workgroup: workgroupSize(tile),
-    builtins: ["group", "lane", ...body.needs.builtins],
-    body: [
-      `let kept_count = ${KEPT_COUNT};`,
-      ...tileStart(context),
-      block([`return;`], `if (first_row >= kept_count)`),
-      ...body.names,
-      ...(run === 1 ? [...sum, ...before, ...each] : [
-        ...before,
-        comment(`${run} vocabulary tiles, one after the other.`),
-        `let end_of_run = min(first_of_run + ${run * tile.cols}u, params.vocab);`,
-        block(
-          [...sum, ...each],
-          `for (var first_column = first_of_run; first_column < end_of_run; first_column += ${tile.cols}u)`,
-        ),
-      ]),
-      ...after,
-    ],
-  });
-}
-
 /**
  * Projection, then online statistics per token; logits never leave the
- * registers. A workgroup takes one tile and folds it into what the same place
- * in the last window left: in registers a loop over tiles would keep its counters
+ * registers. A workgroup takes one tile and folds it into what the
+ * last window left in the same set: in registers a loop over tiles would keep its counters
  * alive through the product, and on an H100 those few registers halve the workgroups
  * that fit on a multiprocessor (30 instead of 40 TFLOP/s). In subgroup matrices it
  * takes a run of tiles: what it does before and after them, no other workgroup hides.
@@ -238,64 +135,6 @@ function takeRow(
     ...online.update(`${row}`, entries, "id_of_target"),
   ]);
 }
-
-/**
- * Returns statements for each result of a product that is a logit of a kept token and of an id of
- * the window. `position` and `column` are in scope, and so is what `row` names; `id` and its logit
- * `z` are too.
- */
-function forEachLogit(
-  context: KernelContext,
-  body: Body,
-  statements: { readonly row: readonly string[]; readonly logit: readonly string[] },
-): string[] {
-  return eachRound(body, (round) =>
-    round.rows.map((row, i) =>
-      block([
-        `let position = ${plus("first_row", body.rows[row]!)};`,
-        block([
-          ...statements.row,
-          ...round.columns.map((column, j) =>
-            block([
-              `let column = ${plus("first_column", column)};`,
-              block([
-                `let id = params.vocab_start + column;`,
-                `let z = ${logitText(round.value(i, j), biasOf(context, "id"))};`,
-                ...statements.logit,
-              ], `if (column < params.vocab)`),
-            ])
-          ),
-        ], `if (position < kept_count)`),
-      ])
-    ));
-}
-
-/**
- * Returns statements for each four results of a product that follow each other in a row of a kept
- * token, past the window too: `column` is the first of them.
- */
-function forEachQuad(
-  body: Body,
-  statements: { readonly row: readonly string[]; readonly quad: QuadText },
-): string[] {
-  return eachRound(body, (round) =>
-    round.rows.map((row, i) =>
-      block([
-        `let position = ${plus("first_row", body.rows[row]!)};`,
-        block([
-          ...statements.row,
-          ...times(round.columns.length / 4, (q) =>
-            block([
-              `let column = ${plus("first_column", round.columns[4 * q]!)};`,
-              ...statements.quad((c) => round.value(i, 4 * q + c)),
-            ])),
-        ], `if (position < kept_count)`),
-      ])
-    ));
-}
-
-/** Statements about four results, given the text of each. */
-type QuadText = (value: (index: number) => string) => readonly string[];
 
 /** Returns where a logit, or its gradient, is stored in f32. */
 function stored(stride: number): string {
