@@ -74,19 +74,11 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the threshold of a filter is 16 times too high",
-    file: "kernels/wgsl/project.ts",
+    file: "kernels/wgsl/logit.ts",
     find: "deviation_of(z, id, token) >= ${literal(threshold)}",
     replace: "deviation_of(z, id, token) >= ${literal(16 * threshold)}",
     why: "gradients would lack what the user asked to keep, and be close enough to look right",
-    killers: [PROJECT, FILTER, THOROUGH],
-  },
-  {
-    name: "the threshold of a filter over stored logits is 16 times too high",
-    file: "kernels/wgsl/stored_logits.ts",
-    find: "deviation_of(z, id, token) >= ${literal(threshold)}",
-    replace: "deviation_of(z, id, token) >= ${literal(16 * threshold)}",
-    why: "the same, in the strategies that store logits",
-    killers: [STORED_LOGITS, FILTER, THOROUGH],
+    killers: [PROJECT, STORED_LOGITS, FILTER, THOROUGH],
   },
   {
     name: "padding behind a stored row counts as logits of 0",

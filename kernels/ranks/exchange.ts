@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { concatenated } from "../../host/concatenated.ts";
 import type { Collective, Slice } from "../../planner/schedule/schedule.ts";
 import { GpuError } from "../run/errors.ts";
 import { readParts } from "../run/readback.ts";
@@ -76,7 +77,7 @@ function combine(
   given: readonly Uint8Array<ArrayBuffer>[],
 ): Uint8Array<ArrayBuffer> {
   const fold = FOLDS[op];
-  if (!fold) return concatenate(given);
+  if (!fold) return concatenated(Uint8Array, given);
   const Numbers = type === "u32" ? Uint32Array : Float32Array;
   const whole = new Numbers(given[0]!.slice().buffer);
   for (const other of given.slice(1)) {
@@ -129,14 +130,4 @@ function write(
     device.queue.writeBuffer(encoder.buffer(buffer), offset, padded, at, bytes);
     at += bytes;
   }
-}
-
-function concatenate(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -11,7 +11,7 @@ import {
   tokenStride,
 } from "../../planner/schedule/layout.ts";
 import { wantsEntropy } from "../../planner/schedule/statistics.ts";
-import { type Head, headOf, type Problem } from "../../planner/problem.ts";
+import { filterThreshold, type Head, headOf, type Problem } from "../../planner/problem.ts";
 import type { KernelContext } from "./context.ts";
 import { binds, type Index, index, literal, LOG2E, LOWEST, over, plus, scaled } from "./text.ts";
 
@@ -147,6 +147,17 @@ export const DEVIATION_FUNCTION = `// How far a logit's softmax is from the targ
 fn deviation_of(z: f32, id: u32, token: Coefficients) -> f32 {
   return abs(exp2((z - token.lse) * ${LOG2E}) - select(0f, 1f, id == token.id_of_target));
 }`;
+
+/**
+ * Returns statements that note whether a logit keeps its tile, if there is a filter: of variables
+ * `z`, `id` and `token`, and where it may not exist, `exists`.
+ */
+export function noteBusy({ schedule: { problem } }: KernelContext, exists?: "exists"): string[] {
+  const threshold = filterThreshold(problem);
+  const deviates = `deviation_of(z, id, token) >= ${literal(threshold)}`;
+  const counts = exists === undefined ? deviates : `(${exists} && ${deviates})`;
+  return threshold > 0 ? [`busy = busy || ${counts};`] : [];
+}
 
 /**
  * Returns text that agrees, across a workgroup, whether any invocation found a tile `busy`, and

@@ -17,6 +17,7 @@ import {
   inBlocks,
   keptTarget,
   logitText,
+  noteBusy,
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
@@ -25,7 +26,7 @@ import { forEachLogit, forEachQuad, type QuadText, tileKernel } from "./logit_ti
 import { type Body, eachRound, type Round } from "./product.ts";
 import { foldByRow } from "./sharing.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
-import { block, comment, COMPONENTS, literal, LOWEST, over, plus, times } from "./text.ts";
+import { block, comment, COMPONENTS, LOWEST, over, plus, times } from "./text.ts";
 import { filterThreshold, headOf } from "../../planner/problem.ts";
 import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 
@@ -161,15 +162,10 @@ export function project(context: KernelContext): string {
 export function logitGradient(context: KernelContext): string {
   const { schedule } = context;
   const { problem, gradientStride } = schedule;
-  const threshold = filterThreshold(problem);
+  const filters = filterThreshold(problem) > 0;
   const halves = keepsHalves(schedule);
   const gradient = gradientText(context);
   const row = [`let token = coefficients_of(${inBlocks("position")});`];
-  const isBusy = (exists?: string) => {
-    const deviates = `deviation_of(z, id, token) >= ${literal(threshold)}`;
-    const counts = exists === undefined ? deviates : `(${exists} && ${deviates})`;
-    return threshold > 0 ? [`busy = busy || ${counts};`] : [];
-  };
   // Past the window come zeros, up to a whole vector of those who read it.
   const quad: QuadText = (value) => [
     `var gradients = vec4<f32>();`,
@@ -178,7 +174,7 @@ export function logitGradient(context: KernelContext): string {
         `let exists = ${plus("column", c)} < params.vocab;`,
         `let id = params.vocab_start + min(${plus("column", c)}, params.vocab - 1u);`,
         `let z = ${logitText(value(c), biasOf(context, "id"))};`,
-        ...isBusy("exists"),
+        ...noteBusy(context, "exists"),
         `gradients.${COMPONENTS[c]} = select(0f, ${gradient} * scale, exists);`,
       ])),
     block(
@@ -191,23 +187,23 @@ export function logitGradient(context: KernelContext): string {
   return tileKernel(context, {
     title: "logits of a tile recomputed, and the gradient with respect to them stored.",
     types: halves ? { logits: "vec2<u32>" } : {},
-    memory: threshold > 0 ? [AGREEMENT_MEMORY] : [],
+    memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
       gradientFunction(problem),
-      ...(threshold > 0 ? [DEVIATION_FUNCTION] : []),
+      ...(filters ? [DEVIATION_FUNCTION] : []),
       ...(halves ? [SCALE_FUNCTION] : []),
     ],
     body: (body) => [
-      ...(threshold > 0 ? [`var busy = false;`] : []),
+      ...(filters ? [`var busy = false;`] : []),
       `// From each logit to its gradient, where token and id exist.`,
       ...(halves
         ? [`let scale = gradient_scale();`, ...forEachQuad(body, { row, quad })]
         : forEachLogit(context, body, {
           row,
-          logit: [...isBusy(), `${stored(gradientStride)} = ${gradient};`],
+          logit: [...noteBusy(context), `${stored(gradientStride)} = ${gradient};`],
         })),
-      ...(threshold > 0 ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
+      ...(filters ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
     ],
   });
 }

@@ -15,6 +15,7 @@ import {
   inBlocks,
   KEPT_COUNT,
   keptTarget,
+  noteBusy,
   smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
@@ -24,7 +25,7 @@ import { foldIntoFirst } from "./sharing.ts";
 import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
 import { VECTOR } from "../../planner/schedule/tile.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
-import { block, COMPONENTS, kernel, literal, LOWEST, plus, times } from "./text.ts";
+import { block, COMPONENTS, kernel, LOWEST, plus, times } from "./text.ts";
 
 /** Invocations that share a row, or a tile. */
 const LANES = 64;
@@ -92,21 +93,15 @@ export function storedLogitGradient(context: KernelContext): string {
   const { dispatch, schedule } = context;
   const { problem, logitStride, gradientStride } = schedule;
   const tile = dispatch.tile!;
-  const threshold = filterThreshold(problem);
-  const filters = threshold > 0;
+  const filters = filterThreshold(problem) > 0;
   const halves = keepsHalves(schedule);
-  const isBusy = (exists?: string) => {
-    const deviates = `deviation_of(z, id, token) >= ${literal(threshold)}`;
-    const counts = exists === undefined ? deviates : `(${exists} && ${deviates})`;
-    return filters ? [`busy = busy || ${counts};`] : [];
-  };
   const gradient = gradientText(context);
   const inPlace = [
     block([
       `let at = position * ${logitStride}u + params.column + column;`,
       `let id = params.vocab_start + column;`,
       `let z = logits[at];`,
-      ...isBusy(),
+      ...noteBusy(context),
       `logits[at] = ${gradient};`,
     ], `for (var column = first_column + lane; column < last_column; column += ${LANES}u)`),
   ];
@@ -124,7 +119,7 @@ export function storedLogitGradient(context: KernelContext): string {
           `let exists = ${plus("column", c)} < last_column;`,
           `let id = params.vocab_start + min(${plus("column", c)}, last_column - 1u);`,
           `let z = quad.${COMPONENTS[c]};`,
-          ...isBusy("exists"),
+          ...noteBusy(context, "exists"),
           `of_quad.${COMPONENTS[c]} = select(0f, ${gradient} * scale, exists);`,
         ])),
       `gradients[(position * ${gradientStride}u + column) / 4u] = ${packed("of_quad")};`,
