@@ -78,8 +78,7 @@ function peaked({ tokens, hidden, vocab }: Dimensions, pattern: Float32Array, ra
   const perLogit = hidden ** -0.5;
   for (let token = 0; token < tokens; token++) {
     for (let choice = 0; choice < CHOICES; choice++) {
-      // Log-uniform ids are Zipf-distributed, as words are in frequency order.
-      const id = Math.min(vocab - 1, Math.floor(vocab ** random.uniform()) - 1);
+      const id = random.zipf(vocab);
       if (choice === 0) targets[token] = id;
       const logit = Math.log(vocab / CHOICES) + PEAK + random.normal();
       for (let d = 0; d < hidden; d++) {

@@ -10,7 +10,13 @@ import { SafetensorsWriter } from "../../fixtures/files/safetensors_writer.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores, Verification } from "../../fixtures/verify/verify.ts";
-import { headOf, type Problem, problemJson, wantedGradients } from "../../planner/problem.ts";
+import {
+  GRADIENTS,
+  headOf,
+  type Problem,
+  problemJson,
+  wantedGradients,
+} from "../../planner/problem.ts";
 import { tokenResults } from "../../planner/schedule/layout.ts";
 import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
 import type { GradientKey } from "../../planner/schedule/tensors.ts";
@@ -67,7 +73,7 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
     grad_weight: [vocab, hidden],
     grad_bias: [vocab],
   };
-  const gradients = (["hidden", "weight", "bias"] as const)
+  const gradients = GRADIENTS
     .filter((of) => wanted.has(of)).map((of) => `grad_${of}` as const satisfies GradientKey);
   const writer = await SafetensorsWriter.create(
     path,
