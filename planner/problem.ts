@@ -94,7 +94,7 @@ const taskShape = {
   tokens: setting("rows of the hidden states", dimension("rows of the hidden states"), 8192),
   pass: setting("loss alone, or loss and gradients", z.enum(PASSES), "forward"),
   objective: setting("what is differentiated", z.enum(OBJECTIVES), "cross-entropy"),
-  reduction: setting("of per-token losses to the loss", z.enum(REDUCTIONS), "mean"),
+  reduction: setting("how losses per token become the loss", z.enum(REDUCTIONS), "mean"),
   ignoreIndex: setting(
     "tokens with this target are skipped",
     z.int().check(z.minimum(-(2 ** 31)), z.maximum(MAX_DIMENSION)),

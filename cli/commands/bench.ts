@@ -82,7 +82,7 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
     .addOption(webgpuFlag())
     .option("--repeats <count>", "repeats after a warm-up", parseNumber, 10)
     .addOption(
-      new Option("--format <name>", "of the output").choices(FORMATS).default(
+      new Option("--format <name>", "how rows are printed").choices(FORMATS).default(
         "table",
       ),
     )
@@ -91,7 +91,7 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
     .option("--against <file>", "compare with an earlier run, as --json printed it")
     .option(
       "--fail-over <percent>",
-      "exit with 1 where time or memory grew by more than noise and this, such as 10%",
+      "exit with 1 where time or memory grew by more than this share, 10% say, and more than noise",
       (text: string) => readArgument(parseShare, text),
     )
     .option("--roofline <file>", "draw the rows under the device's measured peaks, as SVG")

@@ -139,7 +139,7 @@ function make(output: Output): Command {
     .description("write a synthetic checkpoint folder, the same for the same flags")
     .argument("<folder>");
   return settingFlags(command, SETTINGS, SMALL)
-    .option("--seed <number>", "of the random numbers", parseNumber, DEFAULT_FIXTURE.seed)
+    .option("--seed <number>", "where the random numbers start", parseNumber, DEFAULT_FIXTURE.seed)
     .option(
       "--tensor-name <name>",
       "of the output embedding: of a head, such as lm_head.weight, with another embedding beside it, or of a tied embedding, such as wte.weight (default: model.embed_tokens.weight)",

@@ -25,7 +25,7 @@ export const modesShape = {
     .describe(
       "plan a range, by doubling; NAME=FROM..TO:COUNT and NAME=a,b,c too; repeat for a grid",
     ),
-  format: z.enum(FORMATS).optional().describe("of a sweep (default: table)"),
+  format: z.enum(FORMATS).optional().describe("how a sweep is printed (default: table)"),
   peers: z.array(z.enum(PEER_NAMES))
     .refine((names) => names.length === 1 || !names.some((name) => /^(all|none)$/.test(name)), {
       message: "all and none stand alone",

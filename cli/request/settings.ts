@@ -30,7 +30,7 @@ const VALUE_NAMES: { readonly [Name in Setting]?: string } = {
   window: "ids",
   block: "tokens",
   budget: "size",
-  weights: "place",
+  weights: "placement",
   tensorParallel: "ranks",
   dataParallel: "replicas",
   model: "name|file",

@@ -140,7 +140,11 @@ Deno.test("what a plan file asks for is checked as flags are", async () => {
 });
 
 /** Flags that mean something else than the setting of their name. */
-const APART: readonly string[] = ["lce bench --format", "lce run --hidden"];
+const APART: readonly string[] = [
+  "lce bench --format",
+  "lce run --hidden",
+  "lce codebook make --codes",
+];
 
 Deno.test("a flag of any command that has a setting's name is that setting's flag", () => {
   const settings = new Map(
