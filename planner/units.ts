@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { shown } from "./shown.ts";
 
 const FACTORS: Record<string, number> = {
   b: 1,
@@ -35,7 +36,9 @@ export function parseBytes(text: string): number {
   const bytes = match && factor ? Math.round(Number(match[1]) * factor) : NaN;
   if (!(bytes > 0 && Number.isSafeInteger(bytes))) {
     throw new SyntaxError(
-      `Cannot read "${text}" as a size: write a positive number of bytes, or a number with kB, MB, GB, KiB, MiB or GiB, such as 512MiB`,
+      `Cannot read ${
+        shown(text)
+      } as a size: write a positive number of bytes, or a number with kB, MB, GB, KiB, MiB or GiB, such as 512MiB`,
     );
   }
   return bytes;
@@ -119,8 +122,8 @@ export function parseNumber(text: string): number {
   if (Number.isFinite(value)) return value;
   throw new SyntaxError(
     match
-      ? `${text} is too large a number`
-      : `"${text}" is no number: write 8192, 8k (k is 1024, m is 1024 k) or 1e4, say`,
+      ? `${text.slice(0, 40)} is too large a number`
+      : `${shown(text)} is no number: write 8192, 8k (k is 1024, m is 1024 k) or 1e4, say`,
   );
 }
 

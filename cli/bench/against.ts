@@ -9,7 +9,7 @@ import { InputError } from "../../fixtures/errors.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { profileFaults } from "../files/device_file.ts";
 import type { Output } from "../output.ts";
-import { readText } from "../files/read_file.ts";
+import { parseJson, readText } from "../../fixtures/files/text_file.ts";
 import type { Against, BenchRow } from "./bench_row.ts";
 
 const milliseconds = z.number().positive();
@@ -47,12 +47,7 @@ export type EarlierRow = z.infer<typeof earlierRowSchema>;
  */
 export async function readEarlier(path: string): Promise<EarlierRow[]> {
   const text = await readText(path);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new InputError(`${path} is no JSON: ${(error as Error).message}`);
-  }
+  const value = parseJson(text, path);
   if (!Array.isArray(value)) {
     throw new InputError(`${path} must be a list of rows, as "lce bench --json" prints it`);
   }

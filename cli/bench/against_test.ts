@@ -160,7 +160,7 @@ Deno.test("rows of before, and those of other programs without a spread, are tak
 const { fastest: _, ...partial } = row();
 const { dtype: __, ...untyped } = row();
 const MALFORMED: readonly [string, string, RegExp][] = [
-  ["no JSON", "shape,pass\n", /is no JSON/],
+  ["no JSON", "shape,pass\n", /is not JSON/],
   ["a map", "{}", /must be a list of rows, as "lce bench --json" prints it/],
   ["no rows", "[]", /holds no rows/],
   ["a row that is none", JSON.stringify([row(), 3]), /row 2: must be a map of fields/],

@@ -5,6 +5,7 @@
  */
 import type * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
+import { named } from "../../fixtures/printable.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
 import { type DeviceProfile, deviceProfileSchema } from "../../planner/device.ts";
 import { impossibleLimits } from "../../planner/devices/impossible.ts";
@@ -41,7 +42,7 @@ export function profileFaults(issues: readonly z.core.$ZodIssue[], profile: unkn
     const place = issue.path.join(".");
     if (issue.code === "unrecognized_keys") {
       return `unknown setting ${
-        issue.keys.map((key) => [...issue.path, key].join(".")).join(", ")
+        issue.keys.map((key) => [...issue.path, named(key)].join(".")).join(", ")
       }`;
     }
     const value = issue.path.reduce<unknown>(

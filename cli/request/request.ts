@@ -6,6 +6,7 @@
  */
 import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
+import { named } from "../../fixtures/printable.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { issueText, tellingIssues } from "../../planner/issues.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
@@ -211,7 +212,7 @@ function explainIssues(
     if (issue.code === "unrecognized_keys") {
       const known = Object.keys(planFileSchema.shape);
       return issue.keys.map((key) =>
-        `unknown setting ${key === "" ? '""' : key}.${didYouMean(key, known)}`
+        `unknown setting ${key === "" ? '""' : named(key)}.${didYouMean(key, known)}`
       ).join("\n");
     }
     const place = issue.path.join(".");

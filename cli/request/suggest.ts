@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quoted } from "../../fixtures/printable.ts";
 
 /** Most suggestions to make: more is a list to search, not a hint. */
 const MOST = 3;
@@ -66,5 +67,5 @@ export function unknownName(
   known: readonly string[],
   list: string,
 ): string {
-  return `there is no ${what} "${name}".${didYouMean(name, known)} "${list}" lists them.`;
+  return `there is no ${what} ${quoted(name)}.${didYouMean(name, known)} "${list}" lists them.`;
 }
