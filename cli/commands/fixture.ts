@@ -114,7 +114,7 @@ const SMALL = {
   hidden: { initial: 128 },
   vocab: { initial: 5003 },
   dtype: { initial: "bf16" },
-  bias: { about: "add a bias to the head" },
+  bias: {},
 };
 
 /** What of the flags is no problem's: seeds that differ in what they make, and the files' layout. */
