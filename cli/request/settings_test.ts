@@ -144,6 +144,7 @@ const APART: readonly string[] = [
   "lce bench --format",
   "lce run --hidden",
   "lce codebook make --codes",
+  "lce fixture make --codes",
 ];
 
 Deno.test("a flag of any command that has a setting's name is that setting's flag", () => {
