@@ -9,7 +9,8 @@ import { bytesOf } from "../../fixtures/elements.ts";
 import { SafetensorsWriter } from "../../fixtures/files/safetensors_writer.ts";
 import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
-import type { GradientStores, Verification } from "../../fixtures/verify/verify.ts";
+import type { GradientStores } from "../../fixtures/verify/compare.ts";
+import type { Verification } from "../../fixtures/verify/verify.ts";
 import {
   GRADIENTS,
   headOf,
