@@ -234,7 +234,7 @@ export function rankSchedule(
     window: Math.min(shape.window, vocab.count),
   };
   const strategy = strategyNamed(shape.strategy);
-  return emit(question, shapeOf(strategy, sizes, shape, device), "whole");
+  return emit(question, shapeOf(part, strategy, sizes, shape, device), "whole");
 }
 
 /** A rank's part in a schedule's terms; none for a rank that is alone. */

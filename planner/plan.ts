@@ -8,7 +8,7 @@ import type { Candidate } from "./search/candidate.ts";
 import { best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
-import { headOf, type Problem } from "./problem.ts";
+import { type Problem, vocabOf } from "./problem.ts";
 import { emit, evaluate } from "./search/evaluate.ts";
 import { ask, type PlanOptions, type Question } from "./search/question.ts";
 import type { Schedule, StrategyName } from "./schedule/schedule.ts";
@@ -187,7 +187,7 @@ function checkSizes({ problem, device, options }: Question): void {
   if (options.window === undefined && options.block === undefined) return;
   const granules = granulesOf(problem, device);
   const fixed = [
-    ["window", options.window, granules.window, headOf(problem).vocab, "ids"],
+    ["window", options.window, granules.window, vocabOf(problem), "ids"],
     ["block", options.block, granules.block, problem.tokens, "tokens"],
   ] as const;
   for (const [what, size, granule, total, unit] of fixed) {
@@ -277,9 +277,9 @@ function twoStageMemory(
   { shape: { residency } }: Candidate,
 ): MemoryPrediction {
   const question = ask(problem, unlimited(device), { share, tile: TILES[0]! });
-  const sizes = { tile: TILES[0]!, block: problem.tokens, window: headOf(problem).vocab };
+  const sizes = { tile: TILES[0]!, block: problem.tokens, window: vocabOf(problem) };
   // Two stages need the whole weight at hand.
   const whole = residency === "windows" ? "host" : residency;
-  const shape = shapeOf(twoStage, sizes, { residency: whole, oneSum: true }, device);
+  const shape = shapeOf(problem, twoStage, sizes, { residency: whole, oneSum: true }, device);
   return evaluate(question, shape).memory;
 }

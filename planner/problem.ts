@@ -70,6 +70,11 @@ export interface Task {
 export interface Problem extends Task {
   /** The output layers, at least one; {@linkcode headOf} gives the only one. */
   readonly heads: readonly Head[];
+  /**
+   * Whether the first head, a large model's, is guided by what the second, an expert, has over
+   * the third, its base: dynamic logit fusion.
+   */
+  readonly fusion: boolean;
 }
 
 /** A problem with one head, the head's settings beside the others: as plan files and flags have it. */
@@ -85,6 +90,8 @@ export interface FlatProblemInput extends Loose<Task>, Omit<HeadInput, "name" | 
 export interface HeadsProblemInput extends Loose<Task> {
   /** At least one, each with a name of its own. */
   readonly heads: readonly HeadInput[];
+  /** Whether the first is guided by what the second has over the third. */
+  readonly fusion?: boolean | undefined;
 }
 
 /** A problem as written by hand: with one head as plain as it can be. */
@@ -139,6 +146,7 @@ true satisfies Same<z.input<typeof flatSchema>, Omit<FlatProblemInput, "heads">>
 
 const headsSchema = z.strictObject({
   heads: z.array(headSchema).check(z.minLength(1)),
+  fusion: setting("guide the first head by what the second has over the third", z.boolean(), false),
   ...taskShape,
 });
 true satisfies Same<z.output<typeof headsSchema>, Problem>;
@@ -170,6 +178,7 @@ function* faultsOf(problem: Problem): Generator<Fault> {
       message: "cannot be used with label smoothing, which moves every logit of every token",
     };
   }
+  yield* fusionFaults(problem);
   for (const [head, { name, hidden, vocab }] of heads.entries()) {
     if (heads.findIndex((other) => other.name === name) !== head) {
       yield { head, field: "name", message: "is another head's: give each one of its own" };
@@ -191,12 +200,27 @@ function* faultsOf(problem: Problem): Generator<Fault> {
   }
 }
 
+function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
+  if (!fusion) return;
+  const fault = (message: string): Fault => ({ field: "fusion", message });
+  if (heads.length !== 3) {
+    yield fault(`needs three heads, large, expert and base, and there are ${heads.length}`);
+  }
+  if (task.pass === "train") yield fault("is for generation: it has no gradients");
+  if (task.objective !== "cross-entropy") {
+    yield fault(`has the cross-entropy of what is fused alone, not ${task.objective}`);
+  }
+  if (task.labelSmoothing > 0) yield fault("cannot be smoothed: labelSmoothing must be 0");
+  if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
+}
+
 /** A problem from the one-headed form. */
 function fromFlat(
   { hidden, vocab, dtype, bias, logitScale, softcap, ...task }: FlatProblem,
 ): Problem {
   const logits = { bias, logitScale, ...(softcap === undefined ? {} : { softcap }) };
-  return { heads: [{ name: ONLY_HEAD, hidden, vocab, dtype, ...logits, frozen: false }], ...task };
+  const head = { name: ONLY_HEAD, hidden, vocab, dtype, ...logits, frozen: false };
+  return { heads: [head], fusion: false, ...task };
 }
 
 /**
@@ -321,6 +345,11 @@ export interface Dimensions {
   readonly hidden: number;
   /** Rows of the weight. */
   readonly vocab: number;
+}
+
+/** Returns how many ids there are: those that every head has a row for, whatever padding follows. */
+export function vocabOf({ heads }: Problem): number {
+  return Math.min(...heads.map(({ vocab }) => vocab));
 }
 
 /** The dimensions of a problem with one head. */

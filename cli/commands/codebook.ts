@@ -20,6 +20,7 @@ import { openDevice } from "../request/device.ts";
 import { parseNumber } from "../request/flags.ts";
 import { checkCodes } from "../request/plan_modes.ts";
 import { checkWith } from "../request/request.ts";
+import { settingFlag } from "../request/settings.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 
 /** The command and its part. */
@@ -60,7 +61,7 @@ function make(output: Output): Command {
   return new Command("make")
     .description("make a codebook of a checkpoint's output embedding by k-means, on the device")
     .argument("<checkpoint>", "a checkpoint folder, or a safetensors file")
-    .requiredOption("--codes <count>", "how many codes", parseNumber)
+    .addOption(settingFlag("codes").makeOptionMandatory())
     .requiredOption("--output <file>", "the safetensors file to write")
     .option(
       "--rounds <count>",

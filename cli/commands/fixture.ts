@@ -24,7 +24,7 @@ import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { table } from "../report/table.ts";
 import { checkWith } from "../request/request.ts";
-import { settingFlags, type Settings } from "../request/settings.ts";
+import { settingFlag, settingFlags, type Settings } from "../request/settings.ts";
 
 /** The command and its three parts. */
 export function fixtureCommand(output: Output): Command {
@@ -154,15 +154,14 @@ function make(output: Output): Command {
       "sequences: hidden states are [batch, sequence, hidden] (default: [tokens, hidden])",
       parseNumber,
     )
-    .option(
-      "--codes <count>",
-      "rows of the output embedding that differ, with a codebook of them beside it",
-      parseNumber,
-    )
+    .addOption(settingFlag("codes"))
     .option("--force", "write into a folder that has files in it, over those of the same name")
     .addHelpText(
       "after",
       `
+With --codes, many rows of the output embedding are the same, and codebook.safetensors in the
+folder has those that differ and which of them each id has.
+
 Examples:
   $ lce fixture make checkpoints/synthetic
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30

@@ -43,6 +43,8 @@ export interface Results extends Totals {
   readonly entropy?: Float32Array;
   /** Most likely id, the smaller among equals. */
   readonly predicted?: Uint32Array;
+  /** How strong the expert is for the token, from 0 to 2, where the problem fuses heads. */
+  readonly strength?: Float32Array;
   /** `[tokens, hidden]`. Gradients are absent unless the schedule reads them back. */
   readonly gradHidden?: Float32Array;
   /** `[vocab, hidden]`. */

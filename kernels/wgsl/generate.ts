@@ -6,6 +6,7 @@
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
 import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
+import { fusionMoments, fusionStrength } from "./fusion.ts";
 import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./vocab_parallel.ts";
 import { rowStatistics, storedLogitGradient } from "./stored_logits.ts";
@@ -21,6 +22,8 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "row-statistics": rowStatistics,
   "local-max": localMax,
   "fold-partials": foldPartials,
+  "fusion-moments": fusionMoments,
+  "fusion-strength": fusionStrength,
   merge,
   reduce,
   coefficients: coefficientsKernel,
@@ -38,13 +41,24 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
  * body that the tile is for.
  */
 export function wgslOf(schedule: Schedule, dispatch: Dispatch, body?: BodyMaker): string {
-  return GENERATORS[dispatch.kernel]({ schedule, dispatch, ...(body ? { body } : {}) });
+  const context = { schedule: seenBy(dispatch, schedule), dispatch };
+  return GENERATORS[dispatch.kernel]({ ...context, ...(body ? { body } : {}) });
+}
+
+/** A kernel that is about one head of several sees a problem of that head alone. */
+function seenBy({ head: name }: Dispatch, schedule: Schedule): Schedule {
+  const { problem } = schedule;
+  if (name === undefined || problem.heads.length === 1) return schedule;
+  return {
+    ...schedule,
+    problem: { ...problem, heads: problem.heads.filter((head) => head.name === name) },
+  };
 }
 
 /** Tells the kernels of one schedule apart: dispatches with the same key run the same text. */
-export function kernelKey({ kernel, tile, span, order, bindings }: Dispatch): string {
+export function kernelKey({ kernel, head, tile, span, order, bindings }: Dispatch): string {
   const slots = bindings.map(({ slot }) => slot).join(",");
-  return `${kernel} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${order?.band ?? ""} ${
-    order?.run ?? ""
-  } ${slots}`;
+  return `${kernel} ${head ?? ""} ${tile ? formatTile(tile) : ""} ${span ?? ""} ${
+    order?.band ?? ""
+  } ${order?.run ?? ""} ${slots}`;
 }

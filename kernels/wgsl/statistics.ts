@@ -130,6 +130,12 @@ const TEXTS: Readonly<Record<StatisticName, StatisticText>> = {
     ],
     finish: (at) => [`let predicted = ${at("argmax")};`],
   },
+  // Found for the whole of a row: one set has it, and it is never negative.
+  strength: {
+    empty: "0f",
+    fold: (at, other) => [`${at("strength")} = max(${at("strength")}, ${other("strength")});`],
+    finish: (at) => [`let strength = ${at("strength")};`],
+  },
 };
 
 /** `log(1 + x)` for `x` from 0 to 1, where the sum would drop most of a small `x`. */

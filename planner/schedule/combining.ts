@@ -15,7 +15,7 @@ import type { Block } from "./shape.ts";
 export const LINEAR_WORKGROUP = 64;
 
 /** Returns the grid of a kernel that has an invocation for each token of a block. */
-function byToken(block: Block): readonly [number, number] {
+export function byToken(block: Block): readonly [number, number] {
   return [Math.ceil(block.count / LINEAR_WORKGROUP), 1];
 }
 

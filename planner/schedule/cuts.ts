@@ -5,7 +5,7 @@
  * @module
  */
 import { ranges } from "./matrix.ts";
-import { headOf, type Problem } from "../problem.ts";
+import { type Problem, vocabOf } from "../problem.ts";
 import { type Block, type Shape, sketch, type Window } from "./shape.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -33,7 +33,7 @@ export class Cuts {
 
   /** The windows of the vocabulary, in order. */
   get windows(): readonly Window[] {
-    return this.#windows ??= this.#cut(headOf(this.#problem).vocab, this.#shape.window);
+    return this.#windows ??= this.#cut(vocabOf(this.#problem), this.#shape.window);
   }
 
   /** How many token blocks there are, whether or not a sketch has them all. */
@@ -43,7 +43,7 @@ export class Cuts {
 
   /** How many windows there are, whether or not a sketch has them all. */
   get windowCount(): number {
-    return Math.ceil(headOf(this.#problem).vocab / this.#shape.window);
+    return Math.ceil(vocabOf(this.#problem) / this.#shape.window);
   }
 
   /** Returns the vocabulary tiles in the windows before an id. */

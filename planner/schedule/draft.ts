@@ -13,7 +13,7 @@ import { HostLives, type Use } from "./host_lives.ts";
 import { roundUp } from "./matrix.ts";
 import { heldThroughout, type MemoryPrediction } from "./memory.ts";
 import { type Params, PARAMS_BYTES, paramsKey } from "./params.ts";
-import { filterThreshold, headOf, type Problem } from "../problem.ts";
+import { filterThreshold, type Problem, vocabOf } from "../problem.ts";
 import type { Products } from "./products.ts";
 import {
   type Binding,
@@ -215,7 +215,7 @@ export class ScheduleDraft {
       tokens: at.block?.count ?? this.problem.tokens,
       block: at.block?.index ?? 0,
       vocabStart: (this.share?.vocabStart ?? 0) + (at.window?.start ?? 0),
-      vocab: at.window?.count ?? headOf(this.problem).vocab,
+      vocab: at.window?.count ?? vocabOf(this.problem),
       column: at.column ?? 0,
       vocabTile: this.cuts.vocabTile(at.window?.start ?? 0),
       first: at.first ? 1 : 0,

@@ -10,7 +10,6 @@
 import { stagingSize } from "./host_io.ts";
 import { gcd, matrixBytes, rowsBytes, segmentCount } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
-import { remembered } from "../remembered.ts";
 import { emptyCategories, type MemoryPrediction } from "./memory.ts";
 import {
   type Category,
@@ -22,7 +21,7 @@ import {
 } from "./schedule.ts";
 import type { Region, Window } from "./shape.ts";
 import { streamedTensors } from "./streaming.ts";
-import { type Tensor, tensorsOf } from "./tensors.ts";
+import { type Tensor, TENSOR_KEYS, tensorOf } from "./tensors.ts";
 import type { Used, Workspace } from "./workspace.ts";
 
 /** What the rows of a matrix go by in a schedule's loops. */
@@ -34,9 +33,9 @@ function axisOf({ inRows, axis }: Tensor): Axis | undefined {
   return axis === "vocab" ? "window" : "block";
 }
 
-/** Returns what the rows of each slot of a problem's kernels go by. */
-const axesOf = remembered((problem) =>
-  new Map([...tensorsOf(problem)].map(([slot, tensor]) => [slot, axisOf(tensor)]))
+/** What the rows of each slot go by: a slot has a tensor's name, without its head's. */
+const AXES: ReadonlyMap<string, Axis | undefined> = new Map(
+  TENSOR_KEYS.map((slot) => [slot, axisOf(tensorOf(slot))]),
 );
 
 /** The steps on a range of a loop: they are repeated for each range that it stands for. */
@@ -78,7 +77,6 @@ export interface Use {
 /** Lives of the buffers of a sketch, whose steps are told in order. */
 export class HostLives {
   readonly #lives = new Map<string, Lives>();
-  readonly #axes: ReadonlyMap<string, Axis | undefined>;
   /** The matrices of which one window is on the device at a time. */
   readonly #streamed: ReadonlySet<string | undefined>;
   /** The time: two for each step, so that a readback fits in after it. Uploads are at 0. */
@@ -90,7 +88,6 @@ export class HostLives {
   #window = NOWHERE;
 
   constructor(problem: Problem, residency: Exclude<Residency, "caller">) {
-    this.#axes = axesOf(problem);
     this.#streamed = streamedTensors({ problem, residency });
   }
 
@@ -110,7 +107,7 @@ export class HostLives {
   usesOf({ bindings }: Dispatch, workspace: Workspace): Use[] {
     return bindings.map(({ slot, slice }) => ({
       lives: this.#livesOf(slice.buffer, workspace),
-      axis: this.#axes.get(slot),
+      axis: AXES.get(slot),
     }));
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
+import { DISTRIBUTIONS } from "../heads/fusion.ts";
 import { roundUp } from "./matrix.ts";
 import type { Problem } from "../problem.ts";
 import { kindOf, type Tile } from "./tile.ts";
@@ -158,6 +159,22 @@ export function gradientRowBytes(ids: number, tile: Tile): number {
 export function keptHeader(blocks: number): number {
   return roundUp(blocks, 64);
 }
+
+/** What is kept of each distribution that a search for strengths looks at. */
+export const MOMENTS = ["max", "sum", "weighted", "argmax"] as const;
+
+/** A row of the moments of a token: the first of what is kept of each distribution, or of its target. */
+export type MomentsRow = typeof MOMENTS[number] | "largeTarget" | "differenceTarget";
+
+/** Returns where a row of moments begins: the first distribution's, with those of the others behind it. */
+export function momentsRow(row: MomentsRow): number {
+  const rows = MOMENTS.length * DISTRIBUTIONS.length;
+  if (row === "largeTarget") return rows;
+  return row === "differenceTarget" ? rows + 1 : MOMENTS.indexOf(row) * DISTRIBUTIONS.length;
+}
+
+/** Rows of the moments of all tokens. */
+export const MOMENTS_ROWS = momentsRow("differenceTarget") + 1;
 
 /** Words of the totals buffer: kept tokens, kept weight, sum of class weights, first bad target + 1. */
 export const TOTALS = ["kept", "keptWeight", "totalWeight", "badTarget"] as const;

@@ -20,6 +20,7 @@ export const RESULTS = {
   logprob: { tensor: "tokens", row: "logprob", type: "f32" },
   entropy: { tensor: "tokens", row: "entropy", type: "f32" },
   predicted: { tensor: "tokens", row: "predicted", type: "u32" },
+  strength: { tensor: "tokens", row: "strength", type: "f32" },
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },
   gradBias: { tensor: "grad_bias", type: "f32" },

@@ -7,7 +7,7 @@
  */
 import type { Dtype } from "../dtype.ts";
 import type { Params } from "./params.ts";
-import { headOf, type Problem } from "../problem.ts";
+import { type Problem, vocabOf } from "../problem.ts";
 import type { Tile } from "./tile.ts";
 
 /**
@@ -66,6 +66,8 @@ export type KernelName =
   | "forward"
   | "project"
   | "row-statistics"
+  | "fusion-moments"
+  | "fusion-strength"
   | "local-max"
   | "fold-partials"
   | "merge"
@@ -112,6 +114,8 @@ export interface Dispatch {
   readonly kernel: KernelName;
   /** Tile of a matrix kernel; absent for the others. */
   readonly tile?: Tile;
+  /** Name of the head whose logits or gradients it is about, where that is not the first. */
+  readonly head?: string;
   /** How many dispatches that cost the same this one stands for, in the sketch of a schedule. */
   readonly times?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
@@ -295,7 +299,7 @@ export function splitsVocabulary(share: Share | undefined): share is Share {
 
 /** Rows of the weight on all ranks together: what targets and class weights go by. */
 export function wholeVocab({ share, problem }: Pick<Schedule, "share" | "problem">): number {
-  return share?.wholeVocab ?? headOf(problem).vocab;
+  return share?.wholeVocab ?? vocabOf(problem);
 }
 
 /**

@@ -6,7 +6,7 @@
 import type { DeviceLimits } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { rowGranule } from "./matrix.ts";
-import { dimensionsOf, headOf, type Problem, wantedGradients } from "../problem.ts";
+import { type Problem, vocabOf, wantedGradients } from "../problem.ts";
 import type { Range, Residency, StrategyName } from "./schedule.ts";
 import type { Tile } from "./tile.ts";
 
@@ -55,8 +55,7 @@ export function pairsOf(
   problem: Problem,
   { block, window }: Pick<Sizes, "block" | "window">,
 ): number {
-  const { tokens, vocab } = dimensionsOf(problem);
-  return Math.ceil(tokens / block) * Math.ceil(vocab / window);
+  return Math.ceil(problem.tokens / block) * Math.ceil(vocabOf(problem) / window);
 }
 
 /** A window of the vocabulary. */
@@ -99,14 +98,16 @@ export function sketch(total: number, size: number): Window[] {
 
 /** Row counts that a window must be a multiple of, so that every matrix cut by windows is aligned. */
 export function windowGranule(problem: Problem, limits: DeviceLimits): number {
-  const { hidden, dtype } = headOf(problem);
-  return Math.max(
-    rowGranule(hidden * bytesPerElement(dtype), limits),
-    wantedGradients(problem).has("weight")
-      ? rowGranule(hidden * bytesPerElement(ACCUMULATED), limits)
-      : 1,
-    4,
+  const granules = problem.heads.map((head) =>
+    Math.max(
+      rowGranule(head.hidden * bytesPerElement(head.dtype), limits),
+      wantedGradients(problem, head).has("weight")
+        ? rowGranule(head.hidden * bytesPerElement(ACCUMULATED), limits)
+        : 1,
+    )
   );
+  // All are powers of two.
+  return Math.max(...granules, 4);
 }
 
 /** Row counts that a token block must be a multiple of. */

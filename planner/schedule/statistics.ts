@@ -101,6 +101,15 @@ export const STATISTICS = [
     acrossRanks: "all-reduce-min",
     results: ["predicted"],
   },
+  // How strong an expert is in the softmax that the others are of.
+  {
+    name: "strength",
+    type: "f32",
+    width: 1,
+    wanted: (problem) => problem.fusion,
+    acrossRanks: "all-reduce-max",
+    results: ["strength"],
+  },
 ] as const satisfies readonly Statistic[];
 
 /** Name of a statistic. */

@@ -12,6 +12,7 @@ import {
   COEFFICIENT_ROWS,
   hasReducedLoss,
   keptHeader,
+  MOMENTS_ROWS,
   TILE_FLAG,
   tokenResults,
   tokenStride,
@@ -224,6 +225,16 @@ export const TENSORS = {
   },
   // Logits or their gradient, of kept tokens and of ids of the vocabulary.
   logits: { role: "scratch", type: "f32", inRows: true },
+  // The same of an expert and of its base, beside those of a large model.
+  expert_logits: { role: "scratch", type: "f32", inRows: true, has: ({ fusion }) => fusion },
+  base_logits: { role: "scratch", type: "f32", inRows: true, has: ({ fusion }) => fusion },
+  // What is kept of each softmax that they may be fused to.
+  moments: {
+    role: "scratch",
+    type: "u32",
+    has: ({ fusion }) => fusion,
+    shape: ({ problem }) => [MOMENTS_ROWS, tokenStride(problem)],
+  },
   // Sums over parts of a window, `[parts, tokens of the block, hidden]`, on their way to the gradient.
   hidden_parts: { role: "scratch", type: "f32" },
   // Where tokens are split over ranks outside of the layer: the hidden states of all of them, and

@@ -20,7 +20,7 @@ import {
 } from "./matrix.ts";
 import { emptyCategories } from "./memory.ts";
 import type { Head, Problem } from "../problem.ts";
-import type { Binding, BufferSpec, Category, Range, Share, Slice } from "./schedule.ts";
+import type { Binding, BufferSpec, Category, Dispatch, Range, Share, Slice } from "./schedule.ts";
 import { Infeasible, type Shape } from "./shape.ts";
 import {
   gradientRowBytes,
@@ -285,13 +285,19 @@ const GATHERED: Readonly<Partial<Record<HeadKey, HeadMatrix>>> = {
   grad_hidden: "partial_grad_hidden",
 };
 
-/** The buffers of one head: hidden states, weight, bias, and their gradients. */
+/**
+ * The buffers of one head: hidden states, weight, bias, and their gradients. A kernel that
+ * binds them is about this head alone, so slots have no head's name.
+ */
 export class HeadBuffers {
   readonly #workspace: Workspace;
   readonly #matrices: Readonly<Record<Bound, Matrix>>;
+  /** What a dispatch that binds them says of itself. */
+  readonly of: Pick<Dispatch, "head">;
 
   constructor(workspace: Workspace, readonly head: Head) {
     this.#workspace = workspace;
+    this.of = head.name === workspace.problem.heads[0]!.name ? {} : { head: head.name };
     const matrix = (key: Bound) => workspace.matrix(this.#keyOf(key), head);
     this.#matrices = {
       hidden: matrix("hidden"),
@@ -321,10 +327,8 @@ export class HeadBuffers {
   }
 
   #bind(key: Bound, rows: Range, access: Binding["access"]): Binding {
-    const { problem } = this.#workspace;
-    const slot = tensorName(problem, this.head, key);
     const slice = this.#workspace.rows(this.#matrices[key], rows, this.#category(key));
-    return { slot, slice, access };
+    return { slot: key, slice, access };
   }
 
   /** Binds the bias that a kernel reads, where the head has one. */
@@ -340,7 +344,7 @@ export class HeadBuffers {
   #vector(key: "bias" | "grad_bias", access: Binding["access"]): Binding[] {
     const { problem } = this.#workspace;
     if (!hasTensor(key, problem, this.head)) return [];
-    return [{ slot: tensorName(problem, this.head, key), slice: this.vector(key), access }];
+    return [{ slot: key, slice: this.vector(key), access }];
   }
 
   /** The whole of a vector. */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { headOf, ownedBytes, wantedGradients } from "../problem.ts";
+import { ownedBytes, vocabOf, wantedGradients } from "../problem.ts";
 import { attempt, Infeasible, MAX_PAIRS, pairsOf } from "../schedule/shape.ts";
 import type { Tile } from "../schedule/tile.ts";
 import { granulesOf } from "../strategies/limits.ts";
@@ -93,7 +93,7 @@ class Descent {
       this.#seen.add(key);
       const sizes = { tile: this.#tile, ...point };
       const candidate = attempt(() =>
-        evaluate(question, shapeOf(strategy, sizes, this.#choices, device))
+        evaluate(question, shapeOf(problem, strategy, sizes, this.#choices, device))
       );
       if (candidate instanceof Infeasible) continue;
       if (this.#best && candidate.memory.peakBytes >= this.#best.memory.peakBytes) continue;
@@ -116,7 +116,7 @@ class Descent {
   *#grid(): Generator<Point> {
     const { question: { problem, options }, strategy } = this.#branch;
     const { block: blockGranule, window: windowGranule } = this.#granules;
-    const { vocab } = headOf(problem);
+    const vocab = vocabOf(problem);
     for (const block of fitted(options.block, this.#mostTokens, blockGranule, problem.tokens)) {
       const most = this.#idsBeside(block);
       if (most === 0) continue;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceProfile } from "../device.ts";
-import { headOf, ownedBytes, type Problem } from "../problem.ts";
+import { ownedBytes, type Problem, vocabOf } from "../problem.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { attempt, Infeasible, pairsOf, type Shape, type Sizes } from "../schedule/shape.ts";
 import type { Tile } from "../schedule/tile.ts";
@@ -19,13 +19,14 @@ export type Choices = Pick<Shape, "residency" | "oneSum">;
 
 /** Returns the shape of a strategy in some sizes. */
 export function shapeOf(
+  problem: Problem,
   { name, streams }: Pick<Strategy, "name" | "streams">,
   sizes: Sizes,
   { residency, oneSum }: Choices,
   { rates }: DeviceProfile,
 ): Shape {
   const { tile, block, window } = sizes;
-  const splits = streams ? splitsOf(sizes, rates) : 1;
+  const splits = streams ? splitsOf(problem, sizes, rates) : 1;
   return { strategy: name, tile, block, window, splits, residency, ...(oneSum ? { oneSum } : {}) };
 }
 
@@ -38,12 +39,12 @@ export function* shapesOf(
   tile: Tile,
   fixed: FixedSizes,
 ): Generator<Shape | Infeasible> {
-  const { question: { device }, strategy, residency } = branch;
+  const { question: { problem, device }, strategy, residency } = branch;
   const sizes = sizesToTry(branch, tile, fixed);
   for (;;) {
     const next = attempt(() => sizes.next());
     if (next instanceof Infeasible) yield next;
-    else if (!next.done) yield shapeOf(strategy, next.value, { residency }, device);
+    else if (!next.done) yield shapeOf(problem, strategy, next.value, { residency }, device);
     if (next instanceof Infeasible || next.done) return;
   }
 }
@@ -52,7 +53,7 @@ export function* shapesOf(
 function* sizesToTry(branch: Branch, tile: Tile, fixed: FixedSizes): Generator<Sizes> {
   const { question: { problem, device }, strategy, residency } = branch;
   const { tokens } = problem;
-  const { vocab } = headOf(problem);
+  const vocab = vocabOf(problem);
   checkWindow(strategy, problem, fixed);
   const most = strategy.mostTokens(problem, device);
   const granules = granulesOf(problem, device);
@@ -108,12 +109,12 @@ function largestIds(
   const most = strategy.mostIds(problem, device, tile, block);
   if (fixed.window !== undefined || residency !== "windows") return most;
   const { window } = granulesOf(problem, device);
-  return Math.min(most, roundUp(Math.ceil(headOf(problem).vocab / STREAMED_WINDOWS), window));
+  return Math.min(most, roundUp(Math.ceil(vocabOf(problem) / STREAMED_WINDOWS), window));
 }
 
 /** @throws {Infeasible} where a strategy that needs the whole vocabulary is to work on windows. */
 function checkWindow({ streams }: Strategy, problem: Problem, { window }: FixedSizes): void {
-  if (streams || window === undefined || window >= headOf(problem).vocab) return;
+  if (streams || window === undefined || window >= vocabOf(problem)) return;
   throw new Infeasible("works on the whole vocabulary, not on windows of it");
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { headOf } from "../problem.ts";
+import { vocabOf } from "../problem.ts";
 import { productSeconds } from "../schedule/cost.ts";
 import type { Tile } from "../schedule/tile.ts";
 import { PROMISING_TILE } from "../tuning.ts";
@@ -23,7 +23,8 @@ export function promisingTiles(question: Question): Tile[] {
 
 function timed({ problem, device, tiles }: Question) {
   const { tokens } = problem;
-  const { hidden, vocab } = headOf(problem);
+  const vocab = vocabOf(problem);
+  const hidden = problem.heads.reduce((sum, head) => sum + head.hidden, 0);
   return tiles.map((tile) => {
     const workgroups = Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols);
     const flops = 2 * tile.rows * tile.cols * hidden;

@@ -6,7 +6,7 @@
  */
 import type { DeviceProfile, DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
-import { headOf, type Problem } from "../problem.ts";
+import { type Problem, vocabOf } from "../problem.ts";
 import { bodyRates } from "../schedule/cost.ts";
 import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
 import { runOf } from "../schedule/products.ts";
@@ -22,8 +22,10 @@ export function granulesOf(problem: Problem, { limits }: DeviceProfile) {
 
 /** Returns the bytes of the widest row that kernels bind whole blocks or windows of: of hidden states, weight or gradients. */
 function widestRow(problem: Problem): number {
-  const { hidden, dtype } = headOf(problem);
-  return hidden * bytesPerElement(problem.pass === "train" ? ACCUMULATED : dtype);
+  const rows = problem.heads.map(({ hidden, dtype }) =>
+    hidden * bytesPerElement(problem.pass === "train" ? ACCUMULATED : dtype)
+  );
+  return Math.max(...rows);
 }
 
 /** Returns the largest window that one binding holds and one dispatch gets through in good time. */
@@ -33,12 +35,12 @@ export function largestWindow(
   tile: Tile,
   tokens: number,
 ): number {
-  const { hidden, vocab } = headOf(problem);
+  const hidden = Math.max(...problem.heads.map((head) => head.hidden));
   const granule = windowGranule(problem, device.limits);
   const rate = bodyRates(tile, device.rates).flopsPerSecond;
   const timely = (DISPATCH_SECONDS * rate) / (2 * tokens * hidden);
   return cut(
-    vocab,
+    vocabOf(problem),
     Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) /
       widestRow(problem),
     granule,
@@ -64,7 +66,7 @@ export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes =
 
 /** Returns the largest block of which one binding holds the logits. */
 export function largestStored(problem: Problem, device: DeviceProfile): number {
-  return largestBlock(problem, device, logitRowBytes(headOf(problem).vocab));
+  return largestBlock(problem, device, logitRowBytes(vocabOf(problem)));
 }
 
 function cut(total: number, held: number, granule: number, wanted: number, what: string): number {
@@ -89,11 +91,16 @@ export function busyWindow(device: DeviceProfile, tile: Tile, block: number): nu
   return Math.ceil(workgroups / tokenTiles) * tile.cols;
 }
 
-/** Returns how many sets of partial statistics a window needs: one for each run of vocabulary tiles. */
+/**
+ * Returns how many sets of partial statistics a window needs: one for each run of vocabulary
+ * tiles; one for all of it where the logits of several heads are read from memory.
+ */
 export function splitsOf(
+  problem: Problem,
   { window, block, tile }: Sizes,
   rates: DeviceRates | undefined,
 ): number {
+  if (problem.heads.length > 1) return 1;
   const tiles = Math.ceil(window / tile.cols);
   return Math.ceil(tiles / runOf(tile, Math.ceil(block / tile.rows), tiles, rates));
 }
@@ -123,12 +130,12 @@ function largestFolded(
   tile: Tile,
   block: number,
 ): number {
-  const { vocab } = headOf(problem);
+  const vocab = vocabOf(problem);
   const set = statisticsBytes(problem);
   const splits = Math.floor(
     Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / set,
   );
-  if (splits >= splitsOf({ window: vocab, block, tile }, rates)) return vocab;
+  if (splits >= splitsOf(problem, { window: vocab, block, tile }, rates)) return vocab;
   const granule = windowGranule(problem, limits);
   const window = Math.floor((splits * tile.cols) / granule) * granule;
   if (window > 0) return window;

@@ -18,6 +18,8 @@ export interface Strategy {
   readonly summary: string;
   /** What it can compute: the loss alone, or loss and gradients. */
   readonly passes: readonly Problem["pass"][];
+  /** Whether it fuses heads, whose logits are then stored as far as it stores any. */
+  readonly fuses?: boolean;
   /** Whether it is what frameworks do, and what the others are compared with. */
   readonly baseline: boolean;
   /**
@@ -49,7 +51,11 @@ export interface Strategy {
 }
 
 /** Returns why a strategy cannot serve a problem at all, if so. */
-export function unsuited({ passes }: Strategy, { heads, pass }: Problem): string | undefined {
+export function unsuited(
+  { passes, fuses = false }: Strategy,
+  { heads, fusion, pass }: Problem,
+): string | undefined {
+  if (fusion) return fuses ? undefined : "cannot fuse heads";
   if (heads.length > 1) return `serves one head, and there are ${heads.length}`;
   if (passes.includes(pass)) return undefined;
   return pass === "train" ? "has no backward pass of its own" : "is a training strategy";

@@ -7,8 +7,10 @@
  */
 import { clearGradients, gradients, storedLogitGradient } from "../schedule/backward.ts";
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
+import type { ScheduleDraft } from "../schedule/draft.ts";
+import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
-import { dimensionsOf, logitsBytes } from "../problem.ts";
+import { dimensionsOf, logitsBytes, vocabOf } from "../problem.ts";
 import { largestStored, largestWindow } from "./limits.ts";
 import { eighths } from "./steps.ts";
 import type { Strategy } from "./strategy.ts";
@@ -20,15 +22,18 @@ export const twoStage: Strategy = {
   summary: "stores all logits, then applies softmax and cross-entropy",
   streams: false,
   passes: ["forward", "train"],
+  fuses: true,
   baseline: true,
   mostTokens: largestStored,
   mostIds: largestWindow,
   // Logits are stored whole whatever the block: smaller ones only serve to fill waves.
   blocks: (most, granule) => [...eighths(most, granule)].filter((block) => block > most / 2),
   windows: (most) => [most],
-  stored: (problem) => logitsBytes(dimensionsOf(problem)),
+  stored: (problem) =>
+    problem.heads.length * logitsBytes({ tokens: problem.tokens, vocab: vocabOf(problem) }),
   emit(draft) {
-    const { pass } = draft.problem;
+    const { pass, fusion } = draft.problem;
+    if (fusion) return fuseWhole(draft);
     const { tokens, vocab } = dimensionsOf(draft.problem);
     const matrix = draft.workspace.logitMatrix("logits", tokens, vocab, draft.shape.block);
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
@@ -59,3 +64,16 @@ export const twoStage: Strategy = {
     }
   },
 };
+
+/** Stores all logits of three heads, then looks for strengths. */
+function fuseWhole(draft: ScheduleDraft): void {
+  const { problem, cuts, shape } = draft;
+  const logits = fusedLogits(draft, problem.tokens, vocabOf(problem), shape.block);
+  selectTokens(draft);
+  for (const block of cuts.blocks) {
+    for (const window of cuts.windows) {
+      fuse(draft, block, window, logits({ row: block.start, origin: 0 }));
+    }
+  }
+  fuseEnd(draft);
+}

@@ -9,7 +9,10 @@
  */
 import { clearGradients, gradients, logitGradient } from "../schedule/backward.ts";
 import { coefficients } from "../schedule/combining.ts";
-import { headOf } from "../problem.ts";
+import type { ScheduleDraft } from "../schedule/draft.ts";
+import { selectTokens } from "../schedule/forward.ts";
+import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
+import { vocabOf } from "../problem.ts";
 import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
@@ -23,11 +26,12 @@ export const windowed: Strategy = {
   summary: "recomputes logits window by window and stores one window's gradient",
   streams: true,
   passes: ["train"],
+  fuses: true,
   baseline: false,
   mostTokens: (problem, device) => largestBlock(problem, device),
   mostIds(problem, device, tile, block) {
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
-    const { vocab } = headOf(problem);
+    const vocab = vocabOf(problem);
     const granule = windowGranule(problem, device.limits);
     const held = Math.min(maxBufferSize, maxStorageBufferBindingSize);
     const stored = block * gradientRowBytes(vocab, tile) <= held
@@ -43,8 +47,10 @@ export const windowed: Strategy = {
   // Memory goes by block times window: windows are halved, blocks need not be as well.
   blocks: quarterings,
   windows: (most, granule, _, tile) => halvings(most, Math.max(granule, Math.min(tile.cols, most))),
-  stored: (_, { tile, block, window }) => gradientBytes(block * window, tile),
+  stored: ({ heads, fusion }, { tile, block, window }) =>
+    (fusion ? heads.length : 1) * gradientBytes(block * window, tile),
   emit(draft) {
+    if (draft.problem.fusion) return fuseByWindow(draft);
     const { block, window } = draft.shape;
     const matrix = draft.workspace.gradientMatrix(block, window);
     streamForward(draft);
@@ -60,3 +66,16 @@ export const windowed: Strategy = {
     }
   },
 };
+
+/** Stores one window's logits of three heads at a time, and looks for strengths at the end. */
+function fuseByWindow(draft: ScheduleDraft): void {
+  const { cuts, shape: { block, window } } = draft;
+  const logits = fusedLogits(draft, block, window, block);
+  selectTokens(draft);
+  for (const window of cuts.windows) {
+    for (const block of cuts.blocks) {
+      fuse(draft, block, window, logits({ row: 0, origin: window.start }));
+    }
+  }
+  fuseEnd(draft);
+}

@@ -1,0 +1,83 @@
+/**
+ * Dynamic logit fusion (Fan et al., arXiv 2406.15480): a large model guided by what a
+ * small expert has learned over its base, `z = large + a (expert - base)`, with a
+ * strength `a` of its own for each token.
+ *
+ * The strength is the one of {@linkcode STRENGTHS} at which the fused softmax is about as
+ * far from the large model's as the expert's is from its base's, in both directions:
+ * it minimises
+ *
+ * `(KL(fused || large) - KL(expert || base))^2 + (KL(large || fused) - KL(base || expert))^2`.
+ *
+ * With `d = expert - base` all of these follow from log-sum-exps and means of `d`:
+ * `KL(fused || large) = a E_fused[d] - lse_fused + lse_large`, and so on. So one pass over
+ * the vocabulary that keeps max, sum and weighted sum of a few {@linkcode DISTRIBUTIONS} is
+ * enough for every strength at once, and the pass that finds a strength has the loss and
+ * the most likely id at it too. Several experts are looked at one after the other, the
+ * others left out, as in the paper; the head that they make together is a sum of heads.
+ *
+ * @module
+ */
+import type { Arithmetic } from "../objective.ts";
+
+/** The strengths that are tried, from 0 to 2, as in the paper. */
+export const STRENGTHS: readonly number[] = Array.from({ length: 21 }, (_, step) => step / 10);
+
+/** A softmax over what the three heads' logits make: of `large`, `expert - base` and `base` so much. */
+export interface Distribution {
+  readonly large: number;
+  readonly difference: number;
+  readonly base: number;
+}
+
+/** The distributions that a search looks at: one for each strength, the expert's and its base's. */
+export const DISTRIBUTIONS: readonly Distribution[] = [
+  ...STRENGTHS.map((difference) => ({ large: 1, difference, base: 0 })),
+  { large: 0, difference: 1, base: 1 },
+  { large: 0, difference: 0, base: 1 },
+];
+
+/** Which of {@linkcode DISTRIBUTIONS} are the large model's, the expert's and its base's. */
+export const PLACES = { large: 0, expert: STRENGTHS.length, base: STRENGTHS.length + 1 } as const;
+
+/** What is known of a distribution: its log-sum-exp, and the mean of `expert - base` under it. */
+export interface Moments<T> {
+  readonly lse: T;
+  readonly mean: T;
+}
+
+/** What is known of those that the search compares at one strength. */
+export interface Compared<T> {
+  readonly fused: Moments<T>;
+  readonly large: Moments<T>;
+  readonly expert: Moments<T>;
+  readonly base: Moments<T>;
+}
+
+/**
+ * Returns how far a strength is from what is sought, 0 at best.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { FLOAT64 } from "../objective.ts";
+ *
+ * // Where the large model is the base, the expert itself is as far from it as the expert is.
+ * const expert = { lse: 3, mean: 0.5 };
+ * const base = { lse: 2.8, mean: 0.1 };
+ * assert.equal(mismatch(FLOAT64, 1, { fused: expert, large: base, expert, base }), 0);
+ * assert(mismatch(FLOAT64, 0, { fused: base, large: base, expert, base }) > 0);
+ * ```
+ */
+export function mismatch<T>(
+  { add, sub, mul }: Arithmetic<T>,
+  strength: T,
+  { fused, large, expert, base }: Compared<T>,
+): T {
+  const square = (value: T) => mul(value, value);
+  const fusedLarge = sub(mul(strength, fused.mean), sub(fused.lse, large.lse));
+  const expertBase = sub(expert.mean, sub(expert.lse, base.lse));
+  const largeFused = sub(sub(fused.lse, large.lse), mul(strength, large.mean));
+  const baseExpert = sub(sub(expert.lse, base.lse), base.mean);
+  return add(square(sub(fusedLarge, expertBase)), square(sub(largeFused, baseExpert)));
+}
