@@ -16,6 +16,7 @@ import { CODES } from "./mutants/codebook.ts";
 import { DRAFT } from "./mutants/draft.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
 import { FAULTY } from "./mutants/faulty.ts";
+import { FUSIONS } from "./mutants/fusion.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
 import { IN_MATRICES } from "./mutants/matrices.ts";
@@ -32,6 +33,7 @@ const MUTANTS: readonly Mutant[] = [
   ...HOST,
   ...CHOICE,
   ...CODES,
+  ...FUSIONS,
 ];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */

@@ -14,7 +14,7 @@ import {
 } from "../../planner/heads/fusion.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import {
-  MOMENTS,
+  type MOMENTS,
   type MomentsRow,
   momentsRow,
   tokenStride,
@@ -25,11 +25,11 @@ import { inBlocks, KEPT_COUNT, keptTarget } from "./logit.ts";
 import { NO_ID, OnlineStatistics } from "./statistics.ts";
 import { block, COMPONENTS, kernel, LOG2E, LOWEST, plus, scaled } from "./text.ts";
 
-/** Invocations that take the same logits, each for a distribution of its own. */
-const SETS = 32;
+/** Invocations that take the same logits, each for a distribution of its own; one has none. */
+const SETS = 24;
 
 /** Parts of a row that invocations of one distribution share. */
-const PARTS = 2;
+const PARTS = 4;
 
 /** Where a row of a token's moments lies; that of a distribution is `row + set`. */
 function moment(context: KernelContext, row: MomentsRow, set?: string): string {
@@ -55,8 +55,8 @@ export function fusionMoments(context: KernelContext): string {
     `let mine = exp2((largest - top) * ${LOG2E});`,
     `let theirs = exp2((other.x - top) * ${LOG2E});`,
     `id = select(`,
-    `  select(id, min(id, bitcast<u32>(other.w)), other.x == largest),`,
-    `  bitcast<u32>(other.w),`,
+    `  select(id, min(id, other_id), other.x == largest),`,
+    `  other_id,`,
     `  other.x > largest,`,
     `);`,
     `sum = sum * mine + other.y * theirs;`,
@@ -70,7 +70,10 @@ export function fusionMoments(context: KernelContext): string {
       expert_logits: "vec4<f32>",
       base_logits: "vec4<f32>",
     },
-    memory: [`var<workgroup> sets: array<vec4<f32>, ${SETS * PARTS}>;`],
+    memory: [
+      `var<workgroup> sets: array<vec3<f32>, ${SETS * PARTS}>;`,
+      `var<workgroup> ids: array<u32, ${SETS * PARTS}>;`,
+    ],
     workgroup: SETS * PARTS,
     builtins: ["group", "lane"],
     body: [
@@ -132,17 +135,25 @@ export function fusionMoments(context: KernelContext): string {
         ),
       ], `for (var quad = part; quad * 4u < params.vocab; quad += ${PARTS}u)`),
       `// The parts of a row become one, and with it what the windows before left.`,
-      `sets[lane] = vec4<f32>(largest, sum, weighted, bitcast<f32>(id));`,
+      `sets[lane] = vec3<f32>(largest, sum, weighted);`,
+      `ids[lane] = id;`,
       `workgroupBarrier();`,
       block([`return;`], `if (part > 0u || which >= ${DISTRIBUTIONS.length}u)`),
       block(
-        [`let other = sets[lane + part_of_row * ${SETS}u];`, ...fold],
+        [
+          `let other = sets[lane + part_of_row * ${SETS}u];`,
+          `let other_id = ids[lane + part_of_row * ${SETS}u];`,
+          ...fold,
+        ],
         `for (var part_of_row = 1u; part_of_row < ${PARTS}u; part_of_row++)`,
       ),
       block([
-        `let other = vec4<f32>(`,
-        ...MOMENTS.map((row) => `  bitcast<f32>(${moment(context, row, "which")}),`),
+        `let other = vec3<f32>(`,
+        ...(["max", "sum", "weighted"] as const).map((row) =>
+          `  bitcast<f32>(${moment(context, row, "which")}),`
+        ),
         `);`,
+        `let other_id = ${moment(context, "argmax", "which")};`,
         ...fold,
       ], `if (params.first == 0u)`),
       ...Object.entries(
@@ -191,7 +202,8 @@ struct Moments {
 
 fn moments_of(which: u32, position: u32) -> Moments {
   let sum = ${word("sum", "which")};
-  return Moments(${word("max", "which")} + log(sum), ${word("weighted", "which")} / sum);
+  let mean = ${word("weighted", "which")} / sum;
+  return Moments(${word("max", "which")} + log(sum), mean);
 }`,
     ],
     workgroup: LINEAR_WORKGROUP,

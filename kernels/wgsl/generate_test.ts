@@ -61,6 +61,17 @@ function matrixTexts(): Map<KernelName, string> {
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
 }
 
+/** Returns the text of what finds strengths for three heads. */
+function fusionTexts(): Map<KernelName, string> {
+  const heads = ["large", "expert", "base"].map((name) => ({ name, hidden: 24, vocab: 700 }));
+  const fused = { tokens: 200, heads, fusion: true, statistics: ["predicted"] } as const;
+  const { schedule } = makePlan(parseProblem(fused), SPECIFICATION_DEFAULTS, {
+    strategy: "windowed",
+    tile,
+  });
+  return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
+}
+
 /** Returns one text of each kernel: plain, and with every option on where it has any. */
 function snapshots(): Map<string, string> {
   const plain = texts("windowed");
@@ -78,6 +89,7 @@ function snapshots(): Map<string, string> {
   const filtered = texts("windowed", { gradientFilter: "auto" });
   const ranks = rankTexts();
   const matrices = matrixTexts();
+  const fusion = fusionTexts();
   return new Map([
     ...plain,
     ...[...options].map(([kernel, text]) =>
@@ -91,6 +103,8 @@ function snapshots(): Map<string, string> {
       "weight-gradient",
       "hidden-gradient",
     ] as const).map((name) => [`${name} in matrices`, matrices.get(name)!] as const),
+    ...(["fusion-moments", "fusion-strength"] as const)
+      .map((name) => [name, fusion.get(name)!] as const),
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
   ]);
 }
@@ -100,6 +114,8 @@ const KERNELS: readonly KernelName[] = [
   "forward",
   "project",
   "row-statistics",
+  "fusion-moments",
+  "fusion-strength",
   "local-max",
   "fold-partials",
   "merge",
