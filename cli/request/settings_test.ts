@@ -143,8 +143,6 @@ Deno.test("what a plan file asks for is checked as flags are", async () => {
 const APART: readonly string[] = [
   "lce bench --format",
   "lce run --hidden",
-  "lce codebook make --codes",
-  "lce fixture make --codes",
 ];
 
 Deno.test("a flag of any command that has a setting's name is that setting's flag", () => {
