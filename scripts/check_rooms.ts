@@ -16,8 +16,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   planner: [],
   // Bytes of tensors know nothing of who moves them.
   host: [],
-  // What a schedule is knows neither who lays one out nor who chooses.
-  "planner/schedule": ["planner/*"],
+  // What a schedule is knows what heads are, but neither who lays one out nor who chooses.
+  "planner/schedule": ["planner/*", "planner/heads"],
   "planner/strategies": ["planner/*", "planner/schedule"],
   "planner/models": ["planner/*"],
   // Text generators know no runtime.
