@@ -27,3 +27,16 @@ export const ACCUMULATED = "f32" satisfies Dtype;
 export function bytesPerElement(dtype: Dtype): 2 | 4 {
   return dtype === "f32" ? 4 : 2;
 }
+
+/** Machine epsilons of the storage types: from 1 to the next number. */
+export const EPSILON: Readonly<Record<Dtype, number>> = {
+  f32: 2 ** -23,
+  f16: 2 ** -10,
+  bf16: 2 ** -7,
+};
+
+/** The largest f32. */
+export const LARGEST_F32: number = (2 - EPSILON.f32) * 2 ** 127;
+
+/** The smallest normal f32: devices may flush what is smaller to zero. */
+export const SMALLEST_NORMAL_F32: number = 2 ** -126;

@@ -7,7 +7,7 @@
  */
 import * as z from "zod/mini";
 import type { Loose, Same } from "./same.ts";
-import { ACCUMULATED, bytesPerElement, type Dtype } from "./dtype.ts";
+import { ACCUMULATED, bytesPerElement, type Dtype, EPSILON } from "./dtype.ts";
 import {
   dimension,
   type Head,
@@ -379,13 +379,6 @@ export function wantedGradients(
   return new Set(gradients.filter((name) => exists[name]));
 }
 
-/** Machine epsilons of the storage types. */
-const STORAGE_EPSILON: Readonly<Record<Dtype, number>> = {
-  f32: 2 ** -23,
-  f16: 2 ** -10,
-  bf16: 2 ** -7,
-};
-
 /**
  * The threshold below which a tile's logit gradients count as zero; 0 for exact
  * gradients. `auto` is the storage type's machine epsilon over 32, as in Cut
@@ -394,7 +387,7 @@ const STORAGE_EPSILON: Readonly<Record<Dtype, number>> = {
  */
 export function filterThreshold(problem: Problem): number {
   const { gradientFilter } = problem;
-  return gradientFilter === "auto" ? STORAGE_EPSILON[headOf(problem).dtype] / 32 : gradientFilter;
+  return gradientFilter === "auto" ? EPSILON[headOf(problem).dtype] / 32 : gradientFilter;
 }
 
 /** Bytes that `[tokens, vocab]` logits take in f32: what the whole project avoids. */

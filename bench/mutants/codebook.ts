@@ -21,15 +21,15 @@ export const CODES: readonly Mutant[] = [
   {
     name: "each code counts as one id",
     file: FILE,
-    find: "count === 0 ? LOWEST : Math.log(count)",
-    replace: "count === 0 ? LOWEST : 0",
+    find: "count === 0 ? -LARGEST_F32 : Math.log(count)",
+    replace: "count === 0 ? -LARGEST_F32 : 0",
     why: "codes of many ids would be as likely as those of one",
     killers: [CODEBOOK, ORACLE],
   },
   {
     name: "a code without ids counts as one id",
     file: FILE,
-    find: "count === 0 ? LOWEST : Math.log(count)",
+    find: "count === 0 ? -LARGEST_F32 : Math.log(count)",
     replace: "Math.log(Math.max(1, count))",
     why: "a dead code would take probability from words, and be trained",
     killers: [CODEBOOK],

@@ -12,6 +12,7 @@ import {
 } from "../../planner/schedule/layout.ts";
 import { wantsEntropy } from "../../planner/schedule/statistics.ts";
 import { filterThreshold, type Head, headOf, type Problem } from "../../planner/problem.ts";
+import { LARGEST_F32 } from "../../planner/dtype.ts";
 import type { KernelContext } from "./context.ts";
 import { binds, type Index, index, literal, LOG2E, LOWEST, over, plus, scaled } from "./text.ts";
 
@@ -33,9 +34,6 @@ export function smoothingWeightOf(context: KernelContext, id: string): string {
   return binds(context.dispatch, "class_weight") ? `class_weight[${id}]` : "1f";
 }
 
-/** Largest f32. */
-const MAX_F32 = "3.4028234663852886e38f";
-
 /** `logit_of(sum, bias)`, or `logit_of(sum)` without a bias: `z = capped(scale * (sum + bias))`. */
 export function logitFunction({ logitScale, softcap, bias }: Head): string {
   const parameters = bias ? "sum: f32, bias_of_id: f32" : "sum: f32";
@@ -44,7 +42,7 @@ export function logitFunction({ logitScale, softcap, bias }: Head): string {
   if (softcap === undefined) {
     // A bias may be the lowest f32, to mask an id: no scale may make it infinite.
     const finite = bias && logitScale !== 1
-      ? `clamp(${scaledLogit}, -${MAX_F32}, ${MAX_F32})`
+      ? `clamp(${scaledLogit}, -${literal(LARGEST_F32)}, ${literal(LARGEST_F32)})`
       : scaledLogit;
     return `// A logit, from the sum of a dot product.
 fn logit_of(${parameters}) -> f32 {

@@ -12,13 +12,11 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
+import { LARGEST_F32 } from "../dtype.ts";
 import { headOf, logitsBytes, type Problem, type Task } from "../problem.ts";
 
 /** The target of a token that is ignored: a problem's own may be the number of a code. */
 const NO_CODE = -100;
-
-/** The lowest f32: the bias of a code that no id has, whose probability it makes zero. */
-const LOWEST = -(2 - 2 ** -23) * 2 ** 127;
 
 /** What a codebook takes and costs, beside the head it stands for. Sizes are bytes. */
 export interface CodebookHead {
@@ -149,7 +147,7 @@ export class CodeMap {
 
   /** The bias of each code: `log n`, or the lowest f32 where no id has it. */
   get bias(): Float32Array {
-    return Float32Array.from(this.counts, (count) => count === 0 ? LOWEST : Math.log(count));
+    return Float32Array.from(this.counts, (count) => count === 0 ? -LARGEST_F32 : Math.log(count));
   }
 
   /**
