@@ -24,6 +24,10 @@ export const EXIT = {
   doesNotFit: 5,
   /** A defect of ours. */
   internal: 70,
+  /** Ctrl-C, as shells have it: 128 and the number of the signal. */
+  interrupted: 130,
+  /** The same of a request to end. */
+  terminated: 143,
 } as const;
 
 /** Exit codes as help, pages and the README say them. */
@@ -35,6 +39,8 @@ export const EXIT_CODES: readonly { readonly code: number; readonly meaning: str
   { code: EXIT.input, meaning: "bad input file, or an output that cannot be written" },
   { code: EXIT.doesNotFit, meaning: "does not fit" },
   { code: EXIT.internal, meaning: "a defect of lce" },
+  { code: EXIT.interrupted, meaning: "interrupted: lce run --resume goes on behind what is kept" },
+  { code: EXIT.terminated, meaning: "the same, where it was told to end" },
 ];
 
 /** A wrong flag or value: what was wrong, and what would be right. */

@@ -65,13 +65,16 @@ export async function loadProgram(
  * @returns the exit code: see {@linkcode EXIT}.
  */
 export async function main(args: readonly string[], raw: Output): Promise<number> {
-  const output = guarded(raw);
+  const { progress, ...others } = guarded(raw);
+  let quiet = false;
+  const output: Output = { ...others, progress: (text) => quiet || progress(text) };
   let code: number = EXIT.ok;
   try {
     const [name = ""] = args;
     // Help and mistakes need every command; a command needs itself.
     const wanted = Object.hasOwn(COMMANDS, name) ? [name] : undefined;
     const program = await loadProgram(output, (failed) => code = failed, wanted);
+    program.hook("preAction", (_, command) => void (quiet = command.opts().quiet === true));
     await program.parseAsync([...args], { from: "user" });
     return code;
   } catch (error) {

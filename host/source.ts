@@ -11,6 +11,8 @@ export interface TensorSource {
   readonly bytes: number;
   /** Bytes of the host's memory that the source keeps: all of an array's, none of a file's. */
   readonly heldBytes: number;
+  /** What tells the bytes from others without reading them, where that is known: of a file, its state. */
+  readonly identity?: string | undefined;
   /**
    * Returns a range: a view of what the source keeps, else `into`, filled, which is as
    * long as the range. Nobody writes into what is returned.
@@ -55,10 +57,29 @@ export function generatedSource(
 /** Returns a range of a tensor as a tensor: a view of an array, or a source that reads no more. */
 export function rangeOf(tensor: TensorBytes, start: number, bytes: number): TensorBytes {
   if (tensor instanceof Uint8Array) return tensor.subarray(start, start + bytes);
+  const { identity } = tensor;
   return {
     bytes,
     heldBytes: Math.min(tensor.heldBytes, bytes),
+    identity: identity === undefined ? undefined : `${identity}, ${bytes} from ${start} on`,
     read: (offset, length, into) => tensor.read(start + offset, length, into),
+  };
+}
+
+/** Returns a tensor with zeros behind it, up to some length. */
+export function paddedTo(tensor: TensorBytes, bytes: number): TensorSource {
+  const source = sourceOf(tensor);
+  return {
+    bytes,
+    heldBytes: source.heldBytes,
+    async read(offset, length, into = new Uint8Array(length)) {
+      const real = Math.max(0, Math.min(length, source.bytes - offset));
+      if (real > 0) {
+        const given = await source.read(offset, real, into.subarray(0, real));
+        if (given.buffer !== into.buffer) into.set(given);
+      }
+      return into.fill(0, real);
+    },
   };
 }
 

@@ -26,10 +26,18 @@ import { type Problem, problemSchema } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, explain, UsageError } from "../exit.ts";
-import { choiceFlags, gradientFilterFlag, parallelFlags, parseNumber } from "../request/flags.ts";
+import {
+  choiceFlags,
+  gradientFilterFlag,
+  parallelFlags,
+  parseNumber,
+  quietFlag,
+} from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
+import { progressLines } from "../progress.ts";
+import { RunJournal } from "../files/run_journal.ts";
 import { checkRunOutput, openRunOutput } from "../files/run_output.ts";
 import { ranksJson, ranksText } from "../report/ranks.ts";
 import { retriedText } from "../report/retried.ts";
@@ -63,7 +71,10 @@ interface Flags extends
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
   readonly output?: string;
+  readonly round?: number;
+  readonly resume?: boolean;
   readonly force?: boolean;
+  readonly quiet?: boolean;
   readonly json?: boolean;
 }
 
@@ -128,7 +139,14 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       "--output <file>",
       "write results per token, as the name says: .safetensors, with gradients in training, .json or .csv",
     )
-    .option("--force", "replace the file of --output")
+    .option(
+      "--round <tokens>",
+      "tokens that are run to their end before others begin, in a forward pass (default: 8192, of 64 MiB of hidden states at most)",
+      parseNumber,
+    )
+    .option("--resume", "go on behind the last round that a run with this --output finished")
+    .option("--force", "replace the file of --output, and what --resume would go on from")
+    .addOption(quietFlag())
     .option("--json", "print JSON alone: an array with an entry for each fixture")
     .addHelpText(
       "after",
@@ -140,6 +158,10 @@ target; with --mask, neither is padding, nor does it have one.
 
 Where the device refuses memory that it promised, a fixture is run once more within what it
 gave, and that is reported; with --window it is not.
+
+A forward pass of many tokens is run in rounds, which are kept beside the file of --output until
+it is whole: where the run is broken off, by Ctrl-C or otherwise, --resume goes on and ends with
+the same bytes. Gradients are sums over all tokens: they are computed in one round.
 
 A fixture that cannot be read or does not fit is reported, and the others run. The exit
 code is 1 where a result disagrees, else that of the first fixture that could not run.
@@ -154,6 +176,7 @@ Examples:
   $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
   $ lce run --tensor-parallel 3 --pass train
   $ lce run --pass train --weights streamed --output gradients.safetensors
+  $ lce run path/to/model --round 1k --output losses.safetensors --resume
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
     .action(async (paths: string[], given: Flags) => {
@@ -174,7 +197,10 @@ Examples:
         reference,
         thorough,
         output: path,
-        force,
+        round,
+        resume = false,
+        force = false,
+        quiet: _,
         ...rest
       } = given;
       const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
@@ -183,7 +209,8 @@ Examples:
       const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
       checkStrategy(options.strategy, pass);
       if (thorough) checkThorough({ ...choices, ...split, pass, gradientFilter, reference });
-      if (path !== undefined) await checkRunOutput(path, force ?? false);
+      if (path !== undefined) await checkRunOutput(path, { force, resume });
+      checkRounds({ round, resume }, path, pass);
       const activations = { hidden, targets, mask, bytes, shift };
       const folders = checkpoint === undefined ? paths : [checkpoint, ...paths];
       checkActivations(activations, folders);
@@ -201,14 +228,10 @@ Examples:
       const entries: unknown[] = [];
       try {
         for (const [index, { name, open, skippable }] of sources.entries()) {
-          const progress = (what: string, done?: number, total = 1) =>
-            output.progress(
-              `${name} (${index + 1} of ${sources.length}): ${what}${
-                done === undefined ? "" : `, ${Math.floor((100 * done) / total)} %`
-              }`,
-            );
+          const say = (line: string) =>
+            output.progress(`${name} (${index + 1} of ${sources.length}): ${line}`);
           try {
-            progress("reading");
+            say("reading");
             const opened = await open();
             const fixture = codebook === undefined
               ? opened
@@ -221,9 +244,16 @@ Examples:
             };
             const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
             checkStrategy(options.strategy, prepared.problem.pass);
+            checkRounds({ round, resume }, path, prepared.problem.pass);
+            const progress = progressLines(say, {
+              running: { count: prepared.problem.tokens, of: "tokens" },
+            });
+            const kept = { path, resume, round, note: output.note };
             const found = thorough
               ? await thoroughly(prepared, acquired, progress)
-              : await once(prepared, acquired, { parallelism, options, reference, path, progress });
+              : await once(prepared, acquired, {
+                ...{ parallelism, options, reference, progress, ...kept },
+              });
             tally.ran(found.ok);
             if (json) entries.push(found.json());
             else output.print(found.text({ width: output.width }) + "\n");
@@ -262,7 +292,10 @@ interface Once {
   readonly options: PlanOptions;
   readonly reference: ReferenceMode;
   readonly path: string | undefined;
+  readonly round: number | undefined;
+  readonly resume: boolean;
   readonly progress: (what: string, done: number, total: number) => void;
+  readonly note: (text: string) => void;
 }
 
 /** Runs a fixture once, and where the device has no memory for that, once more in less. */
@@ -283,7 +316,7 @@ async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once): Prom
 async function attempt(
   fixture: Fixture,
   acquired: AcquiredDevice,
-  { parallelism, options, reference, path, progress }: Once,
+  { parallelism, options, reference, path, round, resume, progress, note }: Once,
 ): Promise<Found> {
   const how = { reference, onProgress: progress };
   if (parallelism) {
@@ -295,12 +328,21 @@ async function attempt(
     };
   }
   const file = path === undefined ? undefined : await openRunOutput(path, fixture);
+  const kept = path === undefined ? undefined : new RunJournal(path, fixture, resume);
   let found: Verification;
   try {
-    found = await verify(fixture, acquired, options, { ...how, stores: file?.stores ?? {} });
+    found = await verify(fixture, acquired, options, {
+      ...how,
+      round,
+      stores: file?.stores ?? {},
+      ...(kept ? { journal: (plan, rounds) => kept.open(plan, rounds) } : {}),
+    });
     await file?.finish(found);
+    await kept?.remove();
   } catch (error) {
     await file?.abort();
+    const remark = kept?.leave();
+    if (remark !== undefined) note(remark);
     throw error;
   }
   const resident = residentPeakBytes();
@@ -398,6 +440,25 @@ class Tally {
       ? `All ${this.#agreed} fixtures agree.`
       : `${parts.join(", ")}.`;
   }
+}
+
+/** @throws {UsageError} where rounds are asked for, or are to be gone on with, and there are none. */
+function checkRounds(
+  { round, resume }: { readonly round: number | undefined; readonly resume: boolean },
+  path: string | undefined,
+  pass: Problem["pass"] | undefined,
+): void {
+  if (round !== undefined && !(Number.isInteger(round) && round > 0)) {
+    throw new UsageError(`--round ${round}: must be a whole number of tokens, 1 or more`);
+  }
+  if (resume && path === undefined) {
+    throw new UsageError("--resume: goes on with a run that has an --output: name its file");
+  }
+  const flag = resume ? "--resume" : round === undefined ? undefined : "--round";
+  if (flag === undefined || pass !== "train") return;
+  throw new UsageError(
+    `${flag}: gradients are sums over all tokens, and are computed in one go: leave it out, or ask for --pass forward`,
+  );
 }
 
 /** @throws {UsageError} where a flag names no tensor, the shift is none, or there is no checkpoint for them. */

@@ -23,6 +23,7 @@ import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/sche
 import type { GradientKey } from "../../planner/schedule/tensors.ts";
 import { textJson } from "../report/run.ts";
 import { checkNewFile } from "./new_file.ts";
+import { checkJournal } from "./run_journal.ts";
 
 /** A file under way. */
 export interface RunOutput {
@@ -35,12 +36,16 @@ export interface RunOutput {
 }
 
 /** Refuses a name that says nothing of the format, and a file that is there. @throws {UsageError} */
-export async function checkRunOutput(path: string, force: boolean): Promise<void> {
+export async function checkRunOutput(
+  path: string,
+  how: { readonly force: boolean; readonly resume: boolean },
+): Promise<void> {
   await checkNewFile("--output", path, {
-    force,
+    force: how.force,
     ending: /\.(safetensors|json|csv)$/i,
     holds: "the name must end in .safetensors, .json or .csv, which says what the file holds",
   });
+  await checkJournal(path, how);
 }
 
 /** Begins a file, in the format that its name says. @throws {InputError} when it cannot be written. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { problemJson } from "../../planner/problem.ts";
+import { problemJson, resized } from "../../planner/problem.ts";
 import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { conventionalFlops } from "../bench/measure.ts";
@@ -14,8 +14,9 @@ import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
 function teraflops(verification: Verification): number {
-  return conventionalFlops(verification.fixture.problem) / (verification.time.milliseconds / 1e3) /
-    1e12;
+  const { fixture: { problem }, rounds, time } = verification;
+  const tokens = Math.min(problem.tokens, rounds.ran * rounds.tokens);
+  return conventionalFlops(resized(problem, { tokens })) / (time.milliseconds / 1e3) / 1e12;
 }
 
 /**
@@ -34,6 +35,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
     ...codebookJson(fixture),
     window: plan.schedule.window,
     block: plan.schedule.block,
+    rounds: verification.rounds,
     // JSON has no NaN, which a mean over no tokens is.
     loss: Number.isFinite(results.loss) ? results.loss : null,
     ...textJson(verification),
@@ -64,6 +66,7 @@ export function runText(
     indented(table(
       [
         ...choiceLines(plan),
+        ...roundRows(verification),
         ...lossRows(verification),
         ...textRows(textFigures(fixture, results.logprob)),
         ...(results.skippedTiles === undefined
@@ -95,6 +98,13 @@ export function runText(
     )),
     ...agreementLines(agreement, layout),
   ].join("\n");
+}
+
+/** Says how a long run was cut. */
+function roundRows({ rounds: { tokens, count, ran } }: Verification): string[][] {
+  if (count === 1) return [];
+  const before = ran === count ? "" : `, of which ${count - ran} were kept from before`;
+  return [["rounds", `${count} of ${tokens} tokens${before}; memory is that of one`]];
 }
 
 /** Figures of the text that a run was on, as JSON has them: it has no NaN, which means over nothing are. */

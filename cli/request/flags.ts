@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Command, Option } from "commander";
+import { type Command, Option } from "commander";
 import { headSettings } from "../../planner/models/head.ts";
 import { problemShape } from "../../planner/problem.ts";
 import { parseNumber as readNumber } from "../../planner/units.ts";
@@ -14,6 +14,11 @@ import { readArgument, type Setting, settingFlag, settingFlags } from "./setting
 /** Reads a number from an argument, as {@linkcode readNumber} does. */
 export function parseNumber(text: string): number {
   return readArgument(readNumber, text);
+}
+
+/** Returns the flag that has a command say nothing of how far it is. */
+export function quietFlag(): Option {
+  return new Option("--quiet", "say nothing of how far it is, not even on a terminal");
 }
 
 /** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
