@@ -20,6 +20,9 @@ const MOST_CHARACTERS = 4000;
 /** Bytes of one array that a file of no size may have: blocks of text are read into such. */
 const FREE_BYTES = 2 ** 17;
 
+/** Faults of a reader that are kept: after some, more say nothing new. */
+const MOST_FAULTS = 20;
+
 /** What came of the files that one reader was given. */
 export interface Hunt {
   readonly reader: string;
@@ -93,7 +96,9 @@ export async function tryFile(
   if (outside !== undefined && !reader.usage) faults.push(`opens ${outside}`);
   if (outcome.status === "fulfilled") record.readGood++;
   else faults.push(...unfit(outcome.reason, reader, [`${folder}/`, ...opened], record));
-  for (const what of faults) record.faults.push({ what, bytes });
+  for (const what of faults) {
+    if (record.faults.length < MOST_FAULTS) record.faults.push({ what, bytes });
+  }
 }
 
 /** What is wrong with an error. */
