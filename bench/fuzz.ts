@@ -77,7 +77,8 @@ await Deno.writeTextFile(path, page);
 const config = decodeURIComponent(new URL("../deno.json", import.meta.url).pathname);
 await new Deno.Command("deno", { args: ["fmt", "--quiet", `--config=${config}`, path] }).output();
 for (const { reader, what, bytes } of faults) {
-  console.log(`${reader}: ${what}\n  ${JSON.stringify(new TextDecoder().decode(bytes))}`);
+  const text = JSON.stringify(new TextDecoder().decode(bytes));
+  console.log(`${reader}: ${what.slice(0, 400)}\n  ${text.slice(0, 400)}`);
 }
 console.log(`${count(total)} files, ${faults.length} not taken as they should`);
 Deno.exit(faults.length > 0 ? 1 : 0);

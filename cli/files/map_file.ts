@@ -6,7 +6,7 @@
 import type { Document, ParsedNode, Scalar } from "yaml";
 import { InputError } from "../../fixtures/errors.ts";
 import { parseJson, readText } from "../../fixtures/files/text_file.ts";
-import { printable, quoted } from "../../fixtures/printable.ts";
+import { named, quoted } from "../../fixtures/printable.ts";
 
 /** Longest YAML that is parsed: settings take little, and the parser takes long over some nonsense. */
 const MAX_YAML = 2 ** 16;
@@ -110,7 +110,7 @@ async function parseYaml(text: string, path: string): Promise<unknown> {
     return document?.toJS({ maxAliasCount: 100 });
   } catch (error) {
     if (error instanceof InputError) throw error;
-    const reason = (error as Error).message.trim().split("\n").map(printable).join("\n");
+    const reason = (error as Error).message.trim().split("\n").map(named).join("\n");
     throw new InputError(`${path} is neither YAML nor JSON: ${reason}`);
   }
 }
