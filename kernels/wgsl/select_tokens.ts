@@ -46,6 +46,9 @@ fn is_kept(target_id: i32) -> bool {
     workgroup: LANES,
     builtins: ["lane"],
     body: [
+      `// kept has the count of each block's kept tokens, and from word ${
+        keptHeader(blocks.count)
+      } on each block's rows.`,
       `// What the invocation finds: kept tokens, the weights of their targets, the first bad target.`,
       `var kept_total = 0u;`,
       `var weight = 0f;`,

@@ -271,9 +271,14 @@ export class OnlineStatistics {
 
   /** Writes a set to `partials`, or to another buffer of sets. */
   write(set: string, split: Index, token: string, buffer?: string): string[] {
-    return this.statistics.map(({ name, type }) =>
-      `${this.slot(name, split, token, buffer)} = ${toBits(type, `${name}${set}`)};`
-    );
+    return [
+      `// The set, a row of all tokens each: ${
+        this.statistics.map(({ name }) => name).join(", ")
+      }.`,
+      ...this.statistics.map(({ name, type }) =>
+        `${this.slot(name, split, token, buffer)} = ${toBits(type, `${name}${set}`)};`
+      ),
+    ];
   }
 
   /** Stores a set as vec4s of f32, at the places given. Ids travel as bits. */
