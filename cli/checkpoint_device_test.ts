@@ -212,3 +212,19 @@ Deno.test("lce run names what a checkpoint's own name for its head is, and refus
     assert.equal(quantised.code, EXIT.input);
     assert.match(quantised.err, /lm_head.qweight is of a quantised head/);
   }));
+
+Deno.test("lce plan says the host's memory of a run, with its matrices in files, and a run has it", async () => {
+  const sizes = ["--tokens", "96", "--hidden", "128", "--vocab", "5003", "--dtype", "bf16"];
+  for (const flags of [[], ["--weights", "streamed", "--window", "512"], ["--pass", "train"]]) {
+    const own = ["--device", "auto", "--host-io", "--json"];
+    const planned = await lce("plan", ...sizes, ...own, ...flags);
+    const { host } = JSON.parse(planned.out);
+    const { code, out, err } = await lce("run", "--json", ...flags);
+    assert.equal(code, EXIT.ok, err);
+    const [found] = JSON.parse(out);
+    assert.equal(found.host.measuredPeakBytes, host.peakBytes, flags.join(" "));
+    assert.equal(host.heldBytes + host.piecesBytes + host.resultBytes, host.peakBytes);
+  }
+  const callers = await lce("plan", ...sizes, "--json");
+  assert.equal(JSON.parse(callers.out).host, null);
+});

@@ -128,7 +128,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .addOption(
       new Option(
         "--reference <extent>",
-        "how much is compared in float64: full, sampled, or auto: all of it where that takes less than a minute",
+        "how much is compared in float64: full, sampled, or auto: all of it where that takes less than a minute, and 256 MiB",
       ).choices(REFERENCES).default("auto"),
     )
     .option(

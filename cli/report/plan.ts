@@ -14,6 +14,7 @@ import {
 } from "../../planner/problem.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
+import { type HostMemory, planHostMemory } from "../../planner/schedule/host_memory.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import {
   kindOf,
@@ -76,6 +77,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       peakByCategory: memory.byCategory,
       buffers: outline.buffers.map(({ name, bytes, category }) => ({ name, bytes, category })),
     },
+    host: hostOf(plan) ?? null,
     cost: {
       flops: cost.flops,
       bytesMoved: cost.bytesMoved,
@@ -95,6 +97,11 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       : {}),
     ...(compare ? { peers: peersJson(plan) } : {}),
   };
+}
+
+/** Returns the host's memory of a plan that `lce run` carries out, whose matrices stay in their files. */
+function hostOf({ outline, schedule }: Plan): HostMemory | undefined {
+  return outline.residency === "caller" ? undefined : planHostMemory(schedule);
 }
 
 /** Returns the extra bytes that a plan saves beside two stages: never less than none. */
@@ -208,6 +215,7 @@ export type MemoryRow = readonly [name: string, bytes: number, note: string];
 /** Returns what a plan takes at its peak, beside what two stages would. */
 export function memoryRows(plan: Plan): MemoryRow[] {
   const { memory, twoStage } = plan;
+  const host = hostOf(plan);
   return [
     ["inputs", memory.byCategory.input, ""],
     ["outputs", memory.byCategory.output, ""],
@@ -219,6 +227,9 @@ export function memoryRows(plan: Plan): MemoryRow[] {
       `of which ${formatBytes(twoStage.extraPeakBytes)} extra`,
     ],
     savedRow(plan),
+    ...(host
+      ? [["host", host.peakBytes, "small inputs, what is read ahead, and results"] as const]
+      : []),
   ];
 }
 

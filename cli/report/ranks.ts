@@ -37,6 +37,8 @@ export function ranksJson(
       measuredPeakBytes: rank.measuredPeakBytes,
       measuredExtraPeakBytes: rank.measuredExtraPeakBytes,
       leakedBytes: rank.leakedBytes,
+      predictedHostPeakBytes: rank.predictedHostPeakBytes,
+      measuredHostPeakBytes: rank.measuredHostPeakBytes,
       plannedTrafficBytes: rank.plannedTraffic,
       measuredTrafficBytes: rank.measuredTraffic,
       sameResults: rank.sameResults,
@@ -83,6 +85,9 @@ function rankRow(rank: RankVerification): string[] {
     `rank ${rank.rank}`,
     `ids ${vocab.start} to ${vocab.start + vocab.count - 1}`,
     `peak ${measuredPeakBytes} bytes, ${against(measuredPeakBytes, memory.peakBytes)}`,
+    `host ${rank.measuredHostPeakBytes} bytes, ${
+      against(rank.measuredHostPeakBytes, rank.predictedHostPeakBytes)
+    }`,
     `gave and got ${formatBytes(measuredTraffic)}, ${against(measuredTraffic, plannedTraffic)}`,
     rank.sameResults ? "" : "RESULTS DIFFER from those of its replica's first rank",
   ];

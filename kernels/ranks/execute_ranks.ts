@@ -33,6 +33,8 @@ export interface RankExecution {
   /** Most bytes that the rank's buffers took at once, and without inputs and outputs. */
   readonly peakBytes: number;
   readonly extraPeakBytes: number;
+  /** Most bytes of the host's memory that its inputs, what was read ahead and outputs took at once. */
+  readonly hostPeakBytes: number;
   /** Bytes that were not given back. */
   readonly leakedBytes: number;
   /** What the rank gave and got, for each of its collectives in order. */
@@ -43,6 +45,7 @@ export interface RankExecution {
 class RankRun {
   pending: Collective | undefined;
   outputs: Outputs | undefined;
+  hostPeakBytes = 0;
   readonly traffic: Traffic[] = [];
   readonly #steps: ReturnType<typeof walk>;
 
@@ -55,7 +58,10 @@ class RankRun {
     this.ledger.attach();
     try {
       const { done, value } = await this.#steps.next();
-      if (done) this.outputs = value.outputs;
+      if (done) {
+        this.outputs = value.outputs;
+        this.hostPeakBytes = value.hostPeakBytes;
+      }
       this.pending = done ? undefined : value;
     } finally {
       this.ledger.detach();
@@ -106,8 +112,9 @@ export async function executeRanks(
       for (const { encoder } of runs) encoder.destroyAll();
     }
   });
-  return runs.map(({ outputs, ledger, traffic }) => ({
+  return runs.map(({ outputs, hostPeakBytes, ledger, traffic }) => ({
     outputs: outputs!,
+    hostPeakBytes,
     peakBytes: ledger.peakBytes,
     extraPeakBytes: ledger.extraPeakBytes,
     leakedBytes: ledger.liveBytes,

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Schedule, Upload } from "./schedule.ts";
+import { tensorsOf } from "./tensors.ts";
 
 /** Bytes of an upload that are read and written at once. */
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -120,6 +121,22 @@ export function predictHostMemory(
   const resultBytes = [...results].reduce((sum, name) => sum + tensorBytes(schedule, name), 0);
   const piecesBytes = count * bytes;
   return { heldBytes, piecesBytes, resultBytes, peakBytes: heldBytes + piecesBytes + resultBytes };
+}
+
+/**
+ * Returns the host's memory of a run whose matrices stay in their files and whose results are
+ * kept, of which a schedule without uploads has none.
+ */
+export function planHostMemory(schedule: Schedule): HostMemory {
+  const tensors = tensorsOf(schedule.problem);
+  const uploaded = new Set(allPieces(schedule).map(({ tensor }) => tensor));
+  const held = Object.fromEntries(
+    [...uploaded].map((name) => {
+      const bytes = tensorBytes(schedule, name);
+      return [name, { bytes, heldBytes: tensors.get(name)?.inRows ? 0 : bytes }];
+    }),
+  );
+  return predictHostMemory(schedule, held);
 }
 
 /** Returns the bytes of a host tensor, from the buffers that hold it. */
