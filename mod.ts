@@ -71,6 +71,8 @@ export function plan(
 export { deviceProfile } from "./kernels/run/device.ts";
 export type {
   GradientBuffers,
+  HeadsInputBuffers,
+  HeadTensorName,
   InputBuffers,
   MatrixBuffers,
   TensorName,
@@ -133,6 +135,7 @@ export {
   SeveralHeadsError,
   type Task,
 } from "./planner/problem.ts";
+export { STRENGTHS } from "./planner/heads/fusion.ts";
 export type { Loose } from "./planner/same.ts";
 export {
   type Binding,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Problem } from "../../planner/problem.ts";
 import type { Same } from "../../planner/same.ts";
 import type { BufferSpec, Schedule } from "../../planner/schedule/schedule.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type InputKey,
   isCallers,
   keysOf,
+  tensorName,
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
 import type { NamedBuffers } from "./encoder.ts";
@@ -36,6 +38,17 @@ export interface InputBuffers {
   readonly bias?: GPUBuffer;
   /** `[vocab]` in f32, where the problem has class weights. */
   readonly classWeight?: GPUBuffer;
+}
+
+/**
+ * The caller's inputs where a problem has several heads: `targets`, and what each head has by the
+ * head's name and its own, such as `largeHidden`, `largeWeight` and `largeBias`.
+ */
+export interface HeadsInputBuffers {
+  /** `[tokens]` in i32. */
+  readonly targets: GPUBuffer;
+  /** As in {@linkcode InputBuffers}. */
+  readonly [tensor: string]: MatrixBuffers;
 }
 
 /** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
@@ -63,15 +76,21 @@ export type TensorName =
   | "grad_weight"
   | "grad_bias"
   | "upstream";
+/** An input of one head of several, by the head's name and its own. */
+export type HeadTensorName = `${string}${"Hidden" | "Weight" | "Bias"}`;
 true satisfies Same<TensorName, keyof InputBuffers | GradientKey | "upstream">;
 
-/** Names of {@linkcode InputBuffers} and what the schedule calls them; the upstream gradient is given apart. */
-const INPUTS = Object.fromEntries(
-  keysOf("input").filter((key) => key !== "upstream").map((key) => [camelCase(key), key]),
-) as Record<CamelCase<Exclude<InputKey, "upstream">>, InputKey> satisfies Record<
-  keyof InputBuffers,
-  InputKey
->;
+/** Inputs that are given together; the upstream gradient is given apart. */
+const INPUT_KEYS = keysOf("input").filter((key) => key !== "upstream");
+true satisfies Same<CamelCase<Exclude<InputKey, "upstream">>, keyof InputBuffers>;
+
+/** Returns the names that programs give a problem's inputs, and what the schedule calls them. */
+function inputsOf(problem: Problem): ReadonlyMap<string, string> {
+  const names = INPUT_KEYS.flatMap((key) =>
+    problem.heads.map((head) => tensorName(problem, head, key))
+  );
+  return new Map(names.map((name) => [camelCase(name), name]));
+}
 
 /** Names of {@linkcode GradientBuffers} and what the schedule calls them. */
 const GRADIENTS = Object.fromEntries(
@@ -79,10 +98,13 @@ const GRADIENTS = Object.fromEntries(
 ) as Record<keyof GradientBuffers, GradientKey>;
 true satisfies Same<GradientKey, `grad_${keyof GradientBuffers}`>;
 
-const TENSOR_NAMES: ReadonlyMap<string, string> = new Map([
-  ...Object.entries(INPUTS),
-  ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
-]);
+/** Returns the names of all tensors that a caller provides, and what the schedule calls them. */
+function namesOf(problem: Problem): ReadonlyMap<string, string> {
+  return new Map([
+    ...inputsOf(problem),
+    ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
+  ]);
+}
 
 /** Returns the buffers of a schedule that are its own: neither inputs nor gradients. */
 export function ownBuffers({ problem, buffers }: Schedule): BufferSpec[] {
@@ -95,12 +117,11 @@ export function ownBuffers({ problem, buffers }: Schedule): BufferSpec[] {
  *
  * @throws {TypeError} for a name that no tensor has.
  */
-export function layoutOf(schedule: Schedule, tensor: TensorName): TensorPart[] {
-  const name = TENSOR_NAMES.get(tensor);
+export function layoutOf(schedule: Schedule, tensor: TensorName | HeadTensorName): TensorPart[] {
+  const names = namesOf(schedule.problem);
+  const name = names.get(tensor);
   if (name === undefined) {
-    throw new TypeError(
-      `Unknown tensor "${tensor}": there are ${[...TENSOR_NAMES.keys()].join(", ")}`,
-    );
+    throw new TypeError(`Unknown tensor "${tensor}": there are ${[...names.keys()].join(", ")}`);
   }
   return partsOf(schedule, name).map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
 }
@@ -111,8 +132,17 @@ export function layoutOf(schedule: Schedule, tensor: TensorName): TensorPart[] {
  * @throws {TypeError} when one is missing, not planned or lacks a usage.
  * @throws {RangeError} when one is too small.
  */
-export function assignInputs(schedule: Schedule, inputs: InputBuffers): NamedBuffers {
-  return assignAll(schedule, INPUTS, inputs, BufferUsage.STORAGE);
+export function assignInputs(
+  schedule: Schedule,
+  inputs: InputBuffers | HeadsInputBuffers,
+): NamedBuffers {
+  const names = Object.fromEntries(inputsOf(schedule.problem));
+  return assignAll<HeadsInputBuffers>(
+    schedule,
+    names,
+    inputs as HeadsInputBuffers,
+    BufferUsage.STORAGE,
+  );
 }
 
 /**

@@ -6,11 +6,13 @@
  */
 import type { Plan } from "../../planner/plan.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { type Problem, vocabOf } from "../../planner/problem.ts";
 import {
   assignGradients,
   assignInputs,
   type GradientBuffers,
+  type HeadsInputBuffers,
+  type HeadTensorName,
   type InputBuffers,
   layoutOf,
   ownBuffers,
@@ -106,18 +108,19 @@ export class LinearCrossEntropy {
    *   `grad_bias`, `upstream`.
    * @throws {TypeError} for any other name.
    */
-  layout(tensor: TensorName): TensorPart[] {
+  layout(tensor: TensorName | HeadTensorName): TensorPart[] {
     return layoutOf(this.#plan.schedule, tensor);
   }
 
   /**
    * Computes loss and results per token.
    *
+   * @param inputs the head's tensors, or those of several heads.
    * @throws {TypeError} when a buffer is missing, not planned or lacks a usage, or the plan
    *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`.
    * @throws {RangeError} when a buffer is too small.
    */
-  forward(inputs: InputBuffers): void {
+  forward(inputs: InputBuffers | HeadsInputBuffers): void {
     this.#alive();
     const { steps, backwardStart, strategy, problem } = this.#plan.schedule;
     if (problem.pass === "train" && backwardStart === undefined) {
@@ -238,7 +241,7 @@ export class LinearCrossEntropy {
   #checkTargets<Found extends Totals>(results: Found): Found {
     if (results.badTarget === undefined) return results;
     const { ignoreIndex } = this.problem;
-    const { vocab } = headOf(this.problem);
+    const vocab = vocabOf(this.problem);
     throw new RangeError(
       `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
         vocab - 1

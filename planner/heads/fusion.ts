@@ -20,7 +20,40 @@
  */
 import type { Arithmetic } from "../objective.ts";
 
-/** The strengths that are tried, from 0 to 2, as in the paper. */
+/**
+ * The strengths that are tried, from 0 to 2, as in the paper.
+ *
+ * @example The strengths of tokens, and what is most likely at them
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const [tokens, vocab] = [2, 9];
+ * const widths = { large: 8, expert: 4, base: 4 };
+ * const heads = Object.entries(widths).map(([name, hidden]) => ({ name, hidden, vocab }));
+ * const problem = parseProblem({ tokens, heads, fusion: true, statistics: ["predicted"] });
+ * const search = await LinearCrossEntropy.create(device, plan(problem, deviceProfile(device)));
+ *
+ * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+ * const buffer = (elements: number) => device.createBuffer({ size: 4 * elements, usage });
+ * search.forward({
+ *   targets: buffer(tokens), // any ids: where a text is generated, none is known
+ *   largeHidden: buffer(tokens * widths.large),
+ *   largeWeight: buffer(vocab * widths.large),
+ *   expertHidden: buffer(tokens * widths.expert),
+ *   expertWeight: buffer(vocab * widths.expert),
+ *   baseHidden: buffer(tokens * widths.base),
+ *   baseWeight: buffer(vocab * widths.base),
+ * });
+ * const { strength, predicted } = await search.readResults();
+ * // All logits are zero: no strength is better than another, nor an id.
+ * assert.deepEqual([...strength!, ...predicted!], [0, 0, 0, 0]);
+ *
+ * search.destroy();
+ * device.destroy();
+ * ```
+ */
 export const STRENGTHS: readonly number[] = Array.from({ length: 21 }, (_, step) => step / 10);
 
 /** A softmax over what the three heads' logits make: of `large`, `expert - base` and `base` so much. */
