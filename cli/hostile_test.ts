@@ -30,7 +30,7 @@ Deno.test("a hostile file is refused as its owner's mistake, in little time and 
     const record = beginHunt(reader);
     await hunt(reader, folder, record, { seed: 13, count: INPUTS });
     assert.deepEqual(record.faults.map(({ what }) => what), [], reader.name);
-    assert(record.messages.size > 10, `${reader.name}: ${[...record.messages].join("; ")}`);
+    assert(record.messages.size > 3, `${reader.name}: ${[...record.messages].join("; ")}`);
   }));
 
 /** A header's entry, near enough to a good one to get past the first checks. */

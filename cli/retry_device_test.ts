@@ -93,3 +93,38 @@ Deno.test("a run is never done a third time, nor a second where that is no use",
     // Without anything nothing runs.
     assert.equal((await refused(NO_MEMORY, 1)).calls, 1);
   }));
+
+Deno.test("rounds that are finished are not given up for a second attempt: --resume goes on", () =>
+  withFolder(async (folder) => {
+    const problem = parseProblem({ tokens: 6, hidden: 16, vocab: 2000 });
+    await writeCheckpoint(`${folder}/model`, makeSynthetic(problem, 1));
+    const output = `${folder}/out.json`;
+    const run = (...args: string[]) =>
+      lce("run", `${folder}/model`, "--round", "2", "--output", output, ...args);
+    const whole = await onFailingMachine(NO_MEMORY, Infinity, run);
+    assert.equal(whole.value.code, EXIT.ok, whole.value.err);
+    const results = await Deno.readTextFile(output);
+    await Deno.remove(output);
+    // The weight of the second round of three.
+    const broken = await onFailingMachine(NO_MEMORY, whole.calls / 3 + WEIGHT, run);
+    assert.deepEqual([broken.value.code, broken.liveBytes], [EXIT.doesNotFit, 0]);
+    assert.match(broken.value.err, /1 of 3 rounds are kept in .*: --resume goes on behind them/);
+    assert.doesNotMatch(broken.value.err, /second attempt/);
+    const again = await lce(
+      "run",
+      `${folder}/model`,
+      "--round",
+      "2",
+      "--output",
+      output,
+      "--resume",
+    );
+    assert.equal(again.code, EXIT.ok, again.err);
+    assert.equal(await Deno.readTextFile(output), results);
+    // In the first round nothing is lost.
+    await Deno.remove(output);
+    const first = await onFailingMachine(NO_MEMORY, WEIGHT, run);
+    assert.equal(first.value.code, EXIT.ok, first.value.err);
+    assert.match(first.value.out, /retried once/);
+    assert.deepEqual(namesIn(folder), ["model", "out.json"]);
+  }));

@@ -8,6 +8,7 @@ import { readDeviceFile } from "../../cli/files/device_file.ts";
 import { openCase } from "../../fixtures/files/case.ts";
 import { openCheckpoint } from "../../fixtures/files/checkpoint.ts";
 import { writeCheckpoint } from "../../fixtures/files/checkpoint_writer.ts";
+import { Journal, type JournalOf } from "../../fixtures/files/journal.ts";
 import { openNpy } from "../../fixtures/files/npy.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { readAll } from "../../host/source.ts";
@@ -75,6 +76,23 @@ function npy(descr: string, shape: string, bytes: number, version = 1): Uint8Arr
   return file;
 }
 
+/** A run that keeps two results of two rounds. */
+const RUN: JournalOf = {
+  identity: { fixture: "model", plan: "fused" },
+  tensors: { loss: 4, tokens: 24 },
+  rounds: 3,
+};
+
+/** Goes on with a run, as far as its journal is whole. */
+async function goOn(path: string): Promise<void> {
+  const journal = await Journal.open(path, RUN, true);
+  try {
+    for (let round = 0; round < journal.finished; round++) await journal.read(round);
+  } finally {
+    journal.close();
+  }
+}
+
 /** Makes the folder of good files, and returns the readers that are tried on them. */
 export async function openReaders(folder: string): Promise<Reader[]> {
   const problem = parseProblem({ tokens: 6, hidden: 4, vocab: 12, bias: true });
@@ -85,6 +103,11 @@ export async function openReaders(folder: string): Promise<Reader[]> {
     cases.map((name) => Deno.readFile(`${ROOT}fixtures/oracle/${name}.safetensors`)),
   );
   const good = (path: string) => Deno.readFileSync(`${folder}/${path}`);
+  const journal = await Journal.open(`${folder}/run.part`, RUN, false);
+  for (const round of [0, 1]) {
+    await journal.write(round, { loss: new Uint8Array(4), tokens: new Uint8Array(24).fill(round) });
+  }
+  journal.close();
   const index = "model/model.safetensors.index.json";
   const inModel = { read: (folder: string) => openWhole(`${folder}/model`) };
   return [
@@ -129,6 +152,13 @@ export async function openReaders(folder: string): Promise<Reader[]> {
       file: "x.npy",
       seeds: [npy("<f4", "(6, 4)", 96), npy("<i8", "(3,)", 24, 2), npy("|b1", "()", 1)],
       read: async (folder) => await readAll((await openNpy(`${folder}/x.npy`)).bytes),
+    },
+    {
+      name: "journal of a run",
+      kind: "npy",
+      file: "run.part",
+      seeds: [good("run.part")],
+      read: (folder) => goOn(`${folder}/run.part`),
     },
     {
       name: "plan file",

@@ -157,7 +157,7 @@ take them from other files. Row t predicts target t, or t + count with --shift, 
 target; with --mask, neither is padding, nor does it have one.
 
 Where the device refuses memory that it promised, a fixture is run once more within what it
-gave, and that is reported; with --window it is not.
+gave, and that is reported; with --window or --resume it is not, nor where rounds are kept.
 
 A forward pass of many tokens is run in rounds, which are kept beside the file of --output until
 it is whole: where the run is broken off, by Ctrl-C or otherwise, --resume goes on and ends with
@@ -296,13 +296,19 @@ interface Once {
   readonly resume: boolean;
   readonly progress: (what: string, done: number, total: number) => void;
   readonly note: (text: string) => void;
+  /** Told how many rounds there are to go on from, where a run breaks off. */
+  readonly onKept?: (rounds: number) => void;
 }
 
 /** Runs a fixture once, and where the device has no memory for that, once more in less. */
 async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once): Promise<Found> {
+  // What a round resulted in is of its plan: another would have to begin anew.
+  let keptRounds = 0;
   const { value: found, retried } = await onceMore(
     how.options,
-    (options) => attempt(fixture, acquired, { ...how, options }),
+    (options) =>
+      attempt(fixture, acquired, { ...how, options, onKept: (rounds) => keptRounds = rounds }),
+    () => keptRounds === 0 && !how.resume,
   );
   if (!retried) return found;
   return {
@@ -316,7 +322,7 @@ async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once): Prom
 async function attempt(
   fixture: Fixture,
   acquired: AcquiredDevice,
-  { parallelism, options, reference, path, round, resume, progress, note }: Once,
+  { parallelism, options, reference, path, round, resume, progress, note, onKept }: Once,
 ): Promise<Found> {
   const how = { reference, onProgress: progress };
   if (parallelism) {
@@ -341,6 +347,7 @@ async function attempt(
     await kept?.remove();
   } catch (error) {
     await file?.abort();
+    onKept?.(kept?.finished ?? 0);
     const remark = kept?.leave();
     if (remark !== undefined) note(remark);
     throw error;

@@ -63,6 +63,11 @@ export class RunJournal {
     return this.#journal;
   }
 
+  /** How many rounds it has. */
+  get finished(): number {
+    return this.#journal?.finished ?? 0;
+  }
+
   /** Removes it: the output is in its place. */
   async remove(): Promise<void> {
     await this.#journal?.remove();
