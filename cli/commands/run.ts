@@ -4,28 +4,14 @@
  * @module
  */
 import { Command, Option } from "commander";
-import process from "node:process";
 import * as z from "zod";
-import { settingFlag, type Settings } from "../request/settings.ts";
-import { type ActivationOptions, isTensorPath } from "../../fixtures/files/activations.ts";
-import type { CheckpointOptions } from "../../fixtures/files/checkpoint.ts";
-import type { Fixture } from "../../fixtures/fixture.ts";
-import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
-import { findFixtures, openDefault, openFixture } from "../../fixtures/files/open.ts";
-import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
+import { isTensorPath } from "../../fixtures/files/activations.ts";
 import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
-import { runThoroughly, thoroughExtras, type Variant } from "../../fixtures/verify/thorough.ts";
-import { onceMore } from "../../fixtures/verify/once_more.ts";
-import { type Verification, verify } from "../../fixtures/verify/verify.ts";
-import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
-import type { AcquiredDevice } from "../../kernels/run/device.ts";
-import { strategyNamed } from "../../planner/strategies/mod.ts";
-import type { Parallelism } from "../../planner/parallel.ts";
-import type { PlanOptions } from "../../planner/plan.ts";
-import { type Problem, problemSchema } from "../../planner/problem.ts";
-import type { StrategyName } from "../../planner/schedule/schedule.ts";
+import { EXIT, UsageError } from "../exit.ts";
+import { checkRunOutput } from "../files/run_output.ts";
+import type { Output } from "../output.ts";
 import { checkStrategy } from "../request/contradictions.ts";
-import { EXIT, explain, UsageError } from "../exit.ts";
+import { openDevice } from "../request/device.ts";
 import {
   choiceFlags,
   gradientFilterFlag,
@@ -33,25 +19,18 @@ import {
   parseNumber,
   quietFlag,
 } from "../request/flags.ts";
-import { openDevice } from "../request/device.ts";
-import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
-import type { Output } from "../output.ts";
-import { progressLines } from "../progress.ts";
-import { RunJournal } from "../files/run_journal.ts";
-import { checkRunOutput, openRunOutput } from "../files/run_output.ts";
-import { ranksJson, ranksText } from "../report/ranks.ts";
-import { retriedText } from "../report/retried.ts";
-import { runJson, runText } from "../report/run.ts";
-import type { Layout } from "../report/table.ts";
-import { thoroughJson, thoroughText } from "../report/thorough.ts";
 import {
   checkChoices,
   checkWith,
   type choicesShape,
-  flagName,
   parallelismOf,
   parallelShape,
 } from "../request/request.ts";
+import { checkActivations, checkRounds, checkThorough } from "../request/run_flags.ts";
+import { settingFlag, type Settings } from "../request/settings.ts";
+import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
+import { runAll } from "../run/run_all.ts";
+import { sourcesOf, type Tally } from "../run/sources.ts";
 
 /** The flags of the command. */
 interface Flags extends
@@ -223,294 +202,17 @@ Examples:
           }`,
         );
       }
+      const how = {
+        ...{ pass, gradientFilter, codebook, options, parallelism, reference },
+        ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
+      };
       const acquired = await openDevice({ limits, webgpu });
-      const tally = new Tally();
-      const entries: unknown[] = [];
+      let tally: Tally;
       try {
-        for (const [index, { name, open, skippable }] of sources.entries()) {
-          const say = (line: string) =>
-            output.progress(`${name} (${index + 1} of ${sources.length}): ${line}`);
-          try {
-            say("reading");
-            const opened = await open();
-            const fixture = codebook === undefined
-              ? opened
-              : await withCodebookOf(codebook, opened);
-            for (const note of fixture.notes ?? []) output.note(`${fixture.name}: ${note}`);
-            const problem = {
-              ...fixture.problem,
-              ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
-              ...(gradientFilter === undefined ? {} : { gradientFilter }),
-            };
-            const prepared = { ...fixture, problem: checkWith(problemSchema, problem) };
-            checkStrategy(options.strategy, prepared.problem.pass);
-            checkRounds({ round, resume }, path, prepared.problem.pass);
-            const progress = progressLines(say, {
-              running: { count: prepared.problem.tokens, of: "tokens" },
-            });
-            const kept = { path, resume, round, note: output.note };
-            const found = thorough
-              ? await thoroughly(prepared, acquired, progress)
-              : await once(prepared, acquired, {
-                ...{ parallelism, options, reference, progress, ...kept },
-              });
-            tally.ran(found.ok);
-            if (json) entries.push(found.json());
-            else output.print(found.text({ width: output.width }) + "\n");
-          } catch (error) {
-            if (error instanceof UnsupportedCaseError && skippable) {
-              output.note(`Skipped: ${error.message}`);
-              continue;
-            }
-            const { code, text } = explain(error);
-            // A device that failed may fail everything after it; a defect of ours is no fixture's.
-            if (code === EXIT.device || code === EXIT.internal || sources.length === 1) throw error;
-            tally.failed(code);
-            output.note(`lce: ${text}`);
-            if (json) entries.push({ fixture: name, ok: false, error: text, exitCode: code });
-          }
-        }
+        tally = await runAll(sources, acquired, how, output);
       } finally {
         acquired.device.destroy();
       }
-      if (json) output.print(JSON.stringify(entries, null, 2));
-      else if (sources.length > 1) output.print(tally.summary());
       if (tally.exitCode !== EXIT.ok) exit(tally.exitCode);
     });
-}
-
-/** What a run found, in JSON and for people; neither is made before it is asked for. */
-interface Found {
-  readonly ok: boolean;
-  json(): object;
-  text(layout: Layout): string;
-}
-
-/** How a fixture is run once. */
-interface Once {
-  readonly parallelism: Parallelism | undefined;
-  readonly options: PlanOptions;
-  readonly reference: ReferenceMode;
-  readonly path: string | undefined;
-  readonly round: number | undefined;
-  readonly resume: boolean;
-  readonly progress: (what: string, done: number, total: number) => void;
-  readonly note: (text: string) => void;
-  /** Told how many rounds there are to go on from, where a run breaks off. */
-  readonly onKept?: (rounds: number) => void;
-}
-
-/** Runs a fixture once, and where the device has no memory for that, once more in less. */
-async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once): Promise<Found> {
-  // What a round resulted in is of its plan: another would have to begin anew.
-  let keptRounds = 0;
-  const { value: found, retried } = await onceMore(
-    how.options,
-    (options) =>
-      attempt(fixture, acquired, { ...how, options, onKept: (rounds) => keptRounds = rounds }),
-    () => keptRounds === 0 && !how.resume,
-  );
-  if (!retried) return found;
-  return {
-    ok: found.ok,
-    json: () => ({ ...found.json(), retried }),
-    text: (layout) => `${found.text(layout)}\n${retriedText(retried, layout)}`,
-  };
-}
-
-/** Runs a fixture on one device or on several simulated ranks; its file is whole or not there. */
-async function attempt(
-  fixture: Fixture,
-  acquired: AcquiredDevice,
-  { parallelism, options, reference, path, round, resume, progress, note, onKept }: Once,
-): Promise<Found> {
-  const how = { reference, onProgress: progress };
-  if (parallelism) {
-    const found = await verifyRanks(fixture, acquired, parallelism, options, how);
-    return {
-      ok: found.ok,
-      json: () => ranksJson(found),
-      text: (layout) => ranksText(found, layout),
-    };
-  }
-  const file = path === undefined ? undefined : await openRunOutput(path, fixture);
-  const kept = path === undefined ? undefined : new RunJournal(path, fixture, resume);
-  let found: Verification;
-  try {
-    found = await verify(fixture, acquired, options, {
-      ...how,
-      round,
-      stores: file?.stores ?? {},
-      ...(kept ? { journal: (plan, rounds) => kept.open(plan, rounds) } : {}),
-    });
-    await file?.finish(found);
-    await kept?.remove();
-  } catch (error) {
-    await file?.abort();
-    onKept?.(kept?.finished ?? 0);
-    const remark = kept?.leave();
-    if (remark !== undefined) note(remark);
-    throw error;
-  }
-  const resident = residentPeakBytes();
-  return {
-    ok: found.ok,
-    json: () => runJson(found, resident),
-    text: (layout) => runText(found, resident, layout),
-  };
-}
-
-/** Most memory that the process has had at once, device of software included, as the system counts it. */
-function residentPeakBytes(): number {
-  return 1024 * process.resourceUsage().maxRSS;
-}
-
-/** Runs a fixture in every way. */
-async function thoroughly(
-  fixture: Fixture,
-  acquired: AcquiredDevice,
-  progress: (what: string) => void,
-): Promise<Found> {
-  const variants: Variant[] = [];
-  for await (const variant of runThoroughly(fixture, acquired, progress)) variants.push(variant);
-  const ok = variants.length > 0 && variants.every(({ ok }) => ok);
-  return {
-    ok,
-    json: () => thoroughJson(fixture, variants, ok),
-    text: () => thoroughText(fixture, variants, ok),
-  };
-}
-
-/** A fixture that is opened when its turn comes. */
-interface Source {
-  readonly name: string;
-  readonly open: () => Promise<Fixture>;
-  /** Whether it was found in a folder, so that a kind which lce cannot run is left out. */
-  readonly skippable: boolean;
-}
-
-/** What the paths stand for; the default fixture where there are none. */
-async function sourcesOf(
-  paths: readonly string[],
-  options: CheckpointOptions,
-  thorough: boolean,
-): Promise<Source[]> {
-  const extras = thorough
-    ? thoroughExtras().map((fixture) => ({
-      name: fixture.name,
-      open: () => Promise.resolve(fixture),
-      skippable: false,
-    }))
-    : [];
-  if (paths.length === 0) {
-    return [{ name: "tiny-lm", open: openDefault, skippable: false }, ...extras];
-  }
-  const sources: Source[] = [];
-  for (const path of paths) {
-    for (const found of await findFixtures(path)) {
-      sources.push({
-        name: found.path,
-        open: () => openFixture(found, options),
-        skippable: found.path !== path,
-      });
-    }
-  }
-  return [...sources, ...extras];
-}
-
-/** What came of all fixtures. */
-class Tally {
-  #agreed = 0;
-  #disagreed = 0;
-  readonly #failures: number[] = [];
-
-  ran(ok: boolean): void {
-    if (ok) this.#agreed++;
-    else this.#disagreed++;
-  }
-
-  failed(code: number): void {
-    this.#failures.push(code);
-  }
-
-  get exitCode(): number {
-    return this.#disagreed > 0 ? EXIT.verification : this.#failures[0] ?? EXIT.ok;
-  }
-
-  summary(): string {
-    const parts = [
-      `${this.#agreed} agree`,
-      ...(this.#disagreed > 0 ? [`${this.#disagreed} FAILED`] : []),
-      ...(this.#failures.length > 0 ? [`${this.#failures.length} could not run`] : []),
-    ];
-    return this.exitCode === EXIT.ok
-      ? `All ${this.#agreed} fixtures agree.`
-      : `${parts.join(", ")}.`;
-  }
-}
-
-/** @throws {UsageError} where rounds are asked for, or are to be gone on with, and there are none. */
-function checkRounds(
-  { round, resume }: { readonly round: number | undefined; readonly resume: boolean },
-  path: string | undefined,
-  pass: Problem["pass"] | undefined,
-): void {
-  if (round !== undefined && !(Number.isInteger(round) && round > 0)) {
-    throw new UsageError(`--round ${round}: must be a whole number of tokens, 1 or more`);
-  }
-  if (resume && path === undefined) {
-    throw new UsageError("--resume: goes on with a run that has an --output: name its file");
-  }
-  const flag = resume ? "--resume" : round === undefined ? undefined : "--round";
-  if (flag === undefined || pass !== "train") return;
-  throw new UsageError(
-    `${flag}: gradients are sums over all tokens, and are computed in one go: leave it out, or ask for --pass forward`,
-  );
-}
-
-/** @throws {UsageError} where a flag names no tensor, the shift is none, or there is no checkpoint for them. */
-function checkActivations(
-  { shift, bytes, ...tensors }: ActivationOptions,
-  folders: readonly string[],
-): void {
-  for (const [name, path] of Object.entries(tensors)) {
-    if (path === undefined || isTensorPath(path)) continue;
-    throw new UsageError(
-      `--${name} ${path}: names no tensor: FILE.safetensors:TENSOR or FILE.npy is needed`,
-    );
-  }
-  if (shift !== undefined && !(Number.isInteger(shift) && shift >= 0)) {
-    throw new UsageError(`--shift ${shift}: must be a whole number, 0 or more`);
-  }
-  if (typeof bytes === "number" && !(Number.isInteger(bytes) && bytes > 0)) {
-    throw new UsageError(`--bytes ${bytes}: must be a whole number, 1 or more, or name a tensor`);
-  }
-  const given = Object.entries({ ...tensors, bytes, shift }).find(([, value]) =>
-    value !== undefined
-  );
-  if (given && folders.length === 0) {
-    throw new UsageError(`--${given[0]}: is of a checkpoint: name its folder`);
-  }
-}
-
-/** @throws {UsageError} where a flag decides what a thorough run tries in turn. */
-function checkThorough(given: Readonly<Record<string, unknown>>): void {
-  const decided = Object.entries(given)
-    .filter(([name, value]) => value !== undefined && !(name === "reference" && value === "auto"));
-  if (decided.length === 0) return;
-  const [name] = decided[0]!;
-  throw new UsageError(
-    `--thorough tries every strategy, pass and size in turn, and compares all of it: leave ${
-      flagName(name)
-    } out`,
-  );
-}
-
-/** Training where the fixture has gradients to compare with, and the strategy can train. */
-function defaultPass(
-  { expected }: Fixture,
-  strategy: StrategyName | undefined,
-): Problem["pass"] {
-  if (strategy && !strategyNamed(strategy).passes.includes("train")) return "forward";
-  return expected?.gradHidden || expected?.gradWeight ? "train" : "forward";
 }

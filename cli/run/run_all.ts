@@ -1,0 +1,103 @@
+/**
+ * Running the fixtures of `lce run` one after the other.
+ *
+ * @module
+ */
+import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
+import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
+import type { ReferenceMode } from "../../fixtures/verify/scope.ts";
+import type { AcquiredDevice } from "../../kernels/run/device.ts";
+import type { Parallelism } from "../../planner/parallel.ts";
+import type { PlanOptions } from "../../planner/plan.ts";
+import { type Problem, problemSchema } from "../../planner/problem.ts";
+import { EXIT, explain } from "../exit.ts";
+import type { Output } from "../output.ts";
+import { progressLines } from "../progress.ts";
+import { checkStrategy } from "../request/contradictions.ts";
+import { checkWith } from "../request/request.ts";
+import { checkRounds, defaultPass } from "../request/run_flags.ts";
+import { type Found, once, thoroughly } from "./run_fixture.ts";
+import { type Source, Tally } from "./sources.ts";
+
+/** How fixtures are run. */
+export interface Runs {
+  /** That of the fixture, where it is left out. */
+  readonly pass: Problem["pass"] | undefined;
+  readonly gradientFilter: Problem["gradientFilter"] | undefined;
+  /** File of a codebook that stands for the weight. */
+  readonly codebook: string | undefined;
+  readonly reference: ReferenceMode;
+  /** Tokens of a round. */
+  readonly round: number | undefined;
+  readonly options: PlanOptions;
+  readonly parallelism: Parallelism | undefined;
+  readonly thorough: boolean;
+  readonly path: string | undefined;
+  readonly resume: boolean;
+  readonly json: boolean;
+}
+
+/** Runs fixtures one after the other and prints what came of each; one that fails keeps no other from it. */
+export async function runAll(
+  sources: readonly Source[],
+  acquired: AcquiredDevice,
+  how: Runs,
+  output: Output,
+): Promise<Tally> {
+  const tally = new Tally();
+  const entries: unknown[] = [];
+  for (const [index, source] of sources.entries()) {
+    const { name, skippable } = source;
+    const say = (line: string) =>
+      output.progress(`${name} (${index + 1} of ${sources.length}): ${line}`);
+    try {
+      const found = await runOne(source, acquired, how, say, output.note);
+      tally.ran(found.ok);
+      if (how.json) entries.push(found.json());
+      else output.print(found.text({ width: output.width }) + "\n");
+    } catch (error) {
+      if (error instanceof UnsupportedCaseError && skippable) {
+        output.note(`Skipped: ${error.message}`);
+        continue;
+      }
+      const { code, text } = explain(error);
+      // A device that failed may fail everything after it; a defect of ours is no fixture's.
+      if (code === EXIT.device || code === EXIT.internal || sources.length === 1) throw error;
+      tally.failed(code);
+      output.note(`lce: ${text}`);
+      if (how.json) entries.push({ fixture: name, ok: false, error: text, exitCode: code });
+    }
+  }
+  if (how.json) output.print(JSON.stringify(entries, null, 2));
+  else if (sources.length > 1) output.print(tally.summary());
+  return tally;
+}
+
+/** Opens a fixture and runs it. */
+async function runOne(
+  { open }: Source,
+  acquired: AcquiredDevice,
+  { pass, gradientFilter, codebook, options, parallelism, reference, thorough, ...kept }: Runs,
+  say: (line: string) => void,
+  note: (text: string) => void,
+): Promise<Found> {
+  say("reading");
+  const opened = await open();
+  const fixture = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
+  for (const remark of fixture.notes ?? []) note(`${fixture.name}: ${remark}`);
+  const problem = checkWith(problemSchema, {
+    ...fixture.problem,
+    ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
+    ...(gradientFilter === undefined ? {} : { gradientFilter }),
+  });
+  const { path, round, resume } = kept;
+  checkStrategy(options.strategy, problem.pass);
+  checkRounds({ round, resume }, path, problem.pass);
+  const prepared = { ...fixture, problem };
+  const progress = progressLines(say, { running: { count: problem.tokens, of: "tokens" } });
+  return thorough
+    ? await thoroughly(prepared, acquired, progress)
+    : await once(prepared, acquired, {
+      ...{ parallelism, options, reference, path, round, resume, progress, note },
+    });
+}
