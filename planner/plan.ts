@@ -5,7 +5,7 @@
  * @module
  */
 import type { Candidate } from "./search/candidate.ts";
-import { best, bestOf, paretoFront, withinBudget } from "./search/choice.ts";
+import { best, bestOf, paretoFront, timely, withinBudget } from "./search/choice.ts";
 import { type DeviceProfile, unlimited } from "./device.ts";
 import type { MemoryPrediction } from "./schedule/memory.ts";
 import { type Problem, vocabOf } from "./problem.ts";
@@ -146,7 +146,7 @@ export function makePlan(
     const reasons = found.map(({ strategy, reason }) => `${strategy.name} ${reason}`);
     throw new DoesNotFitError(`No schedule fits the device: ${reasons.join("; ")}`);
   }
-  const chosen = choose(candidates, options.budget);
+  const chosen = choose(candidates, options);
   const { shape } = chosen;
   let written: Schedule | undefined;
   let outlined: Outline | undefined;
@@ -206,7 +206,10 @@ function checkTile({ problem, device, options: { tile } }: Question): void {
 }
 
 /** The best of some candidates; under a budget the fastest that fits. */
-function choose(candidates: readonly Candidate[], budget: number | undefined): Candidate {
+function choose(
+  candidates: readonly Candidate[],
+  { budget, window, block }: Pick<PlanOptions, "budget" | "window" | "block">,
+): Candidate {
   const fitting = withinBudget(candidates, budget);
   if (fitting.length === 0) {
     const smallest = candidates.reduce(
@@ -220,7 +223,8 @@ function choose(candidates: readonly Candidate[], budget: number | undefined): C
       smallest,
     );
   }
-  return budget === undefined ? bestOf(fitting) : best(fitting, 1);
+  const quick = window === undefined && block === undefined ? timely(fitting) : fitting;
+  return budget === undefined ? bestOf(quick) : best(quick, 1);
 }
 
 /** Why a candidate was chosen, in a sentence. */
@@ -256,7 +260,7 @@ function compare(
   const none = { strategy: strategy.name, extraPeakBytes: undefined, feasible: false, reason };
   if (candidates.length === 0) return none;
   const fitting = withinBudget(candidates, budget);
-  const { memory, cost } = choose(fitting.length ? fitting : candidates, undefined);
+  const { memory, cost } = choose(fitting.length ? fitting : candidates, {});
   const { extraPeakBytes, peakBytes } = memory;
   const why = fitting.length === 0
     ? `needs ${formatBytes(peakBytes)}, over the budget`

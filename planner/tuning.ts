@@ -179,11 +179,20 @@ export const MANY_PAIRS = 2048;
 export const WORTHWHILE = { share: 0.01, bytes: 64 * 2 ** 20 } as const;
 
 /**
- * Seconds that one dispatch of a product may take: windows are cut so that none takes much
- * longer. A choice, far below a watchdog: Windows resets a GPU after two seconds, browsers
+ * Seconds that one dispatch of a product may take: windows and token blocks are cut by it, and of what
+ * fits, schedules that keep to it are chosen. A choice, far below a watchdog: Windows resets a GPU after two seconds, browsers
  * sooner.
  */
 export const DISPATCH_SECONDS = 0.1;
+
+/** Share of that which the product of a block and a window takes at most, for gradients take longer: a choice. */
+export const DISPATCH_SHARE = 0.75;
+
+/**
+ * Ids of the narrowest window beside which a token block is as long as it may be in that
+ * time: a choice, of what tiles are about as wide as.
+ */
+export const NARROW_WINDOW = 128;
 
 /**
  * A weight that is streamed is cut into no fewer windows than this, where it can be, or

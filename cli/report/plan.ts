@@ -24,6 +24,7 @@ import {
   workgroupBytes,
   workgroupSize,
 } from "../../planner/schedule/tile.ts";
+import { DISPATCH_SECONDS } from "../../planner/tuning.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
@@ -84,6 +85,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       dispatches: cost.dispatches,
       // An estimate only where the device's speed was measured.
       estimatedMs: cost.measuredRates ? cost.seconds * 1000 : null,
+      longestDispatchMs: cost.longestDispatch === undefined ? null : cost.longestDispatch * 1000,
       rates: device.rates?.source ?? null,
       transferredBytes: cost.transferred,
     },
@@ -238,7 +240,15 @@ export function workLine(plan: Plan): string {
   const { flops, bytesMoved, dispatches } = plan.cost;
   return `${formatCount(flops, "FLOP")}, ${
     formatCount(bytesMoved, "B")
-  } moved, ${dispatches} dispatches${timeText(plan)}`;
+  } moved, ${dispatches} dispatches${timeText(plan)}${watchdogText(plan)}`;
+}
+
+/** Warns of a dispatch that takes so long that a watchdog may end it. */
+function watchdogText({ cost: { longestDispatch = 0 } }: Plan): string {
+  if (longestDispatch <= DISPATCH_SECONDS) return "";
+  return `; the longest takes about ${
+    formatSeconds(longestDispatch)
+  }, and a watchdog may end it: smaller blocks or windows take less`;
 }
 
 /**

@@ -20,7 +20,9 @@ export interface Cost {
   readonly transferred: number;
   /** Estimated seconds. Only for ranking unless `measuredRates`. */
   readonly seconds: number;
-  /** Whether the estimate rests on rates measured on the device. */
+  /** Estimated seconds of the longest dispatch, which a watchdog may end, where rates were measured. */
+  readonly longestDispatch: number | undefined;
+  /** Whether the estimates rest on rates measured on the device. */
   readonly measuredRates: boolean;
 }
 
@@ -34,6 +36,7 @@ export function predictCost(
   let bytesMoved = 0;
   let dispatches = 0;
   let seconds = 0;
+  let longestDispatch = 0;
   // The transfers of a sketch are no steps of it.
   let transferred = schedule.transferred ?? 0;
   let measured = device.rates !== undefined && !streamed;
@@ -47,7 +50,9 @@ export function predictCost(
     dispatches += times;
     flops += times * step.flops;
     bytesMoved += times * dispatchBytes(step);
-    seconds += times * dispatchSeconds(step, device);
+    const each = dispatchSeconds(step, device);
+    longestDispatch = Math.max(longestDispatch, each);
+    seconds += times * each;
   }
   // What stays on the device is moved once for many passes; what is streamed, in each of them.
   if (streamed) {
@@ -59,6 +64,7 @@ export function predictCost(
     dispatches,
     transferred,
     seconds,
+    longestDispatch: device.rates && longestDispatch,
     measuredRates: measured,
   };
 }

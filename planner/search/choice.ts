@@ -6,7 +6,7 @@
 import type { Candidate } from "./candidate.ts";
 import type { Shape } from "../schedule/shape.ts";
 import { strategyNamed } from "../strategies/mod.ts";
-import { AS_FAST, WORTHWHILE } from "../tuning.ts";
+import { AS_FAST, DISPATCH_SECONDS, WORTHWHILE } from "../tuning.ts";
 import { formatBytes } from "../units.ts";
 
 /** Returns whether a candidate takes no more than a budget, in bytes, if there is one. */
@@ -20,6 +20,16 @@ export function withinBudget(
   budget: number | undefined,
 ): readonly Candidate[] {
   return candidates.filter((candidate) => staysWithin(candidate, budget));
+}
+
+/**
+ * Returns the candidates none of whose dispatches is long enough for a watchdog, as far as that
+ * was measured; where there are none such, those that come nearest.
+ */
+export function timely(candidates: readonly Candidate[]): readonly Candidate[] {
+  const longest = ({ cost }: Candidate) => cost.longestDispatch ?? 0;
+  const most = Math.max(DISPATCH_SECONDS, least(candidates.map(longest)));
+  return candidates.filter((candidate) => longest(candidate) <= most);
 }
 
 /** Returns the least saving of memory that counts, beside so many bytes. */

@@ -11,7 +11,7 @@
 import { ownedBytes, vocabOf, wantedGradients } from "../problem.ts";
 import { attempt, Infeasible, MAX_PAIRS, pairsOf } from "../schedule/shape.ts";
 import type { Tile } from "../schedule/tile.ts";
-import { granulesOf } from "../strategies/limits.ts";
+import { granulesOf, sizingDevice } from "../strategies/limits.ts";
 import { halvings } from "../strategies/steps.ts";
 import { MOST_TRIED } from "../tuning.ts";
 import type { Candidate } from "./candidate.ts";
@@ -23,8 +23,9 @@ import { type Choices, shapeOf } from "./shapes.ts";
 export function* leastCandidates(branch: Branch): Generator<Candidate, undefined> {
   let best: Candidate | undefined;
   for (const tile of tilesApart(branch.question)) {
+    const { problem, device, options: { block } } = branch.question;
     const mostTokens = attempt(() =>
-      branch.strategy.mostTokens(branch.question.problem, branch.question.device)
+      branch.strategy.mostTokens(problem, sizingDevice(device, { block }))
     );
     if (mostTokens instanceof Infeasible) return;
     best = yield* new Descent(branch, tile, mostTokens).from(best);
@@ -152,8 +153,9 @@ class Descent {
   #idsBeside(block: number): number {
     const known = this.#mostIds.get(block);
     if (known !== undefined) return known;
-    const { question: { problem, device }, strategy } = this.#branch;
-    const most = attempt(() => strategy.mostIds(problem, device, this.#tile, block));
+    const { question: { problem, device, options }, strategy } = this.#branch;
+    const sizing = sizingDevice(device, options);
+    const most = attempt(() => strategy.mostIds(problem, sizing, this.#tile, block));
     const ids = most instanceof Infeasible ? 0 : most;
     this.#mostIds.set(block, ids);
     return ids;

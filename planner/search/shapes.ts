@@ -8,7 +8,7 @@ import { ownedBytes, type Problem, vocabOf } from "../problem.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { attempt, Infeasible, pairsOf, type Shape, type Sizes } from "../schedule/shape.ts";
 import type { Tile } from "../schedule/tile.ts";
-import { granulesOf, splitsOf } from "../strategies/limits.ts";
+import { granulesOf, sizingDevice, splitsOf } from "../strategies/limits.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import { MANY_PAIRS, STREAMED_WINDOWS } from "../tuning.ts";
 import { worthwhile } from "./choice.ts";
@@ -55,7 +55,7 @@ function* sizesToTry(branch: Branch, tile: Tile, fixed: FixedSizes): Generator<S
   const { tokens } = problem;
   const vocab = vocabOf(problem);
   checkWindow(strategy, problem, fixed);
-  const most = strategy.mostTokens(problem, device);
+  const most = strategy.mostTokens(problem, sizingDevice(device, { block: fixed.block }));
   const granules = granulesOf(problem, device);
   const blocks = strategy.blocks(most, granules.block);
   const asked = fixed.block !== undefined || fixed.window !== undefined;
@@ -106,7 +106,7 @@ function largestIds(
   block: number,
   fixed: FixedSizes,
 ): number {
-  const most = strategy.mostIds(problem, device, tile, block);
+  const most = strategy.mostIds(problem, sizingDevice(device, fixed), tile, block);
   if (fixed.window !== undefined || residency !== "windows") return most;
   const { window } = granulesOf(problem, device);
   return Math.min(most, roundUp(Math.ceil(vocabOf(problem) / STREAMED_WINDOWS), window));

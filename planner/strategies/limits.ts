@@ -7,13 +7,19 @@
 import type { DeviceProfile, DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { type Problem, vocabOf } from "../problem.ts";
-import { bodyRates } from "../schedule/cost.ts";
+import { bodyRates, productSeconds } from "../schedule/cost.ts";
 import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
 import { runOf } from "../schedule/products.ts";
 import { blockGranule, Infeasible, type Sizes, windowGranule } from "../schedule/shape.ts";
 import { statisticRows } from "../schedule/statistics.ts";
 import { kindOf, type Tile, workgroupSize } from "../schedule/tile.ts";
-import { BUSY_WAVES, DISPATCH_SECONDS } from "../tuning.ts";
+import {
+  ASSUMED_RATES,
+  BUSY_WAVES,
+  DISPATCH_SECONDS,
+  DISPATCH_SHARE,
+  NARROW_WINDOW,
+} from "../tuning.ts";
 
 /** Returns what sizes must be multiples of. */
 export function granulesOf(problem: Problem, { limits }: DeviceProfile) {
@@ -39,7 +45,7 @@ export function largestWindow(
   const granule = windowGranule(problem, device.limits);
   const rate = bodyRates(tile, device.rates).flopsPerSecond;
   const timely = (DISPATCH_SECONDS * rate) / (2 * tokens * hidden);
-  return cut(
+  const most = cut(
     vocabOf(problem),
     Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) /
       widestRow(problem),
@@ -47,19 +53,68 @@ export function largestWindow(
     Math.max(timely, granule),
     "window",
   );
+  // What nobody measured is not worth a second look: the rate is a guess.
+  return device.rates ? timelyPart(most, granule, tile, tokens, hidden, device.rates) : most;
+}
+
+/** Returns the part of a window whose product is estimated to take good time: at least the smallest. */
+function timelyPart(
+  window: number,
+  granule: number,
+  tile: Tile,
+  tokens: number,
+  hidden: number,
+  rates: DeviceRates,
+): number {
+  const seconds = (ids: number) =>
+    productSeconds(
+      tile,
+      Math.ceil(tokens / tile.rows) * Math.ceil(ids / tile.cols),
+      2 * tile.rows * tile.cols * hidden,
+      rates,
+    );
+  // Gradients of the same block and window fill their tiles less well.
+  const most = DISPATCH_SHARE * DISPATCH_SECONDS;
+  let part = window;
+  while (part > granule && seconds(part) > most) {
+    const share = Math.min(0.9, most / seconds(part));
+    part = Math.max(granule, Math.floor(part * share / granule) * granule);
+  }
+  return part;
+}
+
+/**
+ * Returns the device by whose limits sizes are cut. Who fixes a size may take their time: then
+ * it is one without a hurry, which can do what it can bind.
+ */
+export function sizingDevice(
+  device: DeviceProfile,
+  { block, window }: { readonly block?: number | undefined; readonly window?: number | undefined },
+): DeviceProfile {
+  if (block === undefined && window === undefined) return device;
+  const rates = device.rates ?? ASSUMED_RATES;
+  const flopsPerSecond = Infinity;
+  const matrix = rates.matrix && { ...rates.matrix, flopsPerSecond };
+  return { ...device, rates: { ...rates, flopsPerSecond, matrix } };
 }
 
 /** Returns the largest token block whose hidden states one binding holds. */
 export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes = 0): number {
   const { tokens } = problem;
   const widest = Math.max(rowBytes, widestRow(problem));
-  const { limits } = device;
+  const { limits, rates } = device;
+  const granule = blockGranule(problem, limits);
+  const hidden = Math.max(...problem.heads.map((head) => head.hidden));
+  // Beside the narrowest window that is worth a dispatch.
+  const timely = rates
+    ? (DISPATCH_SECONDS * rates.flopsPerSecond) / (2 * hidden * NARROW_WINDOW)
+    : Infinity;
   return cut(
     tokens,
     Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize) / widest,
-    blockGranule(problem, limits),
+    granule,
     // A grid has one workgroup for each row in the kernels that work on whole rows.
-    limits.maxComputeWorkgroupsPerDimension,
+    Math.min(limits.maxComputeWorkgroupsPerDimension, Math.max(granule, timely)),
     "token block",
   );
 }

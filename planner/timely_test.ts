@@ -1,0 +1,53 @@
+import assert from "node:assert/strict";
+import { SPECIFICATION_DEFAULTS } from "./device.ts";
+import { makePlan } from "./plan.ts";
+import { parseProblem } from "./problem.ts";
+import { DISPATCH_SECONDS } from "./tuning.ts";
+
+/** Speeds from a software device's to a large GPU's. */
+const SPEEDS = [1e10, 1e11, 1e12, 1e13];
+
+Deno.test("no dispatch of a plan takes longer than it may, by the device's measured rates", () => {
+  for (const flopsPerSecond of SPEEDS) {
+    const device = {
+      ...SPECIFICATION_DEFAULTS,
+      rates: {
+        flopsPerSecond,
+        bytesPerSecond: flopsPerSecond / 20,
+        secondsPerDispatch: 1e-5,
+        parallelInvocations: flopsPerSecond / 1e9,
+      },
+    };
+    for (const pass of ["forward", "train"] as const) {
+      for (const [tokens, hidden, vocab] of [[8192, 4096, 128256], [1023, 777, 50257]] as const) {
+        const problem = parseProblem({ tokens, hidden, vocab, pass, dtype: "bf16" });
+        for (const options of [{}, { hostIo: true, weights: "streamed" as const }]) {
+          const { cost, shape } = makePlan(problem, device, options);
+          const what = `${flopsPerSecond} ${pass} ${tokens} ${JSON.stringify(shape)}`;
+          assert(cost.longestDispatch! <= DISPATCH_SECONDS, `${cost.longestDispatch} ${what}`);
+          assert(
+            cost.longestDispatch! * cost.dispatches >= cost.seconds / 2 || options.hostIo,
+            what,
+          );
+        }
+      }
+    }
+  }
+});
+
+Deno.test("who fixes sizes gets them, however long a dispatch takes", () => {
+  const rates = {
+    flopsPerSecond: 1e9,
+    bytesPerSecond: 1e9,
+    secondsPerDispatch: 1e-5,
+    parallelInvocations: 64,
+  };
+  const device = { ...SPECIFICATION_DEFAULTS, rates };
+  const problem = parseProblem({ tokens: 512, hidden: 512, vocab: 4096 });
+  const { shape, cost } = makePlan(problem, device, { window: 4096, block: 512 });
+  assert.deepEqual([shape.window, shape.block], [4096, 512]);
+  assert(cost.longestDispatch! > DISPATCH_SECONDS);
+  assert(makePlan(problem, device).cost.longestDispatch! <= DISPATCH_SECONDS);
+  // Where nothing was measured, nothing is said.
+  assert.equal(makePlan(problem, SPECIFICATION_DEFAULTS).cost.longestDispatch, undefined);
+});
