@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bytesOf } from "../fixtures/elements.ts";
-import { SafetensorsFile, writeSafetensors } from "../fixtures/files/safetensors.ts";
+import { integers, SafetensorsFile, writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { namesIn, withFolder } from "../fixtures/testing.ts";
 import { parseProblem } from "../planner/problem.ts";
@@ -227,4 +227,45 @@ Deno.test("lce plan says the host's memory of a run, with its matrices in files,
   }
   const callers = await lce("plan", ...sizes, "--json");
   assert.equal(JSON.parse(callers.out).host, null);
+});
+
+/** Widens bf16, which is the upper half of an f32. */
+function widened(bytes: Uint8Array): Float32Array {
+  const halves = new Uint16Array(bytes.slice().buffer);
+  return new Float32Array(Uint32Array.from(halves, (half) => half << 16).buffer);
+}
+
+Deno.test("a real vocabulary with contexts of real text: loss, bits per byte and gradients", async () => {
+  const folder = decodeURIComponent(new URL("../fixtures/glove-small", import.meta.url).pathname);
+  const of = (name: string) => `${folder}/activations.safetensors:${name}`;
+  const { out, err } = await lce("run", folder, "--bytes", of("bytes"), "--json");
+  assert.equal(err, "");
+  const [found] = JSON.parse(out);
+  assert(found.ok && found.agreement.coverage.complete);
+  const file = await SafetensorsFile.open(`${folder}/activations.safetensors`);
+  const model = await SafetensorsFile.open(`${folder}/model.safetensors`);
+  const weight = widened((await model.read("wte.weight")).bytes);
+  const states = widened((await file.read("hidden_states")).bytes);
+  const targets = integers(await file.read("targets"), "targets");
+  const truth = lossOf(weight, states, targets);
+  // f32 sums of 100 products, of logits up to some 20.
+  assert(Math.abs(found.loss - truth) < 1e-4, `${found.loss} ${truth}`);
+  const lengths = integers(await file.read("bytes"), "bytes").reduce((a, b) => a + b);
+  assert.equal(found.textBytes, lengths);
+  const bits = truth * targets.length / Math.LN2 / lengths;
+  assert(Math.abs(found.bitsPerByte - bits) < 1e-4 * bits);
+  // As real ones are, softmaxes are of every kind: some sure of a word, some of hardly any.
+  const surest = [...targets.keys()].map((token) => {
+    const logits = Array.from({ length: 300 }, (_, id) => {
+      let sum = 0;
+      for (let d = 0; d < 100; d++) sum += weight[100 * id + d]! * states[100 * token + d]!;
+      return sum;
+    });
+    const most = Math.max(...logits);
+    return 1 / logits.reduce((sum, logit) => sum + Math.exp(logit - most), 0);
+  });
+  assert(Math.min(...surest) < 0.1 && Math.max(...surest) > 0.6);
+  const trained = await lce("run", folder, "--pass", "train", "--weights", "streamed", "--json");
+  assert.equal(trained.code, EXIT.ok, trained.err);
+  assert(JSON.parse(trained.out)[0].agreement.coverage.complete);
 });
