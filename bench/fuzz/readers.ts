@@ -8,6 +8,8 @@ import { readDeviceFile } from "../../cli/files/device_file.ts";
 import { openCase } from "../../fixtures/files/case.ts";
 import { openCheckpoint } from "../../fixtures/files/checkpoint.ts";
 import { writeCheckpoint } from "../../fixtures/files/checkpoint_writer.ts";
+import { openCodebook } from "../../fixtures/files/codebook_file.ts";
+import { writeSafetensors } from "../../fixtures/files/safetensors.ts";
 import { Journal, type JournalOf } from "../../fixtures/files/journal.ts";
 import { openNpy } from "../../fixtures/files/npy.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
@@ -108,6 +110,10 @@ export async function openReaders(folder: string): Promise<Reader[]> {
     await journal.write(round, { loss: new Uint8Array(4), tokens: new Uint8Array(24).fill(round) });
   }
   journal.close();
+  await writeSafetensors(`${folder}/codebook.safetensors`, {
+    codebook: { dtype: "F32", shape: [3, 4], bytes: new Uint8Array(48) },
+    codes: { dtype: "I64", shape: [5], bytes: new Uint8Array(40) },
+  });
   const index = "model/model.safetensors.index.json";
   const inModel = { read: (folder: string) => openWhole(`${folder}/model`) };
   return [
@@ -134,6 +140,14 @@ export async function openReaders(folder: string): Promise<Reader[]> {
       file: "single/activations.safetensors",
       seeds: [good("single/activations.safetensors")],
       read: (folder) => openWhole(`${folder}/single`),
+    },
+    {
+      name: "safetensors, a codebook",
+      kind: "safetensors",
+      file: "codebook.safetensors",
+      seeds: [good("codebook.safetensors")],
+      read: async (folder) =>
+        await readAll((await openCodebook(`${folder}/codebook.safetensors`)).rows),
     },
     { name: "index of shards", kind: "text", file: index, seeds: [good(index)], ...inModel },
     {

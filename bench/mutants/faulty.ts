@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FAULTS, REPORTED } from "./killers.ts";
+import { FAULT_ROWS, FAULTS, HOSTILE, INSIDE, REPORTED, RETRY, SETTINGS_FILES } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 const API = "kernels/run/linear_cross_entropy_device_test.ts";
@@ -74,5 +74,61 @@ export const FAULTY: readonly Mutant[] = [
     replace: "",
     why: "a run of hours would go on without a buffer, and nothing could be tried in its place",
     killers: [FAULTS],
+  },
+  {
+    name: "a run is done once more with the window that the user fixed",
+    file: "fixtures/verify/once_more.ts",
+    find: "options.window === undefined ? retryAfter(error, options) : undefined",
+    replace: "retryAfter(error, options)",
+    why: "a figure would be of another run than was asked for",
+    killers: [RETRY],
+  },
+  {
+    name: "a second attempt has what the device was to have as a whole",
+    file: "fixtures/verify/once_more.ts",
+    find: "const half = Math.floor((heldBytes + refusedBytes) / 2);",
+    replace: "const half = heldBytes + refusedBytes;",
+    why: "it would be refused as the first was",
+    killers: [RETRY],
+  },
+  {
+    name: "a second attempt gives finished rounds up",
+    file: "cli/commands/run.ts",
+    find: "() => keptRounds === 0 && !how.resume,",
+    replace: "() => !how.resume,",
+    why: "hours of a run would be lost to a moment without memory",
+    killers: [RETRY],
+  },
+  {
+    name: "a file that cannot be finished stays half written",
+    file: "cli/commands/run.ts",
+    find: "    await file?.abort();\n    onKept",
+    replace: "    onKept",
+    why: "disks would fill up with parts of results",
+    killers: [FAULT_ROWS],
+  },
+  {
+    name: "links lead out of a checkpoint's folder",
+    file: "fixtures/files/inside.ts",
+    find: "if (allowed.some((each) => isWithin(place, each))) return path;",
+    replace: "if (allowed.length > 0) return path;",
+    why: "a stranger's folder would read what is yours",
+    killers: [INSIDE],
+  },
+  {
+    name: "the same key twice goes by",
+    file: "fixtures/json_keys.ts",
+    find: "if (twice !== undefined) throw",
+    replace: "if (twice === null) throw",
+    why: "two readers of a file would see two different files",
+    killers: [INSIDE, SETTINGS_FILES],
+  },
+  {
+    name: "errors have names of files as they are",
+    file: "fixtures/errors.ts",
+    find: "super(printableLines(message));",
+    replace: "super(message);",
+    why: "a terminal would obey what a stranger called a tensor",
+    killers: [HOSTILE],
   },
 ];

@@ -64,6 +64,16 @@ export const FAILURES = execute("whatever fails");
 /** Every fault of a device, at every call. */
 export const FAULTS: Killer = { test: "kernels/faults_test.ts" };
 
+/** Runs on a device that refuses some memory, and files of strangers. */
+export const RETRY: Killer = { test: "cli/retry_device_test.ts" };
+export const FAULT_ROWS: Killer = {
+  test: "cli/faults_device_test.ts",
+  filter: "fault: the disk is full",
+};
+export const INSIDE: Killer = { test: "fixtures/files/inside_test.ts" };
+export const HOSTILE: Killer = { test: "cli/hostile_test.ts" };
+export const SETTINGS_FILES: Killer = { test: "cli/files/map_file_test.ts" };
+
 /** Bytes on the host, and in files. */
 export const SOURCES: Killer = { test: "host/source_test.ts" };
 export const FILE_RANGE: Killer = { test: "fixtures/files/file_range_test.ts" };
