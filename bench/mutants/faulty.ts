@@ -93,7 +93,7 @@ export const FAULTY: readonly Mutant[] = [
   },
   {
     name: "a second attempt gives finished rounds up",
-    file: "cli/commands/run.ts",
+    file: "cli/run/run_fixture.ts",
     find: "() => keptRounds === 0 && !how.resume,",
     replace: "() => !how.resume,",
     why: "hours of a run would be lost to a moment without memory",
@@ -101,7 +101,7 @@ export const FAULTY: readonly Mutant[] = [
   },
   {
     name: "a file that cannot be finished stays half written",
-    file: "cli/commands/run.ts",
+    file: "cli/run/run_fixture.ts",
     find: "    await file?.abort();\n    onKept",
     replace: "    onKept",
     why: "disks would fill up with parts of results",
