@@ -89,7 +89,10 @@ Deno.test("lce codebook make finds the codes that a weight was made of, and writ
 Deno.test("codebooks that cannot be are refused, and nothing is written", async () => {
   await withModel(async (folder, codebook) => {
     const output = `${folder}/made.safetensors`;
+    const other = `${folder}-600`;
+    await lce("fixture", "make", other, "--vocab", "600", "--hidden", "33", "--dtype", "f32");
     const cases: [string[], number, RegExp][] = [
+      [["run", other, "--codebook", codebook], EXIT.input, /700 ids and have 33 .* 600 and 33/],
       [["codebook", "make", folder, "--codes", "701", "--output", output], EXIT.usage, /1 to 700/],
       [["codebook", "make", folder, "--codes", "0", "--output", output], EXIT.usage, /codes/],
       [["codebook", "make", folder, "--codes", "9", "--output", "x.bin"], EXIT.usage, /must end/],
