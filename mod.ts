@@ -135,6 +135,7 @@ export {
   SeveralHeadsError,
   type Task,
 } from "./planner/problem.ts";
+export { adapterGradient, type AdapterSizes, withAdapter } from "./planner/heads/adapter.ts";
 export { STRENGTHS } from "./planner/heads/fusion.ts";
 export type { Loose } from "./planner/same.ts";
 export {

@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { ADAPTERS } from "./mutants/adapter.ts";
 import { ROOT, TreeCopy } from "./mutants/copy.ts";
 import { CHOICE } from "./mutants/choice.ts";
 import { CODES } from "./mutants/codebook.ts";
@@ -34,6 +35,7 @@ const MUTANTS: readonly Mutant[] = [
   ...CHOICE,
   ...CODES,
   ...FUSIONS,
+  ...ADAPTERS,
 ];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */

@@ -16,6 +16,7 @@ import {
   headShape,
   MAX_DIMENSION,
   ONLY_HEAD,
+  trainedColumns,
 } from "./heads/head.ts";
 import { issueText } from "./issues.ts";
 import { optional, setting } from "./setting.ts";
@@ -78,10 +79,11 @@ export interface Problem extends Task {
 }
 
 /** A problem with one head, the head's settings beside the others: as plan files and flags have it. */
-export interface FlatProblem extends Task, Omit<Head, "name" | "frozen"> {}
+export interface FlatProblem extends Task, Omit<Head, "name" | "frozen" | "adapter"> {}
 
 /** A problem with one head as written by hand: whatever is left out takes its default. */
-export interface FlatProblemInput extends Loose<Task>, Omit<HeadInput, "name" | "frozen"> {
+export interface FlatProblemInput
+  extends Loose<Task>, Omit<HeadInput, "name" | "frozen" | "adapter"> {
   /** The head's settings stand beside the others. */
   readonly heads?: undefined;
 }
@@ -179,7 +181,14 @@ function* faultsOf(problem: Problem): Generator<Fault> {
     };
   }
   yield* fusionFaults(problem);
-  for (const [head, { name, hidden, vocab }] of heads.entries()) {
+  for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
+    if (adapter !== undefined && adapter >= hidden) {
+      const message = `has ${adapter} columns, but must leave some of the ${hidden} to the weight`;
+      yield { head, field: "adapter", message };
+    }
+    if (adapter !== undefined && frozen) {
+      yield { head, field: "adapter", message: "cannot be trained where the head is frozen" };
+    }
     if (heads.findIndex((other) => other.name === name) !== head) {
       yield { head, field: "name", message: "is another head's: give each one of its own" };
     }
@@ -332,9 +341,8 @@ export function flatProblem(problem: Problem): FlatProblem {
 /** A problem as JSON has it, and {@linkcode parseProblem} takes it: plain wherever that says it all. */
 export function problemJson(problem: Problem): FlatProblem | Problem {
   const [head, ...others] = problem.heads;
-  return others.length > 0 || head!.name !== ONLY_HEAD || head!.frozen
-    ? problem
-    : flatProblem(problem);
+  const plain = head!.name === ONLY_HEAD && !head!.frozen && head!.adapter === undefined;
+  return others.length > 0 || !plain ? problem : flatProblem(problem);
 }
 
 /** The dimensions of a problem with one head. */
@@ -402,8 +410,8 @@ export function ownedBytes(problem: Problem): number {
     const { vocab, hidden, dtype } = head;
     const wanted = wantedGradients(problem, head);
     const [element, gradient] = [bytesPerElement(dtype), bytesPerElement(ACCUMULATED)];
-    return sum + hidden * (tokens * (element + (wanted.has("hidden") ? gradient : 0)) +
-          vocab * (element + (wanted.has("weight") ? gradient : 0)));
+    const trained = (wanted.has("hidden") ? tokens : 0) + (wanted.has("weight") ? vocab : 0);
+    return sum + (tokens + vocab) * hidden * element + trained * trainedColumns(head) * gradient;
   }, 0);
 }
 

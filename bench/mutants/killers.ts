@@ -81,6 +81,7 @@ export const WRITER: Killer = { test: "fixtures/files/safetensors_writer_test.ts
 export const SYNTHETIC: Killer = { test: "fixtures/synthetic_test.ts" };
 /** Codes in the place of ids. */
 export const CODEBOOK: Killer = { test: "fixtures/codebook_test.ts" };
+export const ADAPTER: Killer = { test: "fixtures/verify/adapter_device_test.ts" };
 export const FUSION: Killer = { test: "fixtures/verify/fusion_device_test.ts" };
 export const MISMATCH: Killer = { test: "planner/heads/fusion_test.ts" };
 export const SUM_OF_HEADS: Killer = { test: "fixtures/sum_of_heads_test.ts" };

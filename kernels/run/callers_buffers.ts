@@ -53,9 +53,9 @@ export interface HeadsInputBuffers {
 
 /** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
 export interface GradientBuffers {
-  /** `[tokens, hidden]`, where the problem asks for it. */
+  /** `[tokens, hidden]`, where the problem asks for it; of an adapter's columns alone, where it has one. */
   readonly hidden?: MatrixBuffers;
-  /** `[vocab, hidden]`, where the problem asks for it. */
+  /** `[vocab, hidden]`, likewise. */
   readonly weight?: MatrixBuffers;
   /** `[vocab]`, where the problem asks for it. */
   readonly bias?: GPUBuffer;

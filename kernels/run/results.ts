@@ -45,9 +45,9 @@ export interface Results extends Totals {
   readonly predicted?: Uint32Array;
   /** How strong the expert is for the token, from 0 to 2, where the problem fuses heads. */
   readonly strength?: Float32Array;
-  /** `[tokens, hidden]`. Gradients are absent unless the schedule reads them back. */
+  /** `[tokens, hidden]`, or an adapter's columns of it. Gradients are absent unless the schedule reads them back. */
   readonly gradHidden?: Float32Array;
-  /** `[vocab, hidden]`. */
+  /** `[vocab, hidden]`, likewise. */
   readonly gradWeight?: Float32Array;
   /** `[vocab]`. */
   readonly gradBias?: Float32Array;

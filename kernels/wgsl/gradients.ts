@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { trainedColumns } from "../../planner/heads/head.ts";
 import { headOf } from "../../planner/problem.ts";
 import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
@@ -130,7 +131,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       ...of.helpers,
       loadLogits(schedule),
       ...(halves ? [UNSCALE_FUNCTION] : []),
-      (halves ? storeQuadFunction : storeFunction)(of, headOf(problem).hidden),
+      (halves ? storeQuadFunction : storeFunction)(of, trainedColumns(headOf(problem))),
     ],
     workgroup: workgroupSize(tile),
     builtins: ["group", "lane", ...body.needs.builtins],
@@ -261,7 +262,7 @@ export function hiddenGradient(context: KernelContext): string {
 /** `dH += sum over the parts of a window`, an element for each invocation. */
 export function hiddenSum(context: KernelContext): string {
   const { dispatch, schedule: { problem, block: { tokens } } } = context;
-  const { hidden } = headOf(problem);
+  const hidden = trainedColumns(headOf(problem));
   const span = dispatch.span!;
   return kernel(dispatch, {
     title: "the sums over parts of a window, added to the gradient of the hidden states.",

@@ -34,6 +34,16 @@ export interface Head {
   readonly softcap?: number | undefined;
   /** Whether weight and bias are constants: then they have no gradients. */
   readonly frozen: boolean;
+  /**
+   * Columns at the beginning of hidden states and weight that are a low-rank adapter's, where there
+   * is one: gradients are of these alone.
+   */
+  readonly adapter?: number | undefined;
+}
+
+/** Returns the columns of a head's hidden states and weight that have gradients: the first so many. */
+export function trainedColumns({ hidden, adapter = hidden }: Head): number {
+  return adapter;
 }
 
 /** A head as written by hand: whatever is left out takes its default. */
@@ -70,6 +80,10 @@ export const headSchema = z.strictObject({
   ),
   ...headShape,
   frozen: setting("whether weight and bias are constants", z.boolean(), false),
+  adapter: optional(
+    "first columns of hidden states and weight, which alone have gradients",
+    dimension("columns of an adapter"),
+  ),
 });
 true satisfies Same<z.output<typeof headSchema>, Head>;
 true satisfies Same<z.input<typeof headSchema>, HeadInput>;

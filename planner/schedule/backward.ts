@@ -8,6 +8,7 @@ import { LINEAR_WORKGROUP } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { operand, operands, projection, smoothingWeight } from "./forward.ts";
 import { projectionFlops, wantedGradients } from "../problem.ts";
+import { trainedColumns } from "../heads/head.ts";
 import type { Binding } from "./schedule.ts";
 import type { Block, Region, Window } from "./shape.ts";
 import type { HeadBuffers, LogitMatrix } from "./workspace.ts";
@@ -121,7 +122,11 @@ function weightGradient(
   at: Region,
 ): void {
   const { workspace } = draft;
-  const { grid, work } = draft.products.fitting(window.count, head.head.hidden, block.count);
+  const { grid, work } = draft.products.fitting(
+    window.count,
+    trainedColumns(head.head),
+    block.count,
+  );
   draft.dispatch(
     "weight-gradient",
     grid,
@@ -182,7 +187,7 @@ function hiddenGradient(
   at: Region,
 ): void {
   const { workspace, cuts, products } = draft;
-  const { hidden } = head.head;
+  const hidden = trainedColumns(head.head);
   const span = spanOf(draft, hidden);
   const parts = Math.ceil(window.count / span);
   const { grid, work } = products.fitting(block.count, hidden, Math.min(span, window.count));

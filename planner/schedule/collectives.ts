@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { trainedColumns } from "../heads/head.ts";
 import type { Collective, Range, Slice } from "./schedule.ts";
 import { hasReducedLoss, tokenStride, totalIndex, WORD } from "./layout.ts";
 import { statisticsOf } from "./statistics.ts";
@@ -120,7 +121,7 @@ export function sumGradients({ share, problem, heads }: Workspace): Collective[]
         group,
         what: tensorName(problem, head, key),
         elements: (byTokens ? problem.tokens : head.vocab) *
-          (key === "grad_bias" ? 1 : head.hidden),
+          (key === "grad_bias" ? 1 : trainedColumns(head)),
         source,
         target: key === "grad_hidden" ? buffers.ownBuffers(key) : source,
         pass: "backward",

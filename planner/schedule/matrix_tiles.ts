@@ -134,10 +134,13 @@ export const MATRICES: BodyKind<MatrixBody> = {
   // (`bench/matrix.md`).
   operandAccess: "read_write",
   times: { drain: 0, endsDepth: MATRIX_ENDS_DEPTH, everyWave: true, hidesTraffic: false },
-  unsuitedTo({ dtype, hidden }) {
+  unsuitedTo({ dtype, hidden, adapter = VECTOR }) {
     if (dtype !== "f16") return `takes operands in f16, and these are in ${dtype}`;
     if (hidden % VECTOR !== 0) {
       return `takes a hidden size that is a multiple of ${VECTOR}, and this is ${hidden}`;
+    }
+    if (adapter % VECTOR !== 0) {
+      return `takes an adapter of a multiple of ${VECTOR} columns, and this has ${adapter}`;
     }
   },
   tiles({ matrices, rates }) {

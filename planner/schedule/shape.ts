@@ -6,6 +6,7 @@
 import type { DeviceLimits } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { rowGranule } from "./matrix.ts";
+import { trainedColumns } from "../heads/head.ts";
 import { type Problem, vocabOf, wantedGradients } from "../problem.ts";
 import type { Range, Residency, StrategyName } from "./schedule.ts";
 import type { Tile } from "./tile.ts";
@@ -102,7 +103,7 @@ export function windowGranule(problem: Problem, limits: DeviceLimits): number {
     Math.max(
       rowGranule(head.hidden * bytesPerElement(head.dtype), limits),
       wantedGradients(problem, head).has("weight")
-        ? rowGranule(head.hidden * bytesPerElement(ACCUMULATED), limits)
+        ? rowGranule(trainedColumns(head) * bytesPerElement(ACCUMULATED), limits)
         : 1,
     )
   );

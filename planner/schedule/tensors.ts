@@ -20,6 +20,7 @@ import {
   upstreamRows,
   WORD,
 } from "./layout.ts";
+import { trainedColumns } from "../heads/head.ts";
 import { remembered } from "../remembered.ts";
 import type { Category, Share } from "./schedule.ts";
 import { idResults, statisticRows } from "./statistics.ts";
@@ -85,8 +86,14 @@ function ownTokens({ problem: { tokens }, share }: Extents): number {
 
 const idsOf = ({ head: { vocab } }: Extents) => [vocab];
 const idsByHidden = ({ head: { vocab, hidden } }: Extents) => [vocab, hidden];
+const idsByTrained = ({ head }: Extents) => [head.vocab, trainedColumns(head)];
 const tokensByHidden = ({ problem: { tokens }, head: { hidden } }: Extents) => [tokens, hidden];
+const tokensByTrained = ({ problem: { tokens }, head }: Extents) => [tokens, trainedColumns(head)];
 const ownTokensByHidden = (extents: Extents) => [ownTokens(extents), extents.head.hidden];
+const ownTokensByTrained = (extents: Extents) => [
+  ownTokens(extents),
+  trainedColumns(extents.head),
+];
 const inSequence = (problem: Problem) => `the first ${problem.tokens} of each row are the tokens'`;
 
 /** The table. */
@@ -170,7 +177,7 @@ export const TENSORS = {
     axis: "tokens",
     inRows: true,
     has: (problem, head) => wantedGradients(problem, head).has("hidden"),
-    shape: ownTokensByHidden,
+    shape: ownTokensByTrained,
   },
   grad_weight: {
     role: "gradient",
@@ -179,7 +186,7 @@ export const TENSORS = {
     axis: "vocab",
     inRows: true,
     has: (problem, head) => wantedGradients(problem, head).has("weight"),
-    shape: idsByHidden,
+    shape: idsByTrained,
   },
   grad_bias: {
     role: "gradient",
@@ -253,7 +260,7 @@ export const TENSORS = {
     perHead: true,
     axis: "tokens",
     inRows: true,
-    shape: tokensByHidden,
+    shape: tokensByTrained,
   },
 } as const satisfies Readonly<Record<string, Tensor>>;
 
