@@ -35,7 +35,7 @@ export function progressLines(
     const rate = (share - current.from) / seconds;
     const unit = units[what];
     const parts = [what, `${Math.floor(100 * share)} %`];
-    if (seconds >= SURE_AFTER && rate > 0) {
+    if (seconds >= SURE_AFTER && rate > 0 && share < 1) {
       if (unit) parts.push(`${Number((rate * unit.count).toPrecision(3))} ${unit.of}/s`);
       parts.push(`${formatSeconds((1 - share) / rate)} left`);
     }

@@ -171,3 +171,12 @@ Deno.test("Ctrl-C in a run leaves what --resume goes on from, and no other file"
     assert.deepEqual(await Deno.readFile(path), await Deno.readFile(whole));
     assert.deepEqual(namesIn(folder), ["model", "whole.safetensors", "x.safetensors"]);
   }));
+
+Deno.test("a run says how far it is, unless it is to be quiet", async () => {
+  const said = (await lce("run", "--json")).progress;
+  assert.match(said[0]!, /^tiny-lm \(1 of 1\): reading$/);
+  for (const what of ["checking inputs", "running", "computing the reference"]) {
+    assert(said.some((line) => line.includes(`: ${what}, 0 %`)), what);
+  }
+  assert.deepEqual((await lce("run", "--json", "--quiet")).progress, []);
+});

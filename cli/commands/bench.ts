@@ -22,7 +22,7 @@ import {
 import { checkStrategy } from "../request/contradictions.ts";
 import { EXIT, UsageError } from "../exit.ts";
 import { checkChoices, checkWith } from "../request/request.ts";
-import { parseNumber } from "../request/flags.ts";
+import { parseNumber, quietFlag } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import { measure, type MeasureOptions } from "../bench/measure.ts";
@@ -87,6 +87,7 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
       ),
     )
     .addOption(new Option("--json", "short for --format json").conflicts("format"))
+    .addOption(quietFlag())
     .option("--kernels", "show the time of each kernel")
     .option("--against <file>", "compare with an earlier run, as --json printed it")
     .option(

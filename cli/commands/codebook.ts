@@ -17,7 +17,7 @@ import { checkNewFile } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { madeJson, madeText } from "../report/codebook.ts";
 import { openDevice } from "../request/device.ts";
-import { parseNumber } from "../request/flags.ts";
+import { parseNumber, quietFlag } from "../request/flags.ts";
 import { checkCodes } from "../request/plan_modes.ts";
 import { checkWith } from "../request/request.ts";
 import { settingFlag } from "../request/settings.ts";
@@ -55,6 +55,7 @@ interface MakeFlags {
   readonly webgpu?: WebGpuChoice;
   readonly force?: boolean;
   readonly json?: boolean;
+  readonly quiet?: boolean;
 }
 
 function make(output: Output): Command {
@@ -82,6 +83,7 @@ function make(output: Output): Command {
     .addOption(webgpuFlag())
     .option("--force", "replace the file of --output")
     .option("--json", "print JSON alone")
+    .addOption(quietFlag())
     .addHelpText(
       "after",
       `
@@ -93,7 +95,7 @@ Examples:
   $ lce run path/to/model --codebook codebook.safetensors`,
     )
     .action(async (path: string, flags: MakeFlags) => {
-      const { output: target, weightTensor, webgpu, force = false, json, ...own } = flags;
+      const { output: target, weightTensor, webgpu, force = false, json, quiet: _, ...own } = flags;
       const { codes, rounds, seed } = checkWith(z.strictObject(ownShape), own);
       await checkNewFile("--output", target, {
         force,

@@ -8,6 +8,7 @@ import { measurePeaks } from "../../kernels/measure/peaks.ts";
 import { problemSchema } from "../../planner/problem.ts";
 import { feasibleTiles, tunableTiles } from "../../planner/schedule/tile.ts";
 import { openDevice } from "../request/device.ts";
+import { quietFlag } from "../request/flags.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
 import { tuneJson, tuneText } from "../report/tune.ts";
@@ -45,6 +46,7 @@ export function tuneCommand(output: Output): Command {
     .addOption(webgpuFlag())
     .option("--dry-run", "measure, but keep what was kept before")
     .option("--json", "print JSON alone")
+    .addOption(quietFlag())
     .addHelpText(
       "after",
       `
