@@ -78,6 +78,10 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof OutOfMemoryError) {
     return { code: EXIT.doesNotFit, text: `${error.message}.\n${LESS_MEMORY}` };
   }
+  // What a call of WebGPU throws; nothing else that we use throws such.
+  if (error instanceof DOMException && error.name === "OperationError") {
+    return { code: EXIT.device, text: `The device failed: ${error.message}` };
+  }
   if (error instanceof GpuError) return { code: EXIT.device, text: error.message };
   // Whoever reads our output has read enough: `lce plan | head`.
   if (error instanceof Deno.errors.BrokenPipe) return { code: EXIT.ok, text: undefined };

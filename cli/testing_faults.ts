@@ -161,6 +161,13 @@ export const FAULT_TABLE: readonly FaultRow[] = [
     make: onDevice(fails("createBuffer", "validation"), 3),
   },
   {
+    fault: "a call throws",
+    injected: "the third `createBuffer` throws what WebGPU's calls throw",
+    code: EXIT.device,
+    sees: "lce: The device failed: …",
+    make: onDevice(fails("createBuffer", "throw"), 3),
+  },
+  {
     fault: "a shader does not compile",
     injected: "the second `createShaderModule` gives an invalid module and a validation error",
     code: EXIT.device,
@@ -300,7 +307,8 @@ is left of the file. Every GPU buffer is destroyed in each of them. Written by
 
 ${markdown([["fault", "how a test makes it", "code", "what is printed", "what is left"], ...rows])}
 
-A row fails at one call. \`kernels/faults_test.ts\` makes every fault of a device at every call at
+A row fails at one call. \`cli/every_fault_test.ts\` makes every fault of a device at every call of
+such a run, before a model of a device, and \`kernels/faults_test.ts\` makes every fault of a device at every call at
 which it can strike, in every strategy, forward and training, resident and streamed, among ranks,
 and in \`LinearCrossEntropy\`: \`bench/faults.md\` counts them. There, what fails is thrown by what
 was called, or, as calls of \`LinearCrossEntropy\` only submit work, by \`readLoss()\` or

@@ -6,6 +6,7 @@
 import { dawnSpecifier, webgpuOf } from "../../cli/request/webgpu.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { openProvider } from "../run/provider.ts";
+import { modelAdapter, modelDevice } from "./model_device.ts";
 import { type DeviceFault, type FaultyDevice, faultyDevice } from "./faulty_device.ts";
 
 /** What a command left on the machine's device. */
@@ -20,17 +21,20 @@ export interface Left<T> {
 /**
  * Runs something while whoever asks for a device gets one whose `nth` call of the fault's
  * kind fails; one at a time.
+ *
+ * @param model whether it stands before a model of a device, and not before a real one.
  */
 export async function onFailingMachine<T>(
   fault: DeviceFault,
   nth: number,
   use: () => Promise<T>,
+  { model = false } = {},
 ): Promise<Left<T>> {
   const { gpu } = await openProvider(webgpuOf(undefined), { dawn: dawnSpecifier() });
   const { requestAdapter } = gpu;
   const lent: { faulty: FaultyDevice; ledger: Ledger; real: GPUDevice }[] = [];
   gpu.requestAdapter = async (...asked) => {
-    const adapter = await requestAdapter.apply(gpu, asked);
+    const adapter = model ? modelAdapter(modelDevice()) : await requestAdapter.apply(gpu, asked);
     const { requestDevice } = adapter!;
     adapter!.requestDevice = async (...asked) => {
       const real = await requestDevice.apply(adapter, asked);

@@ -6,6 +6,19 @@
  *
  * @module
  */
+import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+
+/** Returns an adapter that gives a device. */
+export function modelAdapter(device: GPUDevice): GPUAdapter {
+  const { features, limits } = device;
+  const adapter = {
+    features,
+    limits,
+    info: { description: "a model of a device", isFallbackAdapter: true },
+    requestDevice: () => Promise.resolve(device),
+  };
+  return adapter as unknown as GPUAdapter;
+}
 
 /** Something that a device made; what is made of something invalid is invalid. */
 interface Made {
@@ -47,6 +60,7 @@ export function modelDevice(): GPUDevice {
   const device = {
     lost: new Promise(() => {}),
     features: new Set(),
+    limits: SPECIFICATION_DEFAULTS.limits,
     addEventListener: (_: string, listener: (event: Event) => void) => listeners.add(listener),
     removeEventListener: (_: string, listener: (event: Event) => void) =>
       listeners.delete(listener),
