@@ -269,3 +269,17 @@ Deno.test("a real vocabulary with contexts of real text: loss, bits per byte and
   assert.equal(trained.code, EXIT.ok, trained.err);
   assert(JSON.parse(trained.out)[0].agreement.coverage.complete);
 });
+
+Deno.test("the commands of docs/checkpoints.md do what it says", () =>
+  withFolder(async (folder) => {
+    const page = await Deno.readTextFile(new URL("../docs/checkpoints.md", import.meta.url));
+    const [, block] = /```sh\n([\s\S]*?)```/.exec(page)!;
+    const commands = block!.trim().split("\n");
+    assert.equal(commands.length, 6);
+    for (const command of commands) {
+      const args = command.replaceAll("demo/", `${folder}/`).split(" ").slice(1);
+      const { code, err } = await lce(...args);
+      assert.equal(code, EXIT.ok, `${command}: ${err}`);
+    }
+    assert.deepEqual(namesIn(folder), ["biased", "gpt2", "losses.csv", "sharded", "tied"]);
+  }));
