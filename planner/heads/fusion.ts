@@ -114,3 +114,38 @@ export function mismatch<T>(
   const baseExpert = sub(sub(expert.lse, base.lse), base.mean);
   return add(square(sub(fusedLarge, expertBase)), square(sub(largeFused, baseExpert)));
 }
+
+/**
+ * Returns what each head of a sum is multiplied by, for each token, where several experts share a
+ * base: the large model, the experts in their order, the base.
+ *
+ * @param strengths of each expert, for each token, as searches with the others left out found them.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ *
+ * const [large, law, poetry, base] = factorsOf([[0.5, 1], [0, 0.25]]);
+ * assert.deepEqual([[...large!], [...law!]], [[1, 1], [0.5, 1]]);
+ * assert.deepEqual([[...poetry!], [...base!]], [[0, 0.25], [-0.5, -1.25]]);
+ * ```
+ *
+ * @throws {RangeError} where there is no expert, or one has strengths of fewer tokens than another.
+ */
+export function factorsOf(strengths: readonly ArrayLike<number>[]): Float32Array[] {
+  const [first] = strengths;
+  if (first === undefined) throw new RangeError("There is nothing to fuse without an expert");
+  const other = strengths.find(({ length }) => length !== first.length);
+  if (other) {
+    throw new RangeError(
+      `One expert has strengths of ${first.length} tokens, another of ${other.length}`,
+    );
+  }
+  const base = new Float32Array(first.length);
+  for (const each of strengths) base.forEach((_, token) => base[token]! -= each[token]!);
+  return [
+    new Float32Array(first.length).fill(1),
+    ...strengths.map((each) => Float32Array.from(each)),
+    base,
+  ];
+}
