@@ -14,8 +14,8 @@ import type { Reader } from "./readers.ts";
 /** Longest that one file may take, in milliseconds: thousands of times what a good one takes. */
 const MOST_MILLISECONDS = 2000;
 
-/** Longest message. */
-const MOST_CHARACTERS = 4000;
+/** Longest message: the longest path that there is, and what is wrong with it. */
+const MOST_CHARACTERS = 4096 + 300;
 
 /** Bytes of one array that a file of no size may have: blocks of text are read into such. */
 const FREE_BYTES = 2 ** 17;
@@ -95,7 +95,10 @@ export async function tryFile(
   const outside = opened.find((path) => !path.startsWith(`${folder}/`));
   if (outside !== undefined && !reader.usage) faults.push(`opens ${outside}`);
   if (outcome.status === "fulfilled") record.readGood++;
-  else faults.push(...unfit(outcome.reason, reader, [`${folder}/`, ...opened], record));
+  else {faults.push(...unfit(outcome.reason, reader, [
+      `${folder}/`,
+      ...opened.map((path) => path.slice(0, 100)),
+    ], record));}
   for (const what of faults) {
     if (record.faults.length < MOST_FAULTS) record.faults.push({ what, bytes });
   }

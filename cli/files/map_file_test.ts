@@ -41,6 +41,13 @@ Deno.test("what takes a parser of YAML long is refused at once", async () => {
   assert.equal(Object.keys(await mapOf(keys(4000))).length, 4000);
 });
 
+Deno.test("a path that can be no file's does not fill the screen", async () => {
+  await assert.rejects(readMap(`/${"x".repeat(5000)}.json`, "of settings"), (error: Error) => {
+    assert.match(error.message, /^Cannot open \/x+\.\.\. \(5006 characters\): File name too long/);
+    return error.message.length < 400;
+  });
+});
+
 Deno.test("comments in JSON are told from slashes in strings, in one pass", async () => {
   assert.deepEqual(await mapOf('{"a": "//", "b": "/*"}', ".json"), { a: "//", b: "/*" });
   for (const text of ['{"a": 1 // one\n}', '{/* a */"a": "\\"//"}', '{"a": 1} // x']) {
