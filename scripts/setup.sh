@@ -6,6 +6,7 @@
 #   scripts/setup.sh --swiftshader   also a second software device, for its tests
 #   scripts/setup.sh --dawn          also Dawn, for --webgpu dawn
 #   scripts/setup.sh --bun           also Bun, for a test
+#   scripts/setup.sh --chromium      also Debian's Chromium, for the page's test
 set -euo pipefail
 flags=("$@")
 
@@ -38,6 +39,11 @@ want() {
   for flag in ${flags[@]+"${flags[@]}"}; do [ "$flag" = "$1" ] && return; done
   return 1
 }
+
+if want --chromium && ! command -v chromium > /dev/null; then
+  echo "setup: installing Debian's Chromium" >&2
+  apt_install chromium
+fi
 
 swiftshader=${XDG_CACHE_HOME:-$HOME/.cache}/lce/swiftshader
 if want --swiftshader && [ ! -f "$swiftshader/vk_swiftshader_icd.json" ]; then

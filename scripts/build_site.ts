@@ -1,0 +1,55 @@
+// deno-lint-ignore-file no-console -- a script prints
+/**
+ * Builds the page into a folder of static files for any host, `dist/site` unless told.
+ *
+ *     deno task site [folder]
+ *     deno task site:serve
+ *
+ * @module
+ */
+import process from "node:process";
+
+const root = new URL("..", import.meta.url);
+const [folder = new URL("dist/site", root).pathname] = Deno.args;
+const target = new URL(`file://${folder}/`);
+
+/** Files that are served as they are. */
+const STATIC = ["index.html", "style.css", "icon.svg"];
+
+/** The module that workers run, as the bundle of the page asks for it and as it is served. */
+const WORKER = { asked: "./reference_worker.ts", served: "./reference_worker.js" };
+
+async function bundle(entry: string, name: string): Promise<string> {
+  const output = new URL(name, target).pathname;
+  const { success, stderr } = await new Deno.Command("deno", {
+    args: ["bundle", "--quiet", "--platform", "browser", "--minify", "--output", output, entry],
+    cwd: root.pathname,
+  }).output();
+  if (success) return output;
+  console.error(new TextDecoder().decode(stderr));
+  process.exit(1);
+}
+
+await Deno.mkdir(target, { recursive: true });
+const page = await bundle("site/main.ts", "main.js");
+await bundle("fixtures/verify/reference_worker.ts", WORKER.served);
+// A browser takes no TypeScript, and a bundle keeps addresses as they are written.
+const text = await Deno.readTextFile(page);
+if (text.split(WORKER.asked).length !== 2) {
+  console.error(
+    `The page's bundle names ${WORKER.asked} ${
+      text.split(WORKER.asked).length - 1
+    } times, not once`,
+  );
+  process.exit(1);
+}
+await Deno.writeTextFile(page, text.replace(WORKER.asked, WORKER.served));
+for (const name of STATIC) {
+  await Deno.copyFile(new URL(`site/${name}`, root), new URL(name, target));
+}
+const sizes = await Promise.all(
+  [...STATIC, "main.js", "reference_worker.js"].map(async (name) =>
+    `${name} ${Math.ceil((await Deno.stat(new URL(name, target))).size / 1024)} KiB`
+  ),
+);
+console.log(`${folder}: ${sizes.join(", ")}`);

@@ -1,0 +1,225 @@
+/// <reference lib="dom" />
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import type { AxeResults } from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
+import { makePlan } from "../planner/plan.ts";
+import { parseProblem } from "../planner/problem.ts";
+import { formatBytes } from "../planner/units.ts";
+import { bytesOf } from "../fixtures/elements.ts";
+import { writeSafetensors } from "../fixtures/files/safetensors.ts";
+import { findChromium, withBrowser } from "./browser.ts";
+
+const AXE = new URL(import.meta.resolve("axe-core/axe.min.js"));
+
+/** A visitor: what the page says, and every address that it asks for. */
+class Visit {
+  readonly addresses: string[] = [];
+  readonly errors: string[] = [];
+
+  private constructor(readonly page: Page) {
+    page.on("request", (request) => this.addresses.push(request.url()));
+    page.on("pageerror", (error) => this.errors.push(error.message));
+  }
+
+  static async to(browser: Browser, address: string, before?: () => void): Promise<Visit> {
+    // The page's own policy would forbid the test's checker.
+    const context = await browser.newContext({ bypassCSP: true });
+    if (before) await context.addInitScript(before);
+    const visit = new Visit(await context.newPage());
+    await visit.page.goto(address);
+    await visit.settled();
+    return visit;
+  }
+
+  text(selector: string): Promise<string> {
+    return this.page.locator(selector).innerText();
+  }
+
+  /** Waits until everything about the question that the link holds is there. */
+  async settled(): Promise<void> {
+    await this.page.waitForFunction(
+      () => {
+        const { ready } = document.getElementById("plan")!.dataset;
+        return !/Looking/.test(document.getElementById("adapter")!.textContent!) &&
+          ready === location.hash;
+      },
+      undefined,
+      { timeout: 60000 },
+    );
+  }
+
+  async close(): Promise<void> {
+    assert.deepEqual(this.errors, []);
+    await this.page.context().close();
+  }
+}
+
+const without = findChromium() === undefined ? "no Chromium: scripts/setup.sh --chromium" : "";
+
+Deno.test({
+  name: `the page plans, runs, verifies and shares in a browser${without && ` (${without})`}`,
+  ignore: without !== "",
+  // The browser's pipes and processes are closed by its own library, in its own time.
+  sanitizeOps: false,
+  sanitizeResources: false,
+}, async (test) => {
+  await withBrowser(async (browser, address) => {
+    await test.step("a plan for a named device is that of the planner", async () => {
+      const asked = "model=llama-3.1-8b&tokens=4096&pass=train&device=h100-deno&budget=24GiB";
+      const visit = await Visit.to(browser, `${address}#${asked}`);
+      const device = NAMED_DEVICES.find(({ name }) => name === "h100-deno")!.profile;
+      const problem = parseProblem({
+        tokens: 4096,
+        hidden: 4096,
+        vocab: 128256,
+        dtype: "bf16",
+        pass: "train",
+      });
+      const { memory, outline } = makePlan(problem, device, { budget: 24 * 2 ** 30 });
+      const told = await visit.text("#answer");
+      assert(told.includes(formatBytes(memory.extraPeakBytes)), told);
+      assert(told.includes(formatBytes(memory.peakBytes)), told);
+      assert(told.includes(outline.strategy), told);
+      assert.match(await visit.text("#largest"), /At most [\d,]+ tokens fit within 24\.0 GiB/);
+      assert.equal(await visit.page.locator("#curve img").count(), 1);
+      await visit.close();
+    });
+
+    await test.step("a link holds the whole question, and a changed form changes it", async () => {
+      const visit = await Visit.to(browser, address);
+      const { page } = visit;
+      await page.getByLabel("Model").selectOption("gpt2");
+      await page.getByLabel("Pass").first().selectOption("forward");
+      await page.getByLabel("Budget").fill("1GiB");
+      await page.getByLabel("Budget").press("Enter");
+      await page.getByLabel("Budget").blur();
+      await visit.settled();
+      const link = page.url();
+      const plan = await visit.text("#answer");
+      const again = await Visit.to(browser, link);
+      assert.equal(await again.text("#answer"), plan);
+      assert.equal(await again.page.getByLabel("Budget").inputValue(), "1GiB");
+      assert.equal(await again.page.getByLabel("Model").inputValue(), "gpt2");
+      await again.close();
+      await visit.close();
+    });
+
+    await test.step("a link that makes no sense is said to, and a budget that is too small", async () => {
+      const visit = await Visit.to(browser, `${address}#model=no-such-model&budget=1KiB`);
+      assert.match(await visit.text("#faults"), /model=no-such-model: is no model/);
+      assert.match(await visit.text("#answer"), /does not fit/);
+      await visit.close();
+    });
+
+    await test.step("a config.json and a safetensors file say their head's sizes", async () => {
+      const visit = await Visit.to(browser, address);
+      const { page } = visit;
+      await page.getByText("Paste a config.json").click();
+      await page.locator("#config").fill(
+        JSON.stringify({ model_type: "gpt2", vocab_size: 50257, n_embd: 768 }),
+      );
+      assert.equal(await page.locator("#hidden").inputValue(), "768");
+      const file = await Deno.makeTempFile({ suffix: ".safetensors" });
+      await writeSafetensors(file, {
+        "lm_head.weight": { dtype: "F16", shape: [37, 20], bytes: new Uint8Array(37 * 40) },
+        "model.norm.weight": { dtype: "F32", shape: [2], bytes: bytesOf(Float32Array.of(1, 2)) },
+      });
+      await page.locator("#file").setInputFiles(file);
+      await page.waitForFunction(() =>
+        /lm_head/.test(document.getElementById("file-notes")!.textContent!)
+      );
+      assert.match(await visit.text("#file-notes"), /37 ids x 20, f16, among 1 other/);
+      await visit.settled();
+      assert.match(await visit.text(".question-line"), /20 hidden x 37 vocab, f16/);
+      const damaged = { name: "damaged.safetensors", mimeType: "", buffer: Buffer.alloc(20, 0xff) };
+      await page.locator("#file").setInputFiles(damaged);
+      await page.waitForFunction(() =>
+        /no safetensors file/.test(document.getElementById("file-notes")!.textContent!)
+      );
+      await Deno.remove(file);
+      await visit.close();
+    });
+
+    await test.step("a run agrees with float64, with memory to the byte, and gives a card", async () => {
+      const visit = await Visit.to(browser, address);
+      const { page } = visit;
+      await page.locator("#run-tokens").fill("33");
+      await page.locator("#run-hidden").fill("20");
+      await page.locator("#run-vocab").fill("501");
+      await page.getByRole("button", { name: "Run and verify" }).click();
+      await page.waitForFunction(
+        () => document.getElementById("progress")!.textContent === "Done.",
+        undefined,
+        { timeout: 120000 },
+      );
+      assert.match(await visit.text("#result"), /Verified on this device/);
+      const read = (id: string) =>
+        page.evaluate(async (id) => {
+          const { href } = document.getElementById(id) as HTMLAnchorElement;
+          return [...new Uint8Array(await (await fetch(href)).arrayBuffer())];
+        }, id);
+      const card = JSON.parse(
+        new TextDecoder().decode(Uint8Array.from(await read("card-json"))),
+      );
+      assert.equal(card.ok, true);
+      assert.notEqual(card.strategy, "two-stage");
+      assert.equal(card.memory.measuredPeakBytes, card.memory.predictedPeakBytes);
+      assert.equal(card.agreement.coverage.rows, 33);
+      assert(card.ms.lce > 0 && card.ms.twoStage > 0);
+      assert.deepEqual(
+        (await read("card-png")).slice(1, 4),
+        [..."PNG"].map((c) => c.charCodeAt(0)),
+      );
+      assert.deepEqual(
+        visit.addresses.filter((asked) =>
+          !asked.startsWith(address) && !/^(data|blob):/.test(asked)
+        ),
+        [],
+        "nothing is asked of another host",
+      );
+      await visit.close();
+    });
+
+    await test.step("without WebGPU it plans, and says what to do", async () => {
+      const visit = await Visit.to(browser, address, () => {
+        Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined });
+      });
+      assert.match(await visit.text("#adapter"), /browser with WebGPU: Chrome/);
+      assert.match(await visit.text("#answer"), /limits that every WebGPU device has/);
+      assert(await visit.page.getByRole("button", { name: "Run and verify" }).isDisabled());
+      await visit.close();
+    });
+
+    await test.step("it is legible in light and dark, on a phone, by keyboard and screen reader", async () => {
+      const visit = await Visit.to(browser, `${address}#model=gpt2&tokens=1024&device=h100-deno`);
+      const { page } = visit;
+      await page.addScriptTag({ content: await Deno.readTextFile(AXE) });
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        for (const width of [360, 1280]) {
+          await page.setViewportSize({ width, height: 800 });
+          const beyond = await page.evaluate(() =>
+            document.documentElement.scrollWidth - innerWidth
+          );
+          assert(beyond <= 0, `${beyond} pixels beyond a width of ${width}`);
+          const { violations } = await page.evaluate(() =>
+            (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run()
+          );
+          assert.deepEqual(
+            violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+            [],
+            `${colorScheme}, ${width} pixels wide`,
+          );
+        }
+      }
+      await page.keyboard.press("Tab");
+      assert.equal(
+        await page.evaluate(() => document.activeElement!.textContent),
+        "Skip to the plan",
+      );
+      await visit.close();
+    });
+  });
+});
