@@ -21,6 +21,7 @@ import { FUSIONS } from "./mutants/fusion.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
 import { IN_MATRICES } from "./mutants/matrices.ts";
+import { ROUNDS } from "./mutants/rounds.ts";
 import { type Fate, hunt, runKiller } from "./mutants/hunt.ts";
 import { formatKiller, type Mutant, plant } from "./mutants/mutant.ts";
 import { page } from "./mutants/report.ts";
@@ -32,6 +33,7 @@ const MUTANTS: readonly Mutant[] = [
   ...EXECUTOR,
   ...FAULTY,
   ...HOST,
+  ...ROUNDS,
   ...CHOICE,
   ...CODES,
   ...FUSIONS,

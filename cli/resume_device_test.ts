@@ -188,3 +188,23 @@ Deno.test("a run says how far it is, unless it is to be quiet", async () => {
   }
   assert.deepEqual((await lce("run", "--json", "--quiet")).progress, []);
 });
+
+Deno.test("Ctrl-C while something is written leaves none of it", () =>
+  withFolder(async (folder) => {
+    const model = `${folder}/model`;
+    await lce("fixture", "make", model, ...SIZES);
+    const sizes = ["--hidden", "512", "--vocab", "100000", "--dtype", "f32"];
+    const gradients = ["--pass", "train", "--output", `${folder}/g.safetensors`];
+    for (
+      const args of [["fixture", "make", `${folder}/big`, ...sizes], ["run", model, ...gradients]]
+    ) {
+      const child = started(...args);
+      while (!namesIn(folder).some((name) => name.endsWith(".tmp"))) {
+        await new Promise((done) => setTimeout(done, 1));
+      }
+      child.kill("SIGTERM");
+      const { code, stderr } = await child.output();
+      assert.equal(code, EXIT.terminated, new TextDecoder().decode(stderr));
+      assert.deepEqual(namesIn(folder), ["model"], args[0]);
+    }
+  }));

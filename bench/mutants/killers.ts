@@ -107,3 +107,13 @@ export const BAD_BUFFERS = library("says what is wrong");
 export const SPLIT_VOCABULARY = ranks("a vocabulary split unevenly");
 export const SEQUENCE = ranks("hidden states split by tokens");
 export const REPLICAS = ranks("replicas share the divisor");
+
+const resumes = (filter: string): Killer => ({ test: "cli/resume_device_test.ts", filter });
+
+/** Long runs that are broken off. */
+export const RESUMED = resumes("broken off behind any round");
+export const JOURNAL = resumes("torn or damaged");
+export const INTERRUPTED = resumes("while something is written");
+
+/** How long a dispatch takes, by the estimate. */
+export const TIMELY: Killer = { test: "planner/timely_test.ts" };
