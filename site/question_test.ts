@@ -20,7 +20,7 @@ const questions: fc.Arbitrary<Question> = fc.record({
   tokens: size,
   pass: fc.constantFrom("forward" as const, "train" as const),
   device: fc.constantFrom(HERE, ...NAMED_DEVICES.map(({ name }) => name)),
-  budget: fc.constantFrom("", "8GiB", "1e9", "512 MiB"),
+  budget: fc.constantFrom("", "8GiB", "1GB", "512 MiB"),
 }).chain((rest) =>
   fc.oneof(
     fc.constantFrom(...MODELS.map(({ name }) => ofModel({ ...FIRST_QUESTION, ...rest }, name))),
