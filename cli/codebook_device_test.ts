@@ -37,8 +37,31 @@ Deno.test("a run over codes has the loss of the whole head, and the memory that 
     const { memory } = JSON.parse(planned.out);
     assert.equal(memory.peakBytes, codes.memory.measuredPeakBytes);
     assert.equal(memory.extraPeakBytes, codes.memory.measuredExtraPeakBytes);
+  });
+});
+
+Deno.test("codes are split over ranks as ids are, and each rank takes what lce plan says", async () => {
+  await withModel(async (folder, codebook) => {
+    const whole = await ran(folder);
     const split = await ran(folder, "--codebook", codebook, "--tensor-parallel", "3");
-    assert(Math.abs(split.loss - codes.loss) < 4e-6 * codes.loss);
+    assert(Math.abs(split.loss - whole.loss) < 4e-6 * whole.loss);
+    const sizes = ["--tokens", "96", ...SIZES, "--codes", "40", "--tensor-parallel", "3"];
+    const { code, out, err } = await lce(
+      "plan",
+      ...sizes,
+      "--host-io",
+      "--device",
+      "auto",
+      "--json",
+    );
+    assert.equal(code, EXIT.ok, err);
+    const { perRank, codebook: said } = JSON.parse(out);
+    assert.equal(said.codes, 40);
+    const peaks = (ranks: { peakBytes: number }[]) => ranks.map(({ peakBytes }) => peakBytes);
+    assert.deepEqual(peaks(perRank), peaks(split.perRank));
+    for (const { measuredPeakBytes, peakBytes } of split.perRank) {
+      assert.equal(measuredPeakBytes, peakBytes);
+    }
   });
 });
 

@@ -83,18 +83,24 @@ Examples:
         if (timeline === undefined) return;
         await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
       };
+      // What was looked for was not known before.
+      const codebookOf = (found: { readonly value: number } | undefined) =>
+        found && head ? checkCodes(resized(asked, { [largest!]: found.value }), codes!) : head;
       if (parallelism) {
         const found = largest &&
           planLargestParallel(largest, problem, device, parallelism, request);
         const plan = found ? found.plan : planParallel(problem, device, parallelism, request);
+        const shownHead = codebookOf(found);
         print({
           json: () => ({
             ...(found ? largestJson(found) : {}),
+            ...(shownHead ? codebookJson(shownHead) : {}),
             ...parallelPlanJson(plan, { explain }),
           }),
           text: () =>
             [
               ...(found ? [wrapped(largestText(found), output.width)] : []),
+              ...(shownHead ? [codebookText(shownHead, { width: output.width })] : []),
               parallelPlanText(plan, { explain, width: output.width }),
             ]
               .join("\n\n"),
@@ -104,10 +110,7 @@ Examples:
       }
       const found = largest && planLargest(largest, problem, device, request);
       const plan = found ? found.plan : makePlan(problem, device, request);
-      // What was looked for was not known before.
-      const shownHead = found && head
-        ? checkCodes(resized(asked, { [largest!]: found.value }), codes!)
-        : head;
+      const shownHead = codebookOf(found);
       const extras = { compare, explain, width: output.width };
       print({
         json: () => ({

@@ -36,7 +36,6 @@ export function checkCodes(problem: Problem, codes: number): CodebookHead {
 const WITHOUT_RANKS: Readonly<Partial<Record<keyof Modes, string>>> = {
   compare: PEERS_OF_ONE_DEVICE,
   peers: PEERS_OF_ONE_DEVICE,
-  codes: "a codebook head is planned for one device",
 };
 
 /**
