@@ -1,18 +1,17 @@
 /**
- * What follows from a problem alone, and is asked for by each of a search's sketches.
+ * What follows from a problem or a question alone, and is asked for again and again.
  *
  * @module
  */
-import type { Problem } from "./problem.ts";
 
-/** Returns a function that derives something from a problem once, and from then on remembers it. */
-export function remembered<Derived>(
-  derive: (problem: Problem) => Derived,
-): (problem: Problem) => Derived {
-  const known = new WeakMap<Problem, Derived>();
-  return (problem) => {
-    let derived = known.get(problem);
-    if (derived === undefined) known.set(problem, derived = derive(problem));
+/** Returns a function that derives something from an object once, and from then on remembers it. */
+export function remembered<Of extends object, Derived>(
+  derive: (of: Of) => Derived,
+): (of: Of) => Derived {
+  const known = new WeakMap<Of, Derived>();
+  return (of) => {
+    let derived = known.get(of);
+    if (derived === undefined) known.set(of, derived = derive(of));
     return derived;
   };
 }

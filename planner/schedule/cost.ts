@@ -96,7 +96,10 @@ export function bodyRates(tile: Tile, rates: DeviceRates = ASSUMED_RATES): BodyR
 
 /** Returns how many workgroups of a tile run at the same time. */
 export function parallelWorkgroups(tile: Tile, rates: DeviceRates | undefined): number {
-  const { parallelInvocations } = bodyRates(tile, rates);
+  return atOnce(tile, bodyRates(tile, rates).parallelInvocations);
+}
+
+function atOnce(tile: Tile, parallelInvocations: number): number {
   return Math.max(1, Math.floor(parallelInvocations / workgroupSize(tile)));
 }
 
@@ -107,8 +110,8 @@ export function productSeconds(
   workgroupFlops: number,
   rates: DeviceRates = ASSUMED_RATES,
 ): number {
-  const { flopsPerSecond, tiles } = bodyRates(tile, rates);
-  const parallel = parallelWorkgroups(tile, rates);
+  const { flopsPerSecond, parallelInvocations, tiles } = bodyRates(tile, rates);
+  const parallel = atOnce(tile, parallelInvocations);
   const ofDepth = 2 * tile.rows * tile.cols;
   const { drain, endsDepth, everyWave } = kindOf(tile).times;
   const waves = wavesOf(workgroups, parallel, drain);

@@ -52,8 +52,8 @@ export function relativeRate(
 
 /** Returns whether two tiles are the same. */
 export function sameTile(a: Tile, b: Tile): boolean {
-  return a.rows === b.rows && a.cols === b.cols && a.depth === b.depth &&
-    a.body.kind === b.body.kind && kindOf(a).same(a.body, b.body);
+  return a === b || a.rows === b.rows && a.cols === b.cols && a.depth === b.depth &&
+      a.body.kind === b.body.kind && kindOf(a).same(a.body, b.body);
 }
 
 /** Returns the invocations of one workgroup. */

@@ -4,10 +4,27 @@
  * @module
  */
 import { vocabOf } from "../problem.ts";
+import { remembered } from "../remembered.ts";
 import { productSeconds } from "../schedule/cost.ts";
 import type { Tile } from "../schedule/tile.ts";
 import { PROMISING_TILE } from "../tuning.ts";
 import type { Question } from "./question.ts";
+
+interface TimedTile {
+  readonly tile: Tile;
+  readonly seconds: number;
+}
+
+const timed = remembered(({ problem, device, tiles }: Question): TimedTile[] => {
+  const { tokens } = problem;
+  const vocab = vocabOf(problem);
+  const hidden = problem.heads.reduce((sum, head) => sum + head.hidden, 0);
+  return tiles.map((tile) => {
+    const workgroups = Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols);
+    const flops = 2 * tile.rows * tile.cols * hidden;
+    return { tile, seconds: productSeconds(tile, workgroups, flops, device.rates) };
+  }).sort((a, b) => a.seconds - b.seconds);
+});
 
 /** Returns the tiles by the estimate for one pass over all logits, the fastest first. */
 export function tilesBySpeed(question: Question): Tile[] {
@@ -19,15 +36,4 @@ export function promisingTiles(question: Question): Tile[] {
   const all = timed(question);
   return all.filter(({ seconds }) => seconds <= PROMISING_TILE * all[0]!.seconds)
     .map(({ tile }) => tile);
-}
-
-function timed({ problem, device, tiles }: Question) {
-  const { tokens } = problem;
-  const vocab = vocabOf(problem);
-  const hidden = problem.heads.reduce((sum, head) => sum + head.hidden, 0);
-  return tiles.map((tile) => {
-    const workgroups = Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols);
-    const flops = 2 * tile.rows * tile.cols * hidden;
-    return { tile, seconds: productSeconds(tile, workgroups, flops, device.rates) };
-  }).sort((a, b) => a.seconds - b.seconds);
 }
