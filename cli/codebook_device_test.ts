@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { bytesOf } from "../fixtures/elements.ts";
+import { writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 
@@ -142,4 +144,26 @@ Deno.test("codebooks that cannot be are refused, and nothing is written", async 
       "model.safetensors",
     ]);
   });
+});
+
+Deno.test("weights that cannot be compared are the input's fault, and named", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    for (
+      const [value, message] of [[NaN, /not a finite/], [1e30, /1\.00e\+30, too large/]] as const
+    ) {
+      const weight = new Float32Array(6 * 5).fill(1);
+      weight[17] = value;
+      const tensor = { dtype: "F32", shape: [6, 5], bytes: bytesOf(weight) };
+      await writeSafetensors(`${folder}/x.safetensors`, { weight: tensor });
+      const made = ["--codes", "2", "--output", `${folder}/codes.safetensors`];
+      const { code, err } = await lce("codebook", "make", `${folder}/x.safetensors`, ...made);
+      assert.equal(code, EXIT.input, err);
+      assert.match(err, message);
+      assert.match(err, /x\.safetensors: weight\[3, 2\]/);
+    }
+    assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["x.safetensors"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
