@@ -270,7 +270,9 @@ Deno.test("a real vocabulary with contexts of real text: loss, bits per byte and
   assert(JSON.parse(trained.out)[0].agreement.coverage.complete);
 });
 
-Deno.test("the commands of docs/checkpoints.md do what it says", () =>
+Deno.test("the commands of docs/checkpoints.md do what it says", {
+  ignore: Deno.env.has("LCE_SLOW_DEVICE"),
+}, () =>
   withFolder(async (folder) => {
     const page = await Deno.readTextFile(new URL("../docs/checkpoints.md", import.meta.url));
     const [, block] = /```sh\n([\s\S]*?)```/.exec(page)!;
