@@ -2,7 +2,9 @@
 /**
  * Runs every test on this machine's device and, where `scripts/setup.sh
  * --swiftshader` has put it, the device tests once more on SwiftShader, which
- * has other limits; the page is tried in a browser where there is one. Closes with `N passed, N failed`.
+ * has other limits. Where `--dawn` has put that too, kernels and the oracle's cases run a
+ * third time, by Dawn on SwiftShader: a kernel that one compiler alone accepts is a bug. The
+ * page is tried in a browser where there is one. Closes with `N passed, N failed`.
  *
  *     deno task test [deno test flags and files]
  *
@@ -21,6 +23,13 @@ const ROOMS = [
   "mod.ts",
 ];
 
+/** What runs by a second implementation of WebGPU: where text is compiled, rather than planned. */
+const DAWN_ROOMS = ["kernels/wgsl", "kernels/run"];
+const DAWN_TESTS = [
+  "fixtures/verify/oracle_device_test.ts",
+  "fixtures/verify/verify_ranks_device_test.ts",
+];
+
 interface Counts {
   readonly passed: number;
   readonly failed: number;
@@ -33,7 +42,7 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Co
   const untuned = await Deno.makeTempDir();
   const permissions = args.includes("--allow-all")
     ? []
-    : ["read", "write", "env", "sys", "run"].map((name) => `--allow-${name}`);
+    : ["read", "write", "env", "sys", "run", "ffi"].map((name) => `--allow-${name}`);
   const { code } = await new Deno.Command("deno", {
     args: [
       "test",
@@ -98,13 +107,14 @@ if (Deno.args.length === 0 && await Deno.stat(driver).catch(() => undefined)) {
   console.log("\nThe device tests again, on SwiftShader:");
   const files = ROOMS.filter((room) => !room.endsWith(".ts")).flatMap(deviceTests);
   // It compiles slowly: tests that make many kernels of their own leave themselves out.
-  runs.push(
-    await runTests(files, {
-      VK_DRIVER_FILES: driver,
-      VK_ICD_FILENAMES: driver,
-      LCE_SLOW_DEVICE: "1",
-    }),
-  );
+  const swiftshader = { VK_DRIVER_FILES: driver, VK_ICD_FILENAMES: driver, LCE_SLOW_DEVICE: "1" };
+  runs.push(await runTests(files, swiftshader));
+  if (await Deno.stat(`${cache}/lce/dawn`).catch(() => undefined)) {
+    console.log("\nKernels, ranks and the oracle's cases once more, by Dawn on SwiftShader:");
+    // Together they compile so slowly that the cases take their strategies in turns.
+    const dawn = { ...swiftshader, LCE_WEBGPU: "dawn", LCE_SLOW_COMPILER: "1" };
+    runs.push(await runTests(DAWN_ROOMS.flatMap(deviceTests).concat(DAWN_TESTS), dawn));
+  }
 }
 const sum = (key: keyof Counts) => runs.reduce((total, counts) => total + counts[key], 0);
 console.log(`${sum("passed")} passed, ${sum("failed")} failed`);
