@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { inMatrices, type RegisterTile, type Tile } from "../../planner/schedule/tile.ts";
+import type { Tile, TileBody } from "../../planner/schedule/tile.ts";
 import type { KernelContext } from "./context.ts";
-import type { Body, Operand } from "./product.ts";
+import type { Body, BodyMaker, Operand } from "./product.ts";
 import { matrices } from "./matrices.ts";
 import { registers } from "./registers.ts";
 
@@ -18,7 +18,16 @@ export function product(
   return body(dispatch.tile!, a, b);
 }
 
+/** What writes the products of each kind of body. */
+const MAKERS: {
+  readonly [Kind in TileBody as Kind["kind"]]: (
+    tile: Tile & { readonly body: Kind },
+    a: Operand,
+    b: Operand,
+  ) => Body;
+} = { registers, matrix: matrices };
+
 /** Writes a product in the body that its tile is for. */
 export function bodyOf(tile: Tile, a: Operand, b: Operand): Body {
-  return inMatrices(tile) ? matrices(tile, a, b) : registers(tile as RegisterTile, a, b);
+  return (MAKERS[tile.body.kind] as BodyMaker)(tile, a, b);
 }
