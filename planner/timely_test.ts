@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { makePlan } from "./plan.ts";
 import { parseProblem } from "./problem.ts";
+import { dispatchesTogether } from "./schedule/cost.ts";
 import { DISPATCH_SECONDS } from "./tuning.ts";
 
 /** Speeds from a software device's to a large GPU's. */
@@ -33,6 +34,13 @@ Deno.test("no dispatch of a plan takes longer than it may, by the device's measu
       }
     }
   }
+});
+
+Deno.test("what is handed to a device together takes no longer than one dispatch may", () => {
+  for (const [longestDispatch, together] of [[0.2, 1], [0.09, 1], [0.04, 2], [1e-4, 16]]) {
+    assert.equal(dispatchesTogether({ longestDispatch }), together);
+  }
+  assert.equal(dispatchesTogether({ longestDispatch: undefined }), 16);
 });
 
 Deno.test("who fixes sizes gets them, however long a dispatch takes", () => {

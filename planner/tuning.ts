@@ -185,6 +185,9 @@ export const WORTHWHILE = { share: 0.01, bytes: 64 * 2 ** 20 } as const;
  */
 export const DISPATCH_SECONDS = 0.1;
 
+/** Dispatches that are handed to a device together, where each is short: a choice. */
+export const DISPATCHES_TOGETHER = 16;
+
 /** Share of that which the product of a block and a window takes at most, for gradients take longer: a choice. */
 export const DISPATCH_SHARE = 0.75;
 

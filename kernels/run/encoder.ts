@@ -13,6 +13,7 @@ import {
   type Schedule,
   type Slice,
 } from "../../planner/schedule/schedule.ts";
+import { DISPATCHES_TOGETHER } from "../../planner/tuning.ts";
 import { packParams, PARAMS_BYTES } from "../../planner/schedule/params.ts";
 import { bufferLabel } from "./labels.ts";
 import { kernelKey } from "../wgsl/generate.ts";
@@ -22,9 +23,6 @@ import { BufferUsage } from "./provider.ts";
 
 /** Buffers by their names in a schedule. */
 export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;
-
-/** Dispatches that are handed to the queue together. */
-const DISPATCHES_PER_SUBMIT = 16;
 
 /** Buffers and command encoding of one schedule on one device. */
 export class Encoder {
@@ -46,6 +44,8 @@ export class Encoder {
     readonly schedule: Schedule,
     readonly device: GPUDevice,
     readonly kernels: ReadonlyMap<string, CompiledKernel>,
+    /** Dispatches that are handed to the queue together. */
+    readonly together: number = DISPATCHES_TOGETHER,
   ) {}
 
   /** Uses the caller's buffers where steps name them; they are never destroyed here. */
@@ -128,7 +128,7 @@ export class Encoder {
     pass.setBindGroup(0, this.#bind(step), [step.params * this.schedule.paramsStride]);
     pass.dispatchWorkgroups(...step.grid);
     pass.end();
-    if (++this.#encoded >= DISPATCHES_PER_SUBMIT) this.submit();
+    if (++this.#encoded >= this.together) this.submit();
   }
 
   /** Returns what steps are encoded to until the next submission. */

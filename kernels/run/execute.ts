@@ -28,6 +28,8 @@ export interface ExecuteOptions {
   readonly inputs?: HostTensors;
   /** Where tensors of readback steps go, by name; what is not named ends in `outputs`. */
   readonly sinks?: Readonly<Record<string, TensorSink>>;
+  /** Dispatches that are handed to the queue together; some, where it is left out. */
+  readonly together?: number | undefined;
   /** Called now and then with the steps done so far. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -71,7 +73,8 @@ export async function execute(
 ): Promise<Execution> {
   const begun = performance.now();
   return await withErrorScopes(device, async () => {
-    const encoder = new Encoder(schedule, device, await compileKernels(device, schedule));
+    const kernels = await compileKernels(device, schedule);
+    const encoder = new Encoder(schedule, device, kernels, options.together);
     const compileMilliseconds = performance.now() - begun;
     try {
       const { done, value } = await walk(encoder, options).next();

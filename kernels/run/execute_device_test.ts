@@ -272,3 +272,33 @@ Deno.test("whatever fails, and whenever, is thrown as it is, with every buffer g
   ledger.detach();
   device.destroy();
 });
+
+Deno.test("dispatches are handed over together for as long as one of them may take", async () => {
+  const { device, profile } = await openDevice();
+  const methods = Object.getPrototypeOf(device.queue) as GPUQueue;
+  const { submit } = methods;
+  const problem = parseProblem({ tokens: 70, hidden: 20, vocab: 900 });
+  const inputs = uploads(makeSynthetic(problem, 3));
+  const { schedule } = makePlan(problem, profile, { window: 64, hostIo: true });
+  const submissions = async (together?: number) => {
+    let count = 0;
+    methods.submit = function (buffers) {
+      count++;
+      return submit.call(this, buffers);
+    };
+    try {
+      const { outputs } = await execute(schedule, device, { inputs, together });
+      return { count, outputs };
+    } finally {
+      methods.submit = submit;
+    }
+  };
+  const dispatches = schedule.steps.filter(({ kind }) => kind === "dispatch").length;
+  assert(dispatches > 16);
+  const [alone, usual] = [await submissions(1), await submissions()];
+  // Buffers that go, and results that are read, end a submission as well.
+  assert(alone.count >= dispatches, `${alone.count} ${dispatches}`);
+  assert(usual.count < alone.count - dispatches / 2, `${usual.count} ${alone.count}`);
+  assert.deepEqual(alone.outputs, usual.outputs);
+  device.destroy();
+});

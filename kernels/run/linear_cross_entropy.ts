@@ -20,6 +20,7 @@ import {
   type TensorPart,
 } from "./callers_buffers.ts";
 import { catchReports, type Report, reported, throwIfLost, withErrorScopes } from "./errors.ts";
+import { dispatchesTogether } from "../../planner/schedule/cost.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
@@ -84,7 +85,7 @@ export class LinearCrossEntropy {
       throw new TypeError("Cannot run one rank's plan alone: it has steps that other ranks share");
     }
     const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
-    const encoder = new Encoder(schedule, device, kernels);
+    const encoder = new Encoder(schedule, device, kernels, dispatchesTogether(plan.cost));
     await withErrorScopes(device, async () => {
       for (const spec of ownBuffers(schedule)) encoder.create(spec);
       await encoder.allocated();

@@ -5,7 +5,13 @@
  */
 import type { BodyRates, DeviceProfile, DeviceRates } from "../device.ts";
 import type { Dispatch, Schedule } from "./schedule.ts";
-import { ASSUMED_RATES, HOST_BYTES_PER_SECOND, WAVES } from "../tuning.ts";
+import {
+  ASSUMED_RATES,
+  DISPATCH_SECONDS,
+  DISPATCHES_TOGETHER,
+  HOST_BYTES_PER_SECOND,
+  WAVES,
+} from "../tuning.ts";
 import { kindOf, relativeRate, type Tile, workgroupSize } from "./tile.ts";
 
 /** What a schedule costs to run. */
@@ -79,6 +85,15 @@ function dispatchBytes(step: Dispatch): number {
     bytes += access === "read" || onlyRead ? slice.bytes : 2 * slice.bytes;
   }
   return bytes;
+}
+
+/**
+ * Returns how many dispatches of a schedule may be handed to a device together: so many that they
+ * take no longer than one may, as far as that was measured, and never more than some.
+ */
+export function dispatchesTogether({ longestDispatch }: Pick<Cost, "longestDispatch">): number {
+  const timely = longestDispatch ? Math.floor(DISPATCH_SECONDS / longestDispatch) : Infinity;
+  return Math.max(1, Math.min(DISPATCHES_TOGETHER, timely));
 }
 
 /** Returns the waves of a grid in terms of whole ones; the last is rarely full. */
