@@ -1,0 +1,85 @@
+"""Errors of lce's products in matrices, and of PyTorch's two stages in bf16 and f16, on the same inputs
+against float64. Needs torch, a CUDA GPU, Dawn (scripts/setup.sh --dawn) and deno; run it at the tree's root.
+"""
+import json, struct, subprocess, tempfile
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+TOKENS, HIDDEN, VOCAB = 1024, 2304, 32768
+KINDS = {"F32": np.float32, "I32": np.int32, "U32": np.uint32}
+
+
+def write(path, tensors, metadata):
+    """Writes a safetensors file."""
+    head, at, blobs = {"__metadata__": metadata}, 0, []
+    for name, (dtype, values) in tensors.items():
+        blob = np.ascontiguousarray(values).tobytes()
+        head[name] = dict(dtype=dtype, shape=list(values.shape), data_offsets=[at, at + len(blob)])
+        at += len(blob)
+        blobs.append(blob)
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for blob in blobs:
+            file.write(blob)
+
+
+def read(path):
+    """Reads the tensors of a safetensors file."""
+    with open(path, "rb") as file:
+        head = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        data = file.read()
+    head.pop("__metadata__", None)
+    return {
+        name: torch.from_numpy(
+            np.frombuffer(data, KINDS[of["dtype"]], int(np.prod(of["shape"])), of["data_offsets"][0])
+            .reshape(of["shape"]).copy()
+        ).cuda()
+        for name, of in head.items()
+    }
+
+
+def both(values):
+    """The nearest values that bf16 and f16 hold: eight bits, none of them below 2^-24."""
+    return torch.where(values.abs() < 2**-16, torch.zeros_like(values), values).bfloat16()
+
+
+for name, size in (("flat", 0.5), ("peaked", 8.0)):
+    torch.manual_seed(1)
+    h = both(torch.randn(TOKENS, HIDDEN, device="cuda") * size)
+    w = both(torch.randn(VOCAB, HIDDEN, device="cuda") * HIDDEN**-0.5)
+    y = torch.randint(0, VOCAB, (TOKENS,), device="cuda")
+    assert torch.equal(h.half().double(), h.double()) and torch.equal(w.half().double(), w.double())
+
+    def two_stage(dtype):
+        a, b = (x.detach().clone().to(dtype).requires_grad_() for x in (h, w))
+        z = a @ b.T
+        z = z if dtype == torch.float64 else z.float()
+        F.cross_entropy(z, y).backward()
+        lse = torch.logsumexp(z, 1).detach()
+        return lse - z.detach().gather(1, y[:, None])[:, 0], lse, a.grad, b.grad
+
+    truth = two_stage(torch.float64)
+
+    def show(who, got):
+        errors = (((g.double() - t).norm() / t.norm()).item() for g, t in zip(got, truth))
+        print(name, who, *(f"{what} {e:.1e}" for what, e in zip(("loss", "lse", "dH", "dW"), errors)))
+
+    for dtype in (torch.bfloat16, torch.float16):
+        show(f"PyTorch two-stage {dtype}", two_stage(dtype))
+    with tempfile.TemporaryDirectory() as folder:
+        inputs, outputs = f"{folder}/{name}.safetensors", f"{folder}/results.safetensors"
+        tensors = {
+            "hidden": ("F16", h.half().cpu().numpy()),
+            "weight": ("F16", w.half().cpu().numpy()),
+            "targets": ("I32", y.int().cpu().numpy()),
+        }
+        write(inputs, tensors, {"case": name, "options": "{}"})
+        for strategy in ("windowed", "chunked"):
+            command = ["deno", "task", "lce", "run", inputs, "--pass", "train", "--strategy", strategy]
+            command += ["--webgpu", "dawn-unchecked", "--reference", "sampled", "--output", outputs, "--force"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            ours = read(outputs)
+            show(f"lce {strategy}", (-ours["logprob"], ours["lse"], ours["grad_hidden"], ours["grad_weight"]))
