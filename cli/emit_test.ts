@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
+import { MATRIX_FEATURES } from "../planner/schedule/tile.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 
@@ -62,4 +63,25 @@ Deno.test("the manifest asks for the limits that the plan needs, and for no othe
   for (const [name, value] of Object.entries(limits)) {
     assert((value as number) > SPECIFICATION_DEFAULTS.limits[name as "maxBufferSize"], name);
   }
+});
+
+Deno.test("the manifest asks for the features of matrices, and for what the largest kernel takes", async () => {
+  const sizes = ["--vocab", "40000", "--hidden", "512", "--tokens", "2048"];
+  const { manifest, texts } = await emitted(
+    ...sizes,
+    ...["--dtype", "f16", "--pass", "train", "--device", "h100-dawn"],
+  );
+  const { features, limits } = manifest.requires;
+  assert.deepEqual(features, MATRIX_FEATURES);
+  const workgroups = texts.map((text) => Number(/@workgroup_size\((\d+)\)/.exec(text)![1]));
+  const { maxComputeInvocationsPerWorkgroup: promised } = SPECIFICATION_DEFAULTS.limits;
+  const allowed = limits.maxComputeInvocationsPerWorkgroup ?? promised;
+  assert(Math.max(...workgroups) <= allowed, `${workgroups}`);
+  // Workgroup memory is an array of vec4s of words.
+  const memory = texts.map((text) =>
+    16 * Number(/var<workgroup> memory: array<vec4<u32>, (\d+)>/.exec(text)?.[1] ?? 0)
+  );
+  assert(Math.max(...memory) > 0);
+  const { maxComputeWorkgroupStorageSize: bytes } = SPECIFICATION_DEFAULTS.limits;
+  assert(Math.max(...memory) <= (limits.maxComputeWorkgroupStorageSize ?? bytes), `${memory}`);
 });

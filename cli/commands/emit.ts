@@ -14,6 +14,13 @@ import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { parallelismOf } from "../request/request.ts";
 import { deviceOf } from "../request/device.ts";
+import type { WebGpuChoice } from "../request/webgpu.ts";
+
+/** The flags of the command: those of a plan, beside its own. */
+interface Flags extends Readonly<Record<string, unknown>> {
+  readonly force?: boolean;
+  readonly webgpu?: WebGpuChoice;
+}
 
 /** Returns the command. */
 export function emitCommand(output: Output): Command {
@@ -28,7 +35,7 @@ export function emitCommand(output: Output): Command {
 Example:
   $ lce emit out --vocab 50257 --hidden 768 --tokens 1024 --pass train`,
     )
-    .action(async (folder: string, { force, ...flags }: Record<string, unknown>) => {
+    .action(async (folder: string, { force, webgpu, ...flags }: Flags) => {
       const { problem, request } = await requestOf(flags);
       if (parallelismOf(request)) {
         throw new UsageError(
@@ -45,7 +52,7 @@ Example:
         );
       }
       checkNewFolder(folder, force === true);
-      const plan = makePlan(problem, await deviceOf(request), {
+      const plan = makePlan(problem, await deviceOf(request, webgpu), {
         ...request,
         hostIo: false,
         weights: "resident",

@@ -47,7 +47,7 @@ Examples:
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg
   $ lce plan --model gemma-2-2b --sweep tokens=8k..64k --tensor-parallel 8`,
     )
-    .action(async ({ json, force = false, config, ...given }) => {
+    .action(async ({ json, force = false, config, webgpu, ...given }) => {
       const files = await readConfigs(config);
       const modes = checkModes(given, files);
       const { compare = false, explain = false, largest, codes, ...pictured } = modes;
@@ -68,7 +68,7 @@ Examples:
       const parallelism = parallelismOf(request);
       const head = codes === undefined ? undefined : checkCodes(asked, codes);
       const problem = head?.problem ?? asked;
-      const device = await deviceOf(request);
+      const device = await deviceOf(request, webgpu);
       const named = model ? { model: modelJson(model) } : {};
       const forPeople = !json && (modes.format ?? "table") === "table";
       if (model && forPeople) output.print(wrapped(modelLine(model, asked), output.width));

@@ -5,6 +5,7 @@
  */
 import type { DeviceProfile } from "../../planner/device.ts";
 import { findDevice } from "../../planner/devices/profiles.ts";
+import { UsageError } from "../exit.ts";
 import { readDeviceFile } from "../files/device_file.ts";
 import type { Request } from "./request.ts";
 import { withTunedRates } from "../bench/tuned.ts";
@@ -39,18 +40,28 @@ export async function openDevice({ limits, webgpu }: OpenOptions = {}): Promise<
 /**
  * Returns the profile that a request plans for: a device is asked for only where it says `auto`.
  *
+ * @param webgpu the implementation to ask, where one is named.
  * @throws {InputError} when the request names a file that holds no possible profile.
+ * @throws {UsageError} when it names an implementation, and another device than this machine's.
  */
-export async function deviceOf({ device }: Pick<Request, "device">): Promise<DeviceProfile> {
+export async function deviceOf(
+  { device }: Pick<Request, "device">,
+  webgpu?: WebGpuChoice,
+): Promise<DeviceProfile> {
+  if (webgpu !== undefined && device !== "auto") {
+    throw new UsageError(
+      `--webgpu ${webgpu}: chooses how this machine's device is reached: add --device auto, or leave it out`,
+    );
+  }
   if (typeof device === "object") return device;
   const named = findDevice(device);
   if (named) return named.profile;
-  return device === "auto" ? await thisDevice() : await readDeviceFile(device);
+  return device === "auto" ? await thisDevice(webgpu) : await readDeviceFile(device);
 }
 
 /** Returns this machine's device as plans see it. */
-async function thisDevice(): Promise<DeviceProfile> {
-  const acquired = await openDevice();
+async function thisDevice(webgpu: WebGpuChoice | undefined): Promise<DeviceProfile> {
+  const acquired = await openDevice({ webgpu });
   acquired.device.destroy();
   return acquired.profile;
 }

@@ -10,6 +10,7 @@ import { parseNumber as readNumber } from "../../planner/units.ts";
 import { type ConfigFiles, readConfigs, type RequestedModel, requestedModel } from "./model.ts";
 import { checkRequest, choicesShape, parallelShape } from "./request.ts";
 import { readArgument, type Setting, settingFlag, settingFlags } from "./settings.ts";
+import { webgpuFlag } from "./webgpu.ts";
 
 /** Reads a number from an argument, as {@linkcode readNumber} does. */
 export function parseNumber(text: string): number {
@@ -29,7 +30,8 @@ export function planningFlags(command: Command): Command {
       "--config <file>",
       "plan file in YAML or JSON, or a model's config.json; flags win over it; give both for both",
       (path: string, before: string[] | undefined) => [...(before ?? []), path],
-    );
+    )
+    .addOption(webgpuFlag());
 }
 
 /** A request with the model that it names or describes, if any. */

@@ -50,3 +50,18 @@ Deno.test("without Dawn there is no device, and the way to it is said", async ()
     }
   });
 });
+
+Deno.test("--webgpu of a plan is about this machine's device, and says so where another is named", async () => {
+  for (const command of [["plan"], ["emit", "/nowhere/out"]]) {
+    const sizes = ["--vocab", "1000", "--hidden", "64", "--webgpu", "dawn"];
+    const { code, err } = await lce(...command, ...sizes, "--device", "h100-dawn");
+    assert.equal(code, EXIT.usage, err);
+    assert.match(err, /--webgpu dawn: .*add --device auto/);
+  }
+  await withVariable("LCE_DAWN", "/nowhere/index.js", async () => {
+    const sizes = ["--vocab", "1000", "--hidden", "64", "--device", "auto", "--webgpu", "dawn"];
+    const { code, err } = await lce("plan", ...sizes);
+    assert.equal(code, EXIT.device, err);
+    assert.match(err, /Dawn cannot be loaded/);
+  });
+});

@@ -128,13 +128,15 @@ function limitsBeyondDefaults(
 ): Partial<DeviceLimits> {
   const most = (values: Iterable<number>) => [...values].reduce((a, b) => Math.max(a, b), 0);
   const slices = dispatches.flatMap(({ bindings }) => bindings.map(({ slice }) => slice.bytes));
+  // A gradient's product may be in another tile than the projection.
+  const tiles = [tile, ...dispatches.flatMap((step) => step.tile ?? [])];
   const needed: Partial<DeviceLimits> = {
     maxBufferSize: most(buffers.map(({ bytes }) => bytes)),
     maxStorageBufferBindingSize: most(slices),
     maxStorageBuffersPerShaderStage: most(dispatches.map(({ bindings }) => bindings.length)),
-    maxComputeWorkgroupStorageSize: workgroupBytes(tile),
-    maxComputeInvocationsPerWorkgroup: workgroupSize(tile),
-    maxComputeWorkgroupSizeX: workgroupSize(tile),
+    maxComputeWorkgroupStorageSize: most(tiles.map(workgroupBytes)),
+    maxComputeInvocationsPerWorkgroup: most(tiles.map(workgroupSize)),
+    maxComputeWorkgroupSizeX: most(tiles.map(workgroupSize)),
     maxComputeWorkgroupsPerDimension: most(dispatches.flatMap(({ grid }) => grid)),
   };
   const { limits } = SPECIFICATION_DEFAULTS;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { measuredRates } from "./measured.ts";
 import fc from "fast-check";
 import { type DeviceLimits, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../device.ts";
 import { makePlan } from "../plan.ts";
@@ -138,4 +139,17 @@ Deno.test("no plan for a named device asks for what the device does not have", (
       }
     }
   }
+});
+
+Deno.test("chips of a family have the rates that were measured on one of them", () => {
+  for (const webgpu of ["deno", "dawn", "dawn-unchecked"] as const) {
+    const rates = measuredRates("NVIDIA H100 80GB HBM3", webgpu);
+    assert(rates !== undefined);
+    assert.equal(measuredRates("NVIDIA H200", webgpu), rates);
+    assert.equal(measuredRates("nvidia-h100-80gb-hbm3", webgpu), rates);
+    for (const other of ["NVIDIA H100 PCIe", "nvidia-h100-pcie", "NVIDIA H20", "NVIDIA A100"]) {
+      assert.equal(measuredRates(other, webgpu), undefined, other);
+    }
+  }
+  assert.equal(measuredRates("NVIDIA H200", "browser"), undefined);
 });

@@ -7,17 +7,23 @@
  */
 import type { DeviceRates, WebGpuName } from "../device.ts";
 
-/** Rates of a chip under one implementation. */
+/** Rates of a family of chips under one implementation. */
 interface Measured {
-  readonly name: RegExp;
+  readonly names: RegExp;
   readonly webgpu: WebGpuName;
   readonly rates: DeviceRates;
 }
 
+/**
+ * Hopper's large chips, by the names of their adapters: as many multiprocessors at the same
+ * clock, whose memory is all that differs. The H20 and the PCIe cards are others.
+ */
+const HOPPER = /\b(H100|H200|H800|GH200)\b(?!.*\bPCIe\b)/i;
+
 const MEASURED: readonly Measured[] = [
   {
     // As lce tune found them; two workgroups of 256 run on each of 132 multiprocessors.
-    name: /\bH100\b/,
+    names: HOPPER,
     webgpu: "deno",
     rates: {
       flopsPerSecond: 44.7e12,
@@ -30,7 +36,7 @@ const MEASURED: readonly Measured[] = [
   ...([["dawn-unchecked", 318e12], ["dawn", 225e12]] as const).map(([webgpu, inMatrices]) => ({
     // Two workgroups of 128 run in matrices. Memory and dispatches as under Deno; products in f32
     // were timed without checks of bounds.
-    name: /\bh100\b/i,
+    names: HOPPER,
     webgpu,
     rates: {
       flopsPerSecond: 40e12,
@@ -51,5 +57,5 @@ export function measuredRates(
   adapter: string,
   webgpu: WebGpuName | undefined,
 ): DeviceRates | undefined {
-  return MEASURED.find((each) => each.webgpu === webgpu && each.name.test(adapter))?.rates;
+  return MEASURED.find((each) => each.webgpu === webgpu && each.names.test(adapter))?.rates;
 }
