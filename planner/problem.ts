@@ -29,6 +29,11 @@ export const REDUCTIONS = ["mean", "sum", "none"] as const;
 export const PASSES = ["forward", "train"] as const;
 /** Statistics of a row of logits that are kept only when asked for. */
 export const EXTRA_STATISTICS = ["entropy", "predicted"] as const;
+/**
+ * The longest list of most likely ids: an invocation keeps one for each of its rows in registers,
+ * and eight rows' are then 256 words.
+ */
+export const MAX_TOP_K = 16;
 /** Gradients that a training pass can produce. */
 export const GRADIENTS = ["hidden", "weight", "bias"] as const;
 /**
@@ -58,6 +63,8 @@ export interface Task {
   readonly zLoss: number;
   /** Extra results per token: entropy of the softmax, most likely id. */
   readonly statistics: readonly ("entropy" | "predicted")[];
+  /** How many of the most likely ids each token has, with their log-probabilities; 0 for none. */
+  readonly topK: number;
   /**
    * Tiles whose every `|softmax - onehot|` is below this are skipped, which 0 never
    * does; `auto` follows the storage type.
@@ -121,6 +128,11 @@ const taskShape = {
     z.array(z.enum(EXTRA_STATISTICS)),
     [],
   ),
+  topK: setting(
+    `most likely ids per token, with their log-probabilities, up to ${MAX_TOP_K}`,
+    z.int().check(z.minimum(0), z.maximum(MAX_TOP_K)),
+    0,
+  ),
   gradientFilter: setting(
     "skip tiles whose every |softmax - onehot| is below this; auto follows the dtype",
     z.union([z.number().check(z.nonnegative()), z.literal("auto")]),
@@ -180,6 +192,10 @@ function* faultsOf(problem: Problem): Generator<Fault> {
       message: "cannot be used with label smoothing, which moves every logit of every token",
     };
   }
+  if (problem.topK > vocabOf(problem)) {
+    const message = `is ${problem.topK}, but there are ${vocabOf(problem)} ids: ask for no more`;
+    yield { field: "topK", message };
+  }
   yield* fusionFaults(problem);
   for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
     if (adapter !== undefined && adapter >= hidden) {
@@ -220,6 +236,7 @@ function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
     yield fault(`has the cross-entropy of what is fused alone, not ${task.objective}`);
   }
   if (task.labelSmoothing > 0) yield fault("cannot be smoothed: labelSmoothing must be 0");
+  if (task.topK > 0) yield fault("has no lists of ids yet: topK must be 0");
   if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
 }
 

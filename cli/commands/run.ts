@@ -35,7 +35,7 @@ import { sourcesOf, type Tally } from "../run/sources.ts";
 /** The flags of the command. */
 interface Flags extends
   Settings<
-    "pass" | "gradientFilter" | keyof typeof choicesShape | keyof typeof parallelShape
+    "pass" | "gradientFilter" | "topK" | keyof typeof choicesShape | keyof typeof parallelShape
   > {
   readonly limits: "adapter" | "default";
   readonly webgpu?: WebGpuChoice;
@@ -68,6 +68,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       about: "loss alone, or loss and gradients (default: train for fixtures with gradients)",
     }))
     .addOption(gradientFilterFlag())
+    .addOption(settingFlag("topK"))
     .addOption(
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
         .choices(["adapter", "default"]).default("adapter"),
@@ -165,6 +166,7 @@ Examples:
         webgpu,
         json,
         gradientFilter,
+        topK,
         weightTensor,
         codebook,
         checkpoint,
@@ -203,7 +205,7 @@ Examples:
         );
       }
       const how = {
-        ...{ pass, gradientFilter, codebook, options, parallelism, reference },
+        ...{ pass, gradientFilter, topK, codebook, options, parallelism, reference },
         ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
       };
       const acquired = await openDevice({ limits, webgpu });

@@ -65,6 +65,11 @@ function columnsOf(problem: Problem): TokenResultName[] {
   return TOKEN_RESULTS.filter((name) => rows.includes(RESULTS[name].row));
 }
 
+/** Returns whether an array has a list for each token; in CSV its numbers are apart by spaces. */
+function isList(name: TokenResultName): boolean {
+  return name === "topIds" || name === "topLogprobs";
+}
+
 /** Returns what a file calls an array of results. */
 function titleOf(name: TokenResultName): string {
   return RESULTS[name].row;
@@ -88,7 +93,10 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
       ...Object.fromEntries(
         columnsOf(problem).map((column) => [
           titleOf(column),
-          { dtype: RESULTS[column].type === "u32" ? "U32" : "F32", shape: [tokens] },
+          {
+            dtype: RESULTS[column].type === "u32" ? "U32" : "F32",
+            shape: isList(column) ? [tokens, problem.topK] : [tokens],
+          },
         ]),
       ),
       ...Object.fromEntries(gradients.map((of) => [of, { dtype: "F32", shape: shapes[of] }])),
@@ -117,7 +125,13 @@ function rowsOf({ fixture, results }: Verification) {
   const rows = Array.from(tensors.targets, (target, token) => ({
     token,
     target: given[token]!,
-    values: values.map((column) => target === problem.ignoreIndex ? undefined : column[token]!),
+    values: values.map((column, index) =>
+      target === problem.ignoreIndex
+        ? undefined
+        : isList(columns[index]!)
+        ? [...column.subarray(problem.topK * token, problem.topK * (token + 1))]
+        : column[token]!
+    ),
   }));
   return { columns: columns.map(titleOf), rows };
 }
@@ -125,7 +139,8 @@ function rowsOf({ fixture, results }: Verification) {
 function csvOf(verification: Verification): string {
   const { columns, rows } = rowsOf(verification);
   const lines = rows.map(({ token, target, values }) =>
-    [token, target, ...values.map((value) => value ?? "")].join(",")
+    [token, target, ...values.map((value) => Array.isArray(value) ? value.join(" ") : value ?? "")]
+      .join(",")
   );
   return [["token", "target", ...columns].join(","), ...lines, ""].join("\n");
 }

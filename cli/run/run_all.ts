@@ -24,6 +24,7 @@ export interface Runs {
   /** That of the fixture, where it is left out. */
   readonly pass: Problem["pass"] | undefined;
   readonly gradientFilter: Problem["gradientFilter"] | undefined;
+  readonly topK: Problem["topK"] | undefined;
   /** File of a codebook that stands for the weight. */
   readonly codebook: string | undefined;
   readonly reference: ReferenceMode;
@@ -77,7 +78,8 @@ export async function runAll(
 async function runOne(
   { open }: Source,
   acquired: AcquiredDevice,
-  { pass, gradientFilter, codebook, options, parallelism, reference, thorough, ...kept }: Runs,
+  { pass, gradientFilter, topK, codebook, options, parallelism, reference, thorough, ...kept }:
+    Runs,
   say: (line: string) => void,
   note: (text: string) => void,
 ): Promise<Found> {
@@ -89,6 +91,7 @@ async function runOne(
     ...fixture.problem,
     ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
     ...(gradientFilter === undefined ? {} : { gradientFilter }),
+    ...(topK === undefined ? {} : { topK }),
   });
   const { path, round, resume } = kept;
   checkStrategy(options.strategy, problem.pass);

@@ -5,6 +5,7 @@
  */
 import {
   hasReducedLoss,
+  resultWidth,
   TILE_FLAG,
   tokenResults,
   tokenStride,
@@ -43,6 +44,10 @@ export interface Results extends Totals {
   readonly entropy?: Float32Array;
   /** Most likely id, the smaller among equals. */
   readonly predicted?: Uint32Array;
+  /** `[tokens, K]`: the K most likely ids, the most likely first, the smaller first among equals. */
+  readonly topIds?: Uint32Array;
+  /** `[tokens, K]`: their log-probabilities. */
+  readonly topLogprobs?: Float32Array;
   /** How strong the expert is for the token, from 0 to 2, where the problem fuses heads. */
   readonly strength?: Float32Array;
   /** `[tokens, hidden]`, or an adapter's columns of it. Gradients are absent unless the schedule reads them back. */
@@ -79,8 +84,9 @@ export function decodeResults(problem: Problem, outputs: Outputs): Results {
     const row = "row" in found ? rows.indexOf(found.row) : 0;
     if (!bytes || row < 0) continue;
     const start = row * tokenStride(problem);
+    const width = "row" in found ? resultWidth(problem, found.row) : 1;
     const all = wordsOf(bytes);
-    const words = "row" in found ? all.subarray(start, start + problem.tokens) : all;
+    const words = "row" in found ? all.subarray(start, start + width * problem.tokens) : all;
     arrays[name] = found.type === "u32" ? words : floatsOf(words);
   }
   const { lse, logprob } = arrays as unknown as Results;

@@ -47,6 +47,7 @@ export function forward(context: KernelContext): string {
   const split = run === 1 ? over("first_column", tile.cols) : over("first_of_run", run * tile.cols);
   return tileKernel(context, {
     title: "logits of a token tile and a vocabulary tile, folded into online statistics.",
+    functions: online.listFunctions,
     before: (body) => [
       `// Online statistics of the invocation's logits: a set for each of its rows.`,
       ...body.rows.flatMap((_, row) => online.declare(`${row}`)),

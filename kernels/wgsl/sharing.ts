@@ -89,6 +89,9 @@ class Table {
   }
 }
 
+/** What of a set goes through workgroup memory at a time. */
+type Part = OnlineStatistics["parts"][number];
+
 /** The rows of an invocation, and what it shares them with. */
 export interface Shared {
   /** The set of each of the invocation's rows, and the row of the tile that it belongs to. */
@@ -109,24 +112,27 @@ function halve(online: OnlineStatistics, table: Table, shared: Shared, until: nu
   let left = sharers.count;
   while (left > until) {
     const half = Math.ceil(left / 2);
-    for (let from = 0; from < left - half; from += table.slots) {
+    const handOver = (from: number, part: Part) => {
       const count = Math.min(table.slots, left - half - from);
       lines.push(
         ...table.each(
           sharers,
           half + from,
           half + from + count,
-          (at) => sets.flatMap(({ set, row }) => online.store(set, at(row))),
+          (at) => sets.flatMap(({ set, row }) => online.store(set, at(row), part)),
         ),
         `workgroupBarrier();`,
         ...table.each(
           sharers,
           from,
           from + count,
-          (at) => sets.map(({ set, row }) => takeIn(online, set, at(row))),
+          (at) => sets.map(({ set, row }) => takeIn(online, set, at(row), part)),
         ),
         `workgroupBarrier();`,
       );
+    };
+    for (let from = 0; from < left - half; from += table.slots) {
+      for (const part of online.parts) handOver(from, part);
     }
     left = half;
   }
@@ -160,6 +166,22 @@ export function foldByRow(online: OnlineStatistics, shared: Shared, folded: Fold
   const table = new Table(scratch, rows, online.quads);
   const left = fitting(sharers.count, table.slots);
   const passes = times(Math.ceil(rows / workgroup), (pass) => pass * workgroup);
+  const pass = (first: number) => {
+    const row = plus("lane", first);
+    const inTile = first + workgroup > rows ? `${row} < ${rows}u && ` : "";
+    return { row, condition: `if (${inTile}${wanted})` };
+  };
+  const toMemory = (part: Part) => [
+    ...table.each(
+      sharers,
+      0,
+      left,
+      (at) => sets.flatMap(({ set, row }) => online.store(set, at(row), part)),
+    ),
+    `workgroupBarrier();`,
+  ];
+  const takenIn = (row: Index, part: Part) =>
+    times(left, (slot) => takeIn(online, into, table.at(row, slot), part));
   return [
     ...(left < sharers.count
       ? [
@@ -167,28 +189,41 @@ export function foldByRow(online: OnlineStatistics, shared: Shared, folded: Fold
         ...halve(online, table, shared, left),
       ]
       : []),
-    `// Each set goes to workgroup memory: by row, and by sharer of the row.`,
-    ...table.each(
-      sharers,
-      0,
-      left,
-      (at) => sets.flatMap(({ set, row }) => online.store(set, at(row))),
-    ),
-    `workgroupBarrier();`,
-    `// Now each row has an invocation of its own, which folds its sets in their order.`,
-    ...passes.flatMap((first) => {
-      const row = plus("lane", first);
-      const inTile = first + workgroup > rows ? `${row} < ${rows}u && ` : "";
-      const lines = [
-        ...names(row),
-        block([
-          ...online.declare(into),
-          ...times(left, (slot) => takeIn(online, into, table.at(row, slot))),
-          ...then,
-        ], `if (${inTile}${wanted})`),
-      ];
-      return passes.length === 1 ? lines : [block(lines)];
-    }),
+    ...(online.parts.length === 1
+      ? [
+        `// Each set goes to workgroup memory: by row, and by sharer of the row.`,
+        ...toMemory(online.parts[0]!),
+        `// Now each row has an invocation of its own, which folds its sets in their order.`,
+        ...passes.flatMap((first) => {
+          const { row, condition } = pass(first);
+          const lines = [
+            ...names(row),
+            block([
+              ...online.declare(into),
+              ...takenIn(row, online.parts[0]!),
+              ...then,
+            ], condition),
+          ];
+          return passes.length === 1 ? lines : [block(lines)];
+        }),
+      ]
+      : [
+        `// Each set goes to workgroup memory part by part, and there each row has an invocation of`,
+        `// its own, which folds its sets in their order.`,
+        ...passes.map((first) => {
+          const { row, condition } = pass(first);
+          return block([
+            ...names(row),
+            ...online.declare(into),
+            ...online.parts.flatMap((part) => [
+              ...toMemory(part),
+              block(takenIn(row, part), condition),
+              `workgroupBarrier();`,
+            ]),
+            block(then, condition),
+          ]);
+        }),
+      ]),
   ];
 }
 
@@ -197,6 +232,6 @@ function fitting(count: number, slots: number): number {
   return count <= slots ? count : fitting(Math.ceil(count / 2), slots);
 }
 
-function takeIn(online: OnlineStatistics, into: string, at: Quads): string {
-  return block([...online.load("_other", at), ...online.fold(into, "_other")]);
+function takeIn(online: OnlineStatistics, into: string, at: Quads, part: Part): string {
+  return block([...online.load("_other", at, part), ...online.fold(into, "_other", part)]);
 }

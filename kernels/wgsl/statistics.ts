@@ -39,15 +39,58 @@ interface StatisticText {
   /** Before logits are taken in: the max will be `top`, and what was relative to it is rescaled. */
   readonly rescale?: (at: At, entries: readonly Entry[]) => string[];
   /** Takes in a logit, of which `share` is the exponential relative to `top`. */
-  readonly take?: (at: At, entry: Entry, share: string, target: string) => string;
+  readonly take?: (at: At, entry: Entry, share: string, target: string, width: number) => string;
+  /** Functions that it calls. */
+  readonly functions?: (width: number) => readonly string[];
   /** Folds in another set; `mine` and `theirs` rescale, and `top` is the max of both. */
-  readonly fold: (at: At, other: At) => string[];
+  readonly fold: (at: At, other: At, words: readonly number[], width: number) => string[];
   /** Statements that name the results that follow, and may use those of statistics further up. */
-  readonly finish?: (at: At) => string[];
+  readonly finish?: (at: At, width: number) => string[];
 }
 
-/** The variable of a statistic in some set. */
-type At = (name: StatisticName) => string;
+/** The variable of a statistic in some set, or of one word of a list. */
+type At = (name: StatisticName, word?: number) => string;
+
+/** Statements that take a logit into a set's list. */
+function takenIn(at: At, logit: string, id: string, width: number): string {
+  const all = (name: StatisticName) => times(width, (word) => `&${at(name, word)}`);
+  return `take_candidate(${[logit, id, ...all("topLogit"), ...all("topId")].join(", ")});`;
+}
+
+/**
+ * Takes a candidate into a list that is sorted: it goes up past each that it is before, so the
+ * list of several depends on which they are, and not on their order.
+ */
+function takeCandidate(width: number): string {
+  const args = [
+    "logit: f32",
+    "id: u32",
+    ...times(width, (word) => `logit${word}: ptr<function, f32>`),
+    ...times(width, (word) => `id${word}: ptr<function, u32>`),
+  ];
+  const before = (word: number) =>
+    `logit > *logit${word} || (logit == *logit${word} && id < *id${word})`;
+  return [
+    `// A list is in falling order, and the smaller id comes first among equals.`,
+    `fn take_candidate(${args.join(", ")}) {`,
+    `  if (!(${before(width - 1)})) { return; }`,
+    ...times(width - 1, (step) => {
+      const [word, above] = [width - 1 - step, width - 2 - step];
+      return [
+        `  if (!(${before(above)})) {`,
+        `    *logit${word} = logit;`,
+        `    *id${word} = id;`,
+        `    return;`,
+        `  }`,
+        `  *logit${word} = *logit${above};`,
+        `  *id${word} = *id${above};`,
+      ];
+    }).flat(),
+    `  *logit0 = logit;`,
+    `  *id0 = id;`,
+    `}`,
+  ].join("\n");
+}
 
 const added = (name: StatisticName) => (at: At, other: At) => [`${at(name)} += ${other(name)};`];
 
@@ -136,6 +179,25 @@ const TEXTS: Readonly<Record<StatisticName, StatisticText>> = {
     fold: (at, other) => [`${at("strength")} = max(${at("strength")}, ${other("strength")});`],
     finish: (at) => [`let strength = ${at("strength")};`],
   },
+  topLogit: {
+    empty: LOWEST,
+    take: (at, { logit, id }, _, __, width) => takenIn(at, logit, id, width),
+    functions: (width) => [takeCandidate(width)],
+    fold: (at, other, words, width) =>
+      words.map((word) => takenIn(at, other("topLogit", word), other("topId", word), width)),
+    finish: (at, width) =>
+      times(
+        width,
+        (word) =>
+          `let topk_logprobs_${word} = (${at("topLogit", word)} - ${at("max")}) - log_of_sum;`,
+      ),
+  },
+  topId: {
+    empty: NO_ID,
+    // They come and go with the logits.
+    fold: () => [],
+    finish: (at, width) => times(width, (word) => `let topk_ids_${word} = ${at("topId", word)};`),
+  },
 };
 
 /** `log(1 + x)` for `x` from 0 to 1, where the sum would drop most of a small `x`. */
@@ -158,33 +220,72 @@ export interface Quads {
   readonly write: (quad: number, value: string) => string;
 }
 
+/** Words of a list that are handed over at a time: with their ids two vec4s, as what else a set holds. */
+const LIST_PART = 4;
+
+/** A word of a set. */
+interface Word {
+  readonly statistic: StatisticName;
+  /** Its place in a list; undefined for a statistic of one word. */
+  readonly at: number | undefined;
+  readonly type: "f32" | "u32";
+  readonly row: number;
+}
+
 /** Text for the online statistics of a problem. Sets are told apart by a suffix to their names. */
 export class OnlineStatistics {
   readonly statistics: readonly PlacedStatistic[];
-  /** Vec4s that one set takes in workgroup memory. */
+  /**
+   * A set in parts that go through workgroup memory one after the other: lists, of which it
+   * has no room for a whole one, some candidates at a time.
+   */
+  readonly parts: readonly (readonly Word[])[];
+  /** Vec4s that the largest part of a set takes in workgroup memory. */
   readonly quads: number;
-  /** Functions that {@linkcode finish} calls. */
+  /** Functions that taking in, folding and {@linkcode finish} call. */
   readonly functions: readonly string[];
+  /** Those that taking in and folding alone call. */
+  readonly listFunctions: readonly string[];
   readonly #stride: number;
-  readonly #words: number;
+  readonly #words: readonly Word[];
 
   /** Chooses the statistics that the problem needs. */
   constructor(problem: Problem) {
     this.statistics = statisticsOf(problem);
-    this.#words = this.statistics.reduce((sum, { width }) => sum + width, 0);
-    this.quads = Math.ceil(this.#words / 4);
-    this.functions = this.statistics.some(({ name }) => name === "rest") ? [LOG_OF_ONE_AND] : [];
+    this.#words = this.statistics.flatMap(({ name: statistic, type, row, width }) =>
+      times(width, (word) => ({
+        statistic,
+        at: isList(statistic) ? word : undefined,
+        type,
+        row: row + word,
+      }))
+    );
+    const partOf = ({ at }: Word) => at === undefined ? 0 : 1 + Math.floor(at / LIST_PART);
+    this.parts = times(
+      1 + Math.ceil(problem.topK / LIST_PART),
+      (part) => this.#words.filter((word) => partOf(word) === part),
+    );
+    this.quads = Math.max(...this.parts.map((words) => Math.ceil(words.length / 4)));
+    this.listFunctions = this.statistics.flatMap(({ name, width }) =>
+      TEXTS[name].functions?.(width) ?? []
+    );
+    this.functions = [
+      ...this.listFunctions,
+      ...(this.statistics.some(({ name }) => name === "rest") ? [LOG_OF_ONE_AND] : []),
+    ];
     this.#stride = tokenStride(problem);
   }
 
   /** From the last of the table to the first: later ones follow from what earlier ones were. */
-  #backwards(lines: (text: StatisticText) => readonly string[]): string[] {
-    return this.statistics.toReversed().flatMap(({ name }) => lines(TEXTS[name]));
+  #backwards(lines: (text: StatisticText, statistic: PlacedStatistic) => readonly string[]) {
+    return this.statistics.toReversed().flatMap((statistic) =>
+      lines(TEXTS[statistic.name], statistic)
+    );
   }
 
   /** Declares an empty set. */
   declare(set: string): string[] {
-    return this.statistics.map(({ name }) => `var ${name}${set} = ${TEXTS[name].empty};`);
+    return this.#words.map((word) => `var ${named(word, set)} = ${TEXTS[word.statistic].empty};`);
   }
 
   /** Takes some logits into a set. Their names must be plain: they are used more than once. */
@@ -200,22 +301,30 @@ export class OnlineStatistics {
         const share = `share${index}`;
         return [
           `let ${share} = exp2((${entry.logit} - top) * ${LOG2E});`,
-          ...this.statistics.flatMap(({ name }) =>
-            TEXTS[name].take?.(at, entry, share, target) ?? []
+          ...this.statistics.flatMap(({ name, width }) =>
+            TEXTS[name].take?.(at, entry, share, target, width) ?? []
           ),
         ];
       }),
     ];
   }
 
-  /** Folds set `from` into set `into`. */
-  fold(into: string, from: string): string[] {
+  /** Folds set `from`, or a part of it, into set `into`. */
+  fold(into: string, from: string, part: readonly Word[] = this.#words): string[] {
     const [at, other] = [inSet(into), inSet(from)];
+    const relative = part.some(({ statistic }) => statistic === "max")
+      ? [
+        `let top = max(${at("max")}, ${other("max")});`,
+        `let mine = exp2((${at("max")} - top) * ${LOG2E});`,
+        `let theirs = exp2((${other("max")} - top) * ${LOG2E});`,
+      ]
+      : [];
     return [
-      `let top = max(${at("max")}, ${other("max")});`,
-      `let mine = exp2((${at("max")} - top) * ${LOG2E});`,
-      `let theirs = exp2((${other("max")} - top) * ${LOG2E});`,
-      ...this.#backwards(({ fold }) => fold(at, other)),
+      ...relative,
+      ...this.#backwards(({ fold }, { name, width }) => {
+        const words = part.filter(({ statistic }) => statistic === name).map(({ at = 0 }) => at);
+        return words.length === 0 ? [] : fold(at, other, words, width);
+      }),
     ];
   }
 
@@ -242,30 +351,42 @@ export class OnlineStatistics {
    * wanted. `total_weight` must be in scope where logits are smoothed.
    */
   finish(set: string): string[] {
-    return this.statistics.flatMap(({ name }) => TEXTS[name].finish?.(inSet(set)) ?? []);
+    return this.statistics.flatMap(({ name, width }) =>
+      TEXTS[name].finish?.(inSet(set), width) ?? []
+    );
   }
 
-  /** The bits of each result per token, in terms of what {@linkcode finish} names. */
-  get results(): Readonly<Record<string, string>> {
+  /** The bits of each result per token, in terms of what {@linkcode finish} names: one, or a list. */
+  get results(): Readonly<Record<string, readonly string[]>> {
     return Object.fromEntries(
-      this.statistics.flatMap(({ type, results }) =>
-        results.map((name) => [name, toBits(type, name)])
+      this.statistics.flatMap(({ name: statistic, type, width, results }) =>
+        results.map((name) => [
+          name,
+          times(
+            width,
+            (word) => toBits(type, isList(statistic) ? `${name}_${word}` : name),
+          ),
+        ])
       ),
     );
   }
 
-  /** Returns where a statistic of a split lies in a buffer of sets. */
+  /** Returns where a statistic of a split, the first word of it, lies in a buffer of sets. */
   slot(name: StatisticName, split: Index, token: string, buffer = "partials"): string {
     const { row } = this.statistics.find((statistic) => statistic.name === name)!;
-    const stride = this.#words * this.#stride;
+    return this.#slot(row, split, token, buffer);
+  }
+
+  #slot(row: number, split: Index, token: string, buffer = "partials"): string {
+    const stride = this.#words.length * this.#stride;
     const set = typeof split === "number" ? split * stride : scaled(split, stride);
     return `${buffer}[${plus(set, row * this.#stride, token)}]`;
   }
 
   /** Declares a set and reads it from `partials`. */
   read(set: string, split: Index, token: string): string[] {
-    return this.statistics.map(({ name, type }) =>
-      `let ${name}${set} = ${fromBits(type, this.slot(name, split, token))};`
+    return this.#words.map((word) =>
+      `let ${named(word, set)} = ${fromBits(word.type, this.#slot(word.row, split, token))};`
     );
   }
 
@@ -273,41 +394,52 @@ export class OnlineStatistics {
   write(set: string, split: Index, token: string, buffer?: string): string[] {
     return [
       `// The set, a row of all tokens each: ${
-        this.statistics.map(({ name }) => name).join(", ")
+        this.statistics.map(({ name, width }) => isList(name) ? `${width} of ${name}` : name)
+          .join(", ")
       }.`,
-      ...this.statistics.map(({ name, type }) =>
-        `${this.slot(name, split, token, buffer)} = ${toBits(type, `${name}${set}`)};`
+      ...this.#words.map((word) =>
+        `${this.#slot(word.row, split, token, buffer)} = ${toBits(word.type, named(word, set))};`
       ),
     ];
   }
 
-  /** Stores a set as vec4s of f32, at the places given. Ids travel as bits. */
-  store(set: string, at: Quads): string[] {
-    return times(this.quads, (index) => {
+  /** Stores a part of a set as vec4s of f32, at the places given. Ids travel as bits. */
+  store(set: string, at: Quads, part: readonly Word[]): string[] {
+    return times(Math.ceil(part.length / 4), (index) => {
       const parts = times(4, (i) => {
-        const statistic = this.statistics[4 * index + i];
-        if (!statistic) return "0f";
-        const value = `${statistic.name}${set}`;
-        return statistic.type === "u32" ? `bitcast<f32>(${value})` : value;
+        const word = part[4 * index + i];
+        if (!word) return "0f";
+        const value = named(word, set);
+        return word.type === "u32" ? `bitcast<f32>(${value})` : value;
       });
       return at.write(index, `vec4<f32>(${parts.join(", ")})`);
     });
   }
 
-  /** Declares a set and loads it from where {@linkcode store} put it. */
-  load(set: string, at: Quads): string[] {
+  /** Declares a part of a set and loads it from where {@linkcode store} put it. */
+  load(set: string, at: Quads, part: readonly Word[]): string[] {
     return [
-      ...times(this.quads, (index) => `let quad${index} = ${at.read(index)};`),
-      ...this.statistics.map(({ name, type }, index) => {
-        const part = `quad${index >> 2}.${COMPONENTS[index & 3]}`;
-        return `let ${name}${set} = ${type === "u32" ? `bitcast<u32>(${part})` : part};`;
+      ...times(Math.ceil(part.length / 4), (index) => `let quad${index} = ${at.read(index)};`),
+      ...part.map((word, index) => {
+        const component = `quad${index >> 2}.${COMPONENTS[index & 3]}`;
+        const value = word.type === "u32" ? `bitcast<u32>(${component})` : component;
+        return `let ${named(word, set)} = ${value};`;
       }),
     ];
   }
 }
 
+/** Returns whether a statistic is a list, however long. */
+function isList(name: StatisticName): boolean {
+  return name === "topLogit" || name === "topId";
+}
+
+function named({ statistic, at }: Word, set: string): string {
+  return inSet(set)(statistic, at);
+}
+
 function inSet(set: string): At {
-  return (name) => `${name}${set}`;
+  return (name, word) => `${name}${word === undefined ? "" : `${word}of`}${set}`;
 }
 
 function fromBits(type: "f32" | "u32", word: string): string {

@@ -57,6 +57,7 @@ export function rowStatistics(context: KernelContext): string {
     types: {
       logits: "vec4<f32>",
     },
+    functions: online.listFunctions,
     memory: [`var<workgroup> sets: array<vec4<f32>, ${height}>;`],
     workgroup: LANES,
     builtins: ["group", "lane"],

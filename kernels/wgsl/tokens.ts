@@ -28,7 +28,7 @@ import { inBlocks, KEPT_COUNT, keptRow } from "./logit.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { sumLanes, total } from "./totals.ts";
 import { WGSL } from "./arithmetic.ts";
-import { binds, block, kernel, plus } from "./text.ts";
+import { binds, block, kernel, plus, scaled } from "./text.ts";
 
 const LANES = LINEAR_WORKGROUP;
 
@@ -80,16 +80,21 @@ export function merge(context: KernelContext): string {
   const online = new OnlineStatistics(problem);
   // Where ranks hold different rows, their splits have been folded to one set already.
   const splits = splitsVocabulary(schedule.share) ? 1 : schedule.splits;
-  const rows = tokenResults(problem);
+  const rows = [...new Set(tokenResults(problem))];
   const at = inBlocks("position");
   const { loss, share } = crossEntropyText(context, "1f");
-  const values: Readonly<Record<string, string>> = {
-    loss: `bitcast<u32>(${loss})`,
-    share: `bitcast<u32>(${share})`,
+  const values: Readonly<Record<string, readonly string[]>> = {
+    loss: [`bitcast<u32>(${loss})`],
+    share: [`bitcast<u32>(${share})`],
     ...online.results,
   };
-  const store = (name: TokenResult, value: string) =>
-    `${tokenResult(problem, name, "token")} = ${value};`;
+  // A list has each token's numbers together, in as many rows as it is long.
+  const store = (name: TokenResult, words: readonly string[]) =>
+    words.map((word, index) =>
+      words.length === 1
+        ? `${tokenResult(problem, name, "token")} = ${word};`
+        : `${tokenResult(problem, name, plus(scaled("token", words.length), index))} = ${word};`
+    );
   return kernel(dispatch, {
     title: "the splits of a token's statistics folded into its results.",
     types: {
@@ -104,7 +109,7 @@ export function merge(context: KernelContext): string {
       `let token = ${plus("params.token_start", keptRow(context, "position"))};`,
       block([
         `// Tokens that do not count come after those that do.`,
-        ...rows.map((name) => store(name, "0u")),
+        ...rows.flatMap((name) => store(name, values[name]!.map(() => "0u"))),
         `return;`,
       ], `if (position >= ${KEPT_COUNT})`),
       `// The statistics of all of the vocabulary, split by split.`,
@@ -115,7 +120,7 @@ export function merge(context: KernelContext): string {
       `// What follows from them.`,
       ...online.finish("0"),
       `// ${rows.length} results, a row of all tokens each: ${rows.join(", ")}.`,
-      ...rows.map((name) => store(name, values[name]!)),
+      ...rows.flatMap((name) => store(name, values[name]!)),
     ],
   });
 }

@@ -53,7 +53,7 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
   ["label smoothing", ({ labelSmoothing }) => labelSmoothing > 0],
   ["a class weight", ({ classWeight }) => classWeight],
   ["the objective statistics", ({ objective }) => objective === "statistics"],
-  ["a further statistic", ({ statistics }) => statistics.length > 0],
+  ["a further statistic", ({ statistics, topK }) => statistics.length > 0 || topK > 0],
 ];
 
 /**

@@ -39,9 +39,9 @@ export function vocabParallelReduce(
   const elements = blocks.reduce((sum, { count }) => sum + count, 0);
   const [max, ...others] = statisticsOf(workspace.problem).flatMap(
     ({ name: what, type, width, acrossRanks: op, row }) =>
-      Array.from({ length: width }, (_, word) =>
+      Array.from({ length: op ? width : 0 }, (_, word) =>
         collective({
-          op,
+          op: op!,
           group: "tensor",
           pass: "forward",
           what,

@@ -14,13 +14,23 @@ import { type StatisticResult, statisticsOf } from "./statistics.ts";
 /** Results per token. `share` is the token's part of the reduced loss. */
 export type TokenResult = "loss" | "share" | StatisticResult;
 
-/** Returns the results that a problem has per token, in the order of their rows. */
+/**
+ * Returns the results that a problem has per token, in the order of their rows. One that is a
+ * list has as many rows as that is long, and in them each token's numbers together: `[tokens, K]`.
+ */
 export function tokenResults(problem: Problem): TokenResult[] {
   return [
     ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
     ...(hasReducedLoss(problem) ? ["share" as const] : []),
-    ...statisticsOf(problem).flatMap(({ results }) => results),
+    ...statisticsOf(problem).flatMap(({ results, width }) =>
+      results.flatMap((name) => Array.from({ length: width }, () => name))
+    ),
   ];
+}
+
+/** Returns how many numbers a token has of a result, one behind the other: 0 where a problem has none. */
+export function resultWidth(problem: Problem, result: TokenResult): number {
+  return tokenResults(problem).filter((name) => name === result).length;
 }
 
 /**

@@ -20,6 +20,8 @@ export const RESULTS = {
   logprob: { tensor: "tokens", row: "logprob", type: "f32" },
   entropy: { tensor: "tokens", row: "entropy", type: "f32" },
   predicted: { tensor: "tokens", row: "predicted", type: "u32" },
+  topIds: { tensor: "tokens", row: "topk_ids", type: "u32" },
+  topLogprobs: { tensor: "tokens", row: "topk_logprobs", type: "f32" },
   strength: { tensor: "tokens", row: "strength", type: "f32" },
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },

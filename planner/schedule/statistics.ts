@@ -14,12 +14,12 @@ import type { CollectiveOp } from "./schedule.ts";
 export interface Statistic {
   readonly name: string;
   readonly type: "f32" | "u32";
-  /** Words that it takes in a set. */
-  readonly width: number;
+  /** Words that it takes in a set: one, or as many as a list is long. */
+  readonly width: (problem: Problem) => number;
   /** Whether a problem needs it. */
   readonly wanted: (problem: Problem) => boolean;
   /** How that of all ranks follows from theirs, once all are relative to the same max. */
-  readonly acrossRanks: Extract<CollectiveOp, `all-reduce-${string}`>;
+  readonly acrossRanks: Extract<CollectiveOp, `all-reduce-${string}`> | undefined;
   /** Results per token that it is kept for. */
   readonly results: readonly string[];
 }
@@ -30,6 +30,9 @@ export function wantsEntropy(problem: Problem): boolean {
 }
 
 const always = () => true;
+const one = () => 1;
+const listed = ({ topK }: Problem) => topK;
+const lists = ({ topK }: Problem) => topK > 0;
 
 /**
  * The table, in the order of the rows in memory. A statistic may follow from
@@ -41,7 +44,7 @@ export const STATISTICS = [
   {
     name: "max",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: always,
     acrossRanks: "all-reduce-max",
     results: [],
@@ -50,7 +53,7 @@ export const STATISTICS = [
   {
     name: "sum",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: always,
     acrossRanks: "all-reduce-sum",
     results: ["lse"],
@@ -59,7 +62,7 @@ export const STATISTICS = [
   {
     name: "target",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: always,
     acrossRanks: "all-reduce-sum",
     results: ["logprob"],
@@ -68,7 +71,7 @@ export const STATISTICS = [
   {
     name: "smoothed",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: (problem) => problem.labelSmoothing > 0,
     acrossRanks: "all-reduce-sum",
     results: [],
@@ -78,7 +81,7 @@ export const STATISTICS = [
   {
     name: "rest",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: wantsEntropy,
     acrossRanks: "all-reduce-sum",
     results: [],
@@ -87,7 +90,7 @@ export const STATISTICS = [
   {
     name: "weighted",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: wantsEntropy,
     acrossRanks: "all-reduce-sum",
     results: ["entropy"],
@@ -96,16 +99,34 @@ export const STATISTICS = [
   {
     name: "argmax",
     type: "u32",
-    width: 1,
+    width: one,
     wanted: (problem) => problem.statistics.includes("predicted"),
     acrossRanks: "all-reduce-min",
     results: ["predicted"],
+  },
+  // The largest logits, in falling order, the smaller id first among equals; and their ids. Ranks
+  // cannot put them together word by word.
+  {
+    name: "topLogit",
+    type: "f32",
+    width: listed,
+    wanted: lists,
+    acrossRanks: undefined,
+    results: ["topk_logprobs"],
+  },
+  {
+    name: "topId",
+    type: "u32",
+    width: listed,
+    wanted: lists,
+    acrossRanks: undefined,
+    results: ["topk_ids"],
   },
   // How strong an expert is in the softmax that the others are of.
   {
     name: "strength",
     type: "f32",
-    width: 1,
+    width: one,
     wanted: (problem) => problem.fusion,
     acrossRanks: "all-reduce-max",
     results: ["strength"],
@@ -118,11 +139,12 @@ export type StatisticName = typeof STATISTICS[number]["name"];
 /** A result per token that follows from statistics. */
 export type StatisticResult = typeof STATISTICS[number]["results"][number];
 
-/** A statistic of a problem, and the row of a set at which it begins. */
-export interface PlacedStatistic extends Statistic {
+/** A statistic of a problem, how many words it takes, and the row of a set at which it begins. */
+export interface PlacedStatistic extends Omit<Statistic, "width"> {
   readonly name: StatisticName;
   readonly results: readonly StatisticResult[];
   readonly row: number;
+  readonly width: number;
 }
 
 /** The statistics that a problem needs, one after the other in a set. */
@@ -130,8 +152,8 @@ export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = re
   (problem) => {
     let row = 0;
     return STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
-      const placed = { ...statistic, row };
-      row += statistic.width;
+      const placed = { ...statistic, row, width: statistic.width(problem) };
+      row += placed.width;
       return placed;
     });
   },
