@@ -31,9 +31,9 @@ export const PASSES = ["forward", "train"] as const;
 export const EXTRA_STATISTICS = ["entropy", "predicted"] as const;
 /**
  * The longest list of most likely ids: an invocation keeps one for each of its rows in registers,
- * and eight rows' are then 256 words.
+ * eight rows' are then 128 words, and a driver that compiles them takes minutes for twice that.
  */
-export const MAX_TOP_K = 16;
+export const MAX_TOP_K = 8;
 /** Gradients that a training pass can produce. */
 export const GRADIENTS = ["hidden", "weight", "bias"] as const;
 /**
