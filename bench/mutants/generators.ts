@@ -331,7 +331,7 @@ export const GENERATORS: readonly Mutant[] = [
   {
     name: "results of ignored tokens stay what the last step left",
     file: "kernels/wgsl/tokens.ts",
-    find: '...rows.map((name) => store(name, "0u")),',
+    find: '...rows.flatMap((name) => store(name, values[name]!.map(() => "0u"))),',
     replace: "",
     why: "the loss would add up shares of tokens that do not count",
     killers: [STORED_LOGITS, STEPS],
