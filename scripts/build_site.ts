@@ -8,13 +8,14 @@
  * @module
  */
 import process from "node:process";
+import { STYLE } from "../cli/html/style.ts";
 
 const root = new URL("..", import.meta.url);
 const [folder = new URL("dist/site", root).pathname] = Deno.args;
 const target = new URL(`file://${folder}/`);
 
 /** Files that are served as they are. */
-const STATIC = ["index.html", "style.css", "icon.svg"];
+const STATIC = ["index.html", "icon.svg"];
 
 /** The module that workers run, as the bundle of the page asks for it and as it is served. */
 const WORKER = { asked: "./reference_worker.ts", served: "./reference_worker.js" };
@@ -47,8 +48,10 @@ await Deno.writeTextFile(page, text.replace(WORKER.asked, WORKER.served));
 for (const name of STATIC) {
   await Deno.copyFile(new URL(`site/${name}`, root), new URL(name, target));
 }
+const forms = await Deno.readTextFile(new URL("site/style.css", root));
+await Deno.writeTextFile(new URL("style.css", target), `${STYLE}\n${forms}`);
 const sizes = await Promise.all(
-  [...STATIC, "main.js", "reference_worker.js"].map(async (name) =>
+  [...STATIC, "style.css", "main.js", "reference_worker.js"].map(async (name) =>
     `${name} ${Math.ceil((await Deno.stat(new URL(name, target))).size / 1024)} KiB`
   ),
 );

@@ -7,7 +7,7 @@
  * @module
  */
 import process from "node:process";
-import { findChromium, withBrowser } from "../site/browser.ts";
+import { findChromium, withBrowser } from "../site/testing_browser.ts";
 
 /** States of the page: a question, and what else is done. */
 const STATES = [

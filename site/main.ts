@@ -13,11 +13,12 @@ import { MODELS } from "../planner/models/catalogue.ts";
 import { parseModelConfig } from "../planner/models/hf_config.ts";
 import type { OutputHead } from "../planner/models/head.ts";
 import { parseNumber } from "../planner/units.ts";
-import { answer, answerView, curve, largestView, plannedFor } from "./answer.ts";
+import { curve, largestView } from "../cli/html/curve.ts";
+import { answer, answerView, optionsOf, plannedFor } from "./answer.ts";
 import { pngOf } from "./card.ts";
 import { headIn } from "./drop.ts";
 import { cardOf, findHere, type Here, runHere } from "./here.ts";
-import { HERE, linkOf, ofModel, type Question, readLink } from "./question.ts";
+import { HERE, linkOf, ofModel, problemOf, type Question, readLink } from "./question.ts";
 import { runView } from "./run_view.ts";
 
 /** An element of the page, by its id. */
@@ -106,8 +107,9 @@ async function renderSlowly(
 ): Promise<void> {
   await breath();
   if (mine !== asked) return;
-  show("largest", largestView(question, device));
-  const drawing = curve(question, device);
+  const [problem, options] = [problemOf(question), optionsOf(question)];
+  show("largest", largestView(problem, device, options));
+  const drawing = curve(problem, device, options);
   for (let step = drawing.next();; step = drawing.next()) {
     if (step.done) {
       show("curve", step.value);

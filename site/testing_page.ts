@@ -9,7 +9,7 @@ import { parseProblem } from "../planner/problem.ts";
 import { formatBytes } from "../planner/units.ts";
 import { bytesOf } from "../fixtures/elements.ts";
 import { writeSafetensors } from "../fixtures/files/safetensors.ts";
-import { findChromium, withBrowser } from "./browser.ts";
+import { findChromium, withBrowser } from "./testing_browser.ts";
 
 const AXE = new URL(import.meta.resolve("axe-core/axe.min.js"));
 
