@@ -136,6 +136,7 @@ export {
   type Task,
 } from "./planner/problem.ts";
 export { adapterGradient, type AdapterSizes, withAdapter } from "./planner/heads/adapter.ts";
+export type { Distill, DistillInput, Divergence } from "./planner/heads/distill.ts";
 export { factorsOf, STRENGTHS } from "./planner/heads/fusion.ts";
 export type { Loose } from "./planner/same.ts";
 export {

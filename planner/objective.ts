@@ -41,12 +41,19 @@ export interface TokenStatistics<T> {
   targetWeight: T;
 }
 
+/** A token's statistics with its divergence from a teacher. */
+export interface TaughtStatistics<T> extends TokenStatistics<T> {
+  divergence: T;
+}
+
 /** Derivatives of the reduced loss by each statistic of a token. */
 export interface Derivatives<T> {
   logprob: T;
   lse: T;
   entropy: T;
   smoothed: T;
+  /** From a teacher; left out where there is none. */
+  divergence?: T;
 }
 
 /** What an objective says of one token. */
@@ -98,6 +105,40 @@ export function crossEntropy<T>(
       lse: zLoss === 0 ? zero : mul(zGradient, mul(literal(2 * zLoss), token.lse)),
       entropy: zero,
       smoothed: labelSmoothing === 0 ? zero : mul(nllGradient, flat),
+    },
+  };
+}
+
+/** What the parts of a loss that has a teacher count. */
+export interface DistillWeights {
+  weight: number;
+  ceWeight: number;
+}
+
+/**
+ * Cross-entropy beside the divergence from a teacher: `ceWeight` times one and `weight` times
+ * the other. A mean of the divergence is over the kept tokens, whatever their classes weigh.
+ */
+export function distilled<T>(
+  arithmetic: Arithmetic<T>,
+  token: TaughtStatistics<T>,
+  reduction: { nllScale: T; zScale: T; upstream: T },
+  { weight, ceWeight, ...options }: CrossEntropyOptions & DistillWeights,
+): TokenLoss<T> {
+  const { literal, add, mul } = arithmetic;
+  const alone = crossEntropy(arithmetic, token, reduction, options);
+  const scaled = (value: T) => mul(literal(ceWeight), value);
+  const divergence = mul(literal(weight), token.divergence);
+  const { logprob, lse, entropy, smoothed } = alone.derivatives;
+  return {
+    loss: add(scaled(alone.loss), divergence),
+    share: add(scaled(alone.share), mul(divergence, reduction.zScale)),
+    derivatives: {
+      logprob: scaled(logprob),
+      lse: scaled(lse),
+      entropy: scaled(entropy),
+      smoothed: scaled(smoothed),
+      divergence: mul(mul(reduction.upstream, reduction.zScale), literal(weight)),
     },
   };
 }

@@ -18,6 +18,7 @@ import {
   ONLY_HEAD,
   trainedColumns,
 } from "./heads/head.ts";
+import { type Distill, type DistillInput, distillSchema } from "./heads/distill.ts";
 import { issueText } from "./issues.ts";
 import { optional, setting } from "./setting.ts";
 
@@ -83,6 +84,8 @@ export interface Problem extends Task {
    * the third, its base: dynamic logit fusion.
    */
   readonly fusion: boolean;
+  /** How the first head, a student, learns from the second, its teacher, where it does. */
+  readonly distill?: Distill | undefined;
 }
 
 /** A problem with one head, the head's settings beside the others: as plan files and flags have it. */
@@ -101,6 +104,8 @@ export interface HeadsProblemInput extends Loose<Task> {
   readonly heads: readonly HeadInput[];
   /** Whether the first is guided by what the second has over the third. */
   readonly fusion?: boolean | undefined;
+  /** How the first learns from the second, which is frozen. */
+  readonly distill?: DistillInput | undefined;
 }
 
 /** A problem as written by hand: with one head as plain as it can be. */
@@ -161,6 +166,7 @@ true satisfies Same<z.input<typeof flatSchema>, Omit<FlatProblemInput, "heads">>
 const headsSchema = z.strictObject({
   heads: z.array(headSchema).check(z.minLength(1)),
   fusion: setting("guide the first head by what the second has over the third", z.boolean(), false),
+  distill: optional("how the first head learns from the second", distillSchema),
   ...taskShape,
 });
 true satisfies Same<z.output<typeof headsSchema>, Problem>;
@@ -197,6 +203,7 @@ function* faultsOf(problem: Problem): Generator<Fault> {
     yield { field: "topK", message };
   }
   yield* fusionFaults(problem);
+  yield* distillFaults(problem);
   for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
     if (adapter !== undefined && adapter >= hidden) {
       const message = `has ${adapter} columns, but must leave some of the ${hidden} to the weight`;
@@ -240,6 +247,46 @@ function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
   if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
 }
 
+function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator<Fault> {
+  if (distill === undefined) return;
+  const fault = (message: string): Fault => ({ field: "distill", message });
+  if (fusion) yield fault("cannot be of heads that are fused: leave one out");
+  if (heads.length !== 2) {
+    yield fault(`needs two heads, a student and a teacher, and there are ${heads.length}`);
+  }
+  if (heads[1]?.frozen === false) {
+    yield fault("has gradients of the student alone: the teacher must be frozen");
+  }
+  if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");
+  if (task.topK > 0) yield fault("cannot have lists of the most likely ids yet: topK must be 0");
+  if (distill.weight === 0) yield fault("has a weight of 0, which leaves nothing to learn");
+  if (task.objective !== "cross-entropy") {
+    yield fault(`cannot be part of the objective ${task.objective}, which has no loss of its own`);
+  }
+  if (task.gradientFilter !== 0) {
+    yield fault("cannot be filtered: a logit's gradient goes by the teacher as well");
+  }
+  if (distill.ceWeight > 0) return;
+  const idle = {
+    labelSmoothing: task.labelSmoothing > 0,
+    zLoss: task.zLoss > 0,
+    classWeight: task.classWeight,
+  };
+  for (const [field, given] of Object.entries(idle)) {
+    if (!given) continue;
+    yield { field, message: "is part of the cross-entropy, whose ceWeight beside distill is 0" };
+  }
+}
+
+/** Returns the input with its teacher frozen, unless it says itself whether it is. */
+function withFrozenTeacher(input: HeadsProblemInput): HeadsProblemInput {
+  const { heads, distill } = input;
+  if (distill === undefined || !Array.isArray(heads)) return input;
+  const [student, teacher, ...others] = heads as HeadInput[];
+  if (typeof teacher !== "object" || teacher === null) return input;
+  return { ...input, heads: [student!, { frozen: true, ...teacher }, ...others] };
+}
+
 /** A problem from the one-headed form. */
 function fromFlat(
   { hidden, vocab, dtype, bias, logitScale, softcap, ...task }: FlatProblem,
@@ -258,7 +305,8 @@ export const problemSchema: z.ZodMiniType<Problem, ProblemInput> = z.pipe(
   z.transform((input: ProblemInput, context) => {
     const listed = typeof input === "object" && input !== null && "heads" in input;
     const schema = listed ? headsSchema : flatSchema;
-    const parsed = z.safeParse<typeof headsSchema | typeof flatSchema>(schema, input, WORDING);
+    const given = listed ? withFrozenTeacher(input as HeadsProblemInput) : input;
+    const parsed = z.safeParse<typeof headsSchema | typeof flatSchema>(schema, given, WORDING);
     if (!parsed.success) {
       context.issues.push(...parsed.error.issues as z.core.$ZodRawIssue[]);
       return z.NEVER;
@@ -392,14 +440,15 @@ export function resized(problem: Problem, dimensions: Loose<Dimensions>): Proble
 
 /**
  * The gradients of a head that a problem asks for: none in a forward pass, by
- * default all that exist in training. A frozen head has that of the hidden states alone.
+ * default all that exist in training. A frozen head has that of the hidden states alone,
+ * a teacher none.
  */
 export function wantedGradients(
   problem: Problem,
-  { bias, frozen }: Head = headOf(problem),
+  { name, bias, frozen }: Head = headOf(problem),
 ): ReadonlySet<typeof GRADIENTS[number]> {
-  const { pass, gradients = GRADIENTS } = problem;
-  if (pass === "forward") return new Set();
+  const { pass, distill, heads, gradients = GRADIENTS } = problem;
+  if (pass === "forward" || (distill && name !== heads[0]!.name)) return new Set();
   const exists = { hidden: true, weight: !frozen, bias: bias && !frozen };
   return new Set(gradients.filter((name) => exists[name]));
 }

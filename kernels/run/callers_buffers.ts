@@ -51,7 +51,7 @@ export interface HeadsInputBuffers {
   readonly [tensor: string]: MatrixBuffers;
 }
 
-/** Where gradients go, all in f32. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
+/** Where gradients go, all in f32: of a student's head where it has a teacher. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
 export interface GradientBuffers {
   /** `[tokens, hidden]`, where the problem asks for it; of an adapter's columns alone, where it has one. */
   readonly hidden?: MatrixBuffers;
@@ -102,7 +102,10 @@ true satisfies Same<GradientKey, `grad_${keyof GradientBuffers}`>;
 function namesOf(problem: Problem): ReadonlyMap<string, string> {
   return new Map([
     ...inputsOf(problem),
-    ...[...Object.values(GRADIENTS), "upstream"].map((name) => [name, name] as const),
+    ...Object.values(GRADIENTS).map((key) =>
+      [key, tensorName(problem, problem.heads[0]!, key)] as const
+    ),
+    ["upstream", "upstream"],
   ]);
 }
 
@@ -159,7 +162,10 @@ export function assignGradients(
   inputs: NamedBuffers,
 ): NamedBuffers {
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
-  const written = assignAll(schedule, GRADIENTS, gradients, usage);
+  const names = Object.fromEntries(
+    Object.entries(GRADIENTS).map(([name, key]) => [name, namesOf(schedule.problem).get(key)!]),
+  ) as Record<keyof GradientBuffers, string>;
+  const written = assignAll(schedule, names, gradients, usage);
   const read = {
     ...inputs,
     ...assignAll(schedule, { upstream: "upstream" }, { upstream }, BufferUsage.STORAGE),

@@ -50,6 +50,10 @@ export interface Results extends Totals {
   readonly topLogprobs?: Float32Array;
   /** How strong the expert is for the token, from 0 to 2, where the problem fuses heads. */
   readonly strength?: Float32Array;
+  /** Divergence from the teacher in nats, where there is one. */
+  readonly divergence?: Float32Array;
+  /** Log-sum-exp of the teacher's logits over the temperature. */
+  readonly teacherLse?: Float32Array;
   /** `[tokens, hidden]`, or an adapter's columns of it. Gradients are absent unless the schedule reads them back. */
   readonly gradHidden?: Float32Array;
   /** `[vocab, hidden]`, likewise. */

@@ -6,6 +6,7 @@
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
 import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
+import { distillGradient, distillStatistics } from "./distill.ts";
 import { fusionMoments, fusionStrength } from "./fusion.ts";
 import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./vocab_parallel.ts";
@@ -24,6 +25,8 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "fold-partials": foldPartials,
   "fusion-moments": fusionMoments,
   "fusion-strength": fusionStrength,
+  "distill-statistics": distillStatistics,
+  "distill-gradient": distillGradient,
   merge,
   reduce,
   coefficients: coefficientsKernel,

@@ -5,7 +5,7 @@
  * @module
  */
 import {
-  COEFFICIENT_ROWS,
+  coefficientRows,
   keptHeader,
   TILE_FLAG,
   tokenStride,
@@ -70,7 +70,7 @@ export function logitText(sum: string, bias: string | undefined): string {
  * {@linkcode coefficientsFunction} gives.
  */
 export function gradientFunction(problem: Problem): string {
-  const { labelSmoothing } = problem;
+  const { labelSmoothing, distill } = problem;
   const { logitScale, softcap } = headOf(problem);
   // Where p is 0, a masked logit must not make its product infinite.
   const slope = wantsEntropy(problem) ? `(token.a + token.c * max(z, ${LOWEST}))` : "token.a";
@@ -78,32 +78,41 @@ export function gradientFunction(problem: Problem): string {
     ...(softcap === undefined ? [] : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
     ...(logitScale === 1 ? [] : [literal(logitScale)]),
   ];
-  const parameters = labelSmoothing > 0
-    ? "z: f32, id: u32, weight_of_id: f32, token: Coefficients"
-    : "z: f32, id: u32, token: Coefficients";
+  const parameters = [
+    "z: f32",
+    ...(distill ? ["teacher_z: f32"] : []),
+    "id: u32",
+    ...(labelSmoothing > 0 ? ["weight_of_id: f32"] : []),
+    "token: Coefficients",
+  ].join(", ");
   return `// The gradient by the sum of a dot product: from softmax and target to the logit, and on through
 // cap and scale.
 fn gradient_of(${parameters}) -> f32 {
   let p = exp2((z - token.lse) * ${LOG2E});
   let dz = p * ${slope} + select(0f, token.b, id == token.id_of_target)${
     labelSmoothing > 0 ? " + token.d * weight_of_id" : ""
-  };
+  }${distill ? " + pull_of(z, teacher_z, token)" : ""};
   return ${["dz", ...chain].join(" * ")};
 }`;
 }
 
 /** Returns the call of `gradient_of`, of variables `z`, `id` and `token`. */
 export function gradientText(context: KernelContext): string {
-  const { labelSmoothing } = context.schedule.problem;
-  return labelSmoothing > 0
-    ? `gradient_of(z, id, ${smoothingWeightOf(context, "id")}, token)`
-    : "gradient_of(z, id, token)";
+  const { labelSmoothing, distill } = context.schedule.problem;
+  const given = [
+    "z",
+    ...(distill ? ["teacher_z"] : []),
+    "id",
+    ...(labelSmoothing > 0 ? [smoothingWeightOf(context, "id")] : []),
+    "token",
+  ];
+  return `gradient_of(${given.join(", ")})`;
 }
 
 /** Returns the struct `Coefficients` and `coefficients_of(position)` that reads it. */
 export function coefficientsFunction(problem: Problem): string {
   const stride = tokenStride(problem);
-  const fields = COEFFICIENT_ROWS.map((name, row) => {
+  const fields = coefficientRows(problem).map((name, row) => {
     const word = `coefficients[${plus(row * stride, "position")}]`;
     return name === "target" ? word : `bitcast<f32>(${word})`;
   });
@@ -115,7 +124,16 @@ struct Coefficients {
   c: f32,
   d: f32,
   lse: f32,
-  id_of_target: u32,
+  id_of_target: u32,${
+    problem.distill
+      ? `
+  // Of the divergence from a teacher: what it counts, both heads' log-sum-exps, and itself.
+  pull: f32,
+  soft_lse: f32,
+  teacher_lse: f32,
+  divergence: f32,`
+      : ""
+  }
 }
 
 // Those of the kept token at a position among all blocks' tokens.

@@ -11,9 +11,20 @@ import {
   statisticsOf,
 } from "../../planner/schedule/statistics.ts";
 import { tokenStride } from "../../planner/schedule/layout.ts";
+import type { Distill } from "../../planner/heads/distill.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { SPLITS_AT_ONCE } from "../../planner/tuning.ts";
-import { block, COMPONENTS, type Index, LOG2E, LOWEST, plus, scaled, times } from "./text.ts";
+import {
+  block,
+  COMPONENTS,
+  type Index,
+  literal,
+  LOG2E,
+  LOWEST,
+  plus,
+  scaled,
+  times,
+} from "./text.ts";
 
 /** The id of a logit that does not exist: no target's. */
 export const NO_ID = "0xffffffffu";
@@ -27,6 +38,8 @@ export interface Entry {
   readonly logit: string;
   readonly id: string;
   readonly weight: string;
+  /** The teacher's logit of the same id, where there is a teacher. */
+  readonly teacher?: string;
 }
 
 /**
@@ -44,6 +57,12 @@ interface StatisticText {
   readonly functions?: (width: number) => readonly string[];
   /** Folds in another set; `mine` and `theirs` rescale, and `top` is the max of both. */
   readonly fold: (at: At, other: At, words: readonly number[], width: number) => string[];
+  /** Before that: names the largest and what rescales, where it is a max of its own. */
+  readonly top?: (at: At, entries: readonly Entry[]) => string[];
+  /** Names the exponential of a logit that others take in. */
+  readonly share?: (entry: Entry, index: number) => string[];
+  /** Names what rescales both sets that are folded, where others go by it. */
+  readonly meet?: (at: At, other: At) => string[];
   /** Statements that name the results that follow, and may use those of statistics further up. */
   readonly finish?: (at: At, width: number) => string[];
 }
@@ -94,7 +113,7 @@ function takeCandidate(width: number): string {
 
 const added = (name: StatisticName) => (at: At, other: At) => [`${at(name)} += ${other(name)};`];
 
-const TEXTS: Readonly<Record<StatisticName, StatisticText>> = {
+const TEXTS: Readonly<Record<Exclude<StatisticName, DistillStatistic>, StatisticText>> = {
   max: {
     empty: LOWEST,
     rescale: (at) => [`${at("max")} = top;`],
@@ -200,6 +219,120 @@ const TEXTS: Readonly<Record<StatisticName, StatisticText>> = {
   },
 };
 
+/** A statistic that only a teacher asks for. */
+type DistillStatistic = "soft_sum" | "teacher_max" | "teacher_sum" | "gap";
+
+/**
+ * Returns the texts of what a teacher asks for, at the temperature of a distillation. Sums are
+ * relative to the max of their own head; the gap is relative to both, so that the log-sum-exps,
+ * which may be large, never enter a divergence.
+ */
+function distillTexts(
+  { divergence, temperature }: Distill = {
+    divergence: "forward-kl",
+    temperature: 1,
+    weight: 1,
+    ceWeight: 0,
+  },
+): Readonly<Record<DistillStatistic, StatisticText>> {
+  const factor = literal(Math.LOG2E / temperature);
+  const inverse = literal(1 / temperature);
+  const forward = divergence === "forward-kl";
+  const plain = temperature === 1;
+  const soft = {
+    sum: (at: At) => at(plain ? "sum" : "soft_sum"),
+    rescale: plain ? "rescale" : "soft_rescale",
+    share: (index: number) => `${plain ? "" : "soft_"}share${index}`,
+    mine: plain ? "mine" : "soft_mine",
+    theirs: plain ? "theirs" : "soft_theirs",
+    log: plain ? "log_of_sum" : "soft_log",
+  };
+  const ours = {
+    rescale: forward ? "teacher_rescale" : soft.rescale,
+    mine: forward ? "teacher_mine" : soft.mine,
+    theirs: forward ? "teacher_theirs" : soft.theirs,
+  };
+  const total = (at: At) => forward ? at("teacher_sum") : soft.sum(at);
+  // How much nearer the logit of the softmax that is averaged over is to its max than the other.
+  const nearer = (student: string, teacher: string) =>
+    `((${forward ? teacher : student}) - (${forward ? student : teacher})) * ${inverse}`;
+  const moved = (at: At) =>
+    `(${at("gap")} + ${total(at)} * ${
+      nearer(`${at("max")} - top`, `${at("teacher_max")} - teacher_top`)
+    })`;
+  return {
+    soft_sum: {
+      empty: "0f",
+      top: (at) => [`let soft_rescale = exp2((${at("max")} - top) * ${factor});`],
+      rescale: (at) => [`${at("soft_sum")} = ${at("soft_sum")} * soft_rescale;`],
+      share: ({ logit }, index) => [`let soft_share${index} = exp2((${logit} - top) * ${factor});`],
+      take: (at, _, share) => `${at("soft_sum")} += soft_${share};`,
+      meet: (at, other) => [
+        `let soft_mine = exp2((${at("max")} - top) * ${factor});`,
+        `let soft_theirs = exp2((${other("max")} - top) * ${factor});`,
+      ],
+      fold: (at, other) => [
+        `${at("soft_sum")} = ${at("soft_sum")} * soft_mine + ${other("soft_sum")} * soft_theirs;`,
+      ],
+      finish: (at) => [
+        `let soft_log = log(${at("soft_sum")});`,
+        `let soft_lse = ${at("max")} * ${inverse} + soft_log;`,
+      ],
+    },
+    teacher_max: {
+      empty: LOWEST,
+      top: (at, entries) => [
+        `var teacher_top = ${at("teacher_max")};`,
+        ...entries.map(({ teacher }) => `teacher_top = max(teacher_top, ${teacher!});`),
+        `let teacher_rescale = exp2((${at("teacher_max")} - teacher_top) * ${factor});`,
+      ],
+      rescale: (at) => [`${at("teacher_max")} = teacher_top;`],
+      share: ({ teacher }, index) => [
+        `let teacher_share${index} = exp2((${teacher!} - teacher_top) * ${factor});`,
+      ],
+      meet: (at, other) => [
+        `let teacher_top = max(${at("teacher_max")}, ${other("teacher_max")});`,
+        `let teacher_mine = exp2((${at("teacher_max")} - teacher_top) * ${factor});`,
+        `let teacher_theirs = exp2((${other("teacher_max")} - teacher_top) * ${factor});`,
+      ],
+      fold: (at) => [`${at("teacher_max")} = teacher_top;`],
+    },
+    teacher_sum: {
+      empty: "0f",
+      rescale: (at) => [`${at("teacher_sum")} = ${at("teacher_sum")} * teacher_rescale;`],
+      take: (at, _, share) => `${at("teacher_sum")} += teacher_${share};`,
+      fold: (at, other) => [
+        `${at("teacher_sum")} = ${at("teacher_sum")} * teacher_mine + ${
+          other("teacher_sum")
+        } * teacher_theirs;`,
+      ],
+      finish: (at) => [
+        `let teacher_log = log(${at("teacher_sum")});`,
+        `let teacher_lse = ${at("teacher_max")} * ${inverse} + teacher_log;`,
+      ],
+    },
+    gap: {
+      empty: "0f",
+      rescale: (at) => [`${at("gap")} = ${moved(at)} * ${ours.rescale};`],
+      take: (at, { logit, teacher }, share) => {
+        const index = Number(share.slice("share".length));
+        const ofSoftmax = forward ? `teacher_${share}` : soft.share(index);
+        return `${at("gap")} += ${ofSoftmax} * ${
+          nearer(`${logit} - top`, `${teacher!} - teacher_top`)
+        };`;
+      },
+      fold: (at, other) => [
+        `${at("gap")} = ${moved(at)} * ${ours.mine} + ${moved(other)} * ${ours.theirs};`,
+      ],
+      finish: (at) => [
+        `let divergence = ${at("gap")} / ${total(at)} + ${
+          forward ? `${soft.log} - teacher_log` : `teacher_log - ${soft.log}`
+        };`,
+      ],
+    },
+  };
+}
+
 /** `log(1 + x)` for `x` from 0 to 1, where the sum would drop most of a small `x`. */
 export const LOG_OF_ONE_AND =
   `// log(1 + x) for x from 0 to 1, as 2 artanh(x / (2 + x)): eight terms are exact to f32.
@@ -248,10 +381,12 @@ export class OnlineStatistics {
   readonly listFunctions: readonly string[];
   readonly #stride: number;
   readonly #words: readonly Word[];
+  readonly #texts: Readonly<Record<StatisticName, StatisticText>>;
 
   /** Chooses the statistics that the problem needs. */
   constructor(problem: Problem) {
     this.statistics = statisticsOf(problem);
+    this.#texts = { ...TEXTS, ...distillTexts(problem.distill) };
     this.#words = this.statistics.flatMap(({ name: statistic, type, row, width }) =>
       times(width, (word) => ({
         statistic,
@@ -267,7 +402,7 @@ export class OnlineStatistics {
     );
     this.quads = Math.max(...this.parts.map((words) => Math.ceil(words.length / 4)));
     this.listFunctions = this.statistics.flatMap(({ name, width }) =>
-      TEXTS[name].functions?.(width) ?? []
+      this.#texts[name].functions?.(width) ?? []
     );
     this.functions = [
       ...this.listFunctions,
@@ -279,13 +414,20 @@ export class OnlineStatistics {
   /** From the last of the table to the first: later ones follow from what earlier ones were. */
   #backwards(lines: (text: StatisticText, statistic: PlacedStatistic) => readonly string[]) {
     return this.statistics.toReversed().flatMap((statistic) =>
-      lines(TEXTS[statistic.name], statistic)
+      lines(this.#texts[statistic.name], statistic)
     );
+  }
+
+  /** From the first of the table to the last. */
+  #all(lines: (text: StatisticText) => readonly string[]): string[] {
+    return this.statistics.flatMap(({ name }) => lines(this.#texts[name]));
   }
 
   /** Declares an empty set. */
   declare(set: string): string[] {
-    return this.#words.map((word) => `var ${named(word, set)} = ${TEXTS[word.statistic].empty};`);
+    return this.#words.map((word) =>
+      `var ${named(word, set)} = ${this.#texts[word.statistic].empty};`
+    );
   }
 
   /** Takes some logits into a set. Their names must be plain: they are used more than once. */
@@ -296,13 +438,15 @@ export class OnlineStatistics {
       `var top = ${at("max")};`,
       ...entries.map(({ logit }) => `top = max(top, ${logit});`),
       `let rescale = exp2((${at("max")} - top) * ${LOG2E});`,
+      ...this.#all(({ top }) => top?.(at, entries) ?? []),
       ...this.#backwards(({ rescale }) => rescale?.(at, entries) ?? []),
       ...entries.flatMap((entry, index) => {
         const share = `share${index}`;
         return [
           `let ${share} = exp2((${entry.logit} - top) * ${LOG2E});`,
+          ...this.#all((text) => text.share?.(entry, index) ?? []),
           ...this.statistics.flatMap(({ name, width }) =>
-            TEXTS[name].take?.(at, entry, share, target, width) ?? []
+            this.#texts[name].take?.(at, entry, share, target, width) ?? []
           ),
         ];
       }),
@@ -317,6 +461,7 @@ export class OnlineStatistics {
         `let top = max(${at("max")}, ${other("max")});`,
         `let mine = exp2((${at("max")} - top) * ${LOG2E});`,
         `let theirs = exp2((${other("max")} - top) * ${LOG2E});`,
+        ...this.#all(({ meet }) => meet?.(at, other) ?? []),
       ]
       : [];
     return [
@@ -352,7 +497,7 @@ export class OnlineStatistics {
    */
   finish(set: string): string[] {
     return this.statistics.flatMap(({ name, width }) =>
-      TEXTS[name].finish?.(inSet(set), width) ?? []
+      this.#texts[name].finish?.(inSet(set), width) ?? []
     );
   }
 

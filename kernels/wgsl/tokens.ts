@@ -8,11 +8,13 @@ import {
   coefficients,
   crossEntropy,
   type Derivatives,
+  distilled,
   type TokenLoss,
 } from "../../planner/objective.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import {
-  COEFFICIENT_ROWS,
+  type CoefficientRow,
+  coefficientRows,
   hasReducedLoss,
   type TokenResult,
   tokenResults,
@@ -46,23 +48,26 @@ function reductionScales(problem: Problem): { nllScale: string; zScale: string }
 }
 
 /** Returns the objective of a token as text, in terms of variables named as its statistics. */
-function crossEntropyText(
+function lossText(
   { dispatch, schedule }: KernelContext,
   upstream: string,
 ): TokenLoss<string> {
   const { problem } = schedule;
-  return crossEntropy(
-    WGSL,
-    {
-      logprob: "logprob",
-      lse: "lse",
-      entropy: "entropy",
-      smoothed: "smoothed",
-      targetWeight: binds(dispatch, "class_weight") ? "class_weight[id_of_target]" : "1f",
-    },
-    { ...reductionScales(problem), upstream },
-    { ...problem, vocab: wholeVocab(schedule) },
-  );
+  const token = {
+    logprob: "logprob",
+    lse: "lse",
+    entropy: "entropy",
+    smoothed: "smoothed",
+    targetWeight: binds(dispatch, "class_weight") ? "class_weight[id_of_target]" : "1f",
+  };
+  const reduction = { ...reductionScales(problem), upstream };
+  const options = { ...problem, vocab: wholeVocab(schedule) };
+  return problem.distill
+    ? distilled(WGSL, { ...token, divergence: "divergence" }, reduction, {
+      ...options,
+      ...problem.distill,
+    })
+    : crossEntropy(WGSL, token, reduction, options);
 }
 
 /** Returns where a result of a token lies in `tokens`. */
@@ -82,7 +87,7 @@ export function merge(context: KernelContext): string {
   const splits = splitsVocabulary(schedule.share) ? 1 : schedule.splits;
   const rows = [...new Set(tokenResults(problem))];
   const at = inBlocks("position");
-  const { loss, share } = crossEntropyText(context, "1f");
+  const { loss, share } = lossText(context, "1f");
   const values: Readonly<Record<string, readonly string[]>> = {
     loss: [`bitcast<u32>(${loss})`],
     share: [`bitcast<u32>(${share})`],
@@ -131,6 +136,7 @@ export function merge(context: KernelContext): string {
  */
 export function coefficientsKernel(context: KernelContext): string {
   const { dispatch, schedule: { problem } } = context;
+  const { distill } = problem;
   const stride = tokenStride(problem);
   const upstream = (name: string) =>
     `upstream[${plus(upstreamRows(problem).indexOf(name) * stride, "token")}]`;
@@ -141,21 +147,28 @@ export function coefficientsKernel(context: KernelContext): string {
       entropy: upstream("entropy"),
       smoothed: "0f",
     }
-    : crossEntropyText(
+    : lossText(
       context,
       upstreamRows(problem).includes("loss") ? upstream("loss") : "1f",
     ).derivatives;
   const four = coefficients(WGSL, { lse: "lse", entropy: "entropy" }, derivatives, totalWeight);
   const bounded = binds(dispatch, "gradient_bound");
   const named = bounded ? { a: "a", b: "b", c: "c", d: "d" } : four;
-  const words: Record<typeof COEFFICIENT_ROWS[number], string> = {
+  const words: Record<CoefficientRow, string> = {
     a: `bitcast<u32>(${named.a})`,
     b: `bitcast<u32>(${named.b})`,
     c: `bitcast<u32>(${named.c})`,
     d: `bitcast<u32>(${named.d})`,
     lse: "bitcast<u32>(lse)",
     target: "id_of_target",
+    pull: `bitcast<u32>(${
+      WGSL.mul(derivatives.divergence ?? "0f", WGSL.literal(1 / (distill?.temperature ?? 1)))
+    })`,
+    soft_lse: "bitcast<u32>(soft_lse)",
+    teacher_lse: "bitcast<u32>(teacher_lse)",
+    divergence: "bitcast<u32>(divergence)",
   };
+  const ofTeacher = distill ? ["soft_lse", "teacher_lse", "divergence"] as const : [];
   return kernel(dispatch, {
     title: "what the gradient by a token's logits is made of.",
     types: { gradient_bound: "atomic<u32>" },
@@ -170,6 +183,10 @@ export function coefficientsKernel(context: KernelContext): string {
       ...(wantsEntropy(problem)
         ? [`let entropy = ${tokenResult(problem, "entropy", "token")};`]
         : []),
+      ...ofTeacher.map((name) => {
+        const result = name === "soft_lse" && distill?.temperature === 1 ? "lse" : name;
+        return `let ${name} = ${tokenResult(problem, result, "token")};`;
+      }),
       ...(bounded
         ? [
           ...(["a", "b", "c", "d"] as const).map((name) => `let ${name} = ${four[name]};`),
@@ -183,8 +200,8 @@ export function coefficientsKernel(context: KernelContext): string {
           `atomicMax(&gradient_bound[0], bitcast<u32>(bound) & 0x7fffffffu);`,
         ]
         : []),
-      `// A row of all positions each: ${COEFFICIENT_ROWS.join(", ")}.`,
-      ...COEFFICIENT_ROWS.map((name, row) =>
+      `// A row of all positions each: ${coefficientRows(problem).join(", ")}.`,
+      ...coefficientRows(problem).map((name, row) =>
         `coefficients[${plus(row * stride, inBlocks("position"))}] = ${words[name]};`
       ),
     ],

@@ -7,9 +7,9 @@
 import { LINEAR_WORKGROUP } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { operand, operands, projection, smoothingWeight } from "./forward.ts";
-import { projectionFlops, wantedGradients } from "../problem.ts";
+import { projectionFlops, vocabOf, wantedGradients } from "../problem.ts";
 import { trainedColumns } from "../heads/head.ts";
-import type { Binding } from "./schedule.ts";
+import type { Binding, Slice } from "./schedule.ts";
 import type { Block, Region, Window } from "./shape.ts";
 import type { HeadBuffers, LogitMatrix } from "./workspace.ts";
 
@@ -27,9 +27,15 @@ export function clearGradients(draft: ScheduleDraft): void {
   draft.add(
     draft.workspace.gradientBound("read_write").map(({ slice }) => ({ kind: "clear", slice })),
   );
+  const clear = (slices: readonly Slice[]) =>
+    draft.add(slices.map((slice) => ({ kind: "clear", slice })));
   for (const head of draft.workspace.heads) {
-    if (!wantedGradients(draft.problem, head.head).has("hidden")) continue;
-    draft.add(head.buffers("grad_hidden").map((slice) => ({ kind: "clear", slice })));
+    const wanted = wantedGradients(draft.problem, head.head);
+    if (wanted.has("hidden")) clear(head.buffers("grad_hidden"));
+    // No window reaches the rows of ids that another head does not have.
+    if (head.head.vocab === vocabOf(draft.problem)) continue;
+    if (wanted.has("weight")) clear(head.buffers("grad_weight"));
+    if (wanted.has("bias")) clear([head.vector("grad_bias")]);
   }
 }
 
@@ -139,7 +145,7 @@ function weightGradient(
       ...flags(draft, "read"),
     ],
     at,
-    work,
+    { ...work, ...head.of },
   );
 }
 
@@ -152,13 +158,19 @@ function biasGradient(
   at: Region,
 ): void {
   const { workspace } = draft;
-  draft.dispatch("bias-gradient", [Math.ceil(window.count / LINEAR_WORKGROUP), 1], [
-    ...workspace.read("kept"),
-    ...workspace.readLogits(gradient, block),
-    ...workspace.gradientBound("read"),
-    ...head.biasGradient(),
-    ...flags(draft, "read"),
-  ], at);
+  draft.dispatch(
+    "bias-gradient",
+    [Math.ceil(window.count / LINEAR_WORKGROUP), 1],
+    [
+      ...workspace.read("kept"),
+      ...workspace.readLogits(gradient, block),
+      ...workspace.gradientBound("read"),
+      ...head.biasGradient(),
+      ...flags(draft, "read"),
+    ],
+    at,
+    { ...head.of },
+  );
 }
 
 /**
@@ -201,7 +213,7 @@ function hiddenGradient(
   ];
   const result = head.write("grad_hidden", block);
   if (parts === 1) {
-    draft.dispatch("hidden-gradient", grid, [...bindings, result], at, work);
+    draft.dispatch("hidden-gradient", grid, [...bindings, result], at, { ...work, ...head.of });
     return;
   }
   const sums = Math.ceil(cuts.windows[0]!.count / span) * cuts.blocks[0]!.count * hidden;
@@ -211,13 +223,13 @@ function hiddenGradient(
     [grid[0], grid[1] * parts],
     [...bindings, ...workspace.bind("hidden_parts", "read_write", sums)],
     at,
-    { ...work, flops, span },
+    { ...work, flops, span, ...head.of },
   );
   draft.dispatch(
     "hidden-sum",
     [Math.ceil(hidden / LINEAR_WORKGROUP), block.count],
     [...kept, ...workspace.bind("hidden_parts", "read", sums), result],
     at,
-    { span },
+    { span, ...head.of },
   );
 }

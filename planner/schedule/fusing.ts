@@ -53,7 +53,8 @@ export function fuse(
   ], at);
 }
 
-function projectHead(
+/** Projects a block onto a window of one of several heads, and stores the logits. */
+export function projectHead(
   draft: ScheduleDraft,
   buffers: HeadBuffers,
   block: Block,

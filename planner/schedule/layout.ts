@@ -99,7 +99,22 @@ export function packUpstream(
  * What the logit-gradient kernel reads per token: the four coefficients, the
  * log-sum-exp and the target id (as bits).
  */
-export const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
+const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
+
+/**
+ * What it reads besides where there is a teacher: the derivative of the loss by the divergence
+ * over the temperature, the log-sum-exps of both heads' logits over the temperature, and the
+ * divergence.
+ */
+const DISTILL_ROWS = ["pull", "soft_lse", "teacher_lse", "divergence"] as const;
+
+/** Name of a number per token that the logit-gradient kernel reads. */
+export type CoefficientRow = typeof COEFFICIENT_ROWS[number] | typeof DISTILL_ROWS[number];
+
+/** Returns the numbers per token that the logit-gradient kernel reads, in the order of their rows. */
+export function coefficientRows({ distill }: Problem): readonly CoefficientRow[] {
+  return distill ? [...COEFFICIENT_ROWS, ...DISTILL_ROWS] : COEFFICIENT_ROWS;
+}
 
 /** What the record of a gradient filter says of a tile of logit gradients; 0 is a tile without a kept token. */
 export const TILE_FLAG = { busy: 1, idle: 2 } as const;

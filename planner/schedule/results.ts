@@ -23,6 +23,8 @@ export const RESULTS = {
   topIds: { tensor: "tokens", row: "topk_ids", type: "u32" },
   topLogprobs: { tensor: "tokens", row: "topk_logprobs", type: "f32" },
   strength: { tensor: "tokens", row: "strength", type: "f32" },
+  divergence: { tensor: "tokens", row: "divergence", type: "f32" },
+  teacherLse: { tensor: "tokens", row: "teacher_lse", type: "f32" },
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },
   gradBias: { tensor: "grad_bias", type: "f32" },

@@ -68,6 +68,8 @@ export type KernelName =
   | "row-statistics"
   | "fusion-moments"
   | "fusion-strength"
+  | "distill-statistics"
+  | "distill-gradient"
   | "local-max"
   | "fold-partials"
   | "merge"
@@ -114,7 +116,7 @@ export interface Dispatch {
   readonly kernel: KernelName;
   /** Tile of a matrix kernel; absent for the others. */
   readonly tile?: Tile;
-  /** Name of the head whose logits or gradients it is about, where that is not the first. */
+  /** Name of the head whose logits or gradients it is about, where there are several. */
   readonly head?: string;
   /** How many dispatches that cost the same this one stands for, in the sketch of a schedule. */
   readonly times?: number;

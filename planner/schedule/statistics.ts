@@ -131,6 +131,43 @@ export const STATISTICS = [
     acrossRanks: "all-reduce-max",
     results: ["strength"],
   },
+  // At a temperature T beside a teacher: sum of exp((z - max) / T), unless T is 1.
+  {
+    name: "soft_sum",
+    type: "f32",
+    width: one,
+    wanted: ({ distill }) => distill !== undefined && distill.temperature !== 1,
+    acrossRanks: "all-reduce-sum",
+    results: ["soft_lse"],
+  },
+  // The teacher's largest logit so far.
+  {
+    name: "teacher_max",
+    type: "f32",
+    width: one,
+    wanted: ({ distill }) => distill !== undefined,
+    acrossRanks: "all-reduce-max",
+    results: [],
+  },
+  // Sum of the teacher's exp((z - max) / T).
+  {
+    name: "teacher_sum",
+    type: "f32",
+    width: one,
+    wanted: ({ distill }) => distill !== undefined,
+    acrossRanks: "all-reduce-sum",
+    results: ["teacher_lse"],
+  },
+  // The terms of one of these two sums, each times how much nearer its logit is to its head's max
+  // than the other head's logit is to that head's, over T.
+  {
+    name: "gap",
+    type: "f32",
+    width: one,
+    wanted: ({ distill }) => distill !== undefined,
+    acrossRanks: "all-reduce-sum",
+    results: ["divergence"],
+  },
 ] as const satisfies readonly Statistic[];
 
 /** Name of a statistic. */

@@ -9,7 +9,7 @@
 import { bytesPerElement, type Dtype } from "../dtype.ts";
 import { filterThreshold, type Head, type Problem, wantedGradients } from "../problem.ts";
 import {
-  COEFFICIENT_ROWS,
+  coefficientRows,
   hasReducedLoss,
   keptHeader,
   MOMENTS_ROWS,
@@ -215,7 +215,7 @@ export const TENSORS = {
   coefficients: {
     role: "state",
     type: "u32",
-    shape: ({ problem }) => [COEFFICIENT_ROWS.length, tokenStride(problem)],
+    shape: ({ problem }) => [coefficientRows(problem).length, tokenStride(problem)],
   },
   // The bits of the largest logit gradient there may be: what those of 16 bits are scaled by.
   gradient_bound: { role: "state", type: "u32", shape: () => [1] },
@@ -235,6 +235,13 @@ export const TENSORS = {
   // The same of an expert and of its base, beside those of a large model.
   expert_logits: { role: "scratch", type: "f32", inRows: true, has: ({ fusion }) => fusion },
   base_logits: { role: "scratch", type: "f32", inRows: true, has: ({ fusion }) => fusion },
+  // The same of a teacher, beside those of its student.
+  teacher_logits: {
+    role: "scratch",
+    type: "f32",
+    inRows: true,
+    has: ({ distill }) => distill !== undefined,
+  },
   // What is kept of each softmax that they may be fused to.
   moments: {
     role: "scratch",

@@ -95,7 +95,12 @@ export function tilesFor(
 }
 
 /** Returns why a problem's products cannot have a kind of body, if so. */
-export function unsuitedTo(kind: TileBody["kind"], { heads }: Problem): string | undefined {
+export function unsuitedTo(
+  kind: TileBody["kind"],
+  { heads, distill }: Problem,
+): string | undefined {
+  // The gradient's bound, by which halves are scaled, does not know a teacher.
+  if (distill && kind === "matrix") return "takes one head, and this has a teacher beside it";
   for (const head of heads) {
     const reason = KINDS[kind].unsuitedTo(head);
     if (reason !== undefined) return reason;

@@ -297,7 +297,7 @@ export class HeadBuffers {
 
   constructor(workspace: Workspace, readonly head: Head) {
     this.#workspace = workspace;
-    this.of = head.name === workspace.problem.heads[0]!.name ? {} : { head: head.name };
+    this.of = workspace.problem.heads.length === 1 ? {} : { head: head.name };
     const matrix = (key: Bound) => workspace.matrix(this.#keyOf(key), head);
     this.#matrices = {
       hidden: matrix("hidden"),

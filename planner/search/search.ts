@@ -124,6 +124,7 @@ function refusal(
   const reason = unsuited(strategy, problem);
   if (reason !== undefined) return reason;
   if (residency === "windows" && !strategy.streams) return "needs the whole weight at hand";
+  if (residency === "windows" && problem.distill) return "keeps the weights of both heads at hand";
   if (residency === "windows" && options.share) return "has a share of the weight, which stays";
   if (tiles.length === 0) {
     return `finds no tile: the smallest needs more workgroup memory or invocations than ${device.name} has`;

@@ -9,8 +9,15 @@
  */
 import { clearGradients, gradients, storedLogitGradient } from "../schedule/backward.ts";
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
+import {
+  distillGradients,
+  distillStatistics,
+  projectBoth,
+  taughtLogits,
+} from "../schedule/distilling.ts";
+import type { ScheduleDraft } from "../schedule/draft.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
-import { headOf } from "../problem.ts";
+import { headOf, vocabOf } from "../problem.ts";
 import { logitBytes } from "../schedule/layout.ts";
 import { largestStored, largestWindow } from "./limits.ts";
 import { eighths } from "./steps.ts";
@@ -22,13 +29,15 @@ export const chunked: Strategy = {
   summary: "stores one token block's logits at a time, no recompute",
   streams: false,
   passes: ["train"],
+  distills: ["train"],
   baseline: false,
   mostTokens: largestStored,
   mostIds: largestWindow,
   blocks: eighths,
   windows: (most) => [most],
-  stored: (problem, { block }) => logitBytes(block * headOf(problem).vocab),
+  stored: (problem, { block }) => problem.heads.length * logitBytes(block * vocabOf(problem)),
   emit(draft) {
+    if (draft.problem.distill) return distillByBlock(draft);
     const matrix = draft.workspace.logitMatrix(
       "logits",
       draft.shape.block,
@@ -50,3 +59,22 @@ export const chunked: Strategy = {
     reduce(draft);
   },
 };
+
+/** Stores one token block's logits of a student and its teacher at a time. */
+function distillByBlock(draft: ScheduleDraft): void {
+  const { problem, cuts, shape } = draft;
+  const logits = taughtLogits(draft, shape.block, vocabOf(problem), shape.block);
+  const stored = logits({ row: 0, origin: 0 });
+  selectTokens(draft);
+  clearGradients(draft);
+  for (const block of cuts.blocks) {
+    for (const window of cuts.windows) {
+      projectBoth(draft, block, window, stored);
+      distillStatistics(draft, block, window, stored);
+    }
+    merge(draft, block);
+    coefficients(draft, block);
+    for (const window of cuts.windows) distillGradients(draft, block, window, stored);
+  }
+  reduce(draft);
+}

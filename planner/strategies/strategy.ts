@@ -20,6 +20,8 @@ export interface Strategy {
   readonly passes: readonly Problem["pass"][];
   /** Whether it fuses heads, whose logits are then stored as far as it stores any. */
   readonly fuses?: boolean;
+  /** What it can compute where a student and its teacher meet: the logits of both are stored. */
+  readonly distills?: readonly Problem["pass"][];
   /** Whether it is what frameworks do, and what the others are compared with. */
   readonly baseline: boolean;
   /**
@@ -52,11 +54,13 @@ export interface Strategy {
 
 /** Returns why a strategy cannot serve a problem at all, if so. */
 export function unsuited(
-  { passes, fuses = false }: Strategy,
-  { heads, fusion, pass }: Problem,
+  { passes, fuses = false, distills = [] }: Strategy,
+  { heads, fusion, distill, pass }: Problem,
 ): string | undefined {
   if (fusion) return fuses ? undefined : "cannot fuse heads";
-  if (heads.length > 1) return `serves one head, and there are ${heads.length}`;
-  if (passes.includes(pass)) return undefined;
+  if (distill && distills.length === 0) return "stores no logits, where those of two heads meet";
+  if (distill && distills.includes(pass)) return undefined;
+  if (heads.length > 1 && !distill) return `serves one head, and there are ${heads.length}`;
+  if (!distill && passes.includes(pass)) return undefined;
   return pass === "train" ? "has no backward pass of its own" : "is a training strategy";
 }

@@ -9,6 +9,12 @@ import { clearGradients, gradients, storedLogitGradient } from "../schedule/back
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
+import {
+  distillGradients,
+  distillStatistics,
+  projectBoth,
+  taughtLogits,
+} from "../schedule/distilling.ts";
 import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes, vocabOf } from "../problem.ts";
 import { largestStored, largestWindow } from "./limits.ts";
@@ -23,6 +29,7 @@ export const twoStage: Strategy = {
   streams: false,
   passes: ["forward", "train"],
   fuses: true,
+  distills: ["forward", "train"],
   baseline: true,
   mostTokens: largestStored,
   mostIds: largestWindow,
@@ -34,6 +41,7 @@ export const twoStage: Strategy = {
   emit(draft) {
     const { pass, fusion } = draft.problem;
     if (fusion) return fuseWhole(draft);
+    if (draft.problem.distill) return distillWhole(draft);
     const { tokens, vocab } = dimensionsOf(draft.problem);
     const matrix = draft.workspace.logitMatrix("logits", tokens, vocab, draft.shape.block);
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
@@ -76,4 +84,29 @@ function fuseWhole(draft: ScheduleDraft): void {
     }
   }
   fuseEnd(draft);
+}
+
+/** Stores all logits of a student and its teacher; in training those of the student become their gradient. */
+function distillWhole(draft: ScheduleDraft): void {
+  const { problem, cuts, shape } = draft;
+  const logits = taughtLogits(draft, problem.tokens, vocabOf(problem), shape.block);
+  const stored = (row: number) => logits({ row, origin: 0 });
+  selectTokens(draft);
+  for (const block of cuts.blocks) {
+    for (const window of cuts.windows) {
+      projectBoth(draft, block, window, stored(block.start));
+      distillStatistics(draft, block, window, stored(block.start));
+    }
+    merge(draft, block);
+  }
+  reduce(draft);
+  if (problem.pass === "forward") return;
+  draft.beginBackward();
+  clearGradients(draft);
+  for (const block of cuts.blocks) {
+    coefficients(draft, block);
+    for (const window of cuts.windows) {
+      distillGradients(draft, block, window, stored(block.start));
+    }
+  }
 }

@@ -8,7 +8,13 @@
  * @module
  */
 import { clearGradients, gradients, logitGradient } from "../schedule/backward.ts";
-import { coefficients } from "../schedule/combining.ts";
+import { coefficients, merge, reduce } from "../schedule/combining.ts";
+import {
+  distillGradients,
+  distillStatistics,
+  projectBoth,
+  taughtLogits,
+} from "../schedule/distilling.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { selectTokens } from "../schedule/forward.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
@@ -27,6 +33,7 @@ export const windowed: Strategy = {
   streams: true,
   passes: ["train"],
   fuses: true,
+  distills: ["forward", "train"],
   baseline: false,
   mostTokens: (problem, device) => largestBlock(problem, device),
   mostIds(problem, device, tile, block) {
@@ -47,10 +54,11 @@ export const windowed: Strategy = {
   // Memory goes by block times window: windows are halved, blocks need not be as well.
   blocks: quarterings,
   windows: (most, granule, _, tile) => halvings(most, Math.max(granule, Math.min(tile.cols, most))),
-  stored: ({ heads, fusion }, { tile, block, window }) =>
-    (fusion ? heads.length : 1) * gradientBytes(block * window, tile),
+  stored: ({ heads }, { tile, block, window }) =>
+    heads.length * gradientBytes(block * window, tile),
   emit(draft) {
     if (draft.problem.fusion) return fuseByWindow(draft);
+    if (draft.problem.distill) return distillByWindow(draft);
     const { block, window } = draft.shape;
     const matrix = draft.workspace.gradientMatrix(block, window);
     streamForward(draft);
@@ -78,4 +86,30 @@ function fuseByWindow(draft: ScheduleDraft): void {
     }
   }
   fuseEnd(draft);
+}
+
+/** Stores one window's logits of a student and its teacher at a time; in training, once for each pass. */
+function distillByWindow(draft: ScheduleDraft): void {
+  const { problem, cuts, shape } = draft;
+  const logits = taughtLogits(draft, shape.block, shape.window, shape.block);
+  const stored = (origin: number) => logits({ row: 0, origin });
+  selectTokens(draft);
+  for (const window of cuts.windows) {
+    for (const block of cuts.blocks) {
+      projectBoth(draft, block, window, stored(window.start));
+      distillStatistics(draft, block, window, stored(window.start));
+    }
+  }
+  for (const block of cuts.blocks) merge(draft, block);
+  reduce(draft);
+  if (problem.pass === "forward") return;
+  draft.beginBackward();
+  clearGradients(draft);
+  for (const block of cuts.blocks) coefficients(draft, block);
+  for (const window of cuts.windows) {
+    for (const block of cuts.blocks) {
+      projectBoth(draft, block, window, stored(window.start));
+      distillGradients(draft, block, window, stored(window.start));
+    }
+  }
 }
