@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Load>> = {
   run: async (output, exit) => (await import("./commands/run.ts")).runCommand(output, exit),
   bench: async (output, exit) => (await import("./commands/bench.ts")).benchCommand(output, exit),
   tune: async (output) => (await import("./commands/tune.ts")).tuneCommand(output),
+  report: async (output) => (await import("./commands/report.ts")).reportCommand(output),
   emit: async (output) => (await import("./commands/emit.ts")).emitCommand(output),
   device: async (output) => (await import("./commands/device.ts")).deviceCommand(output),
   model: async (output) => (await import("./commands/model.ts")).modelCommand(output),

@@ -41,12 +41,13 @@ export function methodsOf(plan: Plan): MethodMemory[] {
 /** Shows methods side by side; bars are to scale. */
 export function methodsTable(methods: readonly MethodMemory[]): Html {
   const most = Math.max(...methods.map(({ bytes }) => bytes), 1);
-  const link = (source: string | undefined) =>
-    source?.startsWith("https://")
-      ? html`
-        <a href="${source}" rel="noopener">source</a>
-      `
-      : "";
+  // What is said behind an address is no part of it.
+  const link = (source: string | undefined) => {
+    const address = source?.match(/^https:\/\/[^\s,;)]+/)?.[0];
+    return address && html`
+      <a href="${address}" title="${source}" rel="noopener">source</a>
+    `;
+  };
   return html`
     <table class="methods">
       <caption>Memory beyond the inputs at the peak, by method</caption>
