@@ -17,6 +17,7 @@ import { CODES } from "./mutants/codebook.ts";
 import { DRAFT } from "./mutants/draft.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
 import { FAULTY } from "./mutants/faulty.ts";
+import { DISTILLATIONS } from "./mutants/distill.ts";
 import { FUSIONS } from "./mutants/fusion.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
@@ -36,6 +37,7 @@ const MUTANTS: readonly Mutant[] = [
   ...ROUNDS,
   ...CHOICE,
   ...CODES,
+  ...DISTILLATIONS,
   ...FUSIONS,
   ...ADAPTERS,
 ];

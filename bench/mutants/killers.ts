@@ -84,6 +84,7 @@ export const CODEBOOK: Killer = { test: "fixtures/codebook_test.ts" };
 export const ADAPTER: Killer = { test: "fixtures/verify/adapter_device_test.ts" };
 export const FUSION: Killer = { test: "fixtures/verify/fusion_device_test.ts" };
 export const MISMATCH: Killer = { test: "planner/heads/fusion_test.ts" };
+export const DISTILL: Killer = { test: "fixtures/verify/distill_device_test.ts" };
 export const SUM_OF_HEADS: Killer = { test: "fixtures/sum_of_heads_test.ts" };
 export const K_MEANS: Killer = { test: "kernels/codebook/k_means_device_test.ts" };
 export const MADE_CODEBOOK: Killer = { test: "cli/codebook_device_test.ts" };

@@ -1,0 +1,37 @@
+/**
+ * Errors in what a student learns from its teacher.
+ *
+ * @module
+ */
+import { DISTILL } from "./killers.ts";
+import type { Mutant } from "./mutant.ts";
+
+const KERNELS = "kernels/wgsl/distill.ts";
+
+/** Errors in distillation. */
+export const DISTILLATIONS: readonly Mutant[] = [
+  {
+    name: "a window forgets what those before left of both heads",
+    file: KERNELS,
+    find: "`if (params.first == 0u)`",
+    replace: "`if (params.first == 2u)`",
+    why: "a divergence would be of the last words of the vocabulary alone",
+    killers: [DISTILL],
+  },
+  {
+    name: "the reverse divergence pulls without its mean",
+    file: KERNELS,
+    find: '"p * (log_p - log_q - token.divergence)"',
+    replace: '"p * (log_p - log_q)"',
+    why: "gradients would not sum to zero",
+    killers: [DISTILL],
+  },
+  {
+    name: "a gap does not move with the teacher's max",
+    file: "kernels/wgsl/statistics.ts",
+    find: '`${at("teacher_max")} - teacher_top`)',
+    replace: '"0f")',
+    why: "a divergence would depend on the order of the vocabulary",
+    killers: [DISTILL],
+  },
+];
