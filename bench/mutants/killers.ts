@@ -35,7 +35,10 @@ export const THOROUGH: Killer = {
 export const MATRICES: Killer = { test: "fixtures/verify/matrices_device_test.ts" };
 
 /** Against the oracle's figures, or the float64 reference. */
-export const ORACLE = verifies("every oracle case");
+export const ORACLE: Killer = {
+  test: "fixtures/verify/oracle_device_test.ts",
+  filter: "agrees with PyTorch in every strategy",
+};
 export const RANDOM = verifies("random problems");
 export const WINDOWS = verifies("windows that end within a tile");
 export const TILES = verifies("every shipped tile");
