@@ -5,6 +5,7 @@
  */
 import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
+import { MpiError, RankError } from "../kernels/ranks/errors.ts";
 import { GpuError, NoDeviceError, OutOfMemoryError } from "../kernels/run/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
@@ -75,6 +76,8 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof NoDeviceError) {
     return { code: EXIT.device, text: `${error.message}.\n${error.remedy ?? DEVICE_HINT}` };
   }
+  if (error instanceof RankError) return { code: error.code, text: error.message };
+  if (error instanceof MpiError) return { code: EXIT.device, text: error.message };
   if (error instanceof OutOfMemoryError) {
     return { code: EXIT.doesNotFit, text: `${error.message}.\n${LESS_MEMORY}` };
   }

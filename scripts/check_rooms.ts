@@ -26,6 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "kernels/measure": ["kernels/run", "kernels/wgsl", "planner"],
   "kernels/ranks": ["kernels/run", "kernels/measure", "host", "planner"],
   "kernels/codebook": ["kernels/run", "planner"],
+  "kernels/ranks/mpi": ["kernels/ranks/*", "planner"],
   // Tests of kernels run on the device that the command line is told to use.
   "kernels/testing": ["cli/request", "fixtures", "kernels", "planner"],
   fixtures: ["host", "planner"],
@@ -58,7 +59,8 @@ const PORTABLE = [
   "cli/html",
   "cli/report",
 ];
-const BOUND = ["fixtures/files"];
+// A library of C is reached through Deno alone.
+const BOUND = ["fixtures/files", "kernels/ranks/mpi"];
 
 /**
  * Tools of tests: they may name a runtime, as tests do, for nothing that ships may

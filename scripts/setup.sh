@@ -7,6 +7,7 @@
 #   scripts/setup.sh --dawn          also Dawn, for --webgpu dawn
 #   scripts/setup.sh --bun           also Bun, for a test
 #   scripts/setup.sh --chromium      also Debian's Chromium, for the page's test
+#   scripts/setup.sh --mpi           also Open MPI, for lce run --mpi
 set -euo pipefail
 flags=("$@")
 
@@ -68,6 +69,11 @@ if want --bun && ! command -v bun > /dev/null && [ ! -e "$bun/node_modules/.bin/
   echo "setup: installing Bun from npm" >&2
   mkdir -p "$bun"
   npm install --silent --no-save --prefix "$bun" bun@1.4.5 >&2
+fi
+
+if want --mpi && ! command -v mpirun > /dev/null; then
+  echo "setup: installing Open MPI" >&2
+  apt_install openmpi-bin libopenmpi3
 fi
 
 deno install --quiet --frozen >&2

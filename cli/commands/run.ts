@@ -11,6 +11,7 @@ import { EXIT, UsageError } from "../exit.ts";
 import { checkRunOutput } from "../files/run_output.ts";
 import type { Output } from "../output.ts";
 import { checkStrategy } from "../request/contradictions.ts";
+import { type Crew, RANK_TIMEOUT, withCrew } from "../request/crew.ts";
 import { openDevice } from "../request/device.ts";
 import {
   choiceFlags,
@@ -37,6 +38,8 @@ interface Flags extends
   Settings<
     "pass" | "gradientFilter" | "topK" | keyof typeof choicesShape | keyof typeof parallelShape
   > {
+  readonly mpi?: boolean;
+  readonly rankTimeout?: number;
   readonly limits: "adapter" | "default";
   readonly webgpu?: WebGpuChoice;
   readonly checkpoint?: string;
@@ -125,6 +128,15 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
       parseNumber,
     )
     .option("--resume", "go on behind the last round that a run with this --output finished")
+    .option(
+      "--mpi",
+      "this process is one rank of those that Open MPI's mpirun started: each takes its part of the split",
+    )
+    .option(
+      "--rank-timeout <seconds>",
+      `seconds that a rank may keep the others waiting, with --mpi (default: ${RANK_TIMEOUT})`,
+      parseNumber,
+    )
     .option("--force", "replace the file of --output, and what --resume would go on from")
     .addOption(quietFlag())
     .option("--json", "print JSON alone: an array with an entry for each fixture")
@@ -147,7 +159,8 @@ A fixture that cannot be read or does not fit is reported, and the others run. T
 code is 1 where a result disagrees, else that of the first fixture that could not run.
 
 Without a fixture, a small checkpoint that comes with lce is run. With a split, all
-ranks run in turns on this device, and exchange what a cluster's would.
+ranks run in turns on this device, and exchange what a cluster's would; with --mpi they
+are processes, each with a device of its own or a share of one, and the first reports.
 
 Examples:
   $ lce run
@@ -155,66 +168,104 @@ Examples:
   $ lce run fixtures/oracle/mean.safetensors --thorough
   $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
   $ lce run --tensor-parallel 3 --pass train
+  $ mpirun -n 3 lce run --mpi --tensor-parallel 3 --pass train
   $ lce run --pass train --weights streamed --output gradients.safetensors
   $ lce run path/to/model --round 1k --output losses.safetensors --resume
   $ lce run --strategy two-stage fixtures/oracle/bias.safetensors`,
     )
-    .action(async (paths: string[], given: Flags) => {
-      const {
-        pass,
-        limits,
-        webgpu,
-        json,
-        gradientFilter,
-        topK,
-        weightTensor,
-        codebook,
-        checkpoint,
-        hidden,
-        targets,
-        mask,
-        bytes,
-        shift,
-        reference,
-        thorough,
-        output: path,
-        round,
-        resume = false,
-        force = false,
-        quiet: _,
-        ...rest
-      } = given;
-      const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
-      const split = { tensorParallel, dataParallel, sequenceParallel };
-      const options = checkChoices(choices);
-      const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
-      checkStrategy(options.strategy, pass);
-      if (thorough) checkThorough({ ...choices, ...split, pass, gradientFilter, reference });
-      if (path !== undefined) await checkRunOutput(path, { force, resume });
-      checkRounds({ round, resume }, path, pass);
-      const activations = { hidden, targets, mask, bytes, shift };
-      const folders = checkpoint === undefined ? paths : [checkpoint, ...paths];
-      checkActivations(activations, folders);
-      const opening = { weightTensor, ...activations };
-      const sources = await sourcesOf(folders, opening, thorough ?? false);
-      if (path !== undefined && (sources.length !== 1 || parallelism || thorough)) {
-        throw new UsageError(
-          `--output ${path}: holds one fixture's results, run once on one device: name one, without ${
-            thorough ? "--thorough" : parallelism ? "ranks" : "others"
-          }`,
-        );
+    .action(async (paths: string[], { mpi, rankTimeout, ...given }: Flags) => {
+      if (!mpi) {
+        if (rankTimeout !== undefined) {
+          throw new UsageError("--rank-timeout: is of --mpi: leave it out, or add that");
+        }
+        return await run(paths, given, output, exit);
       }
-      const how = {
-        ...{ pass, gradientFilter, topK, codebook, options, parallelism, reference },
-        ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
-      };
-      const acquired = await openDevice({ limits, webgpu });
-      let tally: Tally;
-      try {
-        tally = await runAll(sources, acquired, how, output);
-      } finally {
-        acquired.device.destroy();
-      }
-      if (tally.exitCode !== EXIT.ok) exit(tally.exitCode);
+      await withCrew(
+        { parallelism: parallelismOf(given), rankTimeout: rankTimeout ?? RANK_TIMEOUT },
+        output,
+        exit,
+        (crew, output) => run(paths, given, output, exit, crew),
+      );
     });
+}
+
+/** Runs fixtures one after the other, on this process's device. */
+async function run(
+  paths: readonly string[],
+  given: Flags,
+  output: Output,
+  exit: (code: number) => void,
+  crew?: Crew,
+): Promise<void> {
+  const prepare = () => prepared(paths, given, crew !== undefined);
+  const { sources, acquired, how } = await (crew?.agreed(prepare) ?? prepare());
+  let tally: Tally;
+  try {
+    tally = await runAll(sources, acquired, how, output, crew);
+  } finally {
+    acquired.device.destroy();
+  }
+  if (tally.exitCode !== EXIT.ok) exit(tally.exitCode);
+}
+
+/** Checks the flags, finds the fixtures and opens the device. */
+async function prepared(paths: readonly string[], given: Flags, ranked: boolean) {
+  const {
+    pass,
+    limits,
+    webgpu,
+    json,
+    gradientFilter,
+    topK,
+    weightTensor,
+    codebook,
+    checkpoint,
+    hidden,
+    targets,
+    mask,
+    bytes,
+    shift,
+    reference,
+    thorough,
+    output: path,
+    round,
+    resume = false,
+    force = false,
+    quiet: _,
+    ...rest
+  } = given;
+  const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
+  const split = { tensorParallel, dataParallel, sequenceParallel };
+  const options = checkChoices(choices);
+  const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
+  checkStrategy(options.strategy, pass);
+  if (thorough) {
+    checkThorough({
+      ...choices,
+      ...split,
+      pass,
+      gradientFilter,
+      reference,
+      mpi: ranked || undefined,
+    });
+  }
+  if (path !== undefined) await checkRunOutput(path, { force, resume });
+  checkRounds({ round, resume }, path, pass);
+  const activations = { hidden, targets, mask, bytes, shift };
+  const folders = checkpoint === undefined ? paths : [checkpoint, ...paths];
+  checkActivations(activations, folders);
+  const opening = { weightTensor, ...activations };
+  const sources = await sourcesOf(folders, opening, thorough ?? false);
+  if (path !== undefined && (sources.length !== 1 || parallelism || thorough)) {
+    throw new UsageError(
+      `--output ${path}: holds one fixture's results, run once on one device: name one, without ${
+        thorough ? "--thorough" : parallelism ? "ranks" : "others"
+      }`,
+    );
+  }
+  const how = {
+    ...{ pass, gradientFilter, topK, codebook, options, parallelism, reference },
+    ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
+  };
+  return { sources, how, acquired: await openDevice({ limits, webgpu }) };
 }

@@ -13,7 +13,8 @@ const commands = everyCommand(describeCommand(await loadProgram(QUIET))).slice(1
 
 /** Returns an example's arguments: what a shell would do with the rest is left out. */
 function argumentsOf(example: string): string[] {
-  return example.replace(/ [|>].*$/, "").split(" ").slice(1)
+  // What starts lce, and what it is given to, are other programs.
+  return example.replace(/^mpirun -n \d+ /, "").replace(/ [|>].*$/, "").split(" ").slice(1)
     .map((word) => word.replaceAll(/^['"]|['"]$/g, ""));
 }
 

@@ -15,6 +15,7 @@ import { wrapped } from "./wrap.ts";
 /** One entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times milliseconds. */
 export function ranksJson(
   { fixture, plan, results, agreement, ranks, ...rest }: ParallelVerification,
+  library?: string,
 ) {
   const { largest, parallelism, collectives } = plan;
   const { schedule } = largest;
@@ -26,6 +27,8 @@ export function ranksJson(
     problem: problemJson(fixture.problem),
     ...codebookJson(fixture),
     parallel: parallelism,
+    // What carried tensors between ranks: one process's memory, or a library between processes.
+    exchange: library ?? "memory",
     window: schedule.window,
     block: schedule.block,
     // JSON has no NaN, which a mean over no tokens is.
@@ -41,6 +44,7 @@ export function ranksJson(
       measuredHostPeakBytes: rank.measuredHostPeakBytes,
       plannedTrafficBytes: rank.plannedTraffic,
       measuredTrafficBytes: rank.measuredTraffic,
+      weightReadBytes: rank.weightReadBytes,
       sameResults: rank.sameResults,
       ok: rank.ok,
     })),
@@ -50,8 +54,16 @@ export function ranksJson(
   };
 }
 
-/** Returns a verification for people. */
-export function ranksText(verification: ParallelVerification, layout: Layout = {}): string {
+/**
+ * Returns a verification for people.
+ *
+ * @param library what carried tensors between processes, where ranks are those.
+ */
+export function ranksText(
+  verification: ParallelVerification,
+  library?: string,
+  layout: Layout = {},
+): string {
   const { fixture, plan, agreement, ranks, milliseconds, ok } = verification;
   const { largest, problem } = plan;
   return [
@@ -64,7 +76,9 @@ export function ranksText(verification: ParallelVerification, layout: Layout = {
         ...lossRows(verification),
         [
           "time",
-          `${formatSeconds(milliseconds / 1e3, 3)}, ranks in turns, compiling included`,
+          `${formatSeconds(milliseconds / 1e3, 3)}, ${
+            library ? `a process per rank, joined by ${library}` : "ranks in turns"
+          }, compiling included`,
         ],
       ],
       [],

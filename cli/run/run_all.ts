@@ -5,7 +5,9 @@
  */
 import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
+import type { Fixture } from "../../fixtures/fixture.ts";
 import type { ReferenceMode } from "../../fixtures/verify/scope.ts";
+import { RankError } from "../../kernels/ranks/errors.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
@@ -13,10 +15,11 @@ import { type Problem, problemSchema } from "../../planner/problem.ts";
 import { EXIT, explain } from "../exit.ts";
 import type { Output } from "../output.ts";
 import { progressLines } from "../progress.ts";
+import type { Crew } from "../request/crew.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { checkWith } from "../request/request.ts";
 import { checkRounds, defaultPass } from "../request/run_flags.ts";
-import { type Found, once, thoroughly } from "./run_fixture.ts";
+import { type Found, once, thoroughly, together } from "./run_fixture.ts";
 import { type Source, Tally } from "./sources.ts";
 
 /** How fixtures are run. */
@@ -44,6 +47,7 @@ export async function runAll(
   acquired: AcquiredDevice,
   how: Runs,
   output: Output,
+  crew?: Crew,
 ): Promise<Tally> {
   const tally = new Tally();
   const entries: unknown[] = [];
@@ -52,7 +56,9 @@ export async function runAll(
     const say = (line: string) =>
       output.progress(`${name} (${index + 1} of ${sources.length}): ${line}`);
     try {
-      const found = await runOne(source, acquired, how, say, output.note);
+      const found = await runOne(source, acquired, how, say, output.note, crew);
+      // Of a crew the first rank alone has found anything.
+      if (!found) continue;
       tally.ran(found.ok);
       if (how.json) entries.push(found.json());
       else output.print(found.text({ width: output.width }) + "\n");
@@ -64,6 +70,8 @@ export async function runAll(
       const { code, text } = explain(error);
       // A device that failed may fail everything after it; a defect of ours is no fixture's.
       if (code === EXIT.device || code === EXIT.internal || sources.length === 1) throw error;
+      // Ranks that did not hear of it wait for this one.
+      if (crew && !(error instanceof RankError && error.everywhere)) throw error;
       tally.failed(code);
       output.note(`lce: ${text}`);
       if (how.json) entries.push({ fixture: name, ok: false, error: text, exitCode: code });
@@ -82,22 +90,29 @@ async function runOne(
     Runs,
   say: (line: string) => void,
   note: (text: string) => void,
-): Promise<Found> {
-  say("reading");
-  const opened = await open();
-  const fixture = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
-  for (const remark of fixture.notes ?? []) note(`${fixture.name}: ${remark}`);
-  const problem = checkWith(problemSchema, {
-    ...fixture.problem,
-    ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
-    ...(gradientFilter === undefined ? {} : { gradientFilter }),
-    ...(topK === undefined ? {} : { topK }),
-  });
+  crew: Crew | undefined,
+): Promise<Found | undefined> {
   const { path, round, resume } = kept;
-  checkStrategy(options.strategy, problem.pass);
-  checkRounds({ round, resume }, path, problem.pass);
-  const prepared = { ...fixture, problem };
-  const progress = progressLines(say, { running: { count: problem.tokens, of: "tokens" } });
+  const prepare = async () => {
+    say("reading");
+    const opened = await open();
+    const fixture = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
+    for (const remark of fixture.notes ?? []) note(`${fixture.name}: ${remark}`);
+    const problem = checkWith(problemSchema, {
+      ...fixture.problem,
+      ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
+      ...(gradientFilter === undefined ? {} : { gradientFilter }),
+      ...(topK === undefined ? {} : { topK }),
+    });
+    checkStrategy(options.strategy, problem.pass);
+    checkRounds({ round, resume }, path, problem.pass);
+    return { ...fixture, problem };
+  };
+  const progressOf = ({ problem: { tokens } }: Fixture) =>
+    progressLines(say, { running: { count: tokens, of: "tokens" } });
+  if (crew) return await together(crew, prepare, acquired, { options, reference }, progressOf);
+  const prepared = await prepare();
+  const progress = progressOf(prepared);
   return thorough
     ? await thoroughly(prepared, acquired, progress)
     : await once(prepared, acquired, {

@@ -9,13 +9,20 @@ import { onceMore } from "../../fixtures/verify/once_more.ts";
 import type { ReferenceMode } from "../../fixtures/verify/scope.ts";
 import { runThoroughly, type Variant } from "../../fixtures/verify/thorough.ts";
 import { type Verification, verify } from "../../fixtures/verify/verify.ts";
-import { verifyRanks } from "../../fixtures/verify/verify_ranks.ts";
+import {
+  digestOf,
+  type ParallelVerification,
+  planRanks,
+  verifyPlanned,
+  verifyRanks,
+} from "../../fixtures/verify/verify_ranks.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
 import { RunJournal } from "../files/run_journal.ts";
 import { openRunOutput } from "../files/run_output.ts";
 import { ranksJson, ranksText } from "../report/ranks.ts";
+import type { Crew } from "../request/crew.ts";
 import { retriedText } from "../report/retried.ts";
 import { runJson, runText } from "../report/run.ts";
 import type { Layout } from "../report/table.ts";
@@ -68,12 +75,7 @@ async function attempt(
 ): Promise<Found> {
   const how = { reference, onProgress: progress };
   if (parallelism) {
-    const found = await verifyRanks(fixture, acquired, parallelism, options, how);
-    return {
-      ok: found.ok,
-      json: () => ranksJson(found),
-      text: (layout) => ranksText(found, layout),
-    };
+    return foundByRanks(await verifyRanks(fixture, acquired, parallelism, options, how));
   }
   const file = path === undefined ? undefined : await openRunOutput(path, fixture);
   const kept = path === undefined ? undefined : new RunJournal(path, fixture, resume);
@@ -99,6 +101,36 @@ async function attempt(
     ok: found.ok,
     json: () => runJson(found, resident),
     text: (layout) => runText(found, resident, layout),
+  };
+}
+
+/**
+ * Runs a fixture on a crew's ranks, if all can. Nothing is found on others than the first.
+ *
+ * @throws {RankError} on all ranks alike, where one cannot open or plan it as the others do.
+ */
+export async function together(
+  crew: Crew,
+  open: () => Promise<Fixture>,
+  acquired: AcquiredDevice,
+  { options, reference }: Pick<Once, "options" | "reference">,
+  progressOf: (fixture: Fixture) => Once["progress"],
+): Promise<Found | undefined> {
+  const { team, parallelism } = crew;
+  const planned = await crew.agreed(
+    async () => planRanks(await open(), acquired, parallelism, options, team.rank),
+    digestOf,
+  );
+  const onProgress = progressOf(planned.fixture);
+  const found = await verifyPlanned(planned, acquired, { reference, onProgress, crew });
+  return found && foundByRanks(found, team.library);
+}
+
+function foundByRanks(found: ParallelVerification, library?: string): Found {
+  return {
+    ok: found.ok,
+    json: () => ranksJson(found, library),
+    text: (layout) => ranksText(found, library, layout),
   };
 }
 

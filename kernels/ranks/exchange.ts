@@ -1,6 +1,7 @@
 /**
- * One collective, performed in the host's memory: what its ranks contribute is
- * read, reduced in the order of the ranks, and written back.
+ * Collectives: what the ranks of a group give is combined, and each gets its due.
+ * Who carries it is an `Exchange`: the memory of one process that has all ranks, or a
+ * library that reaches ranks in other processes.
  *
  * @module
  */
@@ -49,33 +50,61 @@ const FOLDS: Readonly<Partial<Record<Collective["op"], Fold>>> = {
   "reduce-scatter-sum": (into, next) => into + next,
 };
 
-/** Performs a collective among its ranks, and says what each gave and got. */
-export async function exchange(
+/** Bytes of a tensor, or of a part of one. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What carries tensors between ranks. */
+export interface Exchange {
+  /** How many ranks of a group of so many this process has: those that come here. */
+  here(ranks: number): number;
+  /**
+   * Combines what the ranks of a group give.
+   *
+   * @param given by those of this process, in the order of ranks.
+   * @param ranks how many the group has.
+   * @returns what each of those gets.
+   */
+  combine(collective: Collective, given: readonly Bytes[], ranks: number): Promise<Bytes[]>;
+}
+
+/** Ranks that are all in this process: reduced in the order of ranks. */
+export const inMemory: Exchange = {
+  here: (ranks) => ranks,
+  combine(collective, given, ranks) {
+    const whole = combineAll(collective, given);
+    const part = whole.length / ranks;
+    const scattered = collective.op === "reduce-scatter-sum";
+    return Promise.resolve(
+      given.map((_, rank) => scattered ? whole.subarray(rank * part, (rank + 1) * part) : whole),
+    );
+  },
+};
+
+/** Performs a collective for those of its ranks that are here, and says what each gave and got. */
+export async function perform(
+  exchange: Exchange,
   device: GPUDevice,
   participants: readonly Participant[],
+  ranks: number,
 ): Promise<Traffic[]> {
-  const ranks = participants.length;
-  const given: Uint8Array<ArrayBuffer>[] = [];
+  const given: Bytes[] = [];
   for (const { collective, encoder } of participants) {
     const { givenBytes } = expectedTraffic(collective, ranks);
     given.push(trim(await read(device, encoder, collective.source), givenBytes, collective));
   }
-  const whole = combine(participants[0]!.collective, given);
-  return participants.map(({ collective, encoder }, rank) => {
-    const scattered = collective.op === "reduce-scatter-sum";
-    const part = whole.length / ranks;
-    const got = scattered ? whole.subarray(rank * part, (rank + 1) * part) : whole;
-    write(device, encoder, collective, got);
+  const got = await exchange.combine(participants[0]!.collective, given, ranks);
+  return participants.map(({ collective, encoder }, index) => {
+    write(device, encoder, collective, got[index]!);
     const { op, what } = collective;
-    return { op, what, givenBytes: given[rank]!.length, gotBytes: got.length };
+    return { op, what, givenBytes: given[index]!.length, gotBytes: got[index]!.length };
   });
 }
 
 /** Returns the whole tensor after a collective. Sums are rounded to the type after every rank. */
-function combine(
+function combineAll(
   { op, type }: Collective,
-  given: readonly Uint8Array<ArrayBuffer>[],
-): Uint8Array<ArrayBuffer> {
+  given: readonly Bytes[],
+): Bytes {
   const fold = FOLDS[op];
   if (!fold) return concatenated(Uint8Array, given);
   const Numbers = type === "u32" ? Uint32Array : Float32Array;
@@ -91,10 +120,10 @@ function combine(
 
 /** Takes the padding off, which is less than a word. */
 function trim(
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Bytes,
   wanted: number,
   { op, what }: Collective,
-): Uint8Array<ArrayBuffer> {
+): Bytes {
   if (bytes.length < wanted || bytes.length - wanted >= 4) {
     throw new GpuError(`${op} of ${what} gives ${bytes.length} bytes of a rank, not ${wanted}`);
   }
@@ -105,7 +134,7 @@ function read(
   device: GPUDevice,
   encoder: Encoder,
   slices: readonly Slice[],
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Bytes> {
   const parts = slices.map((slice) => ({ ...slice, buffer: encoder.buffer(slice.buffer) }));
   return readParts(device, parts, "collective");
 }
@@ -114,7 +143,7 @@ function write(
   device: GPUDevice,
   encoder: Encoder,
   { op, what, target }: Collective,
-  bytes: Uint8Array<ArrayBuffer>,
+  bytes: Bytes,
 ): void {
   const size = target.reduce((sum, slice) => sum + slice.bytes, 0);
   if (size < bytes.length || size - bytes.length >= 4) {

@@ -1,9 +1,8 @@
 /**
- * Several ranks on one device: each rank's schedule runs up to its next
- * collective, which is then performed in the host's memory, in the order of the
- * ranks. What a cluster does with as many devices and a library of collectives;
- * here to prove that the schedules do it, with no more memory on any rank, and no
- * more traffic, than their plan says.
+ * The ranks of this process, on one device: each rank's schedule runs up to its next
+ * collective, which an exchange then performs. All ranks of a job may be here, in
+ * turns, or one, with the others in processes of their own; either proves that no
+ * rank takes more memory, and causes no more traffic, than its plan says.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import type { Collective, Schedule } from "../../planner/schedule/schedule.ts";
 import { GpuError, withErrorScopes } from "../run/errors.ts";
 import { type Outputs, walk } from "../run/execute.ts";
 import type { HostTensors } from "../run/feed.ts";
-import { exchange, type Traffic } from "./exchange.ts";
+import { type Exchange, inMemory, perform, type Traffic } from "./exchange.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { compileKernels } from "../run/pipelines.ts";
 import { Encoder } from "../run/encoder.ts";
@@ -80,8 +79,16 @@ class RankRun {
   }
 }
 
+/** How ranks are run. */
+export interface RanksOptions {
+  /** What carries tensors between them: this process's memory by default, which then has all. */
+  readonly exchange?: Exchange | undefined;
+  /** Called with collectives that are done, and those of all ranks here. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
 /**
- * Runs all ranks of a job on one device.
+ * Runs those ranks of a job that this process has on one device.
  *
  * @returns what each rank did, in the order of the jobs.
  * @throws {OutOfMemoryError} when the device has no memory for a buffer.
@@ -90,7 +97,7 @@ class RankRun {
 export async function executeRanks(
   jobs: readonly RankJob[],
   device: GPUDevice,
-  onProgress: (done: number, total: number) => void = () => {},
+  { exchange = inMemory, onProgress = () => {} }: RanksOptions = {},
 ): Promise<RankExecution[]> {
   const runs: RankRun[] = [];
   const total = jobs.reduce((sum, { schedule }) => sum + collectives(schedule), 0);
@@ -105,7 +112,7 @@ export async function executeRanks(
       let done = 0;
       while (runs.some(({ outputs }) => !outputs)) {
         for (const run of runs) if (!run.pending && !run.outputs) await run.advance();
-        onProgress(done += await performReady(device, runs), total);
+        onProgress(done += await performReady(exchange, device, runs), total);
       }
     } finally {
       for (const run of runs) await run.close();
@@ -126,15 +133,19 @@ function collectives({ steps }: Schedule): number {
   return steps.filter(({ kind }) => kind === "collective").length;
 }
 
-/** Performs every collective that all of its ranks have come to; returns for how many ranks. */
-async function performReady(device: GPUDevice, runs: readonly RankRun[]): Promise<number> {
+/** Performs every collective that all of its ranks here have come to; returns for how many ranks. */
+async function performReady(
+  exchange: Exchange,
+  device: GPUDevice,
+  runs: readonly RankRun[],
+): Promise<number> {
   const waiting = runs.filter(({ pending }) => pending);
   let performed = 0;
   for (const group of Map.groupBy(waiting, ({ group }) => group).values()) {
     const { share } = group[0]!.job.schedule;
     const { op, what, group: kind } = group[0]!.pending!;
     // In a group of the other kind, a rank may still have a collective with others first.
-    if (!share || group.length < share[kind]) continue;
+    if (!share || group.length < exchange.here(share[kind])) continue;
     const other = group.find(({ pending }) => pending!.what !== what || pending!.op !== op);
     if (other) {
       throw new GpuError(
@@ -143,9 +154,11 @@ async function performReady(device: GPUDevice, runs: readonly RankRun[]): Promis
         }`,
       );
     }
-    const traffic = await exchange(
+    const traffic = await perform(
+      exchange,
       device,
       group.map(({ pending, encoder }) => ({ collective: pending!, encoder })),
+      share[kind],
     );
     for (const [index, run] of group.entries()) {
       run.traffic.push(traffic[index]!);
