@@ -223,7 +223,7 @@ async function disturbed(signal: Deno.Signal, ...args: string[]): Promise<Said> 
   }
   const said = { code: (await child.status).code, out, err: await err };
   assert(begun !== undefined, said.err);
-  assert(performance.now() - begun < 60e3, "all ranks end within seconds");
+  assert(performance.now() - begun < 40e3, "all ranks end within seconds");
   for (const rank of ["0", "1"]) {
     const pid = Number(await Deno.readTextFile(join(pids, rank)));
     // mpirun may end a moment before those that it kills.
@@ -244,10 +244,11 @@ mpiTest("where a rank is killed in mid-run all end, and mpirun names it", async 
 });
 
 mpiTest("where a rank hangs in mid-run the others say which, and all end", async () => {
-  const { code, err } = await disturbed("SIGSTOP", "--rank-timeout", "15");
+  const { code, err } = await disturbed("SIGSTOP", "--rank-timeout", "5");
   assert.equal(code, EXIT.device);
   assert.match(err, /lce: rank 1 did not (come|answer)[^\n]*hung, or slower than --rank-timeout/);
-  assert.equal(err.match(/lce: /g)!.length, 1, err);
+  // mpirun ends the rank that hung by a signal, of which that rank may tell before it goes.
+  assert.equal(err.replaceAll("lce: interrupted", "").match(/lce: /g)!.length, 1, err);
 });
 
 mpiTest("a rank without a device is named, with its exit code", async () => {
