@@ -7,7 +7,7 @@
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
 import { biasOf, KEPT_COUNT, keptRow, logitFunction, logitText } from "./logit.ts";
-import { type Body, eachRound } from "./product.ts";
+import { type Body, eachRound, type Round } from "./product.ts";
 import { loadVector, storedType } from "./stored.ts";
 import { block, comment, kernel, plus, times } from "./text.ts";
 import { headOf } from "../../planner/problem.ts";
@@ -122,25 +122,19 @@ export function forEachLogit(
   body: Body,
   statements: { readonly row: readonly string[]; readonly logit: readonly string[] },
 ): string[] {
-  return eachRound(body, (round) =>
-    round.rows.map((row, i) =>
+  return forEachRow(body, (round, i) => [
+    ...statements.row,
+    ...round.columns.map((column, j) =>
       block([
-        `let position = ${plus("first_row", body.rows[row]!)};`,
+        `let column = ${plus("first_column", column)};`,
         block([
-          ...statements.row,
-          ...round.columns.map((column, j) =>
-            block([
-              `let column = ${plus("first_column", column)};`,
-              block([
-                `let id = params.vocab_start + column;`,
-                `let z = ${logitText(round.value(i, j), biasOf(context, "id"))};`,
-                ...statements.logit,
-              ], `if (column < params.vocab)`),
-            ])
-          ),
-        ], `if (position < kept_count)`),
+          `let id = params.vocab_start + column;`,
+          `let z = ${logitText(round.value(i, j), biasOf(context, "id"))};`,
+          ...statements.logit,
+        ], `if (column < params.vocab)`),
       ])
-    ));
+    ),
+  ]);
 }
 
 /**
@@ -151,18 +145,23 @@ export function forEachQuad(
   body: Body,
   statements: { readonly row: readonly string[]; readonly quad: QuadText },
 ): string[] {
+  return forEachRow(body, (round, i) => [
+    ...statements.row,
+    ...times(round.columns.length / 4, (q) =>
+      block([
+        `let column = ${plus("first_column", round.columns[4 * q]!)};`,
+        ...statements.quad((c) => round.value(i, 4 * q + c)),
+      ])),
+  ]);
+}
+
+/** Returns statements for each row of a kept token, in each round: `position` is its place in the block. */
+function forEachRow(body: Body, text: (round: Round, i: number) => readonly string[]): string[] {
   return eachRound(body, (round) =>
     round.rows.map((row, i) =>
       block([
         `let position = ${plus("first_row", body.rows[row]!)};`,
-        block([
-          ...statements.row,
-          ...times(round.columns.length / 4, (q) =>
-            block([
-              `let column = ${plus("first_column", round.columns[4 * q]!)};`,
-              ...statements.quad((c) => round.value(i, 4 * q + c)),
-            ])),
-        ], `if (position < kept_count)`),
+        block([...text(round, i)], `if (position < kept_count)`),
       ])
     ));
 }

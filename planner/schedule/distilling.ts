@@ -8,6 +8,7 @@ import { gradients } from "./backward.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { smoothingWeight } from "./forward.ts";
 import { projectHead } from "./fusing.ts";
+import type { Binding } from "./schedule.ts";
 import type { Block, Region, Window } from "./shape.ts";
 import type { LogitMatrix } from "./workspace.ts";
 
@@ -30,6 +31,15 @@ export function taughtLogits(
 
 function regionOf(block: Block, window: Window, [{ origin, row }]: TaughtLogits): Region {
   return { block, window, column: window.start - origin, row };
+}
+
+/** Returns the bindings of the teacher's logits: both heads' are bound as such, so they have a slot of their own. */
+function readTeacher(
+  { workspace }: ScheduleDraft,
+  teacher: LogitMatrix,
+  block: Block,
+): Binding[] {
+  return workspace.readLogits(teacher, block).map((binding) => ({ ...binding, slot: LOGITS[1] }));
 }
 
 /** Projects a block onto a window of both heads, and stores the logits. */
@@ -63,7 +73,7 @@ export function distillStatistics(
     [
       ...workspace.read("kept", "kept_targets"),
       ...workspace.readLogits(student, block),
-      ...workspace.readLogits(teacher, block).map((binding) => ({ ...binding, slot: LOGITS[1] })),
+      ...readTeacher(draft, teacher, block),
       ...smoothingWeight(draft),
       ...workspace.write("partials"),
     ],
@@ -88,7 +98,7 @@ export function distillGradients(
       [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
       [
         ...workspace.read("kept"),
-        ...workspace.readLogits(teacher, block).map((binding) => ({ ...binding, slot: LOGITS[1] })),
+        ...readTeacher(draft, teacher, block),
         ...smoothingWeight(draft),
         ...workspace.read("coefficients"),
         ...workspace.writeLogits(student, block),
