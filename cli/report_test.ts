@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withFolder } from "../fixtures/testing.ts";
 import { findDevice } from "../planner/devices/profiles.ts";
 import { makePlan } from "../planner/plan.ts";
 import { parseProblem } from "../planner/problem.ts";
@@ -7,15 +8,6 @@ import { EXIT } from "./exit.ts";
 import { lce, row } from "./testing.ts";
 
 const SIZES = ["--vocab", "5000", "--hidden", "64", "--tokens", "900", "--device", "h100-deno"];
-
-async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 Deno.test("lce report writes one page with the plan's figures, which asks for nothing else", () =>
   withFolder(async (folder) => {

@@ -52,6 +52,12 @@ export function tellingIssues(issues: readonly z.core.$ZodIssue[]): z.core.$ZodI
   );
 }
 
+/** Returns what is wrong with a value in one line: the field and the fault of each issue that tells something. */
+export function issuesLine(issues: readonly z.core.$ZodIssue[]): string {
+  return tellingIssues(issues)
+    .map((issue) => `${issue.path.join(".")} ${issueText(issue)}`).join("; ");
+}
+
 /** Returns whether a value that meets one bound meets another of the same value as well. */
 function outdoes(one: z.core.$ZodIssue, other: z.core.$ZodIssue): boolean {
   if (one.path.join(".") !== other.path.join(".")) return false;

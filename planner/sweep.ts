@@ -11,7 +11,7 @@ import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, FixedSizeError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
 import { headOf, type Problem, problemSchema, resized } from "./problem.ts";
 import { STRATEGIES, type StrategyName } from "./schedule/schedule.ts";
-import { issueText, tellingIssues } from "./issues.ts";
+import { issuesLine } from "./issues.ts";
 
 /** What can be swept: dimensions of the problem, and sizes that the caller may fix. */
 export const SWEPT = ["tokens", "hidden", "vocab", "window", "block", "budget"] as const;
@@ -155,11 +155,7 @@ function planPoint(
   });
   const parsed = problemSchema.safeParse(candidate);
   if (!parsed.success) {
-    return noJob(
-      tellingIssues(parsed.error.issues).map((issue) =>
-        `${issue.path.join(".")} ${issueText(issue)}`
-      ).join("; "),
-    );
+    return noJob(issuesLine(parsed.error.issues));
   }
   const problem = parsed.data;
   try {

@@ -9,7 +9,7 @@ import type { DeviceProfile } from "../planner/device.ts";
 import { findDevice } from "../planner/devices/profiles.ts";
 import { findModel } from "../planner/models/catalogue.ts";
 import { headSettings, type OutputHead } from "../planner/models/head.ts";
-import { issueText, tellingIssues } from "../planner/issues.ts";
+import { issuesLine } from "../planner/issues.ts";
 import { type Problem, problemSchema } from "../planner/problem.ts";
 import { parseBytes, parseNumber } from "../planner/units.ts";
 
@@ -162,10 +162,7 @@ export function problemOf({ head, tokens, pass }: Question): Problem {
   const { hidden, vocab } = head;
   const parsed = problemSchema.safeParse({ ...headSettings(head), hidden, vocab, tokens, pass });
   if (parsed.success) return parsed.data;
-  throw new RangeError(
-    tellingIssues(parsed.error.issues)
-      .map((issue) => `${issue.path.join(".")} ${issueText(issue)}`).join("; "),
-  );
+  throw new RangeError(issuesLine(parsed.error.issues));
 }
 
 /** Returns the bytes of a question's budget; `undefined` for none. */
