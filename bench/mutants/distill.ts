@@ -6,13 +6,11 @@
 import { DISTILL } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
-const KERNELS = "kernels/wgsl/distill.ts";
-
 /** Errors in distillation. */
 export const DISTILLATIONS: readonly Mutant[] = [
   {
     name: "a window forgets what those before left of both heads",
-    file: KERNELS,
+    file: "kernels/wgsl/row_statistics.ts",
     find: "`if (params.first == 0u)`",
     replace: "`if (params.first == 2u)`",
     why: "a divergence would be of the last words of the vocabulary alone",
@@ -20,7 +18,7 @@ export const DISTILLATIONS: readonly Mutant[] = [
   },
   {
     name: "the reverse divergence pulls without its mean",
-    file: KERNELS,
+    file: "kernels/wgsl/distill.ts",
     find: '"p * (log_p - log_q - token.divergence)"',
     replace: '"p * (log_p - log_q)"',
     why: "gradients would not sum to zero",

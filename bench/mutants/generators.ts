@@ -82,8 +82,8 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "padding behind a stored row counts as logits of 0",
-    file: "kernels/wgsl/stored_logits.ts",
-    find: "`let exists${i} = ${column} <= ${last};`",
+    file: "kernels/wgsl/row_statistics.ts",
+    find: "`let exists${i} = ${column} < ${index(stored.ids)};`",
     replace: "`let exists${i} = true;`",
     why: "a vocabulary that is no multiple of four would have up to three ids too many",
     killers: [STORED_LOGITS, ORACLE],

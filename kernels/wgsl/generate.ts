@@ -6,11 +6,11 @@
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
 import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
-import { distillGradient, distillStatistics } from "./distill.ts";
 import { fusionMoments, fusionStrength } from "./fusion.ts";
 import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./vocab_parallel.ts";
-import { rowStatistics, storedLogitGradient } from "./stored_logits.ts";
+import { rowStatistics } from "./row_statistics.ts";
+import { storedLogitGradient } from "./stored_logits.ts";
 import { selectTokens } from "./select_tokens.ts";
 import { coefficientsKernel, merge, reduce } from "./tokens.ts";
 import type { KernelContext } from "./context.ts";
@@ -25,8 +25,8 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "fold-partials": foldPartials,
   "fusion-moments": fusionMoments,
   "fusion-strength": fusionStrength,
-  "distill-statistics": distillStatistics,
-  "distill-gradient": distillGradient,
+  "distill-statistics": rowStatistics,
+  "distill-gradient": storedLogitGradient,
   merge,
   reduce,
   coefficients: coefficientsKernel,

@@ -72,6 +72,18 @@ function fusionTexts(): Map<KernelName, string> {
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
 }
 
+/** Returns the text of what a student learns from its teacher by. */
+function distillTexts(): Map<KernelName, string> {
+  const heads = ["student", "teacher"].map((name) => ({ name, hidden: 24, vocab: 700 }));
+  const distill = { divergence: "reverse-kl", temperature: 2 } as const;
+  const taught = { tokens: 200, pass: "train", heads, distill } as const;
+  const { schedule } = makePlan(parseProblem(taught), SPECIFICATION_DEFAULTS, {
+    strategy: "windowed",
+    tile,
+  });
+  return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
+}
+
 /** Returns one text of each kernel: plain, and with every option on where it has any. */
 function snapshots(): Map<string, string> {
   const plain = texts("windowed");
@@ -90,6 +102,7 @@ function snapshots(): Map<string, string> {
   const ranks = rankTexts();
   const matrices = matrixTexts();
   const fusion = fusionTexts();
+  const distill = distillTexts();
   return new Map([
     ...plain,
     ...[...options].map(([kernel, text]) =>
@@ -105,6 +118,8 @@ function snapshots(): Map<string, string> {
     ] as const).map((name) => [`${name} in matrices`, matrices.get(name)!] as const),
     ...(["fusion-moments", "fusion-strength"] as const)
       .map((name) => [name, fusion.get(name)!] as const),
+    ...(["distill-statistics", "distill-gradient"] as const)
+      .map((name) => [name, distill.get(name)!] as const),
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
   ]);
 }
@@ -116,6 +131,8 @@ const KERNELS: readonly KernelName[] = [
   "row-statistics",
   "fusion-moments",
   "fusion-strength",
+  "distill-statistics",
+  "distill-gradient",
   "local-max",
   "fold-partials",
   "merge",

@@ -1,6 +1,5 @@
 /**
- * Kernels over stored logits: the second of two stages, and its gradient in
- * place.
+ * The gradient with respect to stored logits, in their place or in 16 bits.
  *
  * @module
  */
@@ -14,81 +13,23 @@ import {
   gradientText,
   inBlocks,
   KEPT_COUNT,
-  keptTarget,
   noteBusy,
-  smoothingWeightOf,
   tileFlag,
 } from "./logit.ts";
-import { filterThreshold, headOf } from "../../planner/problem.ts";
-import { scratchOf } from "./product.ts";
-import { foldIntoFirst } from "./sharing.ts";
+import { pullFunction } from "./distill.ts";
+import { filterThreshold } from "../../planner/problem.ts";
 import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
 import { VECTOR } from "../../planner/schedule/tile.ts";
-import { NO_ID, OnlineStatistics } from "./statistics.ts";
-import { block, COMPONENTS, kernel, LOWEST, plus, times } from "./text.ts";
+import { block, COMPONENTS, kernel, plus, times } from "./text.ts";
 
-/** Invocations that share a row, or a tile. */
+/** Invocations that share a tile. */
 const LANES = 64;
-
-/** Online statistics of each stored row. */
-export function rowStatistics(context: KernelContext): string {
-  const { dispatch, schedule: { problem, logitStride, share } } = context;
-  const online = new OnlineStatistics(problem);
-  // Columns are counted from the rank's first id.
-  const idOf = (column: string) => share?.vocabStart ? `params.vocab_start + ${column}` : column;
-  const last = `${headOf(problem).vocab - 1}u`;
-  const entries = times(4, (i) => ({ logit: `z${i}`, id: `id${i}`, weight: `weight${i}` }));
-  const known = times(4, (i) => {
-    const column = plus("first", i);
-    const weight = smoothingWeightOf(context, idOf(`min(${column}, ${last})`));
-    return [
-      `let exists${i} = ${column} <= ${last};`,
-      `let z${i} = select(${LOWEST}, quad_of_row.${COMPONENTS[i]}, exists${i});`,
-      `let id${i} = select(${NO_ID}, ${idOf(column)}, exists${i});`,
-      ...(problem.labelSmoothing > 0
-        ? [`let weight${i} = select(0f, ${weight}, exists${i});`]
-        : []),
-    ];
-  });
-  // One row's sets, of half of the invocations at a time.
-  const height = (LANES / 2) * online.quads;
-  return kernel(dispatch, {
-    title: "online statistics of stored logits, a workgroup for each token.",
-    types: {
-      logits: "vec4<f32>",
-    },
-    functions: online.listFunctions,
-    memory: [`var<workgroup> sets: array<vec4<f32>, ${height}>;`],
-    workgroup: LANES,
-    builtins: ["group", "lane"],
-    body: [
-      `let position = group.x;`,
-      block([`return;`], `if (position >= ${KEPT_COUNT})`),
-      `let id_of_target = ${keptTarget(context, "position")};`,
-      ...online.declare("0"),
-      `// Each invocation takes four logits at a time, in strides of all.`,
-      block([
-        `let quad_of_row = logits[position * ${logitStride / 4}u + quad];`,
-        `let first = quad * 4u;`,
-        ...known.flat(),
-        ...online.update("0", entries, "id_of_target"),
-      ], `for (var quad = lane; quad < ${logitStride / 4}u; quad += ${LANES}u)`),
-      `// Half of the invocations hand their sets to the others, until one is left.`,
-      ...foldIntoFirst(online, {
-        sets: [{ set: "0", row: 0 }],
-        sharers: { count: LANES, index: "lane" },
-        rows: 1,
-        scratch: [scratchOf(height, 1, (line) => `sets[${line}]`)],
-      }),
-      block(online.write("0", 0, inBlocks("position")), `if (lane == 0u)`),
-    ],
-  });
-}
 
 /**
  * Turns stored logits into the gradient with respect to them, a tile for each workgroup:
- * in place, or in 16 bits, where products take it so. With a filter, a tile whose every deviation
- * is below the threshold is flagged, for the products to leave out.
+ * in place, or in 16 bits, where products take it so; beside a teacher the student's. With a
+ * filter, a tile whose every deviation is below the threshold is flagged, for the products to
+ * leave out.
  */
 export function storedLogitGradient(context: KernelContext): string {
   const { dispatch, schedule } = context;
@@ -102,6 +43,7 @@ export function storedLogitGradient(context: KernelContext): string {
       `let at = position * ${logitStride}u + params.column + column;`,
       `let id = params.vocab_start + column;`,
       `let z = logits[at];`,
+      ...(problem.distill ? [`let teacher_z = teacher_logits[at];`] : []),
       ...noteBusy(context),
       `logits[at] = ${gradient};`,
     ], `for (var column = first_column + lane; column < last_column; column += ${LANES}u)`),
@@ -129,11 +71,14 @@ export function storedLogitGradient(context: KernelContext): string {
   return kernel(dispatch, {
     title: halves
       ? "the gradient with respect to stored logits, in 16 bits."
-      : "stored logits become the gradient with respect to them, in place.",
+      : `${
+        problem.distill ? "a student's stored logits" : "stored logits"
+      } become the gradient with respect to them, in place.`,
     types: halves ? { logits: "vec4<f32>", gradients: "vec2<u32>" } : {},
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
+      ...(problem.distill ? [pullFunction(problem.distill)] : []),
       gradientFunction(problem),
       ...(filters ? [DEVIATION_FUNCTION] : []),
       ...(halves ? [SCALE_FUNCTION] : []),
