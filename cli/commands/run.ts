@@ -13,30 +13,30 @@ import type { Output } from "../output.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { type Crew, RANK_TIMEOUT, withCrew } from "../request/crew.ts";
 import { openDevice } from "../request/device.ts";
-import {
-  choiceFlags,
-  gradientFilterFlag,
-  parallelFlags,
-  parseNumber,
-  quietFlag,
-} from "../request/flags.ts";
+import { choiceFlags, parallelFlags, parseNumber, quietFlag } from "../request/flags.ts";
 import {
   checkChoices,
   checkWith,
-  type choicesShape,
+  choicesShape,
   parallelismOf,
   parallelShape,
 } from "../request/request.ts";
 import { checkActivations, checkRounds, checkThorough } from "../request/run_flags.ts";
-import { settingFlag, type Settings } from "../request/settings.ts";
+import { settingFlags, type Settings } from "../request/settings.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import { runAll } from "../run/run_all.ts";
 import { sourcesOf, type Tally } from "../run/sources.ts";
 
+/** Settings of a problem that win over those of a fixture. */
+const PROBLEM_SETTINGS = ["gradientFilter", "topK"] as const;
+
 /** The flags of the command. */
 interface Flags extends
   Settings<
-    "pass" | "gradientFilter" | "topK" | keyof typeof choicesShape | keyof typeof parallelShape
+    | "pass"
+    | typeof PROBLEM_SETTINGS[number]
+    | keyof typeof choicesShape
+    | keyof typeof parallelShape
   > {
   readonly mpi?: boolean;
   readonly rankTimeout?: number;
@@ -66,12 +66,12 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .description("run fixtures on this machine's device; verify numbers and memory")
     .argument("[fixture...]", "safetensors files, checkpoint folders, or folders of either");
   choiceFlags(command);
-  return parallelFlags(command)
-    .addOption(settingFlag("pass", {
+  parallelFlags(command);
+  return settingFlags(command, ["pass", ...PROBLEM_SETTINGS], {
+    pass: {
       about: "loss alone, or loss and gradients (default: train for fixtures with gradients)",
-    }))
-    .addOption(gradientFilterFlag())
-    .addOption(settingFlag("topK"))
+    },
+  })
     .addOption(
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
         .choices(["adapter", "default"]).default("adapter"),
@@ -215,8 +215,6 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     limits,
     webgpu,
     json,
-    gradientFilter,
-    topK,
     weightTensor,
     codebook,
     checkpoint,
@@ -231,11 +229,10 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     round,
     resume = false,
     force = false,
-    quiet: _,
-    ...rest
   } = given;
-  const { tensorParallel, dataParallel, sequenceParallel, ...choices } = rest;
-  const split = { tensorParallel, dataParallel, sequenceParallel };
+  const settings = picked(given, PROBLEM_SETTINGS);
+  const choices = picked(given, keysOf(choicesShape));
+  const split = picked(given, keysOf(parallelShape));
   const options = checkChoices(choices);
   const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
   checkStrategy(options.strategy, pass);
@@ -244,7 +241,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
       ...choices,
       ...split,
       pass,
-      gradientFilter,
+      gradientFilter: settings.gradientFilter,
       reference,
       mpi: ranked || undefined,
     });
@@ -264,8 +261,18 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     );
   }
   const how = {
-    ...{ pass, gradientFilter, topK, codebook, options, parallelism, reference },
+    ...{ pass, settings, codebook, options, parallelism, reference },
     ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
   };
   return { sources, how, acquired: await openDevice({ limits, webgpu }) };
+}
+
+/** Returns those of some flags that are given. */
+function picked<Name extends keyof Flags>(flags: Flags, names: readonly Name[]): Pick<Flags, Name> {
+  const found = names.filter((name) => flags[name] !== undefined);
+  return Object.fromEntries(found.map((name) => [name, flags[name]])) as Pick<Flags, Name>;
+}
+
+function keysOf<Shape extends object>(shape: Shape): (keyof Shape)[] {
+  return Object.keys(shape) as (keyof Shape)[];
 }

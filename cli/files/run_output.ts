@@ -18,7 +18,7 @@ import {
   problemJson,
   wantedGradients,
 } from "../../planner/problem.ts";
-import { tokenResults } from "../../planner/schedule/layout.ts";
+import { resultWidth, tokenResults } from "../../planner/schedule/layout.ts";
 import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
 import type { GradientKey } from "../../planner/schedule/tensors.ts";
 import { textJson } from "../report/run.ts";
@@ -65,11 +65,6 @@ function columnsOf(problem: Problem): TokenResultName[] {
   return TOKEN_RESULTS.filter((name) => rows.includes(RESULTS[name].row));
 }
 
-/** Returns whether an array has a list for each token; in CSV its numbers are apart by spaces. */
-function isList(name: TokenResultName): boolean {
-  return name === "topIds" || name === "topLogprobs";
-}
-
 /** Returns what a file calls an array of results. */
 function titleOf(name: TokenResultName): string {
   return RESULTS[name].row;
@@ -91,13 +86,11 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
     {
       targets: { dtype: "I32", shape: [tokens] },
       ...Object.fromEntries(
-        columnsOf(problem).map((column) => [
-          titleOf(column),
-          {
-            dtype: RESULTS[column].type === "u32" ? "U32" : "F32",
-            shape: isList(column) ? [tokens, problem.topK] : [tokens],
-          },
-        ]),
+        columnsOf(problem).map((column) => {
+          const { row, type, list } = RESULTS[column];
+          const shape = list ? [tokens, resultWidth(problem, row)] : [tokens];
+          return [row, { dtype: type === "u32" ? "U32" : "F32", shape }];
+        }),
       ),
       ...Object.fromEntries(gradients.map((of) => [of, { dtype: "F32", shape: shapes[of] }])),
     },
@@ -116,21 +109,22 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
   };
 }
 
-/** A row for each token; nothing where the target is ignored. */
+/** A row for each token; nothing where the target is ignored. In CSV numbers of a list are apart by spaces. */
 function rowsOf({ fixture, results }: Verification) {
   const { problem, tensors } = fixture;
   const columns = columnsOf(problem);
   const given = givenTargets(fixture);
-  const values = columns.map((column) => results[column]!);
+  const valuesOf = (column: TokenResultName, token: number) => {
+    const { row, list } = RESULTS[column];
+    const values = results[column]!;
+    const width = resultWidth(problem, row);
+    return list ? [...values.subarray(width * token, width * (token + 1))] : values[token]!;
+  };
   const rows = Array.from(tensors.targets, (target, token) => ({
     token,
     target: given[token]!,
-    values: values.map((column, index) =>
-      target === problem.ignoreIndex
-        ? undefined
-        : isList(columns[index]!)
-        ? [...column.subarray(problem.topK * token, problem.topK * (token + 1))]
-        : column[token]!
+    values: columns.map((column) =>
+      target === problem.ignoreIndex ? undefined : valuesOf(column, token)
     ),
   }));
   return { columns: columns.map(titleOf), rows };

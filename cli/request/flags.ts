@@ -9,7 +9,7 @@ import { problemShape } from "../../planner/problem.ts";
 import { parseNumber as readNumber } from "../../planner/units.ts";
 import { type ConfigFiles, readConfigs, type RequestedModel, requestedModel } from "./model.ts";
 import { checkRequest, choicesShape, parallelShape } from "./request.ts";
-import { readArgument, type Setting, settingFlag, settingFlags } from "./settings.ts";
+import { readArgument, type Setting, settingFlags } from "./settings.ts";
 import { webgpuFlag } from "./webgpu.ts";
 
 /** Reads a number from an argument, as {@linkcode readNumber} does. */
@@ -56,13 +56,6 @@ export async function requestOf(
     model: model ? headSettings(model) : {},
   });
   return { ...checked, model };
-}
-
-/**
- * Returns the flag of gradient filtering, for commands that have no other of a problem's settings.
- */
-export function gradientFilterFlag(): Option {
-  return settingFlag("gradientFilter");
 }
 
 /** Adds the flags that split a job over devices. */

@@ -19,6 +19,7 @@ import type { Crew } from "../request/crew.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { checkWith } from "../request/request.ts";
 import { checkRounds, defaultPass } from "../request/run_flags.ts";
+import type { Setting, Settings } from "../request/settings.ts";
 import { type Found, once, thoroughly, together } from "./run_fixture.ts";
 import { type Source, Tally } from "./sources.ts";
 
@@ -26,8 +27,8 @@ import { type Source, Tally } from "./sources.ts";
 export interface Runs {
   /** That of the fixture, where it is left out. */
   readonly pass: Problem["pass"] | undefined;
-  readonly gradientFilter: Problem["gradientFilter"] | undefined;
-  readonly topK: Problem["topK"] | undefined;
+  /** What of a problem wins over the fixture's. */
+  readonly settings: Settings<keyof Problem & Setting>;
   /** File of a codebook that stands for the weight. */
   readonly codebook: string | undefined;
   readonly reference: ReferenceMode;
@@ -86,8 +87,7 @@ export async function runAll(
 async function runOne(
   { open }: Source,
   acquired: AcquiredDevice,
-  { pass, gradientFilter, topK, codebook, options, parallelism, reference, thorough, ...kept }:
-    Runs,
+  { pass, settings, codebook, options, parallelism, reference, thorough, ...kept }: Runs,
   say: (line: string) => void,
   note: (text: string) => void,
   crew: Crew | undefined,
@@ -101,8 +101,7 @@ async function runOne(
     const problem = checkWith(problemSchema, {
       ...fixture.problem,
       ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
-      ...(gradientFilter === undefined ? {} : { gradientFilter }),
-      ...(topK === undefined ? {} : { topK }),
+      ...settings,
     });
     checkStrategy(options.strategy, problem.pass);
     checkRounds({ round, resume }, path, problem.pass);

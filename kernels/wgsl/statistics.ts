@@ -387,17 +387,18 @@ export class OnlineStatistics {
   constructor(problem: Problem) {
     this.statistics = statisticsOf(problem);
     this.#texts = { ...TEXTS, ...distillTexts(problem.distill) };
-    this.#words = this.statistics.flatMap(({ name: statistic, type, row, width }) =>
+    this.#words = this.statistics.flatMap(({ name: statistic, type, row, width, list }) =>
       times(width, (word) => ({
         statistic,
-        at: isList(statistic) ? word : undefined,
+        at: list ? word : undefined,
         type,
         row: row + word,
       }))
     );
     const partOf = ({ at }: Word) => at === undefined ? 0 : 1 + Math.floor(at / LIST_PART);
+    const longest = Math.max(...this.statistics.map(({ list, width }) => list ? width : 0));
     this.parts = times(
-      1 + Math.ceil(problem.topK / LIST_PART),
+      1 + Math.ceil(longest / LIST_PART),
       (part) => this.#words.filter((word) => partOf(word) === part),
     );
     this.quads = Math.max(...this.parts.map((words) => Math.ceil(words.length / 4)));
@@ -504,15 +505,11 @@ export class OnlineStatistics {
   /** The bits of each result per token, in terms of what {@linkcode finish} names: one, or a list. */
   get results(): Readonly<Record<string, readonly string[]>> {
     return Object.fromEntries(
-      this.statistics.flatMap(({ name: statistic, type, width, results }) =>
-        results.map((name) => [
-          name,
-          times(
-            width,
-            (word) => toBits(type, isList(statistic) ? `${name}_${word}` : name),
-          ),
-        ])
-      ),
+      this.statistics.flatMap(({ type, width, list, result }) => {
+        if (!result) return [];
+        const { row } = result;
+        return [[row, times(width, (word) => toBits(type, list ? `${row}_${word}` : row))]];
+      }),
     );
   }
 
@@ -539,7 +536,7 @@ export class OnlineStatistics {
   write(set: string, split: Index, token: string, buffer?: string): string[] {
     return [
       `// The set, a row of all tokens each: ${
-        this.statistics.map(({ name, width }) => isList(name) ? `${width} of ${name}` : name)
+        this.statistics.map(({ name, width, list }) => list ? `${width} of ${name}` : name)
           .join(", ")
       }.`,
       ...this.#words.map((word) =>
@@ -572,11 +569,6 @@ export class OnlineStatistics {
       }),
     ];
   }
-}
-
-/** Returns whether a statistic is a list, however long. */
-function isList(name: StatisticName): boolean {
-  return name === "topLogit" || name === "topId";
 }
 
 function named({ statistic, at }: Word, set: string): string {

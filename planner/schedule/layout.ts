@@ -22,8 +22,8 @@ export function tokenResults(problem: Problem): TokenResult[] {
   return [
     ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
     ...(hasReducedLoss(problem) ? ["share" as const] : []),
-    ...statisticsOf(problem).flatMap(({ results, width }) =>
-      results.flatMap((name) => Array.from({ length: width }, () => name))
+    ...statisticsOf(problem).flatMap(({ result, width }) =>
+      result ? Array.from({ length: width }, () => result.row) : []
     ),
   ];
 }

@@ -6,25 +6,55 @@
  * @module
  */
 import type { TokenResult } from "./layout.ts";
+import { type Resulting, type Rounding, type Statistic, STATISTICS } from "./statistics.ts";
 import { type GradientKey, tensorOf } from "./tensors.ts";
 
-/** Where an array lies. */
+/** Where an array lies, and what it holds. */
 export type ResultPlace =
-  | { readonly tensor: "tokens"; readonly row: TokenResult; readonly type: "f32" | "u32" }
+  | {
+    readonly tensor: "tokens";
+    readonly row: TokenResult;
+    readonly type: "f32" | "u32";
+    /** Whether a token has a list of them, and not one. */
+    readonly list: boolean;
+    /** What a comparison with the reference allows for; none where the reference does not have it. */
+    readonly rounding: Rounding | undefined;
+  }
   | { readonly tensor: GradientKey; readonly type: "f32" };
+
+/** The arrays of what follows from statistics, as the table of those has them. */
+type OfStatistics = {
+  readonly [
+    Each in Extract<Resulting, { readonly result: { readonly name: string } }> as Each["result"][
+      "name"
+    ]
+  ]: {
+    readonly tensor: "tokens";
+    readonly row: Each["result"]["row"];
+    readonly type: Each["type"];
+    readonly list: boolean;
+    readonly rounding: Each["result"] extends { readonly rounding: Rounding }
+      ? Each["result"]["rounding"]
+      : undefined;
+  };
+};
+
+const OF_STATISTICS = Object.fromEntries(
+  STATISTICS.flatMap(({ type, result, length }: Statistic) =>
+    result?.name === undefined ? [] : [[result.name, {
+      tensor: "tokens",
+      row: result.row,
+      type,
+      list: length !== undefined,
+      rounding: result.rounding,
+    }]]
+  ),
+) as OfStatistics;
 
 /** The table. */
 export const RESULTS = {
-  perToken: { tensor: "tokens", row: "loss", type: "f32" },
-  lse: { tensor: "tokens", row: "lse", type: "f32" },
-  logprob: { tensor: "tokens", row: "logprob", type: "f32" },
-  entropy: { tensor: "tokens", row: "entropy", type: "f32" },
-  predicted: { tensor: "tokens", row: "predicted", type: "u32" },
-  topIds: { tensor: "tokens", row: "topk_ids", type: "u32" },
-  topLogprobs: { tensor: "tokens", row: "topk_logprobs", type: "f32" },
-  strength: { tensor: "tokens", row: "strength", type: "f32" },
-  divergence: { tensor: "tokens", row: "divergence", type: "f32" },
-  teacherLse: { tensor: "tokens", row: "teacher_lse", type: "f32" },
+  perToken: { tensor: "tokens", row: "loss", type: "f32", list: false, rounding: "logit" },
+  ...OF_STATISTICS,
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },
   gradBias: { tensor: "grad_bias", type: "f32" },
@@ -38,12 +68,12 @@ type NamesWith<Kind> = {
   [Name in ResultName]: typeof RESULTS[Name] extends Kind ? Name : never;
 }[ResultName];
 
-/** Names of the arrays that hold a number per token. */
+/** Names of the arrays that hold a number, or a list of them, per token. */
 export type TokenResultName = NamesWith<{ readonly tensor: "tokens" }>;
-/** Names of those that hold an f32 per token. */
-export type TokenNumberName = NamesWith<{ readonly tensor: "tokens"; readonly type: "f32" }>;
-/** Names of those that hold an id of the vocabulary per token. */
-export type TokenIdName = Exclude<TokenResultName, TokenNumberName>;
+/** Names of those that the reference has as well, in f32. */
+export type CheckedNumberName = NamesWith<{ readonly rounding: Rounding; readonly type: "f32" }>;
+/** Names of those that the reference has as well, in ids of the vocabulary. */
+export type CheckedIdName = NamesWith<{ readonly rounding: Rounding; readonly type: "u32" }>;
 /** Names of the gradients. */
 export type GradientName = Exclude<ResultName, TokenResultName>;
 
@@ -55,20 +85,20 @@ export type ResultArrays<Numbers, Ids, Name extends ResultName = ResultName> = {
 /** Names of all arrays, in the order of the table. */
 export const RESULT_NAMES = Object.keys(RESULTS) as readonly ResultName[];
 
-/** Names of the arrays that hold a number per token. */
+/** Names of the arrays that hold a number, or a list of them, per token. */
 export const TOKEN_RESULTS = RESULT_NAMES.filter((name) =>
   RESULTS[name].tensor === "tokens"
 ) as readonly TokenResultName[];
 
-/** Names of the arrays that hold an f32 per token. */
-export const TOKEN_NUMBERS = RESULT_NAMES.filter((name) =>
-  RESULTS[name].tensor === "tokens" && RESULTS[name].type === "f32"
-) as readonly TokenNumberName[];
+/** Names of those that the reference has as well, in f32. */
+export const CHECKED_NUMBERS = checked("f32") as readonly CheckedNumberName[];
 
-/** Names of the arrays that hold an id of the vocabulary per token. */
-export const TOKEN_IDS = RESULT_NAMES.filter((name) =>
-  RESULTS[name].type === "u32"
-) as readonly TokenIdName[];
+/** Names of those that the reference has as well, in ids of the vocabulary. */
+export const CHECKED_IDS = checked("u32") as readonly CheckedIdName[];
+
+function checked(type: "f32" | "u32"): TokenResultName[] {
+  return TOKEN_RESULTS.filter((name) => RESULTS[name].type === type && RESULTS[name].rounding);
+}
 
 /** Names of the gradients. */
 export const GRADIENT_NAMES = RESULT_NAMES.filter((name) =>

@@ -1,8 +1,10 @@
 /**
  * The statistics that a streamed pass keeps per token and set, in one table:
  * for which problems, in which type and how many words, how those of several
- * ranks become one, and which results per token follow. How a statistic takes in
- * logits is in `kernels/wgsl/statistics.ts`, a record for each of these.
+ * ranks become one, which result per token follows, what programs and files call it,
+ * and how it is compared. How a statistic takes in logits is in
+ * `kernels/wgsl/statistics.ts`, a record for each of these; what the reference finds
+ * in its place, in `fixtures/verify/rows_task.ts`.
  *
  * @module
  */
@@ -10,18 +12,30 @@ import type { Problem } from "../problem.ts";
 import { remembered } from "../remembered.ts";
 import type { CollectiveOp } from "./schedule.ts";
 
+/** What f32 rounding moves a result per token by: what its comparison with a reference allows for. */
+export type Rounding = "logit" | "entropy" | "listed";
+
+/** The result per token that a statistic is kept for. */
+interface Outcome {
+  /** Its row among the results of a token, and what files call it. */
+  readonly row: string;
+  /** What programs call its array; none where kernels alone read it. */
+  readonly name?: string;
+  /** By what rounding moves it; none where no reference of one head has it. */
+  readonly rounding?: Rounding;
+}
+
 /** One statistic of a row of logits. */
 export interface Statistic {
   readonly name: string;
   readonly type: "f32" | "u32";
-  /** Words that it takes in a set: one, or as many as a list is long. */
-  readonly width: (problem: Problem) => number;
+  /** How long it is, where it is a list; else it is one word. */
+  readonly length?: (problem: Problem) => number;
   /** Whether a problem needs it. */
   readonly wanted: (problem: Problem) => boolean;
   /** How that of all ranks follows from theirs, once all are relative to the same max. */
   readonly acrossRanks: Extract<CollectiveOp, `all-reduce-${string}`> | undefined;
-  /** Results per token that it is kept for. */
-  readonly results: readonly string[];
+  readonly result?: Outcome;
 }
 
 /** Returns whether a problem needs the entropy of each token. */
@@ -30,9 +44,13 @@ export function wantsEntropy(problem: Problem): boolean {
 }
 
 const always = () => true;
-const one = () => 1;
-const listed = ({ topK }: Problem) => topK;
-const lists = ({ topK }: Problem) => topK > 0;
+
+/** What is listed of the most likely ids. Ranks cannot put lists together word by word. */
+const listed = {
+  length: ({ topK }: Problem) => topK,
+  wanted: ({ topK }: Problem) => topK > 0,
+  acrossRanks: undefined,
+};
 
 /**
  * The table, in the order of the rows in memory. A statistic may follow from
@@ -44,144 +62,128 @@ export const STATISTICS = [
   {
     name: "max",
     type: "f32",
-    width: one,
     wanted: always,
     acrossRanks: "all-reduce-max",
-    results: [],
   },
   // Sum of exp(z - max).
   {
     name: "sum",
     type: "f32",
-    width: one,
     wanted: always,
     acrossRanks: "all-reduce-sum",
-    results: ["lse"],
+    result: { row: "lse", name: "lse", rounding: "logit" },
   },
   // The target's logit: a sum of which one term is not zero.
   {
     name: "target",
     type: "f32",
-    width: one,
     wanted: always,
     acrossRanks: "all-reduce-sum",
-    results: ["logprob"],
+    result: { row: "logprob", name: "logprob", rounding: "logit" },
   },
   // Sum of the logits, weighted by class.
   {
     name: "smoothed",
     type: "f32",
-    width: one,
     wanted: (problem) => problem.labelSmoothing > 0,
     acrossRanks: "all-reduce-sum",
-    results: [],
   },
   // The sum without the logits that equal the max. Beside a 1, f32 drops what is below 6e-8, and
   // with it most of a small entropy.
   {
     name: "rest",
     type: "f32",
-    width: one,
     wanted: wantsEntropy,
     acrossRanks: "all-reduce-sum",
-    results: [],
   },
   // Sum of exp(z - max) (z - max).
   {
     name: "weighted",
     type: "f32",
-    width: one,
     wanted: wantsEntropy,
     acrossRanks: "all-reduce-sum",
-    results: ["entropy"],
+    result: { row: "entropy", name: "entropy", rounding: "entropy" },
   },
   // Id of the largest logit. A rank that does not hold it has the largest number there is.
   {
     name: "argmax",
     type: "u32",
-    width: one,
     wanted: (problem) => problem.statistics.includes("predicted"),
     acrossRanks: "all-reduce-min",
-    results: ["predicted"],
+    result: { row: "predicted", name: "predicted", rounding: "logit" },
   },
-  // The largest logits, in falling order, the smaller id first among equals; and their ids. Ranks
-  // cannot put them together word by word.
-  {
-    name: "topLogit",
-    type: "f32",
-    width: listed,
-    wanted: lists,
-    acrossRanks: undefined,
-    results: ["topk_logprobs"],
-  },
+  // The ids of the largest logits, in falling order of these, the smaller first among equals; and
+  // the logits.
   {
     name: "topId",
     type: "u32",
-    width: listed,
-    wanted: lists,
-    acrossRanks: undefined,
-    results: ["topk_ids"],
+    ...listed,
+    result: { row: "topk_ids", name: "topIds", rounding: "listed" },
+  },
+  {
+    name: "topLogit",
+    type: "f32",
+    ...listed,
+    result: { row: "topk_logprobs", name: "topLogprobs", rounding: "listed" },
   },
   // How strong an expert is in the softmax that the others are of.
   {
     name: "strength",
     type: "f32",
-    width: one,
     wanted: (problem) => problem.fusion,
     acrossRanks: "all-reduce-max",
-    results: ["strength"],
+    result: { row: "strength", name: "strength" },
   },
   // At a temperature T beside a teacher: sum of exp((z - max) / T), unless T is 1.
   {
     name: "soft_sum",
     type: "f32",
-    width: one,
     wanted: ({ distill }) => distill !== undefined && distill.temperature !== 1,
     acrossRanks: "all-reduce-sum",
-    results: ["soft_lse"],
+    result: { row: "soft_lse" },
   },
   // The teacher's largest logit so far.
   {
     name: "teacher_max",
     type: "f32",
-    width: one,
     wanted: ({ distill }) => distill !== undefined,
     acrossRanks: "all-reduce-max",
-    results: [],
   },
   // Sum of the teacher's exp((z - max) / T).
   {
     name: "teacher_sum",
     type: "f32",
-    width: one,
     wanted: ({ distill }) => distill !== undefined,
     acrossRanks: "all-reduce-sum",
-    results: ["teacher_lse"],
+    result: { row: "teacher_lse", name: "teacherLse" },
   },
   // The terms of one of these two sums, each times how much nearer its logit is to its head's max
   // than the other head's logit is to that head's, over T.
   {
     name: "gap",
     type: "f32",
-    width: one,
     wanted: ({ distill }) => distill !== undefined,
     acrossRanks: "all-reduce-sum",
-    results: ["divergence"],
+    result: { row: "divergence", name: "divergence" },
   },
 ] as const satisfies readonly Statistic[];
 
 /** Name of a statistic. */
 export type StatisticName = typeof STATISTICS[number]["name"];
 
+/** A statistic that is kept for a result. */
+export type Resulting = Extract<typeof STATISTICS[number], { readonly result: Outcome }>;
+
 /** A result per token that follows from statistics. */
-export type StatisticResult = typeof STATISTICS[number]["results"][number];
+export type StatisticResult = Resulting["result"]["row"];
 
 /** A statistic of a problem, how many words it takes, and the row of a set at which it begins. */
-export interface PlacedStatistic extends Omit<Statistic, "width"> {
+export interface PlacedStatistic extends Omit<Statistic, "length"> {
   readonly name: StatisticName;
-  readonly results: readonly StatisticResult[];
+  readonly result?: Outcome & { readonly row: StatisticResult };
   readonly row: number;
   readonly width: number;
+  readonly list: boolean;
 }
 
 /** The statistics that a problem needs, one after the other in a set. */
@@ -189,8 +191,10 @@ export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = re
   (problem) => {
     let row = 0;
     return STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
-      const placed = { ...statistic, row, width: statistic.width(problem) };
-      row += placed.width;
+      const { length } = statistic as Statistic;
+      const width = length?.(problem) ?? 1;
+      const placed = { ...statistic, row, width, list: length !== undefined };
+      row += width;
       return placed;
     });
   },
@@ -203,6 +207,7 @@ export function statisticRows(problem: Problem): number {
 
 /** Returns the results per token of a problem that are ids of the vocabulary. */
 export function idResults(problem: Problem): StatisticResult[] {
-  return statisticsOf(problem).filter(({ type }) => type === "u32")
-    .flatMap(({ results }) => results);
+  return statisticsOf(problem).flatMap(({ type, result }) =>
+    type === "u32" && result ? [result.row] : []
+  );
 }
