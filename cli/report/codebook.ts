@@ -4,7 +4,7 @@
  * @module
  */
 import type { Clusters } from "../../kernels/codebook/k_means.ts";
-import type { CodebookHead } from "../../planner/heads/codebook.ts";
+import { type CodebookHead, CodeMap } from "../../planner/heads/codebook.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { indented, type Layout, table, within } from "./table.ts";
@@ -56,9 +56,7 @@ function relativeError({ squaredError, squares }: Clusters): number {
 
 /** Fewest and most ids of a code that has any, and codes that have none. */
 function sharesOf({ map }: Clusters, count: number) {
-  const ids = new Uint32Array(count);
-  for (const code of map) ids[code]!++;
-  const used = ids.filter((each) => each > 0).sort();
+  const used = new CodeMap(map, count).counts.filter((each) => each > 0).sort();
   return { fewest: used[0]!, most: used.at(-1)!, without: count - used.length };
 }
 
