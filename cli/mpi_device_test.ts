@@ -5,10 +5,16 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { withFolder } from "../fixtures/testing.ts";
 import { EXIT } from "./exit.ts";
+import { lce } from "./testing.ts";
+import type { CaseFound } from "./testing_mpi.ts";
 
 const MAIN = new URL("./main.ts", import.meta.url).pathname;
 const ORACLE = new URL("../fixtures/oracle/", import.meta.url).pathname;
+
+const CASES = new URL("./testing_mpi.ts", import.meta.url).pathname;
+const DENO = [Deno.execPath(), "run", "--quiet", "--allow-all"];
 
 /** Whether mpirun is there. */
 function hasMpirun(): boolean {
@@ -34,23 +40,32 @@ interface Ranks {
   readonly ranks: number;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  /** A folder in which each rank leaves the number of its process, by its own. */
-  readonly pids?: string;
+  /** A folder in which each rank leaves something by its own number, and what it leaves. */
+  readonly leaves?: { readonly folder: string; readonly what: keyof typeof LEFT };
 }
 
-/** Notes the number of a rank's process, which then becomes what follows. */
-const NOTED = 'echo $$ > "$0/$OMPI_COMM_WORLD_RANK"; exec "$@"';
+/** Scripts that run what follows them: `$0` is the folder. */
+const LEFT = {
+  /** The number of the process, which then becomes what follows. */
+  pid: 'echo $$ > "$0/$OMPI_COMM_WORLD_RANK"; exec "$@"',
+  /** How many bytes were read, by the system's account of a process and of those that it waited for. */
+  io: '"$@"; code=$?; cp /proc/$$/io "$0/$OMPI_COMM_WORLD_RANK"; exit $code',
+} as const;
 
 /** Starts ranks; several sets of them may differ. */
 function start(sets: readonly Ranks[], flags: readonly string[] = []): Deno.ChildProcess {
-  const programs = sets.flatMap(({ ranks, args, env = {}, pids }, index) => [
+  const programs = sets.flatMap(({ ranks, args, env = {}, leaves }, index) => [
     ...(index > 0 ? [":"] : []),
     ...["-n", `${ranks}`, "env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
-    ...(pids ? ["sh", "-c", NOTED, pids] : []),
-    ...[Deno.execPath(), "run", "--quiet", "--allow-all", MAIN, "run", "--mpi", ...args],
+    ...(leaves ? ["sh", "-c", LEFT[leaves.what], leaves.folder] : []),
+    ...[...DENO, MAIN, "run", "--mpi", ...args],
   ]);
+  return mpirun([...flags, ...programs]);
+}
+
+function mpirun(args: readonly string[]): Deno.ChildProcess {
   return new Deno.Command("mpirun", {
-    args: ["--allow-run-as-root", "--oversubscribe", ...flags, ...programs],
+    args: ["--allow-run-as-root", "--oversubscribe", ...args],
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -93,33 +108,62 @@ interface Entry {
   }[];
 }
 
-/** Bytes that Open MPI counted for collectives of ranks, by the name of their group. */
-async function witnessed(folder: string): Promise<Map<string, number>[]> {
+/** What Open MPI counted of a rank. */
+interface Witness {
+  /** Bytes of collectives as they were called, by the name of their group. */
+  readonly called: ReadonlyMap<string, number>;
+  /** Bytes of the messages that collectives were made of. */
+  readonly sent: number;
+}
+
+/** Reads what Open MPI counted, in the order of ranks. */
+async function witnessed(folder: string): Promise<Witness[]> {
   const files = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
   return await Promise.all(files.map(async (name) => {
     const text = await Deno.readTextFile(join(folder, name));
-    const groups = new Map<string, number>();
+    const called = new Map<string, number>();
     for (const [, group, bytes] of text.matchAll(/^D\t(.+?)\t[^]*?^A2A\t\d+\t(\d+) bytes/gm)) {
-      groups.set(group!, Number(bytes));
+      called.set(group!, Number(bytes));
     }
-    return groups;
+    let sent = 0;
+    for (const [, bytes] of text.matchAll(/^I\t\d+\t\d+\t(\d+) bytes/gm)) sent += Number(bytes);
+    return { called, sent };
   }));
 }
 
-/** Bytes that a rank gives to each of the others of a group: its part of a gather or a scatter. */
-function givenBytes(
+/** How Open MPI counts a call of a collective: what a rank gives, once for each of the others. */
+function calledBytes(op: string, bytes: number, ranks: number): number {
+  return (ranks - 1) * (op.startsWith("all-reduce") ? bytes : bytes / ranks);
+}
+
+/**
+ * What ranks send on average: the ring's bytes, which plans have, for trees send as many in all
+ * (Thakur, Rabenseifner and Gropp, 2005). Open MPI's non-blocking scatter reduces to one rank
+ * first and sends each its part, which are so many more.
+ */
+function sentBytes(op: string, bytes: number, ranks: number): number {
+  const ring = (ranks - 1) / ranks * bytes;
+  if (op.startsWith("all-reduce")) return 2 * ring;
+  return op === "all-gather" ? ring : ring + ring / ranks;
+}
+
+/** Bytes of a rank's collectives within a group. */
+function collectiveBytes(
   { collectives, parallel, perRank, problem: { hidden } }: Entry,
   group: "tensor" | "data",
   rank: number,
+  count: (op: string, bytes: number, ranks: number) => number,
 ): number {
-  const ranks = parallel[group];
   // The collectives are the first rank's, which has the most rows of the weight's gradient.
   const fewer = perRank[0]!.vocab.count - perRank[rank]!.vocab.count;
   return collectives.filter((step) => step.group === group).reduce((sum, { op, what, bytes }) => {
     const own = what === "grad_weight" ? bytes - 4 * hidden * fewer : bytes;
-    return sum + (ranks - 1) * (op.startsWith("all-reduce") ? own : own / ranks);
+    return sum + count(op, own, parallel[group]);
   }, 0);
 }
+
+/** Most bytes that a rank sends to make groups, which are no collective of the plan's. */
+const GROUPS_BYTES = 128;
 
 /** Runs ranks under Open MPI's monitoring, and asserts that each counted what plans say. */
 async function assertWitnessed(ranks: number, args: readonly string[]): Promise<Entry[]> {
@@ -147,16 +191,17 @@ async function assertWitnessed(ranks: number, args: readonly string[]): Promise<
     }
     const counts = await witnessed(folder);
     assert.equal(counts.length, ranks);
-    for (const group of ["tensor", "data"] as const) {
-      for (const [rank, count] of counts.entries()) {
-        const planned = entries.map((entry) => givenBytes(entry, group, rank));
-        assert.equal(
-          count.get(`lce ${group}`),
-          planned.reduce((sum, each) => sum + each, 0),
-          group,
-        );
+    const planned = (count: typeof sentBytes, group: "tensor" | "data", rank: number) =>
+      entries.reduce((sum, entry) => sum + collectiveBytes(entry, group, rank, count), 0);
+    let rest = 0;
+    for (const [rank, { called, sent }] of counts.entries()) {
+      rest += sent - called.get("MPI_COMM_WORLD")!;
+      for (const group of ["tensor", "data"] as const) {
+        assert.equal(called.get(`lce ${group}`), planned(calledBytes, group, rank), group);
+        rest -= planned(sentBytes, group, rank);
       }
     }
+    assert(Math.abs(rest) < GROUPS_BYTES * ranks, `${rest} bytes were sent that no plan has`);
     return entries;
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -197,6 +242,90 @@ mpiTest(
   },
 );
 
+/** Size of the weight below: bf16. */
+const [VOCAB, HIDDEN] = [40960, 512];
+const WEIGHT_BYTES = 2 * VOCAB * HIDDEN;
+
+/** More than a program reads of itself and of drivers, and less than half of the weight. */
+const PROGRAM_BYTES = 16 * 2 ** 20;
+
+/** Copies a checkpoint folder; in the copy, rows outside of a range are not a number. */
+async function partial(made: string, folder: string, start: number, end: number): Promise<string> {
+  await Deno.mkdir(folder);
+  for (const { name } of Deno.readDirSync(made)) {
+    const bytes = await Deno.readFile(join(made, name));
+    if (name === "model.safetensors") {
+      const weight = bytes.subarray(-WEIGHT_BYTES);
+      weight.fill(0xff, 0, 2 * HIDDEN * start);
+      weight.fill(0xff, 2 * HIDDEN * end);
+    }
+    await Deno.writeFile(join(folder, name), bytes);
+  }
+  return folder;
+}
+
+mpiTest("a rank needs no rows of the weight but its own, and reads no others", async () => {
+  await withFolder(async (folder) => {
+    const [whole, io] = [join(folder, "whole"), join(folder, "io")];
+    const made = await lce(
+      ...["fixture", "make", whole, "--vocab", `${VOCAB}`, "--hidden", `${HIDDEN}`],
+      ...["--tokens", "8", "--dtype", "bf16"],
+    );
+    assert.equal(made.code, EXIT.ok, made.err);
+    const halves = [
+      await partial(whole, join(folder, "lower"), 0, VOCAB / 2),
+      await partial(whole, join(folder, "upper"), VOCAB / 2, VOCAB),
+    ];
+    await Deno.mkdir(io);
+    const split = ["--data-parallel", "2", "--tensor-parallel", "2", "--sequence-parallel"];
+    const { code, out, err } = await said(start([0, 1, 2, 3].map((rank) => ({
+      ranks: 1,
+      args: [...split, "--json", halves[rank % 2]!],
+      leaves: { folder: io, what: "io" },
+    }))));
+    assert.equal(code, EXIT.ok, err + out);
+    const [{ agreement, perRank }] = JSON.parse(out) as [Entry];
+    assert(agreement.ok);
+    for (const [rank, { weightReadBytes }] of perRank.entries()) {
+      assert.equal(weightReadBytes, WEIGHT_BYTES / 2);
+      const account = await Deno.readTextFile(join(io, `${rank}`));
+      // Its half to check it and to run, and those of the first replica twice for the reference.
+      const halves = (rank < 2 ? 4 : 2) * WEIGHT_BYTES / 2;
+      const rest = Number(/rchar: (\d+)/.exec(account)![1]) - halves;
+      assert(rest > 0 && rest < PROGRAM_BYTES, `rank ${rank} read ${rest} bytes besides its half`);
+    }
+  });
+});
+
+/** Results that no sum over ranks reaches: a count of words, and what is picked. */
+const EXACT = ["kept", "badTarget", "predicted"];
+
+mpiTest("four processes give what four simulated ranks give, whatever is split", async () => {
+  const { code, out, err } = await said(mpirun(["-n", "4", ...DENO, CASES]));
+  assert.equal(code, EXIT.ok, err + out);
+  const found = out.trim().split("\n").map((line): CaseFound => JSON.parse(line));
+  assert.match(
+    found.pop()!.refused!,
+    /Cannot split 3 vocabulary rows over 4 tensor-parallel ranks/,
+  );
+  assert.equal(found.length, 14);
+  for (const { name, refused, ok, differ, collectives, wrong } of found) {
+    assert.equal(refused, undefined, name);
+    assert(ok, name);
+    assert(collectives! > 0, name);
+    assert.deepEqual(wrong, [], name);
+    // Two terms have one sum; of four it depends on their order.
+    const { tensor, data } = JSON.parse(name).parallelism;
+    assert.deepEqual(
+      differ!.filter((each) =>
+        tensor * data === 4 && Math.max(tensor, data) === 2 || EXACT.includes(each)
+      ),
+      [],
+      name,
+    );
+  }
+});
+
 /** Whether a process that a test started is still there; one that is stopped goes on to its end. */
 function isThere(pid: number): boolean {
   try {
@@ -210,7 +339,8 @@ function isThere(pid: number): boolean {
 /** Starts two ranks on many fixtures, signals to the second after the first fixture, and waits. */
 async function disturbed(signal: Deno.Signal, ...args: string[]): Promise<Said> {
   const pids = await Deno.makeTempDir();
-  const child = start([{ ranks: 2, args: ["--tensor-parallel", "2", ...args, ORACLE], pids }]);
+  const leaves = { folder: pids, what: "pid" } as const;
+  const child = start([{ ranks: 2, args: ["--tensor-parallel", "2", ...args, ORACLE], leaves }]);
   const err = new Response(child.stderr).text();
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let out = "";
