@@ -4,6 +4,7 @@
  * @module
  */
 import { interrupt } from "../fixtures/files/interrupt.ts";
+import { endedText } from "./ended.ts";
 import { EXIT } from "./exit.ts";
 import { type Output, processOutput } from "./output.ts";
 import { main } from "./program.ts";
@@ -12,7 +13,7 @@ import { main } from "./program.ts";
 function endAt(signal: Deno.Signal, code: number, output: Output): void {
   Deno.addSignalListener(signal, () => {
     for (const remark of interrupt()) output.note(remark);
-    output.note("lce: interrupted");
+    output.note(`lce: ${endedText()}`);
     Deno.exit(code);
   });
 }

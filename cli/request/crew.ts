@@ -10,6 +10,7 @@ import type { Exchange } from "../../kernels/ranks/exchange.ts";
 import { joinMpi, type MpiTeam } from "../../kernels/ranks/mpi/team.ts";
 import { RankError } from "../../kernels/ranks/errors.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
+import { endsAs } from "../ended.ts";
 import { EXIT, explain, UsageError } from "../exit.ts";
 import type { Output } from "../output.ts";
 
@@ -78,6 +79,7 @@ export async function withCrew(
   });
   const crew = new Crew(team, parallelism ?? { tensor: 1, data: 1, sequence: false });
   const first = team.rank === 0;
+  endsAs(team.rank);
   try {
     await crew.agreed(() => Promise.resolve(checkSize(team.ranks, parallelism)));
     await command(crew, first ? output : { ...output, print() {}, note() {}, progress() {} });

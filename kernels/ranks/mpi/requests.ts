@@ -51,43 +51,39 @@ export class Requests {
    *
    * @param what is waited for, in words.
    * @param begin calls MPI, with the request that it is to fill in.
-   * @param patient whether it may take as long as it likes.
    * @throws {RankError} where a rank keeps this one waiting.
    */
   async finish(
     what: string,
     begin: (request: Uint8Array<ArrayBuffer>) => number,
-    { patient = false }: { readonly patient?: boolean } = {},
   ): Promise<void> {
     const request = fixed(8);
     check(this.mpi, what, begin(request));
     const begun = performance.now();
     for (let turn = 1; !this.#done(what, request); turn++) {
       if (turn % SPINS !== 0) continue;
-      const late = !patient && performance.now() - begun > this.timeout;
+      const late = performance.now() - begun > this.timeout;
       if (late || this.#hearsAlarm()) await (this.#alarmed ??= this.#alarm(what, begun));
       // Ranks that share cores need them: a wait may end so much later than it could.
       await pause(Math.min(MOST_PAUSE, PAUSE_SHARE * (performance.now() - begun)));
     }
   }
 
-  send(what: string, to: number, tag: number, bytes: Uint8Array<ArrayBuffer>, patient = false) {
+  send(what: string, to: number, tag: number, bytes: Uint8Array<ArrayBuffer>) {
     const { mpi } = this;
     return this.finish(
       what,
       (request) =>
         mpi.MPI_Isend(bytes, bytes.length, mpi.ompi_mpi_byte, to, tag, this.world, request),
-      { patient },
     );
   }
 
-  receive(what: string, from: number, tag: number, into: Uint8Array<ArrayBuffer>, patient = false) {
+  receive(what: string, from: number, tag: number, into: Uint8Array<ArrayBuffer>) {
     const { mpi } = this;
     return this.finish(
       what,
       (request) =>
         mpi.MPI_Irecv(into, into.length, mpi.ompi_mpi_byte, from, tag, this.world, request),
-      { patient },
     );
   }
 

@@ -23,6 +23,13 @@ export interface JoinOptions {
 const STANDING_BYTES = 4096;
 const FAILURE_LETTERS = 1000;
 
+/** In the place of how many bytes the first rank asks for: none yet, and no more. */
+const AT_WORK = -2;
+const DONE = -1;
+
+/** How often in a timeout the first rank says that it is at work. */
+const BEATS = 4;
+
 /**
  * Joins the ranks that `mpirun` started with this one.
  *
@@ -111,9 +118,10 @@ export class MpiTeam implements Team {
     if (this.rank !== 0) {
       for (;;) {
         const asked = fixed(16);
-        await this.requests.receive("rank 0", 0, TAG.request, asked, true);
+        await this.requests.receive("rank 0", 0, TAG.request, asked);
         const [offset, length] = new Float64Array(asked.buffer);
-        if (length! < 0) return undefined;
+        if (length === AT_WORK) continue;
+        if (length === DONE) return undefined;
         const bytes = fixed(length!);
         bytes.set(await read(offset!, length!));
         await this.#send(0, TAG.reply, bytes);
@@ -128,22 +136,33 @@ export class MpiTeam implements Team {
       );
     // A rank answers one question at a time.
     const turns = new Map<number, Promise<unknown>>();
-    const readOf: ReadOf = (rank, offset, length) => {
-      if (rank === 0) return read(offset, length);
-      const before = turns.get(rank) ?? Promise.resolve();
-      const answer = before.then(async () => {
-        await ask(rank, offset, length);
-        return await this.#receive(rank, TAG.reply);
-      });
+    const inTurn = <Answer>(rank: number, question: () => Promise<Answer>): Promise<Answer> => {
+      const answer = (turns.get(rank) ?? Promise.resolve()).then(question);
       turns.set(rank, answer);
       return answer;
     };
+    const readOf: ReadOf = (rank, offset, length) =>
+      rank === 0 ? read(offset, length) : inTurn(rank, async () => {
+        await ask(rank, offset, length);
+        return await this.#receive(rank, TAG.reply);
+      });
+    const others = Array.from({ length: this.ranks - 1 }, (_, index) => index + 1);
+    // The others cannot tell long work from a rank that hangs, unless they are told.
+    const { promise: broken, reject } = Promise.withResolvers<never>();
+    broken.catch(() => {});
+    const beat = setInterval(
+      () => {
+        for (const rank of others) inTurn(rank, () => ask(rank, 0, AT_WORK)).catch(reject);
+      },
+      this.requests.timeout / BEATS,
+    );
     try {
-      return await work(readOf);
+      return await Promise.race([work(readOf), broken]);
     } finally {
-      for (let rank = 1; rank < this.ranks; rank++) {
+      clearInterval(beat);
+      for (const rank of others) {
         await Promise.allSettled([turns.get(rank)]);
-        await ask(rank, 0, -1);
+        await ask(rank, 0, DONE);
       }
     }
   }
