@@ -129,12 +129,12 @@ export {
   type HeadInput,
   headOf,
   type HeadsProblemInput,
-  parseProblem,
   type Problem,
   type ProblemInput,
   SeveralHeadsError,
   type Task,
 } from "./planner/problem.ts";
+export { parseProblem } from "./planner/problem_schema.ts";
 export { adapterGradient, type AdapterSizes, withAdapter } from "./planner/heads/adapter.ts";
 export type { Distill, DistillInput, Divergence } from "./planner/heads/distill.ts";
 export { factorsOf, STRENGTHS } from "./planner/heads/fusion.ts";

@@ -22,7 +22,8 @@ import { execute } from "../kernels/run/execute.ts";
 import { decodeResults } from "../kernels/run/results.ts";
 import { codebookHead } from "../planner/heads/codebook.ts";
 import { makePlan } from "../planner/plan.ts";
-import { headOf, parseProblem } from "../planner/problem.ts";
+import { headOf } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { contexts, glove, HIDDEN } from "./glove_data.ts";
 
 const words = Number(Deno.args[0] ?? 40_000);

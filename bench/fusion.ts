@@ -18,7 +18,8 @@ import { Encoder } from "../kernels/run/encoder.ts";
 import { compileKernels } from "../kernels/run/pipelines.ts";
 import { readAll } from "../host/source.ts";
 import { makePlan } from "../planner/plan.ts";
-import { parseProblem, type ProblemInput } from "../planner/problem.ts";
+import type { ProblemInput } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import type { KernelName, StrategyName } from "../planner/schedule/schedule.ts";
 import { formatBytes } from "../planner/units.ts";
 

@@ -19,7 +19,7 @@ import { Random } from "../fixtures/random.ts";
 import { execute } from "../kernels/run/execute.ts";
 import { decodeResults } from "../kernels/run/results.ts";
 import { makePlan } from "../planner/plan.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { contexts, glove, HIDDEN } from "./glove_data.ts";
 
 const tokens = Number(Deno.args[0] ?? 256);

@@ -8,7 +8,7 @@ import { npmData } from "../examples/npm_data.ts";
 import { encodeElements } from "../fixtures/elements.ts";
 import type { HeldFixture } from "../fixtures/fixture.ts";
 import { Random } from "../fixtures/random.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 
 /** Components of a vector. */
 export const HIDDEN = 100;

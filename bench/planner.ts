@@ -14,7 +14,8 @@ import { findDevice } from "../planner/devices/profiles.ts";
 import { planLargest } from "../planner/largest.ts";
 import { findModel } from "../planner/models/catalogue.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../planner/plan.ts";
-import { parseProblem, type ProblemInput, problemSchema } from "../planner/problem.ts";
+import type { ProblemInput } from "../planner/problem.ts";
+import { parseProblem, problemSchema } from "../planner/problem_schema.ts";
 import { logSpaced, sweep } from "../planner/sweep.ts";
 import { table } from "../cli/report/table.ts";
 
@@ -112,7 +113,7 @@ function slowest(count: number, options: PlanOptions, budgeted: boolean) {
     };
     const device: DeviceProfile = oneOf([SPECIFICATION_DEFAULTS, H100]);
     const scale = 2 ** (3 * random());
-    const parsed = problemSchema.safeParse(input);
+    const parsed = problemSchema().safeParse(input);
     if (!parsed.success) continue;
     plans++;
     // From about what the operands take on: where budgets decide.

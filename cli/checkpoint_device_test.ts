@@ -3,7 +3,7 @@ import { bytesOf } from "../fixtures/elements.ts";
 import { integers, SafetensorsFile, writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { namesIn, withFolder } from "../fixtures/testing.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 

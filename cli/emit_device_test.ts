@@ -4,7 +4,7 @@ import { uploads } from "../fixtures/fixture.ts";
 import { computeReference } from "../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { decodeResults } from "../kernels/run/results.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { EXIT } from "./exit.ts";
 import { openDevice } from "./request/device.ts";
 import { lce } from "./testing.ts";

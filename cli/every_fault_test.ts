@@ -8,7 +8,7 @@ import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { namesIn, withFolder } from "../fixtures/testing.ts";
 import { onFailingMachine } from "../kernels/testing/failing_machine.ts";
 import { DEVICE_FAULTS } from "../kernels/testing/faulty_device.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 

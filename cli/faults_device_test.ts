@@ -6,7 +6,7 @@ import { writeCheckpoint } from "../fixtures/files/checkpoint_writer.ts";
 import { SafetensorsFile } from "../fixtures/files/safetensors.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { namesIn, withFolder } from "../fixtures/testing.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 import { FAULT_TABLE, faultsPage, isSaid, withFiles } from "./testing_faults.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { withFolder } from "../fixtures/testing.ts";
 import { findDevice } from "../planner/devices/profiles.ts";
 import { makePlan } from "../planner/plan.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { formatBytes } from "../planner/units.ts";
 import { EXIT } from "./exit.ts";
 import { lce, row } from "./testing.ts";

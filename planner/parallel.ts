@@ -37,7 +37,7 @@ export interface Parallelism {
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 2 });
  * const split = { tensor: 3, data: 1, sequence: false };
@@ -88,7 +88,7 @@ export interface ParallelPlan {
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ hidden: 4096, vocab: 256000 });
  * const split = { tensor: 8, data: 1, sequence: false };
@@ -162,7 +162,7 @@ export function rankPart(
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const split = { tensor: 2, data: 1, sequence: false };
@@ -189,7 +189,7 @@ export function collectivesOf({ steps }: Schedule): Collective[] {
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const split = { tensor: 2, data: 1, sequence: false };
@@ -212,7 +212,7 @@ export function sentBytes({ op, group, bytes }: Collective, parallelism: Paralle
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const split = { tensor: 2, data: 1, sequence: false };

@@ -12,7 +12,8 @@ import {
   sentBytes,
 } from "./parallel.ts";
 import { DoesNotFitError, makePlan } from "./plan.ts";
-import { headOf, parseProblem, type Problem } from "./problem.ts";
+import { headOf, type Problem } from "./problem.ts";
+import { parseProblem } from "./problem_schema.ts";
 import { devices, problems, SEED } from "./testing.ts";
 
 const ALONE: Parallelism = { tensor: 1, data: 1, sequence: false };

@@ -69,7 +69,7 @@ export interface Plan extends Candidate {
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
  * try {
@@ -101,7 +101,7 @@ export class DoesNotFitError extends Error {
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
  * assert.throws(() => makePlan(problem, SPECIFICATION_DEFAULTS, { window: 7 }), FixedSizeError);
@@ -121,7 +121,7 @@ export class FixedSizeError extends DoesNotFitError {
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ hidden: 4096, vocab: 256000 });
  * const plan = makePlan(problem, SPECIFICATION_DEFAULTS);

@@ -1,26 +1,14 @@
 /**
  * What is to be computed: the dimensions, storage type, pass and options of one
- * linear cross-entropy. The zod schema is the single source of the types, of the
- * validation and of the JSON Schema for plan files.
+ * linear cross-entropy, and what follows from them. How one that is written by hand is checked
+ * is in `problem_schema.ts`.
  *
  * @module
  */
-import * as z from "zod/mini";
-import type { Loose, Same } from "./same.ts";
 import { ACCUMULATED, bytesPerElement, type Dtype, EPSILON } from "./dtype.ts";
-import {
-  dimension,
-  type Head,
-  type HeadInput,
-  headSchema,
-  headShape,
-  MAX_DIMENSION,
-  ONLY_HEAD,
-  trainedColumns,
-} from "./heads/head.ts";
-import { type Distill, type DistillInput, distillSchema } from "./heads/distill.ts";
-import { issueText } from "./issues.ts";
-import { optional, setting } from "./setting.ts";
+import type { Distill, DistillInput } from "./heads/distill.ts";
+import { type Head, type HeadInput, MAX_DIMENSION, trainedColumns } from "./heads/head.ts";
+import type { Loose } from "./same.ts";
 
 export { type Head, type HeadInput, MAX_DIMENSION };
 
@@ -111,254 +99,13 @@ export interface HeadsProblemInput extends Loose<Task> {
 /** A problem as written by hand: with one head as plain as it can be. */
 export type ProblemInput = FlatProblemInput | HeadsProblemInput;
 
-const taskShape = {
-  tokens: setting("rows of the hidden states", dimension("rows of the hidden states"), 8192),
-  pass: setting("loss alone, or loss and gradients", z.enum(PASSES), "forward"),
-  objective: setting("what is differentiated", z.enum(OBJECTIVES), "cross-entropy"),
-  reduction: setting("how losses per token become the loss", z.enum(REDUCTIONS), "mean"),
-  ignoreIndex: setting(
-    "tokens with this target are skipped",
-    z.int().check(z.minimum(-(2 ** 31)), z.maximum(MAX_DIMENSION)),
-    -100,
-  ),
-  classWeight: setting("weigh each target's loss, as PyTorch does", z.boolean(), false),
-  labelSmoothing: setting(
-    "share of each target that is spread over the vocabulary",
-    z.number().check(z.minimum(0), z.maximum(1)),
-    0,
-  ),
-  zLoss: setting("adds zLoss * lse^2 to each token", z.number().check(z.nonnegative()), 0),
-  statistics: setting(
-    "extra results per token: entropy of the softmax, most likely id",
-    z.array(z.enum(EXTRA_STATISTICS)),
-    [],
-  ),
-  topK: setting(
-    `most likely ids per token, with their log-probabilities, up to ${MAX_TOP_K}`,
-    z.int().check(z.minimum(0), z.maximum(MAX_TOP_K)),
-    0,
-  ),
-  gradientFilter: setting(
-    "skip tiles whose every |softmax - onehot| is below this; auto follows the dtype",
-    z.union([z.number().check(z.nonnegative()), z.literal("auto")]),
-    0,
-  ),
-  gradients: optional(
-    "gradients wanted from a training pass; all that exist by default",
-    z.array(z.enum(GRADIENTS)).check(z.minLength(1)),
-  ),
-};
-
-/** The fields of a problem with one head, each with its default, in the order they are listed. */
-export const problemShape = (({ tokens, pass, objective, reduction, ignoreIndex, ...task }) => {
-  const { hidden, vocab, dtype, bias, ...logits } = headShape;
-  const { classWeight, labelSmoothing, zLoss, ...results } = task;
-  return {
-    ...{ tokens, hidden, vocab, dtype, pass, objective, reduction, ignoreIndex },
-    ...{ bias, classWeight, labelSmoothing, zLoss, ...logits, ...results },
-  };
-})(taskShape);
-
-const flatSchema = z.strictObject(problemShape);
-true satisfies Same<z.output<typeof flatSchema>, FlatProblem>;
-true satisfies Same<z.input<typeof flatSchema>, Omit<FlatProblemInput, "heads">>;
-
-const headsSchema = z.strictObject({
-  heads: z.array(headSchema).check(z.minLength(1)),
-  fusion: setting("guide the first head by what the second has over the third", z.boolean(), false),
-  distill: optional("how the first head learns from the second", distillSchema),
-  ...taskShape,
-});
-true satisfies Same<z.output<typeof headsSchema>, Problem>;
-true satisfies Same<z.input<typeof headsSchema>, HeadsProblemInput>;
-
-/** What is wrong with a problem whose fields are each in their range. */
-interface Fault {
-  /** Which head, by its place, where it is one's. */
-  readonly head?: number;
-  readonly field: string;
-  readonly message: string;
-}
-
-function* faultsOf(problem: Problem): Generator<Fault> {
-  const { heads, tokens, statistics, gradients, gradientFilter, labelSmoothing } = problem;
-  const twice = statistics.find((name, index, all) => all.indexOf(name) !== index);
-  if (twice !== undefined) yield { field: "statistics", message: `has ${twice} twice` };
-  if (gradients?.includes("bias") && !heads.some(({ bias }) => bias)) {
-    const message = "cannot include bias where the problem has none: set bias to true";
-    yield { field: "gradients", message };
-  }
-  const constant = gradients?.find((name) => name !== "hidden");
-  if (constant !== undefined && heads.every(({ frozen }) => frozen)) {
-    yield { field: "gradients", message: `cannot include ${constant} where every head is frozen` };
-  }
-  if (gradientFilter !== 0 && labelSmoothing > 0) {
-    yield {
-      field: "gradientFilter",
-      message: "cannot be used with label smoothing, which moves every logit of every token",
-    };
-  }
-  if (problem.topK > vocabOf(problem)) {
-    const message = `is ${problem.topK}, but there are ${vocabOf(problem)} ids: ask for no more`;
-    yield { field: "topK", message };
-  }
-  yield* fusionFaults(problem);
-  yield* distillFaults(problem);
-  for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
-    if (adapter !== undefined && adapter >= hidden) {
-      const message = `has ${adapter} columns, but must leave some of the ${hidden} to the weight`;
-      yield { head, field: "adapter", message };
-    }
-    if (adapter !== undefined && frozen) {
-      yield { head, field: "adapter", message: "cannot be trained where the head is frozen" };
-    }
-    if (heads.findIndex((other) => other.name === name) !== head) {
-      yield { head, field: "name", message: "is another head's: give each one of its own" };
-    }
-    const matrices = [
-      ["hidden", tokens, hidden],
-      ["hidden", vocab, hidden],
-      ["vocab", tokens, vocab],
-    ] as const;
-    for (const [field, rows, columns] of matrices) {
-      if (rows * columns * 4 <= Number.MAX_SAFE_INTEGER) continue;
-      yield {
-        head,
-        field,
-        message:
-          `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
-      };
-    }
-  }
-}
-
-function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
-  if (!fusion) return;
-  const fault = (message: string): Fault => ({ field: "fusion", message });
-  if (heads.length !== 3) {
-    yield fault(`needs three heads, large, expert and base, and there are ${heads.length}`);
-  }
-  if (task.pass === "train") yield fault("is for generation: it has no gradients");
-  if (task.objective !== "cross-entropy") {
-    yield fault(`has the cross-entropy of what is fused alone, not ${task.objective}`);
-  }
-  if (task.labelSmoothing > 0) yield fault("cannot be smoothed: labelSmoothing must be 0");
-  if (task.topK > 0) yield fault("has no lists of ids yet: topK must be 0");
-  if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
-}
-
-function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator<Fault> {
-  if (distill === undefined) return;
-  const fault = (message: string): Fault => ({ field: "distill", message });
-  if (fusion) yield fault("cannot be of heads that are fused: leave one out");
-  if (heads.length !== 2) {
-    yield fault(`needs two heads, a student and a teacher, and there are ${heads.length}`);
-  }
-  if (heads[1]?.frozen === false) {
-    yield fault("has gradients of the student alone: the teacher must be frozen");
-  }
-  if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");
-  if (task.topK > 0) yield fault("cannot have lists of the most likely ids yet: topK must be 0");
-  if (distill.weight === 0) yield fault("has a weight of 0, which leaves nothing to learn");
-  if (task.objective !== "cross-entropy") {
-    yield fault(`cannot be part of the objective ${task.objective}, which has no loss of its own`);
-  }
-  if (task.gradientFilter !== 0) {
-    yield fault("cannot be filtered: a logit's gradient goes by the teacher as well");
-  }
-  if (distill.ceWeight > 0) return;
-  const idle = {
-    labelSmoothing: task.labelSmoothing > 0,
-    zLoss: task.zLoss > 0,
-    classWeight: task.classWeight,
-  };
-  for (const [field, given] of Object.entries(idle)) {
-    if (!given) continue;
-    yield { field, message: "is part of the cross-entropy, whose ceWeight beside distill is 0" };
-  }
-}
-
-/** Returns the input with its teacher frozen, unless it says itself whether it is. */
-function withFrozenTeacher(input: HeadsProblemInput): HeadsProblemInput {
-  const { heads, distill } = input;
-  if (distill === undefined || !Array.isArray(heads)) return input;
-  const [student, teacher, ...others] = heads as HeadInput[];
-  if (typeof teacher !== "object" || teacher === null) return input;
-  return { ...input, heads: [student!, { frozen: true, ...teacher }, ...others] };
-}
-
-/** A problem from the one-headed form. */
-function fromFlat(
-  { hidden, vocab, dtype, bias, logitScale, softcap, ...task }: FlatProblem,
-): Problem {
-  const logits = { bias, logitScale, ...(softcap === undefined ? {} : { softcap }) };
-  const head = { name: ONLY_HEAD, hidden, vocab, dtype, ...logits, frozen: false };
-  return { heads: [head], fusion: false, ...task };
-}
-
-/**
- * Schema of a {@linkcode Problem}: takes one head's settings beside the others, or a
- * list of heads; fills in defaults, rejects unknown fields.
- */
-export const problemSchema: z.ZodMiniType<Problem, ProblemInput> = z.pipe(
-  z.custom<ProblemInput>(),
-  z.transform((input: ProblemInput, context) => {
-    const listed = typeof input === "object" && input !== null && "heads" in input;
-    const schema = listed ? headsSchema : flatSchema;
-    const given = listed ? withFrozenTeacher(input as HeadsProblemInput) : input;
-    const parsed = z.safeParse<typeof headsSchema | typeof flatSchema>(schema, given, WORDING);
-    if (!parsed.success) {
-      context.issues.push(...parsed.error.issues as z.core.$ZodRawIssue[]);
-      return z.NEVER;
-    }
-    const problem = "heads" in parsed.data ? parsed.data : fromFlat(parsed.data);
-    for (const { head, field, message } of faultsOf(problem)) {
-      const path = listed && head !== undefined ? ["heads", head, field] : [field];
-      context.issues.push({ code: "custom", path, message, input });
-    }
-    return problem;
-  }),
-);
-
-/** What is wrong in our own words: those of the library would be in every bundle. */
-const WORDING = {
-  error: (issue: z.core.$ZodRawIssue) => issueText(issue as z.core.$ZodIssue),
-};
-
-/**
- * Fills in the defaults of a problem and checks every field.
- *
- * @example One head
- * ```ts
- * import assert from "node:assert/strict";
- * const problem = parseProblem({ hidden: 2304, vocab: 256000 });
- * assert.equal(problem.tokens, 8192);
- * assert.equal(headOf(problem).dtype, "f32");
- * ```
- *
- * @example Several heads
- * ```ts
- * import assert from "node:assert/strict";
- * const heads = [
- *   { name: "student", hidden: 768, vocab: 32000 },
- *   { name: "teacher", hidden: 4096, vocab: 32000, frozen: true },
- * ];
- * const problem = parseProblem({ heads, pass: "train" });
- * assert(!wantedGradients(problem, problem.heads[1]).has("weight"));
- * ```
- *
- * @throws {z.ZodError} naming each field that is missing, unknown or out of range.
- */
-export function parseProblem(input: ProblemInput): Problem {
-  return problemSchema.parse(input);
-}
-
 /**
  * A problem has several heads where one alone can be served.
  *
  * @example
  * ```ts
  * import assert from "node:assert/strict";
+ * import { parseProblem } from "./problem_schema.ts";
  * const sizes = { hidden: 4, vocab: 9 };
  * const heads = [{ name: "student", ...sizes }, { name: "teacher", ...sizes }];
  * assert.throws(() => headOf(parseProblem({ heads })), SeveralHeadsError);
@@ -375,6 +122,7 @@ export class SeveralHeadsError extends TypeError {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
+ * import { parseProblem } from "./problem_schema.ts";
  * assert.equal(headOf(parseProblem({ hidden: 4, vocab: 9 })).vocab, 9);
  * ```
  *
@@ -388,26 +136,6 @@ export function headOf({ heads }: Problem): Head {
       heads.map(({ name }) => name).join(", ")
     } together, only one`,
   );
-}
-
-/**
- * A problem in the plain form of one head, which {@linkcode parseProblem} takes.
- *
- * @throws {SeveralHeadsError} where there are several.
- */
-export function flatProblem(problem: Problem): FlatProblem {
-  const { heads: _, ...task } = problem;
-  const flat: Record<string, unknown> = { ...task, ...headOf(problem) };
-  return Object.fromEntries(
-    Object.keys(problemShape).filter((name) => name in flat).map((name) => [name, flat[name]]),
-  ) as unknown as FlatProblem;
-}
-
-/** A problem as JSON has it, and {@linkcode parseProblem} takes it: plain wherever that says it all. */
-export function problemJson(problem: Problem): FlatProblem | Problem {
-  const [head, ...others] = problem.heads;
-  const plain = head!.name === ONLY_HEAD && !head!.frozen && head!.adapter === undefined;
-  return others.length > 0 || !plain ? problem : flatProblem(problem);
 }
 
 /** The dimensions of a problem with one head. */

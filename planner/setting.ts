@@ -30,9 +30,6 @@ export function optional<Schema extends z.ZodMiniType>(
   return described(about, z.optional(schema));
 }
 
-/** Checks a count of something: a whole number from 1. */
-export const count: z.ZodMiniType<number, number> = z.int().check(z.positive());
-
 /** Returns what a schema says that its values mean, or what is within it says. */
 export function meaningOf(schema: z.core.$ZodType): string {
   const said = z.globalRegistry.get(schema)?.description;

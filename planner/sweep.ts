@@ -9,7 +9,8 @@ import type { MemoryPrediction } from "./schedule/memory.ts";
 import { type Parallelism, ParallelismError, rankPart } from "./parallel.ts";
 import { bytesOf, type Size, sizes } from "./peers/sizes.ts";
 import { DoesNotFitError, FixedSizeError, makePlan, type Plan, type PlanOptions } from "./plan.ts";
-import { headOf, type Problem, problemSchema, resized } from "./problem.ts";
+import { headOf, type Problem, resized } from "./problem.ts";
+import { problemSchema } from "./problem_schema.ts";
 import { STRATEGIES, type StrategyName } from "./schedule/schedule.ts";
 import { issuesLine } from "./issues.ts";
 
@@ -116,7 +117,7 @@ const ONE_DEVICE: Parallelism = { tensor: 1, data: 1, sequence: false };
  * ```ts
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem.ts";
+ * import { parseProblem } from "./problem_schema.ts";
  *
  * const problem = parseProblem({ hidden: 64, vocab: 5000 });
  * const axes = [{ name: "tokens", values: doublings(256, 1024) }] as const;
@@ -153,7 +154,7 @@ function planPoint(
     reason,
     smallestBudget: undefined,
   });
-  const parsed = problemSchema.safeParse(candidate);
+  const parsed = problemSchema().safeParse(candidate);
   if (!parsed.success) {
     return noJob(issuesLine(parsed.error.issues));
   }

@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { planParallel } from "./parallel.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "./plan.ts";
-import { parseProblem, resized } from "./problem.ts";
+import { resized } from "./problem.ts";
+import { parseProblem } from "./problem_schema.ts";
 import {
   doublings,
   grid,

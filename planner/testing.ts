@@ -5,7 +5,8 @@
  */
 import fc from "fast-check";
 import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "./device.ts";
-import { parseProblem, type ProblemInput } from "./problem.ts";
+import type { ProblemInput } from "./problem.ts";
+import { parseProblem } from "./problem_schema.ts";
 
 /** How often, from where. */
 export const SEED = { seed: 3, numRuns: 150 };

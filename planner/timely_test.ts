@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
 import { makePlan } from "./plan.ts";
-import { parseProblem } from "./problem.ts";
+import { parseProblem } from "./problem_schema.ts";
 import { dispatchesTogether } from "./schedule/cost.ts";
 import { DISPATCH_SECONDS } from "./tuning.ts";
 

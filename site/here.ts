@@ -14,7 +14,8 @@ import { NoDeviceError } from "../kernels/run/errors.ts";
 import { execute } from "../kernels/run/execute.ts";
 import { DoesNotFitError, makePlan } from "../planner/plan.ts";
 import type { DeviceProfile } from "../planner/device.ts";
-import { parseProblem, type Problem, type ProblemInput } from "../planner/problem.ts";
+import type { Problem, ProblemInput } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import type { StrategyName } from "../planner/schedule/schedule.ts";
 import { strategyNamed } from "../planner/strategies/mod.ts";
 

@@ -10,7 +10,8 @@ import { findDevice } from "../planner/devices/profiles.ts";
 import { findModel } from "../planner/models/catalogue.ts";
 import { headSettings, type OutputHead } from "../planner/models/head.ts";
 import { issuesLine } from "../planner/issues.ts";
-import { type Problem, problemSchema } from "../planner/problem.ts";
+import type { Problem } from "../planner/problem.ts";
+import { problemSchema } from "../planner/problem_schema.ts";
 import { parseBytes, parseNumber } from "../planner/units.ts";
 
 /** The name of the visitor's own device among the devices. */
@@ -160,7 +161,7 @@ function ownHead(read: Read): OutputHead {
  */
 export function problemOf({ head, tokens, pass }: Question): Problem {
   const { hidden, vocab } = head;
-  const parsed = problemSchema.safeParse({ ...headSettings(head), hidden, vocab, tokens, pass });
+  const parsed = problemSchema().safeParse({ ...headSettings(head), hidden, vocab, tokens, pass });
   if (parsed.success) return parsed.data;
   throw new RangeError(issuesLine(parsed.error.issues));
 }

@@ -5,7 +5,7 @@ import type { AxeResults } from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { NAMED_DEVICES } from "../planner/devices/profiles.ts";
 import { makePlan } from "../planner/plan.ts";
-import { parseProblem } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { formatBytes } from "../planner/units.ts";
 import { bytesOf } from "../fixtures/elements.ts";
 import { writeSafetensors } from "../fixtures/files/safetensors.ts";

@@ -14,7 +14,7 @@ import { Journal, type JournalOf } from "../../fixtures/files/journal.ts";
 import { openNpy } from "../../fixtures/files/npy.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { readAll } from "../../host/source.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import type { FileKind } from "./mutations.ts";
 
 /** A reader, and what it is tried on. */

@@ -11,13 +11,8 @@ import { GpuError } from "../../kernels/run/errors.ts";
 import { predictCost } from "../../planner/schedule/cost.ts";
 import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import {
-  type Dtype,
-  headOf,
-  parseProblem,
-  type Problem,
-  projectionFlops,
-} from "../../planner/problem.ts";
+import { type Dtype, headOf, type Problem, projectionFlops } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { type RatedTile, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 

@@ -11,7 +11,8 @@ import { systemReason, writeWhole } from "../../fixtures/files/write.ts";
 import { kernelVersion } from "../../kernels/wgsl/version.ts";
 import { userCache } from "../files/cache.ts";
 import { webgpuVersion } from "../request/webgpu.ts";
-import { type DeviceProfile, type DeviceRates, ratesSchema } from "../../planner/device.ts";
+import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
+import { ratesSchema } from "../../planner/device_schema.ts";
 
 const cacheSchema = z.record(z.string(), ratesSchema);
 

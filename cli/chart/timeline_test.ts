@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { peakStepOf } from "../../planner/schedule/memory.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { lifetimes, visitBuffers } from "../../planner/schedule/schedule.ts";
 import { liveBytes, runsOf, tracksOf } from "./profile.ts";
 import { assertWithinViewBox, corners, ofClass, parseSvg } from "./testing.ts";

@@ -8,7 +8,8 @@ import { Command, Option } from "commander";
 import { measurePeaks, type Peaks } from "../../kernels/measure/peaks.ts";
 import { GpuError } from "../../kernels/run/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
-import { headOf, PASSES, type Problem, problemSchema } from "../../planner/problem.ts";
+import { headOf, PASSES, type Problem } from "../../planner/problem.ts";
+import { problemSchema } from "../../planner/problem_schema.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { unsuited } from "../../planner/strategies/strategy.ts";
@@ -119,7 +120,7 @@ Examples:
       const shapes = shape ?? [...(quick ? SHAPES.quick : SHAPES.full)];
       const problems = shapes.flatMap((text) =>
         (pass ? [pass] : PASSES).map((each) =>
-          checkWith(problemSchema, {
+          checkWith(problemSchema(), {
             ...parseShape(text),
             dtype,
             pass: each,

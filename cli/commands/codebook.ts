@@ -12,7 +12,7 @@ import { writeSafetensors } from "../../fixtures/files/safetensors.ts";
 import { Random } from "../../fixtures/random.ts";
 import { type Clusters, kMeans } from "../../kernels/codebook/k_means.ts";
 import { DEFAULT_FIXTURE } from "../../fixtures/files/open.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { checkNewFile } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { madeJson, madeText } from "../report/codebook.ts";

@@ -16,7 +16,8 @@ import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { generateSynthetic, generateWeight, syntheticBytes } from "../../fixtures/synthetic.ts";
-import { headOf, type Problem, problemSchema, resized } from "../../planner/problem.ts";
+import { headOf, type Problem, resized } from "../../planner/problem.ts";
+import { problemSchema } from "../../planner/problem_schema.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
 import { parseNumber } from "../request/flags.ts";
@@ -171,7 +172,7 @@ Examples:
       async (folder: string, given: MakeFlags) => {
         const { seed, force, tensorName, shards, batch, codes, ...flags } = given;
         checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch, codes });
-        const problem = checkWith(problemSchema, flags);
+        const problem = checkWith(problemSchema(), flags);
         if (batch !== undefined && problem.tokens % batch !== 0) {
           throw new UsageError(
             `--batch ${batch}: ${problem.tokens} tokens do not divide into ${batch} sequences`,

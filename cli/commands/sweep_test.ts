@@ -4,7 +4,7 @@ import { findDevice } from "../../planner/devices/profiles.ts";
 import { peersOf } from "../../planner/peers/mod.ts";
 import { planParallel } from "../../planner/parallel.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
 import { EXIT } from "../exit.ts";
 import { assertApart, assertWithinViewBox, corners, ofClass, parseSvg } from "../chart/testing.ts";

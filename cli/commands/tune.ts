@@ -5,7 +5,7 @@
  */
 import { Command } from "commander";
 import { measurePeaks } from "../../kernels/measure/peaks.ts";
-import { problemSchema } from "../../planner/problem.ts";
+import { problemSchema } from "../../planner/problem_schema.ts";
 import { feasibleTiles, tunableTiles } from "../../planner/schedule/tile.ts";
 import { openDevice } from "../request/device.ts";
 import { quietFlag } from "../request/flags.ts";
@@ -67,7 +67,7 @@ Examples:
         // Rates kept from before would only lead the search astray.
         const profile = { ...acquired.profile, rates: undefined };
         const tiles = quick ? feasibleTiles("registers", profile) : tunableTiles(profile);
-        const askedFor = asked && checkWith(problemSchema, { ...asked, dtype, pass: "train" });
+        const askedFor = asked && checkWith(problemSchema(), { ...asked, dtype, pass: "train" });
         // A software device has the machine's memory, and takes all of it when asked to.
         const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;
         if (askedFor) checkTunable(askedFor, profile, tiles, memory);

@@ -11,13 +11,8 @@ import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores } from "../../fixtures/verify/compare.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
-import {
-  GRADIENTS,
-  headOf,
-  type Problem,
-  problemJson,
-  wantedGradients,
-} from "../../planner/problem.ts";
+import { GRADIENTS, headOf, type Problem, wantedGradients } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import { resultWidth, tokenResults } from "../../planner/schedule/layout.ts";
 import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
 import type { GradientKey } from "../../planner/schedule/tensors.ts";

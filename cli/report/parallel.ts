@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { problemJson } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import {
   type Parallelism,
   type ParallelPlan,

@@ -5,7 +5,8 @@
  */
 import { peersOf } from "../../planner/peers/mod.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { indented, type Layout, table, within } from "./table.ts";

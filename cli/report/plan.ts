@@ -5,13 +5,8 @@
  */
 import type { DeviceProfile } from "../../planner/device.ts";
 import type { Outline, Plan } from "../../planner/plan.ts";
-import {
-  dimensionsOf,
-  headOf,
-  logitsBytes,
-  type Problem,
-  problemJson,
-} from "../../planner/problem.ts";
+import { dimensionsOf, headOf, logitsBytes, type Problem } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { type HostMemory, planHostMemory } from "../../planner/schedule/host_memory.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { problemJson } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { problemJson, resized } from "../../planner/problem.ts";
+import { resized } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { conventionalFlops } from "../bench/measure.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { problemJson } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { Variant } from "../../fixtures/verify/thorough.ts";
 import { checkRows } from "./run.ts";

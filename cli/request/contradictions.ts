@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES, strategyNamed } from "../../planner/strategies/mod.ts";
 import { unsuited } from "../../planner/strategies/strategy.ts";

@@ -5,7 +5,7 @@
  */
 import { type Command, Option } from "commander";
 import { headSettings } from "../../planner/models/head.ts";
-import { problemShape } from "../../planner/problem.ts";
+import { problemShape } from "../../planner/problem_schema.ts";
 import { parseNumber as readNumber } from "../../planner/units.ts";
 import { type ConfigFiles, readConfigs, type RequestedModel, requestedModel } from "./model.ts";
 import { checkRequest, choicesShape, parallelShape } from "./request.ts";
@@ -24,7 +24,7 @@ export function quietFlag(): Option {
 
 /** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
 export function planningFlags(command: Command): Command {
-  const settings = [...Object.keys(problemShape), ...Object.keys(choicesShape)] as Setting[];
+  const settings = [...Object.keys(problemShape()), ...Object.keys(choicesShape)] as Setting[];
   return settingFlags(command, [...settings, "model", "device"])
     .option(
       "--config <file>",

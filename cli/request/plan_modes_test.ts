@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { EXIT } from "../exit.ts";
 import { plan } from "../../mod.ts";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { lce, withFile } from "../testing.ts";
 
 const PLAN = ["plan", "--vocab", "5000", "--hidden", "64", "--tokens", "512"];

@@ -11,7 +11,8 @@ import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { issueText, tellingIssues } from "../../planner/issues.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import { MODELS } from "../../planner/models/catalogue.ts";
-import { MAX_DIMENSION, problemSchema, problemShape } from "../../planner/problem.ts";
+import { MAX_DIMENSION } from "../../planner/problem.ts";
+import { problemSchema, problemShape } from "../../planner/problem_schema.ts";
 import { STRATEGIES } from "../../planner/schedule/schedule.ts";
 import { WEIGHT_PLACEMENTS } from "../../planner/search/question.ts";
 import { shown } from "../../planner/shown.ts";
@@ -86,7 +87,7 @@ export const MODEL_FILE = /[/\\]|^\.{1,2}$|\.json$/i;
 
 /** Everything a plan file may say. */
 export const planFileSchema = z.strictObject({
-  ...problemShape,
+  ...problemShape(),
   ...choicesShape,
   ...ownersShape,
   ...parallelShape,
@@ -129,7 +130,7 @@ export interface Beneath {
 export function checkRequest(
   flags: Record<string, unknown>,
   { path, settings, model }: Beneath,
-): { problem: z.output<typeof problemSchema>; request: Request } {
+): { problem: z.output<ReturnType<typeof problemSchema>>; request: Request } {
   const given = Object.fromEntries(
     Object.entries(flags).filter(([, value]) => value !== undefined),
   );
@@ -137,8 +138,8 @@ export function checkRequest(
   const parsed = planFileSchema.safeParse(merged);
   const failure = (error: z.core.$ZodError) => explainIssues(error, merged, given, path);
   if (!parsed.success) throw failure(parsed.error);
-  const fields = Object.entries(parsed.data).filter(([name]) => name in problemShape);
-  const problem = problemSchema.safeParse(Object.fromEntries(fields));
+  const fields = Object.entries(parsed.data).filter(([name]) => name in problemShape());
+  const problem = problemSchema().safeParse(Object.fromEntries(fields));
   if (!problem.success) throw failure(problem.error);
   const contradiction = contradictionOf(problem.data, {
     ...parsed.data,

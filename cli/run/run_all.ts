@@ -11,7 +11,8 @@ import { RankError } from "../../kernels/ranks/errors.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
-import { type Problem, problemSchema } from "../../planner/problem.ts";
+import type { Problem } from "../../planner/problem.ts";
+import { problemSchema } from "../../planner/problem_schema.ts";
 import { EXIT, explain } from "../exit.ts";
 import type { Output } from "../output.ts";
 import { progressLines } from "../progress.ts";
@@ -98,7 +99,7 @@ async function runOne(
     const opened = await open();
     const fixture = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
     for (const remark of fixture.notes ?? []) note(`${fixture.name}: ${remark}`);
-    const problem = checkWith(problemSchema, {
+    const problem = checkWith(problemSchema(), {
       ...fixture.problem,
       ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
       ...settings,

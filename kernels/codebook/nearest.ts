@@ -10,7 +10,7 @@ import type { TensorName } from "../run/callers_buffers.ts";
 import { LinearCrossEntropy } from "../run/linear_cross_entropy.ts";
 import { BufferUsage } from "../run/provider.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 
 /** Sizes of a search. */
 export interface NearestSizes {

@@ -12,7 +12,8 @@ import { type Fixture, type HeldFixture, uploads } from "../../fixtures/fixture.
 import { computeReference } from "../../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { makePlan, type PlanOptions } from "../../planner/plan.ts";
-import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
+import { headOf, type ProblemInput } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { ranges } from "../../planner/schedule/matrix.ts";
 import type { Schedule, Step } from "../../planner/schedule/schedule.ts";
 import { registerTile } from "../../planner/schedule/tile.ts";

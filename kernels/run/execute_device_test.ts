@@ -3,7 +3,7 @@ import { openDevice } from "../../cli/request/device.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { uploads } from "../../fixtures/fixture.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { execute } from "./execute.ts";
 import { bufferMethods, passMethods } from "../testing/methods.ts";

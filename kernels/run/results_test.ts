@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { tokenResults, tokenStride, TOTALS } from "../../planner/schedule/layout.ts";
 import { decodeResults } from "./results.ts";
 

@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { readParts } from "../run/readback.ts";
 import { packParams, type Params, PARAMS_BYTES } from "../../planner/schedule/params.ts";
-import { headOf, parseProblem, type ProblemInput } from "../../planner/problem.ts";
+import { headOf, type ProblemInput } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { registerTile, type Tile } from "../../planner/schedule/tile.ts";
 import { openDevice } from "../../cli/request/device.ts";

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type FlatProblem, type Problem, problemJson } from "../../planner/problem.ts";
+import type { FlatProblem, Problem } from "../../planner/problem.ts";
+import { problemJson } from "../../planner/problem_schema.ts";
 import { packParams } from "../../planner/schedule/params.ts";
 import type {
   Binding,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import type { ProblemInput } from "../../planner/problem.ts";
 import type { Dispatch } from "../../planner/schedule/schedule.ts";
 import { statisticsOf } from "../../planner/schedule/statistics.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import {
   inMatrices,
   type MatrixBody,

@@ -1,6 +1,7 @@
 /** The kernels over stored logits and statistics, each alone, beside a few lines of float64. */
 import assert from "node:assert/strict";
-import { parseProblem, type ProblemInput } from "../../planner/problem.ts";
+import type { ProblemInput } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { statisticsOf } from "../../planner/schedule/statistics.ts";
 import {
   bits,

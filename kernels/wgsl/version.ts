@@ -6,7 +6,7 @@
  */
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { makePlan } from "../../planner/plan.ts";
-import { parseProblem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 

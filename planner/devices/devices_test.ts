@@ -5,7 +5,7 @@ import { type DeviceLimits, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../devic
 import { makePlan } from "../plan.ts";
 import { MATRIX_FEATURES } from "../schedule/matrix_tiles.ts";
 import { tileProblem } from "../schedule/tile.ts";
-import { parseProblem } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import { impossibleLimits } from "./impossible.ts";
 import { findDevice, NAMED_DEVICES } from "./profiles.ts";
 

@@ -62,7 +62,8 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { headOf, parseProblem } from "../problem.ts";
+ * import { headOf } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  *
  * const head = codebookHead(parseProblem({ hidden: 4096, vocab: 256000 }), 4096);
  * assert.equal(headOf(head.problem).vocab, 4096);

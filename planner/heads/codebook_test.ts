@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseProblem, wantedGradients } from "../problem.ts";
+import { wantedGradients } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import { codebookHead, CodeMap, overIds } from "./codebook.ts";
 
 Deno.test("a softmax over codes with log n added is the softmax over ids, and its loss has the floor", () => {

@@ -13,9 +13,7 @@
  *
  * @module
  */
-import * as z from "zod/mini";
-import type { Loose, Same } from "../same.ts";
-import { setting } from "../setting.ts";
+import type { Loose } from "../same.ts";
 
 /** What a student's distance from its teacher is measured by. */
 export const DIVERGENCES = ["forward-kl", "reverse-kl"] as const;
@@ -40,23 +38,3 @@ export interface DistillInput extends Loose<Omit<Distill, "divergence">> {
   /** As in {@linkcode Distill}. */
   readonly divergence: Divergence;
 }
-
-const weight = () => z.number().check(z.nonnegative());
-
-/** The settings of a distillation, each with its default. */
-export const distillShape = {
-  divergence: z.enum(DIVERGENCES),
-  temperature: setting(
-    "divides the logits of student and teacher in the divergence",
-    // Logits of 1e30 and less, divided by it, stay finite.
-    z.number().check(z.minimum(1e-3), z.maximum(1e6)),
-    1,
-  ),
-  weight: setting("what the divergence counts in the loss", weight(), 1),
-  ceWeight: setting("what the student's cross-entropy counts in the loss", weight(), 0),
-};
-
-/** Schema of a {@linkcode Distill}: fills in defaults, rejects unknown fields. */
-export const distillSchema = z.strictObject(distillShape);
-true satisfies Same<z.output<typeof distillSchema>, Distill>;
-true satisfies Same<z.input<typeof distillSchema>, DistillInput>;

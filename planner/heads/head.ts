@@ -4,17 +4,11 @@
  *
  * @module
  */
-import * as z from "zod/mini";
-import { type Dtype, DTYPES } from "../dtype.ts";
-import type { Loose, Same } from "../same.ts";
-import { described, optional, setting } from "../setting.ts";
+import type { Dtype } from "../dtype.ts";
+import type { Loose } from "../same.ts";
 
 /** Largest dimension: WGSL and the targets hold token and vocabulary ids in 32-bit signed integers. */
 export const MAX_DIMENSION = 2 ** 31 - 1;
-
-/** Checks a number of rows or columns. */
-export const dimension = (what: string): z.ZodMiniType<number, number> =>
-  described(what, z.int().check(z.minimum(1), z.maximum(MAX_DIMENSION)));
 
 /** One output layer of a problem. */
 export interface Head {
@@ -56,34 +50,3 @@ export interface HeadInput extends Loose<Omit<Head, "hidden" | "vocab">> {
 
 /** The name of a head that is the only one. */
 export const ONLY_HEAD = "head";
-
-/** The settings of a head that a problem with one head has for its own, each with its default. */
-export const headShape = {
-  hidden: dimension("the inner dimension that hidden states and weight share"),
-  vocab: dimension("rows of the weight (the output embedding), padding included"),
-  dtype: setting("storage type of hidden states and weight", z.enum(DTYPES), "f32"),
-  bias: setting("add a bias per vocabulary entry to the logits", z.boolean(), false),
-  logitScale: setting(
-    "multiplies the logits, before the softcap",
-    z.number().check(z.refine((scale) => scale !== 0, "must not be 0")),
-    1,
-  ),
-  softcap: optional("logits become softcap * tanh(z / softcap)", z.number().check(z.positive())),
-};
-
-/** Schema of a {@linkcode Head}: fills in defaults, rejects unknown fields. */
-export const headSchema = z.strictObject({
-  name: setting(
-    "unique among the heads",
-    z.string().check(z.regex(/^[a-z][a-z0-9_]*$/, "must be of small letters, digits and _")),
-    ONLY_HEAD,
-  ),
-  ...headShape,
-  frozen: setting("whether weight and bias are constants", z.boolean(), false),
-  adapter: optional(
-    "first columns of hidden states and weight, which alone have gradients",
-    dimension("columns of an adapter"),
-  ),
-});
-true satisfies Same<z.output<typeof headSchema>, Head>;
-true satisfies Same<z.input<typeof headSchema>, HeadInput>;

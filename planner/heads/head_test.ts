@@ -2,17 +2,8 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { SPECIFICATION_DEFAULTS } from "../device.ts";
 import { DoesNotFitError, makePlan } from "../plan.ts";
-import {
-  flatProblem,
-  headOf,
-  ownedBytes,
-  parseProblem,
-  problemJson,
-  problemSchema,
-  resized,
-  SeveralHeadsError,
-  wantedGradients,
-} from "../problem.ts";
+import { headOf, ownedBytes, resized, SeveralHeadsError, wantedGradients } from "../problem.ts";
+import { flatProblem, parseProblem, problemJson, problemSchema } from "../problem_schema.ts";
 import { STRATEGIES } from "../schedule/schedule.ts";
 import { problems, SEED } from "../testing.ts";
 
@@ -59,7 +50,7 @@ Deno.test("what serves one head says so where there are several", () => {
 
 Deno.test("faults of heads are found where they are", () => {
   const faults = (input: unknown) =>
-    problemSchema.safeParse(input).error!.issues.map(({ path, message }) =>
+    problemSchema().safeParse(input).error!.issues.map(({ path, message }) =>
       `${path.join(".")}: ${message}`
     );
   assert.match(faults({ heads: [student, student] })[0]!, /^heads\.1\.name: is another head's/);

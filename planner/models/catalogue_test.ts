@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { headOf, parseProblem } from "../problem.ts";
+import { headOf } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import { findModel, MODELS } from "./catalogue.ts";
 import { headSettings } from "./head.ts";
 import { parseModelConfig } from "./hf_config.ts";

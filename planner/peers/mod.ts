@@ -57,7 +57,7 @@ export interface PeerMemory extends PeerAbout {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  * const problem = parseProblem({ tokens: 8192, hidden: 2304, vocab: 256000, dtype: "bf16" });
  * const [twoStage] = peersOf(problem);
  * assert.equal(twoStage!.trainExtraBytes, 24000 * 2 ** 20);

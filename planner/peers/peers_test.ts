@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { headOf, parseProblem, type ProblemInput } from "../problem.ts";
+import { headOf, type ProblemInput } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import { allowance, expectedMebibytes, peerOf } from "../../scripts/peers/agreement.ts";
 import { FIGURES } from "../../scripts/peers/figures.ts";
 import { ligerChunkRows } from "./liger.ts";

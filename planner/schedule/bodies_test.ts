@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { findDevice } from "../devices/profiles.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
-import { type FlatProblemInput, parseProblem } from "../problem.ts";
+import type { FlatProblemInput } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import { tierOf, tilesFor } from "./tile.ts";
 
 const H100 = findDevice("h100-dawn-unchecked")!.profile;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "../device.ts";
 import { ASSUMED_RATES } from "../tuning.ts";
 import { makePlan } from "../plan.ts";
-import { parseProblem } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import { HOST_BYTES_PER_SECOND } from "../tuning.ts";
 
 const problem = parseProblem({ tokens: 512, hidden: 256, vocab: 40000 });

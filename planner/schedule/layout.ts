@@ -40,7 +40,7 @@ export function resultWidth(problem: Problem, result: TokenResult): number {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  * const sizes = { tokens: 3, hidden: 4, vocab: 9, pass: "train" } as const;
  * assert.deepEqual(upstreamRows(parseProblem(sizes)), []); // a mean needs none
  * assert.deepEqual(upstreamRows(parseProblem({ ...sizes, reduction: "none" })), ["loss"]);
@@ -63,7 +63,7 @@ export function upstreamRows(problem: Problem): string[] {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  * const problem = parseProblem({
  *   tokens: 3,
  *   hidden: 4,
@@ -131,7 +131,7 @@ export function hasReducedLoss(problem: Problem): boolean {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  * assert.equal(tokenStride(parseProblem({ tokens: 100, hidden: 4, vocab: 9 })), 128);
  * ```
  */

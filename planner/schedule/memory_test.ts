@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { peakStepOf, predictMemory } from "./memory.ts";
-import { parseProblem } from "../problem.ts";
+import { parseProblem } from "../problem_schema.ts";
 import type { BufferSpec, Schedule, Step } from "./schedule.ts";
 import { TILES } from "./tile.ts";
 

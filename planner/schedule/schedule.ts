@@ -18,7 +18,7 @@ import type { Tile } from "./tile.ts";
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "../device.ts";
  * import { makePlan } from "../plan.ts";
- * import { parseProblem } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const { schedule } = makePlan(problem, SPECIFICATION_DEFAULTS);
@@ -234,7 +234,7 @@ export interface Share {
  * import assert from "node:assert/strict";
  * import { SPECIFICATION_DEFAULTS } from "../device.ts";
  * import { makePlan } from "../plan.ts";
- * import { parseProblem } from "../problem.ts";
+ * import { parseProblem } from "../problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const { schedule, alternatives } = makePlan(problem, SPECIFICATION_DEFAULTS);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type DeviceProfile, ratesSchema, SPECIFICATION_DEFAULTS } from "../device.ts";
+import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "../device.ts";
+import { ratesSchema } from "../device_schema.ts";
 import {
   formatTile,
   type MatrixTile,

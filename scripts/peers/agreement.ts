@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { parseProblem, type Problem } from "../../planner/problem.ts";
+import type { Problem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import type { Figure } from "./figures.ts";
 import { FORMER_PEERS, PEERS } from "../../planner/peers/mod.ts";
 import { alive, extraBytes, peakPhase, type Peer } from "../../planner/peers/peer.ts";

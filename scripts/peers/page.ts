@@ -5,7 +5,8 @@
  * @module
  */
 import type { Dtype } from "../../planner/dtype.ts";
-import { headOf, parseProblem, type Problem } from "../../planner/problem.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
 import { allowance, expectedMebibytes } from "./agreement.ts";
 import { type Beside, type Figure, FIGURES } from "./figures.ts";
 import { unsuited } from "../../planner/peers/limits.ts";

@@ -1,0 +1,114 @@
+/**
+ * What is wrong with a problem whose fields are each in their range: settings that
+ * contradict others, sizes that nothing can count.
+ *
+ * @module
+ */
+import { type Problem, vocabOf } from "./problem.ts";
+
+/** Something that is wrong. */
+export interface Fault {
+  /** Which head, by its place, where it is one's. */
+  readonly head?: number;
+  readonly field: string;
+  readonly message: string;
+}
+
+/** Yields what is wrong with a problem. */
+export function* faultsOf(problem: Problem): Generator<Fault> {
+  const { heads, tokens, statistics, gradients, gradientFilter, labelSmoothing } = problem;
+  const twice = statistics.find((name, index, all) => all.indexOf(name) !== index);
+  if (twice !== undefined) yield { field: "statistics", message: `has ${twice} twice` };
+  if (gradients?.includes("bias") && !heads.some(({ bias }) => bias)) {
+    const message = "cannot include bias where the problem has none: set bias to true";
+    yield { field: "gradients", message };
+  }
+  const constant = gradients?.find((name) => name !== "hidden");
+  if (constant !== undefined && heads.every(({ frozen }) => frozen)) {
+    yield { field: "gradients", message: `cannot include ${constant} where every head is frozen` };
+  }
+  if (gradientFilter !== 0 && labelSmoothing > 0) {
+    yield {
+      field: "gradientFilter",
+      message: "cannot be used with label smoothing, which moves every logit of every token",
+    };
+  }
+  if (problem.topK > vocabOf(problem)) {
+    const message = `is ${problem.topK}, but there are ${vocabOf(problem)} ids: ask for no more`;
+    yield { field: "topK", message };
+  }
+  yield* fusionFaults(problem);
+  yield* distillFaults(problem);
+  for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
+    if (adapter !== undefined && adapter >= hidden) {
+      const message = `has ${adapter} columns, but must leave some of the ${hidden} to the weight`;
+      yield { head, field: "adapter", message };
+    }
+    if (adapter !== undefined && frozen) {
+      yield { head, field: "adapter", message: "cannot be trained where the head is frozen" };
+    }
+    if (heads.findIndex((other) => other.name === name) !== head) {
+      yield { head, field: "name", message: "is another head's: give each one of its own" };
+    }
+    const matrices = [
+      ["hidden", tokens, hidden],
+      ["hidden", vocab, hidden],
+      ["vocab", tokens, vocab],
+    ] as const;
+    for (const [field, rows, columns] of matrices) {
+      if (rows * columns * 4 <= Number.MAX_SAFE_INTEGER) continue;
+      yield {
+        head,
+        field,
+        message:
+          `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
+      };
+    }
+  }
+}
+
+function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
+  if (!fusion) return;
+  const fault = (message: string): Fault => ({ field: "fusion", message });
+  if (heads.length !== 3) {
+    yield fault(`needs three heads, large, expert and base, and there are ${heads.length}`);
+  }
+  if (task.pass === "train") yield fault("is for generation: it has no gradients");
+  if (task.objective !== "cross-entropy") {
+    yield fault(`has the cross-entropy of what is fused alone, not ${task.objective}`);
+  }
+  if (task.labelSmoothing > 0) yield fault("cannot be smoothed: labelSmoothing must be 0");
+  if (task.topK > 0) yield fault("has no lists of ids yet: topK must be 0");
+  if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
+}
+
+function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator<Fault> {
+  if (distill === undefined) return;
+  const fault = (message: string): Fault => ({ field: "distill", message });
+  if (fusion) yield fault("cannot be of heads that are fused: leave one out");
+  if (heads.length !== 2) {
+    yield fault(`needs two heads, a student and a teacher, and there are ${heads.length}`);
+  }
+  if (heads[1]?.frozen === false) {
+    yield fault("has gradients of the student alone: the teacher must be frozen");
+  }
+  if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");
+  if (task.topK > 0) yield fault("cannot have lists of the most likely ids yet: topK must be 0");
+  if (distill.weight === 0) yield fault("has a weight of 0, which leaves nothing to learn");
+  if (task.objective !== "cross-entropy") {
+    yield fault(`cannot be part of the objective ${task.objective}, which has no loss of its own`);
+  }
+  if (task.gradientFilter !== 0) {
+    yield fault("cannot be filtered: a logit's gradient goes by the teacher as well");
+  }
+  if (distill.ceWeight > 0) return;
+  const idle = {
+    labelSmoothing: task.labelSmoothing > 0,
+    zLoss: task.zLoss > 0,
+    classWeight: task.classWeight,
+  };
+  for (const [field, given] of Object.entries(idle)) {
+    if (!given) continue;
+    yield { field, message: "is part of the cross-entropy, whose ceWeight beside distill is 0" };
+  }
+}
