@@ -78,7 +78,12 @@ export type {
   TensorName,
   TensorPart,
 } from "./kernels/run/callers_buffers.ts";
-export { LinearCrossEntropy } from "./kernels/run/linear_cross_entropy.ts";
+export {
+  LinearCrossEntropy,
+  type Part,
+  type StepBuffers,
+} from "./kernels/run/linear_cross_entropy.ts";
+export type { BufferRange } from "./kernels/run/place.ts";
 export { GpuError, OutOfMemoryError } from "./kernels/run/errors.ts";
 export type { Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";

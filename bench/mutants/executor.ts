@@ -73,8 +73,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "a clear clears a word",
     file: "kernels/run/encoder.ts",
-    find: "clearBuffer(this.buffer(buffer), offset, bytes)",
-    replace: "clearBuffer(this.buffer(buffer), offset, 4)",
+    find: "clearBuffer(buffer, offset, size)",
+    replace: "clearBuffer(buffer, offset, 4)",
     why: "hidden gradients would add up from step to step",
     killers: [STEPS],
   },
@@ -105,8 +105,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "a forward plan runs lossAndGradients() without a word",
     file: "kernels/run/linear_cross_entropy.ts",
-    find: '    this.#trains("lossAndGradients()");\n',
-    replace: "",
+    find: 'if (part === "forward") return steps;',
+    replace: 'if (part !== "backward") return steps;',
     why: "a model would never learn",
     killers: [{ test: API, filter: "gradients that the plan does not have" }],
   },

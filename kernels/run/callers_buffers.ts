@@ -17,14 +17,14 @@ import {
   tensorName,
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
-import type { NamedBuffers } from "./encoder.ts";
+import { type BufferRange, type NamedPlaces, overlap, type Place, placeIn } from "./place.ts";
 import { BufferUsage } from "./provider.ts";
 
 /**
  * One buffer, or the buffers that a matrix spans where the plan cuts it: see
  * {@linkcode LinearCrossEntropy.layout}.
  */
-export type MatrixBuffers = GPUBuffer | readonly GPUBuffer[];
+export type MatrixBuffers = BufferRange | readonly BufferRange[];
 
 /** The caller's inputs. All need `STORAGE` usage. */
 export interface InputBuffers {
@@ -33,11 +33,11 @@ export interface InputBuffers {
   /** `[vocab, hidden]`, row-major, in the problem's storage type. */
   readonly weight: MatrixBuffers;
   /** `[tokens]` in i32. */
-  readonly targets: GPUBuffer;
+  readonly targets: BufferRange;
   /** `[vocab]` in f32, where the problem has a bias. */
-  readonly bias?: GPUBuffer;
+  readonly bias?: BufferRange;
   /** `[vocab]` in f32, where the problem has class weights. */
-  readonly classWeight?: GPUBuffer;
+  readonly classWeight?: BufferRange;
 }
 
 /**
@@ -46,7 +46,7 @@ export interface InputBuffers {
  */
 export interface HeadsInputBuffers {
   /** `[tokens]` in i32. */
-  readonly targets: GPUBuffer;
+  readonly targets: BufferRange;
   /** As in {@linkcode InputBuffers}. */
   readonly [tensor: string]: MatrixBuffers;
 }
@@ -58,7 +58,7 @@ export interface GradientBuffers {
   /** `[vocab, hidden]`, likewise. */
   readonly weight?: MatrixBuffers;
   /** `[vocab]`, where the problem asks for it. */
-  readonly bias?: GPUBuffer;
+  readonly bias?: BufferRange;
 }
 
 /** One buffer of a tensor that the caller provides: how many bytes, and where in the tensor. */
@@ -129,23 +129,54 @@ export function layoutOf(schedule: Schedule, tensor: TensorName | HeadTensorName
   return partsOf(schedule, name).map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
 }
 
+/** What the caller's buffers are given for. */
+export interface Asked {
+  readonly schedule: Schedule;
+  /** What offsets must be multiples of: the device's `minStorageBufferOffsetAlignment`. */
+  readonly alignment: number;
+}
+
 /**
- * Returns the buffers that are given for inputs, by their names in a schedule.
+ * Returns where the buffers lie that are given for inputs, by their names in a schedule.
  *
- * @throws {TypeError} when one is missing, not planned or lacks a usage.
- * @throws {RangeError} when one is too small.
+ * @throws {TypeError} when one is missing, not planned or lacks a usage, or when WebGPU does not
+ *   let two of them share a buffer.
+ * @throws {RangeError} when one is too small, or does not begin where it may.
  */
 export function assignInputs(
-  schedule: Schedule,
+  asked: Asked,
   inputs: InputBuffers | HeadsInputBuffers,
-): NamedBuffers {
-  const names = Object.fromEntries(inputsOf(schedule.problem));
-  return assignAll<HeadsInputBuffers>(
-    schedule,
+): NamedPlaces {
+  const names = Object.fromEntries(inputsOf(asked.schedule.problem));
+  const places = assignAll<HeadsInputBuffers>(
+    asked,
     names,
     inputs as HeadsInputBuffers,
     BufferUsage.STORAGE,
   );
+  checkShared(asked.schedule, places);
+  return places;
+}
+
+/** Refuses inputs in one buffer where a kernel declares one of them to be written, if only for form. */
+function checkShared({ steps }: Schedule, places: NamedPlaces): void {
+  const buffers = new Set(Object.values(places).map(({ buffer }) => buffer));
+  if (buffers.size === Object.keys(places).length) return;
+  for (const step of steps) {
+    if (step.kind !== "dispatch") continue;
+    const seen = new Map<GPUBuffer, typeof step.bindings[number]>();
+    for (const binding of step.bindings) {
+      const place = places[binding.slice.buffer];
+      if (!place) continue;
+      const other = seen.get(place.buffer);
+      if (other && other.access !== binding.access) {
+        throw new TypeError(
+          `Cannot take ${other.slice.buffer} and ${binding.slice.buffer} from one buffer: the kernel ${step.kernel} binds one as read and the other as read_write, which WebGPU does not allow. Give each a buffer of its own`,
+        );
+      }
+      seen.set(place.buffer, binding);
+    }
+  }
 }
 
 /**
@@ -156,40 +187,44 @@ export function assignInputs(
  * @throws {RangeError} when one is too small.
  */
 export function assignGradients(
-  schedule: Schedule,
+  asked: Asked,
   gradients: GradientBuffers,
-  upstream: GPUBuffer | undefined,
-  inputs: NamedBuffers,
-): NamedBuffers {
+  upstream: BufferRange | undefined,
+  inputs: NamedPlaces,
+): NamedPlaces {
+  const { schedule } = asked;
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
   const names = Object.fromEntries(
     Object.entries(GRADIENTS).map(([name, key]) => [name, namesOf(schedule.problem).get(key)!]),
   ) as Record<keyof GradientBuffers, string>;
-  const written = assignAll(schedule, names, gradients, usage);
+  const written = assignAll(asked, names, gradients, usage);
   const read = {
     ...inputs,
-    ...assignAll(schedule, { upstream: "upstream" }, { upstream }, BufferUsage.STORAGE),
+    ...assignAll(asked, { upstream: "upstream" }, { upstream }, BufferUsage.STORAGE),
   };
-  const owners = new Map(Object.entries(read).map(([name, buffer]) => [buffer, name]));
-  for (const [name, buffer] of Object.entries(written)) {
-    const other = owners.get(buffer);
+  // A kernel may write ranges of one buffer, but not read one and write another.
+  const taken = Object.entries(read).map(([name, place]) => ({ name, place, read: true }));
+  for (const [name, place] of Object.entries(written)) {
+    const other = taken.find((each) =>
+      each.read ? each.place.buffer === place.buffer : overlap(each.place, place)
+    );
     if (other !== undefined) {
       throw new TypeError(
-        `Cannot write ${name} into the buffer that is given for ${other}: give it one of its own`,
+        `Cannot write ${name} into the buffer that is given for ${other.name}: give it one of its own`,
       );
     }
-    owners.set(buffer, name);
+    taken.push({ name, place, read: false });
   }
   return { ...read, ...written };
 }
 
 /** Matches buffers, by the names that callers use, with the parts that the schedule has. */
 function assignAll<Given extends object>(
-  schedule: Schedule,
+  asked: Asked,
   names: Readonly<Record<keyof Given & string, string>>,
   given: Given,
   usage: number,
-): NamedBuffers {
+): NamedPlaces {
   const unknown = Object.keys(given).find((name) => !(name in names));
   if (unknown !== undefined) {
     throw new TypeError(
@@ -199,56 +234,41 @@ function assignAll<Given extends object>(
   return Object.assign(
     {},
     ...Object.entries<string>(names).map(([name, tensor]) =>
-      assign(schedule, tensor, (given as Record<string, MatrixBuffers | undefined>)[name], usage)
+      assign(asked, tensor, (given as Record<string, MatrixBuffers | undefined>)[name], usage)
     ),
   );
 }
 
 function assign(
-  schedule: Schedule,
+  { schedule, alignment }: Asked,
   tensor: string,
   given: MatrixBuffers | undefined,
   usage: number,
-): NamedBuffers {
+): NamedPlaces {
   const parts = partsOf(schedule, tensor);
-  const buffers = given === undefined ? [] : "size" in given ? [given] : given;
-  if (parts.length === 0 && buffers.length > 0) {
+  const ranges = given === undefined ? [] : isList(given) ? given : [given];
+  if (parts.length === 0 && ranges.length > 0) {
     throw new TypeError(
       `Cannot use a buffer for ${tensor}: the plan has none. Leave it out, or plan a problem that has it`,
     );
   }
-  if (buffers.length !== parts.length) {
+  if (ranges.length !== parts.length) {
     throw new TypeError(
-      `Cannot run without ${
-        counted(parts.length, "buffer")
-      } for ${tensor}: ${buffers.length} given`,
+      `Cannot run without ${counted(parts.length, "buffer")} for ${tensor}: ${ranges.length} given`,
     );
   }
-  return Object.fromEntries(parts.map(({ name, bytes }, index) => {
-    const buffer = buffers[index]!;
+  return Object.fromEntries(parts.map(({ name, bytes }, index): [string, Place] => {
     const which = parts.length === 1 ? `The buffer for ${tensor}` : `Buffer ${index} of ${tensor}`;
-    if (buffer.size < bytes) {
-      throw new RangeError(
-        `${which} is too small: it has ${buffer.size} bytes, ${bytes} are needed`,
-      );
-    }
-    if ((buffer.usage & usage) !== usage) {
-      throw new TypeError(`${which} lacks a usage: it needs ${usageNames(usage)}`);
-    }
-    return [name, buffer];
+    return [name, placeIn(ranges[index]!, { which, bytes, usage, alignment })];
   }));
+}
+
+function isList(given: MatrixBuffers): given is readonly BufferRange[] {
+  return Array.isArray(given);
 }
 
 function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
-
-/** Returns the names of usage flags, as code spells them. */
-function usageNames(usage: number): string {
-  return (["STORAGE", "COPY_DST"] as const)
-    .filter((name) => usage & BufferUsage[name])
-    .map((name) => `GPUBufferUsage.${name}`)
-    .join(" | ");
 }
 
 /** Returns the buffers of a tensor, in the order of their rows. */

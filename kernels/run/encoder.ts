@@ -19,10 +19,16 @@ import { bufferLabel } from "./labels.ts";
 import { kernelKey } from "../wgsl/generate.ts";
 import { GpuError, OutOfMemoryError } from "./errors.ts";
 import type { CompiledKernel } from "./pipelines.ts";
+import type { NamedPlaces, Place } from "./place.ts";
 import { BufferUsage } from "./provider.ts";
 
-/** Buffers by their names in a schedule. */
-export type NamedBuffers = Readonly<Record<string, GPUBuffer>>;
+/** What is particular to some steps: they are encoded for somebody else. */
+export interface Encoding {
+  /** What stands for buffers of the schedule; they are never destroyed here. */
+  readonly callers?: NamedPlaces;
+  /** What they are recorded in, and not submitted here; the encoder's own where it is left out. */
+  readonly commands?: GPUCommandEncoder;
+}
 
 /** Buffers and command encoding of one schedule on one device. */
 export class Encoder {
@@ -35,7 +41,6 @@ export class Encoder {
   #heldBytes = 0;
   /** What came of buffers that nobody has asked about. */
   #allocations: Promise<OutOfMemoryError | undefined>[] = [];
-  #callers: NamedBuffers = {};
   #commands: GPUCommandEncoder | undefined;
   #encoded = 0;
 
@@ -48,17 +53,8 @@ export class Encoder {
     readonly together: number = DISPATCHES_TOGETHER,
   ) {}
 
-  /** Uses the caller's buffers where steps name them; they are never destroyed here. */
-  useCallers(buffers: NamedBuffers): void {
-    this.#callers = buffers;
-  }
-
-  /**
-   * Creates a buffer, unless the caller gave one of its name. Whether there was memory for it
-   * is known after {@linkcode allocated}.
-   */
+  /** Creates a buffer. Whether there was memory for it is known after {@linkcode allocated}. */
   create({ name, bytes, category }: BufferSpec): void {
-    if (this.#callers[name]) return;
     const usage = name === PARAMS_BUFFER
       ? BufferUsage.UNIFORM | BufferUsage.COPY_DST
       : category === "staging"
@@ -106,29 +102,33 @@ export class Encoder {
    * schedule.
    */
   buffer(name: string): GPUBuffer {
-    const buffer = this.#callers[name] ?? this.#own.get(name);
+    const buffer = this.#own.get(name);
     if (!buffer) throw new GpuError(`Buffer ${name} is used by a step but not alive`);
     return buffer;
   }
 
-  /** Encodes a dispatch or a clear; some are gathered before they are submitted. */
-  encode(step: Dispatch | Clear): void {
+  /**
+   * Encodes a dispatch or a clear. Some are gathered before they are submitted, unless they are
+   * recorded in the caller's commands.
+   */
+  encode(step: Dispatch | Clear, { callers = {}, commands }: Encoding = {}): void {
+    const into = commands ?? this.commands();
     if (step.kind === "clear") {
-      const { buffer, offset, bytes } = step.slice;
-      this.commands().clearBuffer(this.buffer(buffer), offset, bytes);
+      const { buffer, offset, size } = this.#placeOf(step.slice, callers);
+      into.clearBuffer(buffer, offset, size);
       return;
     }
     const { pipeline } = this.kernels.get(kernelKey(step))!;
     const timestampWrites = this.timestamps?.();
-    const pass = this.commands().beginComputePass({
+    const pass = into.beginComputePass({
       label: step.kernel,
       ...(timestampWrites ? { timestampWrites } : {}),
     });
     pass.setPipeline(pipeline);
-    pass.setBindGroup(0, this.#bind(step), [step.params * this.schedule.paramsStride]);
+    pass.setBindGroup(0, this.#bind(step, callers), [step.params * this.schedule.paramsStride]);
     pass.dispatchWorkgroups(...step.grid);
     pass.end();
-    if (++this.#encoded >= this.together) this.submit();
+    if (!commands && ++this.#encoded >= this.together) this.submit();
   }
 
   /** Returns what steps are encoded to until the next submission. */
@@ -166,18 +166,19 @@ export class Encoder {
     );
   }
 
-  #bind(step: Dispatch): GPUBindGroup {
+  /** Where a slice lies: in a buffer of the caller's, or in one of the schedule's own. */
+  #placeOf({ buffer: name, offset, bytes }: Slice, callers: NamedPlaces): Place {
+    const place = callers[name] ?? { buffer: this.buffer(name), offset: 0 };
+    return { buffer: place.buffer, offset: place.offset + offset, size: bytes };
+  }
+
+  #bind(step: Dispatch, callers: NamedPlaces): GPUBindGroup {
     const { layout } = this.kernels.get(kernelKey(step))!;
     const params = { buffer: PARAMS_BUFFER, offset: 0, bytes: PARAMS_BYTES };
-    const resource = ({ buffer, offset, bytes }: Slice) => ({
-      buffer: this.buffer(buffer),
-      offset,
-      size: bytes,
-    });
     return this.device.createBindGroup({
       layout,
       entries: [params, ...step.bindings.map(({ slice }) => slice)]
-        .map((slice, binding) => ({ binding, resource: resource(slice) })),
+        .map((slice, binding) => ({ binding, resource: this.#placeOf(slice, callers) })),
     });
   }
 

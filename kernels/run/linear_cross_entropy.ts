@@ -8,6 +8,7 @@ import type { Plan } from "../../planner/plan.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
 import { type Problem, vocabOf } from "../../planner/problem.ts";
 import {
+  type Asked,
   assignGradients,
   assignInputs,
   type GradientBuffers,
@@ -24,13 +25,42 @@ import { dispatchesTogether } from "../../planner/schedule/cost.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
-import { Encoder, type NamedBuffers } from "./encoder.ts";
+import { Encoder } from "./encoder.ts";
+import type { BufferRange, NamedPlaces } from "./place.ts";
+
+/**
+ * A part of a plan: loss and results per token, the gradients of what a forward pass left on the
+ * device, or both in one go.
+ */
+export type Part = "forward" | "backward" | "both";
+
+/** What is computed, and on which buffers. */
+export interface StepBuffers {
+  /** The head's tensors, or those of several heads. */
+  readonly inputs: InputBuffers | HeadsInputBuffers;
+  /** Where gradients go. */
+  readonly gradients?: GradientBuffers;
+  /**
+   * `[rows, stride]` in f32 as `packUpstream()` lays it out, where the problem's objective is
+   * `statistics` or its reduction `none`.
+   */
+  readonly upstream?: BufferRange | undefined;
+  /** `both` where gradients are given, else `forward`. */
+  readonly part?: Part;
+}
+
+/** The methods that run a part by itself, as messages have them. */
+const CALLS: Readonly<Record<Part, string>> = {
+  forward: "forward()",
+  backward: "backward()",
+  both: "lossAndGradients()",
+};
 
 /**
  * A planned linear cross-entropy, ready to run.
  *
- * Calls only submit work to the device's queue; the `read*` methods wait for
- * it, and throw what the device reported of any call since the last of them. Memory is allocated on creation and given back by `destroy()`: exactly the
+ * Calls only submit work to the device's queue, or record it (`encode()`); the `read*` methods wait
+ * for it, and throw what the device reported of any call since the last of them. Memory is allocated on creation and given back by `destroy()`: exactly the
  * plan's `memory.extraPeakBytes` plus the results per token.
  *
  * A call that throws leaves nothing half encoded: the next one starts afresh.
@@ -119,84 +149,127 @@ export class LinearCrossEntropy {
    * @param inputs the head's tensors, or those of several heads.
    * @throws {TypeError} when a buffer is missing, not planned or lacks a usage, or the plan
    *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`.
-   * @throws {RangeError} when a buffer is too small.
+   * @throws {RangeError} when a buffer is too small, or does not begin where it may.
    */
   forward(inputs: InputBuffers | HeadsInputBuffers): void {
-    this.#alive();
-    const { steps, backwardStart, strategy, problem } = this.#plan.schedule;
-    if (problem.pass === "train" && backwardStart === undefined) {
-      throw new TypeError(
-        `Cannot run forward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
-      );
-    }
-    this.#run(
-      steps.slice(0, backwardStart ?? steps.length),
-      assignInputs(this.#plan.schedule, inputs),
-    );
-    this.#forwarded = true;
+    this.#record({ inputs, part: "forward" });
   }
 
   /**
    * Computes the gradients of what `forward()` computed, for the same inputs. Each
    * needs a `forward()` of its own: what that left on the device is used up.
    *
-   * @param upstream `[rows, stride]` in f32 as `packUpstream()` lays it out, where the
-   *   problem's objective is `statistics` or its reduction `none`.
+   * @param upstream as {@linkcode StepBuffers} has it.
    * @throws {TypeError} when a buffer is missing, not planned, lacks a usage or is given twice;
    *   when no `forward()` came before; when the plan has no backward pass of its own: a
    *   `chunked` plan needs `lossAndGradients()`, a plan of a forward pass has none at all.
-   * @throws {RangeError} when a buffer is too small.
+   * @throws {RangeError} when a buffer is too small, or does not begin where it may.
    */
-  backward(inputs: InputBuffers, gradients: GradientBuffers, upstream?: GPUBuffer): void {
-    this.#alive();
-    this.#trains("backward()");
-    const { steps, backwardStart, strategy } = this.#plan.schedule;
-    if (backwardStart === undefined) {
-      throw new TypeError(
-        `Cannot run backward() alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
-      );
-    }
-    if (!this.#forwarded) {
-      throw new TypeError(
-        "Cannot run backward() before forward(): call forward() first, each time",
-      );
-    }
-    this.#run(
-      steps.slice(backwardStart),
-      assignGradients(
-        this.#plan.schedule,
-        gradients,
-        upstream,
-        assignInputs(this.#plan.schedule, inputs),
-      ),
-    );
+  backward(inputs: InputBuffers, gradients: GradientBuffers, upstream?: BufferRange): void {
+    this.#record({ inputs, gradients, upstream, part: "backward" });
   }
 
   /**
    * Computes loss, results per token and gradients in one go, with an upstream
    * gradient that is known beforehand: 1 for a reduced loss.
    *
-   * @param upstream as in {@linkcode LinearCrossEntropy.backward}.
+   * @param upstream as {@linkcode StepBuffers} has it.
    * @throws {TypeError} when the plan is of a forward pass, or a buffer is missing, not planned,
    *   lacks a usage or is given twice.
-   * @throws {RangeError} when a buffer is too small.
+   * @throws {RangeError} when a buffer is too small, or does not begin where it may.
    */
   lossAndGradients(
     inputs: InputBuffers,
     gradients: GradientBuffers,
-    upstream?: GPUBuffer,
+    upstream?: BufferRange,
   ): void {
-    this.#alive();
-    this.#trains("lossAndGradients()");
-    this.#run(
-      this.#plan.schedule.steps,
-      assignGradients(
-        this.#plan.schedule,
-        gradients,
-        upstream,
-        assignInputs(this.#plan.schedule, inputs),
-      ),
-    );
+    this.#record({ inputs, gradients, upstream, part: "both" });
+  }
+
+  /**
+   * Records what `forward()`, `backward()` or `lossAndGradients()` would submit into a command
+   * encoder of the caller's, between whatever else goes there: what one dispatch wrote, the next
+   * one reads. Nothing is submitted, written by the queue or allocated, so any number of steps may be
+   * recorded in one encoder, and each has its own buffers and its own settings.
+   *
+   * All of it is one submission then, and a device may end one that takes seconds; the other
+   * methods hand long steps over piece by piece. Submit it before results are read: they are
+   * those of the step that was recorded last.
+   *
+   * @throws {TypeError} as the method of that part does, with nothing recorded.
+   * @throws {RangeError} likewise.
+   *
+   * @example Two steps of stochastic gradient descent on the output layer, in one submission
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+   *
+   * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+   * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8, pass: "train" });
+   * const head = await LinearCrossEntropy.create(device, plan(problem, deviceProfile(device)));
+   *
+   * // One buffer for all inputs, and one for the gradients: 256 bytes suit every device.
+   * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+   * const buffer = (size: number) => device.createBuffer({ size, usage });
+   * const [inputs, gradients] = [buffer(3 * 256), buffer(2 * 256)];
+   * device.queue.writeBuffer(inputs, 0, Float32Array.of(1, 0, 0, 0, 0, 1, 0, 0));
+   * device.queue.writeBuffer(inputs, 512, Int32Array.of(3, 5));
+   * const step = {
+   *   inputs: {
+   *     hidden: { buffer: inputs, size: 32 },
+   *     weight: { buffer: inputs, offset: 256, size: 128 },
+   *     targets: { buffer: inputs, offset: 512, size: 8 },
+   *   },
+   *   gradients: {
+   *     hidden: { buffer: gradients, size: 32 },
+   *     weight: { buffer: gradients, offset: 256, size: 128 },
+   *   },
+   * };
+   *
+   * const descend = device.createComputePipeline({
+   *   layout: "auto",
+   *   compute: {
+   *     module: device.createShaderModule({
+   *       code: `
+   *         @group(0) @binding(0) var<storage, read_write> weight: array<f32>;
+   *         @group(0) @binding(1) var<storage, read> gradient: array<f32>;
+   *         @compute @workgroup_size(32) fn main(@builtin(local_invocation_index) at: u32) {
+   *           weight[at] -= gradient[at];
+   *         }`,
+   *     }),
+   *   },
+   * });
+   * const group = device.createBindGroup({
+   *   layout: descend.getBindGroupLayout(0),
+   *   entries: [step.inputs.weight, step.gradients.weight].map((resource, binding) => ({
+   *     binding,
+   *     resource,
+   *   })),
+   * });
+   *
+   * const commands = device.createCommandEncoder();
+   * for (let times = 0; times < 2; times++) {
+   *   head.encode(commands, step);
+   *   const pass = commands.beginComputePass();
+   *   pass.setPipeline(descend);
+   *   pass.setBindGroup(0, group);
+   *   pass.dispatchWorkgroups(1);
+   *   pass.end();
+   * }
+   * device.queue.submit([commands.finish()]);
+   *
+   * // The weight was 0 at first: softmax 1/8, and each token's target 7/8 higher than the others.
+   * // Half of that is a mean's gradient.
+   * const [target, other] = [Math.exp(0.5 * 7 / 8), Math.exp(-0.5 / 8)];
+   * const loss = await head.readLoss();
+   * assert(Math.abs(loss! + Math.log(target / (target + 7 * other))) < 1e-5);
+   *
+   * head.destroy();
+   * device.destroy();
+   * ```
+   */
+  encode(commands: GPUCommandEncoder, step: StepBuffers): void {
+    this.#record(step, commands);
   }
 
   /**
@@ -231,12 +304,40 @@ export class LinearCrossEntropy {
     if (this.#destroyed) throw new TypeError("Cannot use a LinearCrossEntropy after destroy()");
   }
 
-  /** @throws {TypeError} when the plan has no gradients. */
-  #trains(call: string): void {
-    if (this.problem.pass === "train") return;
-    throw new TypeError(
-      `Cannot run ${call}: the plan is of a forward pass, which has no gradients. Plan a problem with pass: "train"`,
-    );
+  /** @throws {TypeError} when the plan does not have a part, or it cannot come now. */
+  #stepsOf(part: Part): readonly Step[] {
+    const { steps, backwardStart, strategy, problem } = this.#plan.schedule;
+    const call = CALLS[part];
+    if (problem.pass === "forward") {
+      if (part === "forward") return steps;
+      throw new TypeError(
+        `Cannot run ${call}: the plan is of a forward pass, which has no gradients. Plan a problem with pass: "train"`,
+      );
+    }
+    if (part === "both") return steps;
+    if (backwardStart === undefined) {
+      throw new TypeError(
+        `Cannot run ${call} alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
+      );
+    }
+    if (part === "forward") return steps.slice(0, backwardStart);
+    if (!this.#forwarded) {
+      throw new TypeError(
+        "Cannot run backward() before forward(): call forward() first, each time",
+      );
+    }
+    return steps.slice(backwardStart);
+  }
+
+  /** Returns where the caller's buffers of a step lie, all of them checked. */
+  #placesOf(
+    { inputs, gradients = {}, upstream }: StepBuffers,
+    part: Part,
+  ): NamedPlaces {
+    const { minStorageBufferOffsetAlignment: alignment } = this.#encoder.device.limits;
+    const asked: Asked = { schedule: this.#plan.schedule, alignment };
+    const places = assignInputs(asked, inputs);
+    return part === "forward" ? places : assignGradients(asked, gradients, upstream, places);
   }
 
   #checkTargets<Found extends Totals>(results: Found): Found {
@@ -276,14 +377,18 @@ export class LinearCrossEntropy {
     }));
   }
 
-  /** Encodes and submits steps on the caller's buffers, which are all checked by now. */
-  #run(steps: readonly Step[], callers: NamedBuffers): void {
+  /** Records a step in the caller's commands, or in ones that are submitted here. */
+  #record(step: StepBuffers, commands?: GPUCommandEncoder): void {
+    this.#alive();
+    const { part = step.gradients ? "both" : "forward" } = step;
+    const steps = this.#stepsOf(part);
+    const callers = this.#placesOf(step, part);
     this.#forwarded = false;
-    this.#encoder.useCallers(callers);
     const end = catchReports(this.#encoder.device);
     try {
       for (const step of steps) {
-        if (step.kind === "dispatch" || step.kind === "clear") this.#encoder.encode(step);
+        if (step.kind !== "dispatch" && step.kind !== "clear") continue;
+        this.#encoder.encode(step, { callers, ...(commands ? { commands } : {}) });
       }
       this.#encoder.submit();
     } catch (error) {
@@ -292,6 +397,7 @@ export class LinearCrossEntropy {
     } finally {
       this.#report = firstOf(this.#report, end());
     }
+    this.#forwarded = part === "forward";
   }
 }
 

@@ -1,92 +1,12 @@
 import assert from "node:assert/strict";
-import { checkAgreement } from "../../fixtures/verify/agreement.ts";
 import { bytesOf } from "../../fixtures/elements.ts";
 import { computeReference } from "../../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
-import { openDevice } from "../../cli/request/device.ts";
 import { bufferMethods } from "../testing/methods.ts";
-import { readParts } from "./readback.ts";
-import {
-  LinearCrossEntropy,
-  packUpstream,
-  parseProblem,
-  type Plan,
-  plan,
-  type TensorName,
-} from "../../mod.ts";
-import type { HeldFixture } from "../../fixtures/fixture.ts";
-import { headOf, wantedGradients } from "../../planner/problem.ts";
-import type { Tier } from "../../planner/schedule/tile.ts";
+import { LinearCrossEntropy, packUpstream, parseProblem, type Plan, plan } from "../../mod.ts";
 import { EMULATED } from "../testing/alone.ts";
+import { assertAgrees, lay, prepared, withBench } from "../testing/workbench.ts";
 import { Ledger } from "../measure/ledger.ts";
-import type { DeviceProfile } from "../../planner/device.ts";
-
-const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
-
-/** A device, and buffers on it that are destroyed with it. */
-class Workbench {
-  readonly buffers: GPUBuffer[] = [];
-  private constructor(readonly device: GPUDevice, readonly profile: DeviceProfile) {}
-
-  static async open(): Promise<Workbench> {
-    const { device, profile } = await openDevice();
-    return new Workbench(device, profile);
-  }
-
-  buffer(size: number, data?: Uint8Array): GPUBuffer {
-    const buffer = this.device.createBuffer({
-      label: "input/test",
-      size: Math.ceil(size / 4) * 4,
-      usage: USAGE,
-    });
-    this.buffers.push(buffer);
-    if (data) this.device.queue.writeBuffer(buffer, 0, data as BufferSource);
-    return buffer;
-  }
-
-  /** Returns the buffers for a matrix, in the parts that a plan wants. */
-  parts(head: LinearCrossEntropy, tensor: TensorName, data?: Uint8Array): GPUBuffer[] {
-    return head.layout(tensor).map(({ bytes, offset }) => {
-      const piece = data?.subarray(offset, offset + bytes);
-      const padded = piece && new Uint8Array(bytes);
-      padded?.set(piece!);
-      return this.buffer(bytes, padded);
-    });
-  }
-
-  async floats(buffers: GPUBuffer[]): Promise<Float32Array> {
-    const parts = buffers.map((buffer) => ({ buffer, bytes: buffer.size }));
-    return new Float32Array((await readParts(this.device, parts, "gradient")).buffer);
-  }
-
-  close(): void {
-    for (const buffer of this.buffers) buffer.destroy();
-    this.device.destroy();
-  }
-}
-
-/** Inputs and gradients of a fixture on a workbench, and its gradients read back. */
-function lay(bench: Workbench, head: LinearCrossEntropy, { tensors, problem }: HeldFixture) {
-  const { tokens } = problem;
-  const { hidden, vocab } = headOf(problem);
-  const inputs = {
-    hidden: bench.parts(head, "hidden", tensors.hidden),
-    weight: bench.parts(head, "weight", tensors.weight),
-    targets: bench.buffer(4 * tokens, bytesOf(tensors.targets)),
-    ...(tensors.bias ? { bias: bench.buffer(4 * vocab, bytesOf(tensors.bias)) } : {}),
-  };
-  const gradients = {
-    hidden: bench.parts(head, "grad_hidden"),
-    weight: bench.parts(head, "grad_weight"),
-    ...(tensors.bias ? { bias: bench.buffer(4 * vocab) } : {}),
-  };
-  const read = async () => ({
-    gradHidden: (await bench.floats(gradients.hidden)).subarray(0, tokens * hidden),
-    gradWeight: (await bench.floats(gradients.weight)).subarray(0, vocab * hidden),
-    ...(gradients.bias ? { gradBias: await bench.floats([gradients.bias]) } : {}),
-  });
-  return { inputs, gradients, read };
-}
 
 const problem = parseProblem({
   tokens: 70,
@@ -96,34 +16,6 @@ const problem = parseProblem({
   bias: true,
   softcap: 25,
 });
-
-async function assertAgrees(
-  head: LinearCrossEntropy,
-  fixture: HeldFixture,
-  laid: ReturnType<typeof lay>,
-  tier: Tier = "f32",
-) {
-  const results = await head.readResults();
-  const { ok, checks } = await checkAgreement(
-    fixture,
-    { ...results, ...await laid.read() },
-    await computeReference(fixture),
-    tier,
-  );
-  assert(ok, JSON.stringify(checks.filter(({ ok }) => !ok)));
-  const gradients = checks.map(({ name }) => name).filter((name) => name.startsWith("grad"));
-  const wanted = wantedGradients(fixture.problem).size;
-  assert.equal(gradients.length, wanted, `compared: ${gradients}`);
-}
-
-async function withBench(use: (bench: Workbench) => Promise<void>) {
-  const bench = await Workbench.open();
-  try {
-    await use(bench);
-  } finally {
-    bench.close();
-  }
-}
 
 Deno.test("LinearCrossEntropy works step after step on the caller's buffers", () =>
   withBench(async (bench) => {
@@ -276,20 +168,6 @@ Deno.test("LinearCrossEntropy says what is wrong with its buffers", () =>
     await assert.rejects(head.readResults(), /token 17 is neither in the vocabulary \(0 to 899\)/);
     head.destroy();
   }));
-
-/** What a head on small problems is tried with: good buffers, and one too many. */
-async function prepared(
-  bench: Workbench,
-  given: Plan["problem"],
-  strategy?: Plan["shape"]["strategy"],
-) {
-  const head = await LinearCrossEntropy.create(
-    bench.device,
-    plan(given, bench.profile, { strategy }),
-  );
-  const fixture = makeSynthetic(given, 1);
-  return { head, fixture, ...lay(bench, head, fixture) };
-}
 
 Deno.test("gradients that the plan does not have are refused, and so are missing ones", () =>
   withBench(async (bench) => {
