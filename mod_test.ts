@@ -28,3 +28,33 @@ Deno.test("every value that mod.ts exports has an example, which the tests of do
   );
   assert.deepEqual(without.map(({ name }) => name), []);
 });
+
+/** Returns the bundle, minified, of a program that consists of a few lines. */
+async function bundled(program: string): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const [entry, output] = [`${folder}/program.ts`, `${folder}/program.js`];
+    await Deno.writeTextFile(entry, program);
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["bundle", "--quiet", "--platform", "browser", "--minify", "--output", output, entry],
+      cwd: import.meta.dirname!,
+    }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    return await Deno.readTextFile(output);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("a bundle has zod where a problem is checked, and below 100 KB of code where a plan is run", async () => {
+  const mod = JSON.stringify(import.meta.resolve("./mod.ts"));
+  const whole = await bundled(`export * from ${mod};`);
+  assert.match(whole, /ZodMini/);
+  assert(whole.length < 200_000, `${whole.length} bytes`);
+  const running = await bundled(
+    `import { LinearCrossEntropy } from ${mod}; console.log(LinearCrossEntropy);`,
+  );
+  assert.doesNotMatch(running, /Zod/);
+  assert.match(running, /@compute/);
+  assert(running.length < 100_000, `${running.length} bytes`);
+});

@@ -26,7 +26,7 @@ export const DISTILLATIONS: readonly Mutant[] = [
   },
   {
     name: "a gap does not move with the teacher's max",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/teacher_statistics.ts",
     find: '`${at("teacher_max")} - teacher_top`)',
     replace: '"0f")',
     why: "a divergence would depend on the order of the vocabulary",

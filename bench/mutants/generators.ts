@@ -98,7 +98,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "a sum is not rescaled when its max changes",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: '`${at("sum")} = ${at("sum")} * rescale;`',
     replace: '`${at("sum")} = ${at("sum")};`',
     why: "the log-sum-exp would depend on the order of the vocabulary",
@@ -106,7 +106,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "another set's sum is added as it is",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: '* mine + ${other("sum")} * theirs;`',
     replace: '* mine + ${other("sum")};`',
     why: "invocations, tiles and windows have maxima of their own",
@@ -114,7 +114,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "the entropy's sum is not moved to a new max",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: '(${at("weighted")} + ${at("sum")} * (${at("max")} - top)) * rescale',
     replace: '${at("weighted")} * rescale',
     why: "entropies would be wrong, and nothing else",
@@ -122,7 +122,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "small entropies lose what a sum near 1 has lost",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: 'select(log_of_sum, log_of_one_and(${at("rest")}), ${at("sum")} < 2f)',
     replace: "log_of_sum",
     why: "policy gradients weigh tokens by entropies, those of sure tokens among them",
@@ -130,7 +130,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "what was the max does not become a term of the rest, between sets",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: '`select(${of("rest")}, ${of("sum")}, ${of("max")} < top)`',
     replace: '`${of("rest")}`',
     why: "small entropies would lack the second largest term, often the only one of weight",
@@ -138,7 +138,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "among equal logits of one invocation the largest id is predicted",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: "[...entries].reverse().map(",
     replace: "entries.map(",
     why: "accuracies would differ from every framework's",
@@ -146,7 +146,7 @@ export const GENERATORS: readonly Mutant[] = [
   },
   {
     name: "among equal logits of two sets the larger id is predicted",
-    file: "kernels/wgsl/statistics.ts",
+    file: "kernels/wgsl/logit_statistics.ts",
     find: '} < ${at("argmax")})) {`',
     replace: '} > ${at("argmax")})) {`',
     why: "the prediction would depend on tiles and windows",

@@ -22,7 +22,8 @@ import {
 import { WGSL } from "./arithmetic.ts";
 import type { KernelContext } from "./context.ts";
 import { inBlocks, KEPT_COUNT, keptTarget } from "./logit.ts";
-import { NO_ID, OnlineStatistics } from "./statistics.ts";
+import { NO_ID } from "./statistic_text.ts";
+import { OnlineStatistics } from "./statistics.ts";
 import { block, COMPONENTS, kernel, LOG2E, LOWEST, plus, scaled } from "./text.ts";
 
 /** Invocations that take the same logits, each for a distribution of its own; one has none. */

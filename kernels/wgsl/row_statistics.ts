@@ -9,7 +9,8 @@ import type { KernelContext } from "./context.ts";
 import { inBlocks, KEPT_COUNT, keptTarget, smoothingWeightOf } from "./logit.ts";
 import { scratchOf } from "./product.ts";
 import { foldIntoFirst } from "./sharing.ts";
-import { NO_ID, OnlineStatistics } from "./statistics.ts";
+import { NO_ID } from "./statistic_text.ts";
+import { OnlineStatistics } from "./statistics.ts";
 import { block, COMPONENTS, index, kernel, LOWEST, minus, over, plus, times } from "./text.ts";
 
 /** Invocations that share a row. */

@@ -3,7 +3,7 @@
  * for which problems, in which type and how many words, how those of several
  * ranks become one, which result per token follows, what programs and files call it,
  * and how it is compared. How a statistic takes in logits is in
- * `kernels/wgsl/statistics.ts`, a record for each of these; what the reference finds
+ * `kernels/wgsl/logit_statistics.ts`, a record for each of these; what the reference finds
  * in its place, in `fixtures/verify/rows_task.ts`.
  *
  * @module
