@@ -141,6 +141,26 @@ export {
 } from "./planner/problem.ts";
 export { parseProblem } from "./planner/problem_schema.ts";
 export { adapterGradient, type AdapterSizes, withAdapter } from "./planner/heads/adapter.ts";
+export type { Differentiated, Objective, Span, TokenValues } from "./objectives/objective.ts";
+export { dapo } from "./objectives/dapo.ts";
+export { dpo, type DpoOptions, type ReferredPair } from "./objectives/dpo.ts";
+export { grpo } from "./objectives/grpo.ts";
+export {
+  type JudgedAnswer,
+  kto,
+  type KtoBatch,
+  type KtoOptions,
+  referencePoint,
+} from "./objectives/kto.ts";
+export { orpo, type OrpoOptions } from "./objectives/orpo.ts";
+export type { Pair } from "./objectives/pairs.ts";
+export {
+  groupAdvantages,
+  type PolicyBatch,
+  type PolicyOptions,
+  type SampledAnswer,
+} from "./objectives/policy.ts";
+export { simpo, type SimpoOptions } from "./objectives/simpo.ts";
 export type { Distill, DistillInput, Divergence } from "./planner/heads/distill.ts";
 export { factorsOf, STRENGTHS } from "./planner/heads/fusion.ts";
 export type { Loose } from "./planner/same.ts";

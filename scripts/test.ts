@@ -14,6 +14,7 @@
 /** Where tests and doc examples are. Scripts are left out: to load one is to run it. */
 const ROOMS = [
   "planner",
+  "objectives",
   "kernels",
   "fixtures",
   "cli",

@@ -5,8 +5,8 @@ import { Random } from "../fixtures/random.ts";
 import { computeReference } from "../fixtures/verify/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { LinearCrossEntropy, packUpstream, parseProblem, plan } from "../mod.ts";
-import { readFloats } from "./language_model.ts";
-import { dpo, grpo, type LossOnLogprobs } from "./objectives.ts";
+import { casesNear } from "./testing.ts";
+import { readFloats } from "../examples/language_model.ts";
 
 const TOKENS = 24;
 const problem = parseProblem({
@@ -25,49 +25,21 @@ const fixture = (() => {
   };
 })();
 
-/** Log-probabilities in float64, for these hidden states and weight. */
-async function logprobs(hidden: Float32Array, weight: Float32Array): Promise<Float64Array> {
-  const { logprob } = await computeReference({
+/** Log-probabilities and entropies in float64, for these hidden states and weight. */
+function statistics(hidden: Float32Array, weight: Float32Array) {
+  return computeReference({
     ...fixture,
     problem: { ...problem, pass: "forward" },
     tensors: { ...fixture.tensors, hidden: bytesOf(hidden), weight: bytesOf(weight) },
   });
-  return logprob;
 }
 
 const hidden = decodeElements("f32", fixture.tensors.hidden);
 const weight = decodeElements("f32", fixture.tensors.weight);
-const start = await logprobs(hidden, weight);
+const start = await statistics(hidden, weight);
 const random = new Random(5);
-const near = (scale: number) =>
-  Float64Array.from(start, (value) => value + scale * random.normal());
 
-const policy = {
-  sampled: near(0.3),
-  reference: near(0.3),
-  advantage: Float64Array.from(start, () => random.normal()),
-};
-const pairs = [
-  { chosen: [0, 5], rejected: [5, 11], referenceChosen: -9, referenceRejected: -14 },
-  { chosen: [15, 24], rejected: [11, 15], referenceChosen: -30, referenceRejected: -8 },
-] as const;
-
-const OBJECTIVES: Record<string, (logprob: ArrayLike<number>) => LossOnLogprobs> = {
-  GRPO: (logprob) => grpo(logprob, policy),
-  DPO: (logprob) => dpo(logprob, pairs),
-};
-
-for (const [name, objective] of Object.entries(OBJECTIVES)) {
-  Deno.test(`${name} differentiates as finite differences in float64 do`, () => {
-    const { byLogprob } = objective(start);
-    const step = 1e-6;
-    start.forEach((value, t) => {
-      const at = (moved: number) => objective(start.with(t, moved)).loss;
-      const difference = (at(value + step) - at(value - step)) / (2 * step);
-      assert(Math.abs(difference - byLogprob[t]!) < 1e-8, `${t}: ${difference} ${byLogprob[t]}`);
-    });
-  });
-
+for (const [name, { loss: objective }] of Object.entries(casesNear(start.logprob))) {
   Deno.test(`${name}'s gradients through the output layer are those of finite differences`, async () => {
     const { device, profile } = await openDevice();
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
@@ -90,14 +62,8 @@ for (const [name, objective] of Object.entries(OBJECTIVES)) {
       plan(problem, profile, { strategy: "windowed" }),
     );
     head.forward(inputs);
-    const { logprob } = await head.readResults();
-    const nothing = new Float32Array(TOKENS);
-    const upstream = packUpstream(problem, {
-      logprob: objective(logprob).byLogprob,
-      lse: nothing,
-      entropy: nothing,
-    });
-    head.backward(inputs, gradients, buffer(bytesOf(upstream)));
+    const { upstream } = objective(await head.readResults());
+    head.backward(inputs, gradients, buffer(bytesOf(packUpstream(problem, upstream))));
     const ours = {
       hidden: await readFloats(device, gradients.hidden),
       weight: await readFloats(device, gradients.weight),
@@ -115,7 +81,7 @@ for (const [name, objective] of Object.entries(OBJECTIVES)) {
         const moved = await Promise.all([-1, 1].map(async (sign) => {
           const other = values.with(index, values[index]! + sign * step);
           const both =
-            await (which === "hidden" ? logprobs(other, weight) : logprobs(hidden, other));
+            await (which === "hidden" ? statistics(other, weight) : statistics(hidden, other));
           return { at: other[index]!, loss: objective(both).loss };
         }));
         const difference = (moved[1]!.loss - moved[0]!.loss) / (moved[1]!.at - moved[0]!.at);
