@@ -82,6 +82,7 @@ export {
   LinearCrossEntropy,
   type Part,
   type StepBuffers,
+  type StepOptions,
 } from "./kernels/run/linear_cross_entropy.ts";
 export type { BufferRange } from "./kernels/run/place.ts";
 export { GpuError, OutOfMemoryError } from "./kernels/run/errors.ts";

@@ -19,6 +19,7 @@ import {
 import type { Mutant } from "./mutant.ts";
 
 const API = "kernels/run/linear_cross_entropy_device_test.ts";
+const FEWER = "kernels/run/fewer_tokens_device_test.ts";
 
 /** Errors in the executor and the public API. */
 export const EXECUTOR: readonly Mutant[] = [
@@ -125,6 +126,30 @@ export const EXECUTOR: readonly Mutant[] = [
     replace: "      throw error;",
     why: "a program that then tries a smaller plan would have less room for it",
     killers: [{ test: API, filter: "where memory cannot be had" }],
+  },
+  {
+    name: "an offset of the caller's is forgotten",
+    file: "kernels/run/encoder.ts",
+    find: "offset: place.offset + offset",
+    replace: "offset",
+    why: "kernels would read and write what lies at the start of a program's buffer",
+    killers: [{ test: "kernels/run/encode_device_test.ts", filter: "on ranges of buffers" }],
+  },
+  {
+    name: "results of tokens that a step does not have stay what they were",
+    file: "kernels/run/call_steps.ts",
+    find: "tokenStart >= tokens && !written",
+    replace: "tokenStart >= tokens",
+    why: "the loss of an epoch's last batch would have tokens of the batch before in it",
+    killers: [{ test: FEWER, filter: "whatever the step before left" }],
+  },
+  {
+    name: "flags of tiles that a step does not come to stay what they were",
+    file: "kernels/run/linear_cross_entropy.ts",
+    find: '...(part === "forward" ? [] : clearRecords(schedule)),',
+    replace: '...(part === "forward" ? clearRecords(schedule) : []),',
+    why: "the share of tiles that a filter left out would be that of other steps too",
+    killers: [{ test: FEWER, filter: "in matrices, filtered" }],
   },
   {
     name: "the token with a bad target is reported one too far",

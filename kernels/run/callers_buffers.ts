@@ -17,6 +17,7 @@ import {
   tensorName,
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
+import { usedBytes } from "./call_steps.ts";
 import { type BufferRange, type NamedPlaces, overlap, type Place, placeIn } from "./place.ts";
 import { BufferUsage } from "./provider.ts";
 
@@ -116,22 +117,30 @@ export function ownBuffers({ problem, buffers }: Schedule): BufferSpec[] {
 }
 
 /**
- * Returns the buffers that a tensor takes; none where the plan does not have it.
+ * Returns the buffers that a tensor takes in a step of so many tokens; none where the plan does not
+ * have it.
  *
  * @throws {TypeError} for a name that no tensor has.
  */
-export function layoutOf(schedule: Schedule, tensor: TensorName | HeadTensorName): TensorPart[] {
+export function layoutOf(
+  schedule: Schedule,
+  tensor: TensorName | HeadTensorName,
+  tokens: number,
+): TensorPart[] {
   const names = namesOf(schedule.problem);
   const name = names.get(tensor);
   if (name === undefined) {
     throw new TypeError(`Unknown tensor "${tensor}": there are ${[...names.keys()].join(", ")}`);
   }
-  return partsOf(schedule, name).map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
+  return partsOf(schedule, name, tokens)
+    .map(({ bytes, holds }) => ({ bytes, offset: holds!.offset }));
 }
 
 /** What the caller's buffers are given for. */
 export interface Asked {
   readonly schedule: Schedule;
+  /** Tokens of the step. */
+  readonly tokens: number;
   /** What offsets must be multiples of: the device's `minStorageBufferOffsetAlignment`. */
   readonly alignment: number;
 }
@@ -240,19 +249,20 @@ function assignAll<Given extends object>(
 }
 
 function assign(
-  { schedule, alignment }: Asked,
+  { schedule, tokens, alignment }: Asked,
   tensor: string,
   given: MatrixBuffers | undefined,
   usage: number,
 ): NamedPlaces {
-  const parts = partsOf(schedule, tensor);
+  const parts = partsOf(schedule, tensor, tokens);
   const ranges = given === undefined ? [] : isList(given) ? given : [given];
   if (parts.length === 0 && ranges.length > 0) {
     throw new TypeError(
       `Cannot use a buffer for ${tensor}: the plan has none. Leave it out, or plan a problem that has it`,
     );
   }
-  if (ranges.length !== parts.length) {
+  const planned = partsOf(schedule, tensor, schedule.problem.tokens).length;
+  if (ranges.length !== parts.length && ranges.length !== planned) {
     throw new TypeError(
       `Cannot run without ${counted(parts.length, "buffer")} for ${tensor}: ${ranges.length} given`,
     );
@@ -271,9 +281,11 @@ function counted(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
-/** Returns the buffers of a tensor, in the order of their rows. */
-function partsOf({ buffers }: Schedule, tensor: string): BufferSpec[] {
-  return buffers
+/** Returns the buffers of a tensor, in the order of their rows: what a step of so many tokens uses. */
+function partsOf(schedule: Schedule, tensor: string, tokens: number): BufferSpec[] {
+  return schedule.buffers
     .filter(({ holds }) => holds?.tensor === tensor)
-    .sort((a, b) => a.holds!.offset - b.holds!.offset);
+    .sort((a, b) => a.holds!.offset - b.holds!.offset)
+    .map((spec) => ({ ...spec, bytes: usedBytes(schedule, spec, tokens) }))
+    .filter(({ bytes }) => bytes > 0);
 }

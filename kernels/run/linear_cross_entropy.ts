@@ -22,6 +22,7 @@ import {
 } from "./callers_buffers.ts";
 import { catchReports, type Report, reported, throwIfLost, withErrorScopes } from "./errors.ts";
 import { dispatchesTogether } from "../../planner/schedule/cost.ts";
+import { callSteps, clearRecords } from "./call_steps.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
@@ -34,8 +35,18 @@ import type { BufferRange, NamedPlaces } from "./place.ts";
  */
 export type Part = "forward" | "backward" | "both";
 
+/** How a step differs from the one that was planned. */
+export interface StepOptions {
+  /**
+   * Tokens of this step, from 1 to the planned ones: the first rows of `hidden` and of its gradient,
+   * the first entries of `targets`. Buffers need not hold more. A backward pass has those of its
+   * forward pass.
+   */
+  readonly tokens?: number;
+}
+
 /** What is computed, and on which buffers. */
-export interface StepBuffers {
+export interface StepBuffers extends StepOptions {
   /** The head's tensors, or those of several heads. */
   readonly inputs: InputBuffers | HeadsInputBuffers;
   /** Where gradients go. */
@@ -90,12 +101,15 @@ export class LinearCrossEntropy {
   #destroyed = false;
   /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
   #forwarded = false;
+  /** Tokens of the step that was recorded last. */
+  #tokens: number;
   /** What the device has reported first of the calls since results were last read. */
   #report: Promise<Report | undefined> = Promise.resolve(undefined);
 
   private constructor(plan: Plan, encoder: Encoder) {
     this.#plan = plan;
     this.#encoder = encoder;
+    this.#tokens = plan.problem.tokens;
   }
 
   /**
@@ -137,10 +151,15 @@ export class LinearCrossEntropy {
    *
    * @param tensor by its name among {@linkcode InputBuffers}, or `grad_hidden`, `grad_weight`,
    *   `grad_bias`, `upstream`.
+   * @param tokens of the step that they are for; the planned ones where it is left out.
    * @throws {TypeError} for any other name.
+   * @throws {RangeError} for fewer tokens than 1, or more than planned.
    */
-  layout(tensor: TensorName | HeadTensorName): TensorPart[] {
-    return layoutOf(this.#plan.schedule, tensor);
+  layout(
+    tensor: TensorName | HeadTensorName,
+    tokens: number = this.problem.tokens,
+  ): TensorPart[] {
+    return layoutOf(this.#plan.schedule, tensor, this.#checkedTokens(tokens));
   }
 
   /**
@@ -149,10 +168,11 @@ export class LinearCrossEntropy {
    * @param inputs the head's tensors, or those of several heads.
    * @throws {TypeError} when a buffer is missing, not planned or lacks a usage, or the plan
    *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`.
-   * @throws {RangeError} when a buffer is too small, or does not begin where it may.
+   * @throws {RangeError} when a buffer is too small, or does not begin where it may; for fewer
+   *   tokens than 1, or more than planned.
    */
-  forward(inputs: InputBuffers | HeadsInputBuffers): void {
-    this.#record({ inputs, part: "forward" });
+  forward(inputs: InputBuffers | HeadsInputBuffers, options: StepOptions = {}): void {
+    this.#record({ ...options, inputs, part: "forward" });
   }
 
   /**
@@ -163,10 +183,16 @@ export class LinearCrossEntropy {
    * @throws {TypeError} when a buffer is missing, not planned, lacks a usage or is given twice;
    *   when no `forward()` came before; when the plan has no backward pass of its own: a
    *   `chunked` plan needs `lossAndGradients()`, a plan of a forward pass has none at all.
-   * @throws {RangeError} when a buffer is too small, or does not begin where it may.
+   * @throws {RangeError} when a buffer is too small, or does not begin where it may; for fewer
+   *   tokens than 1, or more than planned.
    */
-  backward(inputs: InputBuffers, gradients: GradientBuffers, upstream?: BufferRange): void {
-    this.#record({ inputs, gradients, upstream, part: "backward" });
+  backward(
+    inputs: InputBuffers,
+    gradients: GradientBuffers,
+    upstream?: BufferRange,
+    options: StepOptions = {},
+  ): void {
+    this.#record({ ...options, inputs, gradients, upstream, part: "backward" });
   }
 
   /**
@@ -176,14 +202,16 @@ export class LinearCrossEntropy {
    * @param upstream as {@linkcode StepBuffers} has it.
    * @throws {TypeError} when the plan is of a forward pass, or a buffer is missing, not planned,
    *   lacks a usage or is given twice.
-   * @throws {RangeError} when a buffer is too small, or does not begin where it may.
+   * @throws {RangeError} when a buffer is too small, or does not begin where it may; for fewer
+   *   tokens than 1, or more than planned.
    */
   lossAndGradients(
     inputs: InputBuffers,
     gradients: GradientBuffers,
     upstream?: BufferRange,
+    options: StepOptions = {},
   ): void {
-    this.#record({ inputs, gradients, upstream, part: "both" });
+    this.#record({ ...options, inputs, gradients, upstream, part: "both" });
   }
 
   /**
@@ -291,7 +319,8 @@ export class LinearCrossEntropy {
    * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readResults(): Promise<Results> {
-    return this.#checkTargets(decodeResults(this.problem, await this.#read()));
+    const tokens = this.#tokens;
+    return this.#checkTargets(decodeResults(this.problem, await this.#read(), tokens));
   }
 
   /** Gives the memory back. The caller's buffers stay the caller's. */
@@ -333,11 +362,28 @@ export class LinearCrossEntropy {
   #placesOf(
     { inputs, gradients = {}, upstream }: StepBuffers,
     part: Part,
+    tokens: number,
   ): NamedPlaces {
     const { minStorageBufferOffsetAlignment: alignment } = this.#encoder.device.limits;
-    const asked: Asked = { schedule: this.#plan.schedule, alignment };
+    const asked: Asked = { schedule: this.#plan.schedule, tokens, alignment };
     const places = assignInputs(asked, inputs);
     return part === "forward" ? places : assignGradients(asked, gradients, upstream, places);
+  }
+
+  /** Returns tokens of a step. @throws {RangeError} where the plan cannot have so many or so few. */
+  #checkedTokens(tokens: number, part: Part = "both"): number {
+    const { tokens: planned } = this.problem;
+    if (!Number.isInteger(tokens) || tokens < 1 || tokens > planned) {
+      throw new RangeError(
+        `Cannot run a step of ${tokens} tokens: the plan is of ${planned}. Give a whole number from 1 to ${planned}, or plan a problem of more`,
+      );
+    }
+    if (part === "backward" && this.#forwarded && tokens !== this.#tokens) {
+      throw new RangeError(
+        `Cannot run backward() for ${tokens} tokens: its forward() was of ${this.#tokens}. Leave them out, or give as many`,
+      );
+    }
+    return tokens;
   }
 
   #checkTargets<Found extends Totals>(results: Found): Found {
@@ -381,13 +427,21 @@ export class LinearCrossEntropy {
   #record(step: StepBuffers, commands?: GPUCommandEncoder): void {
     this.#alive();
     const { part = step.gradients ? "both" : "forward" } = step;
-    const steps = this.#stepsOf(part);
-    const callers = this.#placesOf(step, part);
+    const { schedule } = this.#plan;
+    const tokens = this.#checkedTokens(
+      step.tokens ?? (part === "backward" ? this.#tokens : this.problem.tokens),
+      part,
+    );
+    const steps = [
+      ...(part === "forward" ? [] : clearRecords(schedule)),
+      ...callSteps(schedule, this.#stepsOf(part), { tokens }),
+    ];
+    const callers = this.#placesOf(step, part, tokens);
+    this.#tokens = tokens;
     this.#forwarded = false;
     const end = catchReports(this.#encoder.device);
     try {
       for (const step of steps) {
-        if (step.kind !== "dispatch" && step.kind !== "clear") continue;
         this.#encoder.encode(step, { callers, ...(commands ? { commands } : {}) });
       }
       this.#encoder.submit();

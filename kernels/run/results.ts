@@ -78,8 +78,12 @@ export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
   };
 }
 
-/** Decodes the outputs of a schedule for a problem. */
-export function decodeResults(problem: Problem, outputs: Outputs): Results {
+/** Decodes the outputs of a schedule for a problem, of the first `tokens` where a step had no more. */
+export function decodeResults(
+  problem: Problem,
+  outputs: Outputs,
+  tokens: number = problem.tokens,
+): Results {
   const rows = tokenResults(problem);
   const arrays: Record<string, Float32Array | Uint32Array> = {};
   for (const name of RESULT_NAMES) {
@@ -90,7 +94,7 @@ export function decodeResults(problem: Problem, outputs: Outputs): Results {
     const start = row * tokenStride(problem);
     const width = "row" in found ? resultWidth(problem, found.row) : 1;
     const all = wordsOf(bytes);
-    const words = "row" in found ? all.subarray(start, start + width * problem.tokens) : all;
+    const words = "row" in found ? all.subarray(start, start + width * tokens) : all;
     arrays[name] = found.type === "u32" ? words : floatsOf(words);
   }
   const { lse, logprob } = arrays as unknown as Results;

@@ -90,7 +90,10 @@ function padded(size: number, data: Uint8Array | undefined): Uint8Array<ArrayBuf
   return bytes;
 }
 
-/** Puts inputs and gradients of a fixture on a workbench, and reads its gradients back. */
+/**
+ * Puts inputs and gradients of a fixture on a workbench, and reads its gradients back. It may have
+ * fewer tokens than the head is planned for: there are no more bytes than it takes then.
+ */
 export function lay(
   bench: Workbench,
   head: LinearCrossEntropy,
@@ -103,7 +106,7 @@ export function lay(
   const { tokens } = problem;
   const { hidden, vocab } = headOf(problem);
   const parts = (allot: Allot, tensor: TensorName, data?: Uint8Array) =>
-    head.layout(tensor).map(({ bytes, offset }) => allot(bytes, data?.subarray(offset)));
+    head.layout(tensor, tokens).map(({ bytes, offset }) => allot(bytes, data?.subarray(offset)));
   const inputs = {
     hidden: parts(input, "hidden", tensors.hidden),
     weight: parts(input, "weight", tensors.weight),

@@ -21,7 +21,8 @@ const TOKENS_PER_LANE = 16;
  * Lists each block's rows, those of kept tokens first and in order, with the row
  * of the weight that is the target of each, and adds up what `mean` divides by. A
  * target outside the vocabulary counts as ignored, so that no kernel reads past a
- * matrix, and is reported.
+ * matrix, and is reported. Tokens that have no target, as `targets` is bound to an end
+ * before theirs, count as ignored too: a step of fewer tokens is one of fewer targets.
  */
 export function selectTokens(context: KernelContext): string {
   const { dispatch, schedule } = context;
@@ -38,6 +39,13 @@ export function selectTokens(context: KernelContext): string {
       `var<workgroup> bad_tokens: array<u32, ${LANES}>;`,
     ],
     functions: [
+      `// The target of a token: to ignore where no more targets are bound.
+fn target_of(token: u32) -> i32 {
+  if (token >= arrayLength(&targets)) {
+    return ${ignored};
+  }
+  return targets[token];
+}`,
       `// Whether a target is an id of the vocabulary, and not the one to ignore.
 fn is_kept(target_id: i32) -> bool {
   return target_id != ${ignored} && target_id >= 0 && u32(target_id) < ${wholeVocab(schedule)}u;
@@ -63,7 +71,7 @@ fn is_kept(target_id: i32) -> bool {
           `let last = min(first + ${TOKENS_PER_LANE}u, block_end);`,
           `var mine = 0u;`,
           block([
-            `let target_id = targets[token];`,
+            `let target_id = target_of(token);`,
             `if (is_kept(target_id)) {`,
             `  mine++;`,
             `  weight += ${weighted ? "class_weight[u32(target_id)]" : "1f"};`,
@@ -76,7 +84,7 @@ fn is_kept(target_id: i32) -> bool {
           `var position = kept_in_block + counts[lane] - mine;`,
           block([
             `let row = token - block_start;`,
-            `let target_id = targets[token];`,
+            `let target_id = target_of(token);`,
             `if (is_kept(target_id)) {`,
             `  kept[${plus(keptHeader(blocks.count), "block_start + position")}] = row;`,
             `  kept_targets[token] = u32(target_id);`,

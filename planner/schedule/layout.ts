@@ -58,6 +58,7 @@ export function upstreamRows(problem: Problem): string[] {
  *
  * @param values `[tokens]` each: of `loss` under reduction `none`; of `logprob`, `lse` and
  *   `entropy` for the objective `statistics`.
+ * @param tokens of the step, where it has fewer than the problem.
  * @throws {RangeError} when one is missing or has another length.
  *
  * @example
@@ -79,15 +80,16 @@ export function upstreamRows(problem: Problem): string[] {
 export function packUpstream(
   problem: Problem,
   values: Readonly<Record<string, ArrayLike<number>>>,
+  tokens: number = problem.tokens,
 ): Float32Array<ArrayBuffer> {
   const stride = tokenStride(problem);
   const names = upstreamRows(problem);
   const packed = new Float32Array(names.length * stride);
   names.forEach((name, row) => {
     const length = values[name]?.length ?? 0;
-    if (length !== problem.tokens) {
+    if (length !== tokens) {
       throw new RangeError(
-        `Cannot differentiate without an upstream gradient of ${name} for each of ${problem.tokens} tokens: ${length} given`,
+        `Cannot differentiate without an upstream gradient of ${name} for each of ${tokens} tokens: ${length} given`,
       );
     }
     packed.set(values[name]!, row * stride);

@@ -1,0 +1,88 @@
+/**
+ * The steps of one call, which may be of fewer tokens than the plan: what the schedule says, less
+ * what is about other tokens. Which tokens those are, the device knows from how many targets are
+ * bound; the rest here only leaves out work that would find nothing to do, and bytes that need not
+ * be there.
+ *
+ * @module
+ */
+import type {
+  BufferSpec,
+  Clear,
+  Dispatch,
+  Schedule,
+  Step,
+} from "../../planner/schedule/schedule.ts";
+import {
+  elementBytes,
+  elementType,
+  isCallers,
+  type NamedTensor,
+  tensorsOf,
+} from "../../planner/schedule/tensors.ts";
+import { roundUp } from "../../planner/schedule/matrix.ts";
+
+/** How a call differs from the plan. */
+export interface Settings {
+  /** Tokens of the step: the first of the plan's. */
+  readonly tokens: number;
+}
+
+/** Returns how many bytes of a buffer of the caller's a step of so many tokens uses. */
+export function usedBytes(schedule: Schedule, spec: BufferSpec, tokens: number): number {
+  const { problem, share, block, splits } = schedule;
+  const tensor = spec.holds && tensorsOf(problem).get(spec.holds.tensor);
+  if (!tensor || !isCallers(tensor.role) || tensor.axis !== "tokens") return spec.bytes;
+  const extents = { problem, head: tensor.head, share, blocks: block.count, splits };
+  const [, ...columns] = tensor.shape!(extents);
+  const rowBytes = columns.reduce((a, b) => a * b, elementBytes(elementOf(tensor)));
+  const bytes = tokens * rowBytes - spec.holds!.offset;
+  return Math.max(0, Math.min(spec.bytes, roundUp(bytes, 4)));
+}
+
+function elementOf({ key, head }: NamedTensor) {
+  return elementType(key, head);
+}
+
+/** Returns the dispatches and clears among some steps of a schedule that a call needs, in their order. */
+export function callSteps(
+  schedule: Schedule,
+  steps: readonly Step[],
+  { tokens }: Settings,
+): (Dispatch | Clear)[] {
+  const work = steps.filter((step): step is Dispatch | Clear =>
+    step.kind === "dispatch" || step.kind === "clear"
+  );
+  if (tokens === schedule.problem.tokens) return work;
+  const used = new Map(
+    schedule.buffers.map((spec) => [spec.name, usedBytes(schedule, spec, tokens)]),
+  );
+  const narrowed = <Slice extends Clear["slice"]>(slice: Slice): Slice => ({
+    ...slice,
+    bytes: Math.min(slice.bytes, used.get(slice.buffer)! - slice.offset),
+  });
+  return work.flatMap((step): (Dispatch | Clear)[] => {
+    if (step.kind === "clear") {
+      const slice = narrowed(step.slice);
+      return slice.bytes > 0 ? [{ ...step, slice }] : [];
+    }
+    // Results of the others are zeros, which the loss adds up.
+    const written = step.bindings.some(({ slot, access }) =>
+      slot === "tokens" && access === "read_write"
+    );
+    if (schedule.params[step.params]!.tokenStart >= tokens && !written) return [];
+    const bindings = step.bindings.map((binding) => ({
+      ...binding,
+      slice: narrowed(binding.slice),
+    }));
+    return [{ ...step, bindings }];
+  });
+}
+
+/** Returns clears of what a schedule records of its gradients, for tiles that no step comes to. */
+export function clearRecords({ problem, buffers }: Schedule): Clear[] {
+  const tensors = tensorsOf(problem);
+  return buffers
+    .filter(({ holds }) => holds && tensors.get(holds.tensor)?.role === "record")
+    .map(({ name, bytes }) => ({ kind: "clear", slice: { buffer: name, offset: 0, bytes } }));
+}
