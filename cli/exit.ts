@@ -13,7 +13,7 @@ import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 /** What the process reports to whoever started it. */
 export const EXIT = {
   ok: 0,
-  /** A result disagrees with the truth, memory with its prediction, or a time with `--fail-over`. */
+  /** A result disagrees with the truth, memory with its prediction, or either with `--against`. */
   verification: 1,
   /** Wrong flags or values. */
   usage: 2,
@@ -34,7 +34,7 @@ export const EXIT = {
 /** Exit codes as help, pages and the README say them. */
 export const EXIT_CODES: readonly { readonly code: number; readonly meaning: string }[] = [
   { code: EXIT.ok, meaning: "good" },
-  { code: EXIT.verification, meaning: "verification failed, or worse than --fail-over allows" },
+  { code: EXIT.verification, meaning: "verification failed, or worse than --against allows" },
   { code: EXIT.usage, meaning: "usage" },
   { code: EXIT.device, meaning: "no device" },
   { code: EXIT.input, meaning: "bad input file, or an output that cannot be written" },

@@ -21,7 +21,7 @@ type Load = (output: Output, exit: (code: number) => void) => Promise<Command>;
  * asked for, so that none waits for what another needs.
  */
 const COMMANDS: Readonly<Record<string, Load>> = {
-  plan: async (output) => (await import("./commands/plan.ts")).planCommand(output),
+  plan: async (output, exit) => (await import("./commands/plan.ts")).planCommand(output, exit),
   run: async (output, exit) => (await import("./commands/run.ts")).runCommand(output, exit),
   bench: async (output, exit) => (await import("./commands/bench.ts")).benchCommand(output, exit),
   tune: async (output) => (await import("./commands/tune.ts")).tuneCommand(output),

@@ -219,7 +219,7 @@ Deno.test("help and the README say the same of each exit code", async () => {
   for (const { code, meaning } of EXIT_CODES) {
     assert.match(out, new RegExp(`^ +${code} +${meaning}$`, "m"));
   }
-  assert.match(EXIT_CODES.find(({ code }) => code === 1)!.meaning, /verification .*--fail-over/);
+  assert.match(EXIT_CODES.find(({ code }) => code === 1)!.meaning, /verification .*--against/);
 });
 
 Deno.test("a seed that is no whole number makes nothing", async () => {

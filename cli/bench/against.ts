@@ -6,9 +6,9 @@
  */
 import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
-import { formatBytes } from "../../planner/units.ts";
 import { profileFaults } from "../files/device_file.ts";
 import type { Output } from "../output.ts";
+import { changeText, grew, percentText } from "../request/against_flags.ts";
 import { parseJson, readText } from "../../fixtures/files/text_file.ts";
 import type { Against, BenchRow } from "./bench_row.ts";
 
@@ -89,20 +89,6 @@ export function verdict(now: Times, earlier: Times): string {
   return `${percentText(change)} ${change < 0 ? "faster" : "slower"}`;
 }
 
-function percentText(change: number): string {
-  const percent = 100 * Math.abs(change);
-  return `${Number(percent < 1 ? percent.toPrecision(1) : percent.toFixed(0))} %`;
-}
-
-/**
- * Returns whether a plan's extra memory is more or less than an earlier one's: `same`, `12 % more`.
- */
-function memoryVerdict(now: number, earlier: number): string {
-  if (now === earlier) return "same";
-  const size = earlier === 0 ? formatBytes(now) : percentText(now / earlier - 1);
-  return `${size} ${now < earlier ? "less" : "more"}`;
-}
-
 const KEYS = [
   "strategy",
   "pass",
@@ -142,16 +128,9 @@ export function compareRows(
       againstExtraPeakBytes: bytes,
       againstMemory: row.extraPeakBytes === null || bytes === null
         ? null
-        : memoryVerdict(row.extraPeakBytes, bytes),
+        : changeText(row.extraPeakBytes, bytes),
     };
   });
-}
-
-/** Returns the most by which time or memory may have grown: a share of what it was. */
-export function parseShare(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*%?$/.exec(text.trim());
-  if (match) return Number(match[1]) / 100;
-  throw new SyntaxError(`"${text}" is no share: write a percentage, such as 10%`);
 }
 
 /**
@@ -163,7 +142,7 @@ export function regressions(rows: readonly (BenchRow & Against)[], share: number
     const faults = [
       ...(row.against?.endsWith("slower") && row.againstRatio! - 1 > share ? [row.against] : []),
       ...(row.extraPeakBytes !== null && row.againstExtraPeakBytes !== null &&
-          row.extraPeakBytes > (1 + share) * row.againstExtraPeakBytes
+          grew(row.extraPeakBytes, row.againstExtraPeakBytes, share)
         ? [`${row.againstMemory} memory`]
         : []),
       ...(row.ms === null && row.againstMs !== null ? ["had a time, and has none now"] : []),

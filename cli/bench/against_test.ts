@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  compareRows,
-  noteComparison,
-  parseShare,
-  readEarlier,
-  regressions,
-  verdict,
-} from "./against.ts";
+import { compareRows, noteComparison, readEarlier, regressions, verdict } from "./against.ts";
 import { EXIT } from "../exit.ts";
+import { parseShare } from "../request/against_flags.ts";
 import { renderBench } from "../report/bench.ts";
 import type { BenchRow } from "./bench_row.ts";
 import { lce, row, withFile } from "../testing.ts";

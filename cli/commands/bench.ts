@@ -13,15 +13,15 @@ import { problemSchema } from "../../planner/problem_schema.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { unsuited } from "../../planner/strategies/strategy.ts";
+import { compareRows, noteComparison, readEarlier, regressions } from "../bench/against.ts";
 import {
-  compareRows,
-  noteComparison,
-  parseShare,
-  readEarlier,
-  regressions,
-} from "../bench/against.ts";
+  type AgainstFlags,
+  againstFlags,
+  checkAgainst,
+  reportWorse,
+} from "../request/against_flags.ts";
 import { checkStrategy } from "../request/contradictions.ts";
-import { EXIT, UsageError } from "../exit.ts";
+import { UsageError } from "../exit.ts";
 import { checkChoices, checkWith } from "../request/request.ts";
 import { parseNumber, quietFlag } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
@@ -34,7 +34,7 @@ import { drawRoofline } from "../chart/roofline.ts";
 import { renderBench } from "../report/bench.ts";
 import { type BenchRow, benchRow } from "../bench/bench_row.ts";
 import { FORMATS } from "../report/formats.ts";
-import { readArgument, settingFlags, type Settings } from "../request/settings.ts";
+import { settingFlags, type Settings } from "../request/settings.ts";
 import { parseShape } from "../request/shape_flag.ts";
 
 /** Shapes as tokens x hidden x vocab: output layers that people train. */
@@ -53,7 +53,7 @@ const SHAPES = {
 const SETTINGS = ["pass", "dtype", "strategy", "window", "block", "gradientFilter"] as const;
 
 /** The flags of the command. */
-interface Flags extends Settings<typeof SETTINGS[number]> {
+interface Flags extends Settings<typeof SETTINGS[number]>, AgainstFlags {
   readonly shape?: string[];
   readonly quick?: boolean;
   readonly inputs: InputKind;
@@ -62,8 +62,6 @@ interface Flags extends Settings<typeof SETTINGS[number]> {
   readonly format: typeof FORMATS[number];
   readonly json?: boolean;
   readonly kernels?: boolean;
-  readonly against?: string;
-  readonly failOver?: number;
   readonly roofline?: string;
   readonly force?: boolean;
 }
@@ -75,7 +73,7 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
     .option("--shape <NxDxV...>", "shapes as tokens x hidden x vocab", splitShapes)
     .option("--quick", "two small shapes, few repeats: under a minute on a CPU device");
   const abouts = { pass: { about: "one pass only" }, strategy: { about: "one strategy only" } };
-  return settingFlags(command, SETTINGS, abouts)
+  settingFlags(command, SETTINGS, abouts)
     .addOption(
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
         .choices(INPUT_KINDS).default("flat"),
@@ -89,13 +87,12 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
     )
     .addOption(new Option("--json", "short for --format json").conflicts("format"))
     .addOption(quietFlag())
-    .option("--kernels", "show the time of each kernel")
-    .option("--against <file>", "compare with an earlier run, as --json printed it")
-    .option(
-      "--fail-over <percent>",
+    .option("--kernels", "show the time of each kernel");
+  return againstFlags(command, {
+    against: "compare with an earlier run, as --json printed it",
+    failOver:
       "exit with 1 where time or memory grew by more than this share, 10% say, and more than noise",
-      (text: string) => readArgument(parseShare, text),
-    )
+  })
     .option("--roofline <file>", "draw the rows under the device's measured peaks, as SVG")
     .option("--force", "replace the file that --roofline names")
     .addHelpText(
@@ -128,11 +125,7 @@ Examples:
           })
         )
       );
-      if (failOver !== undefined && against === undefined) {
-        throw new UsageError(
-          "--fail-over: needs --against, the run that time and memory grew from",
-        );
-      }
+      checkAgainst(options);
       if (force && roofline === undefined) throw new UsageError("--force: needs --roofline");
       await checkPicture("--roofline", roofline, force);
       const earlier = against === undefined ? undefined : await readEarlier(against);
@@ -179,11 +172,10 @@ Examples:
       if (rows.every(({ ms }) => ms === null) && failures[0]) throw failures[0];
       if (!compared) return;
       noteComparison(against!, compared, output);
-      const worse = regressions(compared, failOver ?? 0);
-      if (worse.length === 0) return;
-      output.note(`Worse than in ${against}:\n${worse.map((line) => `  ${line}`).join("\n")}`);
-      if (failOver !== undefined) return exit(EXIT.verification);
-      output.note("That is said, no more: --fail-over 10% would make it an exit code of 1.");
+      const advice = failOver === undefined
+        ? "That is said, no more: --fail-over 10% would make it an exit code of 1."
+        : undefined;
+      exit(reportWorse(against!, regressions(compared, failOver ?? 0), output, advice));
     });
 }
 

@@ -4,14 +4,27 @@
  * @module
  */
 import { Command, Option } from "commander";
-import { planLargest, planLargestParallel } from "../../planner/largest.ts";
-import { planParallel } from "../../planner/parallel.ts";
-import { makePlan, type Plan } from "../../planner/plan.ts";
-import { resized } from "../../planner/problem.ts";
+import type { DeviceProfile } from "../../planner/device.ts";
+import {
+  type Largest,
+  type LargestDimension,
+  planLargest,
+  planLargestParallel,
+} from "../../planner/largest.ts";
+import { type Parallelism, planParallel } from "../../planner/parallel.ts";
+import { makePlan, type Plan, type PlanOptions } from "../../planner/plan.ts";
+import { type Problem, resized } from "../../planner/problem.ts";
+import { againstFlags, checkAgainst, reportWorse } from "../request/against_flags.ts";
 import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
-import { checkCodes, checkRanks, checkTogether, withLeast } from "../request/plan_modes.ts";
+import {
+  checkCodes,
+  checkComparable,
+  checkRanks,
+  checkTogether,
+  withLeast,
+} from "../request/plan_modes.ts";
 import { modelJson, modelLine, readConfigs } from "../request/model.ts";
 import { savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
@@ -19,18 +32,30 @@ import { timeline as drawTimeline } from "../chart/timeline.ts";
 import { codebookJson, codebookText } from "../report/codebook.ts";
 import { largestJson, largestText } from "../report/largest.ts";
 import { parallelPlanJson, parallelPlanText } from "../report/parallel.ts";
-import { planJson, planText } from "../report/plan.ts";
+import { type PlanExtras, planJson, planText } from "../report/plan.ts";
+import {
+  comparePlans,
+  comparisonJson,
+  comparisonText,
+  planRegressions,
+  readEarlierPlan,
+} from "../report/plan_against.ts";
 import { wrapped } from "../report/wrap.ts";
 import { checkModes, parallelismOf } from "../request/request.ts";
 import { settingFlags } from "../request/settings.ts";
 import { checkPictures, runSweep } from "./sweep.ts";
 
-/** Returns the command. */
-export function planCommand(output: Output): Command {
+/** Returns the command. `exit` takes the exit code of a plan that is worse than an earlier one. */
+export function planCommand(output: Output, exit: (code: number) => void): Command {
   const command = new Command("plan")
     .description("plan a linear cross-entropy: strategy, sizes, memory and cost, to the byte");
   const modes = Object.keys(modesShape) as (keyof Modes)[];
-  return settingFlags(parallelFlags(planningFlags(command)), ["hostIo", ...modes])
+  settingFlags(parallelFlags(planningFlags(command)), ["hostIo", ...modes]);
+  return againstFlags(command, {
+    against:
+      "compare with an earlier plan of the same job, as --json printed it; worse exits with 1",
+    failOver: "let memory and estimated time grow by this share, 10% say",
+  })
     .option("--force", "replace the file that --svg or --timeline names")
     .addOption(new Option("--json", "print JSON alone").conflicts("format"))
     .addHelpText(
@@ -43,11 +68,13 @@ Examples:
   $ lce plan --model llama-3.1-8b --largest tokens --budget 8GiB --pass train
   $ lce plan --vocab 256000 --hidden 4096 --codes 4096
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
-  $ lce plan --config plan.yaml --budget 8GiB --json
+  $ lce plan --config plan.yaml --budget 8GiB --json > before.json
+  $ lce plan --config plan.yaml --budget 8GiB --against before.json --fail-over 10%
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg
   $ lce plan --model gemma-2-2b --sweep tokens=8k..64k --tensor-parallel 8`,
     )
-    .action(async ({ json, force = false, config, webgpu, ...given }) => {
+    .action(async ({ json, force = false, config, webgpu, against, failOver, ...given }) => {
+      checkAgainst({ against, failOver });
       const files = await readConfigs(config);
       const modes = checkModes(given, files);
       const { compare = false, explain = false, largest, codes, ...pictured } = modes;
@@ -58,6 +85,7 @@ Examples:
       const pictures = { ...pictured, force };
       const { axes, methods } = await checkPictures(pictures, flags);
       checkTogether(modes, flags);
+      if (against !== undefined) checkComparable(modes);
       // The smallest point stands for the sweep: where it is no problem, none is.
       const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
       const { problem: asked, request, model } = await requestOf({
@@ -77,54 +105,84 @@ Examples:
         const shown = json ? { ...pictures, format: "json" as const } : pictures;
         return await runSweep(about, request, methods, shown, output);
       }
-      const print = ({ json: asJson, text }: { json: () => object; text: () => string }) =>
-        output.print(json ? JSON.stringify({ ...named, ...asJson() }, null, 2) : text());
-      const draw = async (plan: Plan) => {
-        if (timeline === undefined) return;
-        await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
-      };
-      // What was looked for was not known before.
-      const codebookOf = (found: { readonly value: number } | undefined) =>
-        found && head ? checkCodes(resized(asked, { [largest!]: found.value }), codes!) : head;
-      if (parallelism) {
-        const found = largest &&
-          planLargestParallel(largest, problem, device, parallelism, request);
-        const plan = found ? found.plan : planParallel(problem, device, parallelism, request);
-        const shownHead = codebookOf(found);
-        print({
-          json: () => ({
-            ...(found ? largestJson(found) : {}),
-            ...(shownHead ? codebookJson(shownHead) : {}),
-            ...parallelPlanJson(plan, { explain }),
-          }),
-          text: () =>
-            [
-              ...(found ? [wrapped(largestText(found), output.width)] : []),
-              ...(shownHead ? [codebookText(shownHead, { width: output.width })] : []),
-              parallelPlanText(plan, { explain, width: output.width }),
-            ]
-              .join("\n\n"),
-        });
-        // The largest rank's: no other takes more.
-        return await draw(plan.largest);
-      }
-      const found = largest && planLargest(largest, problem, device, request);
-      const plan = found ? found.plan : makePlan(problem, device, request);
-      const shownHead = codebookOf(found);
-      const extras = { compare, explain, width: output.width };
-      print({
-        json: () => ({
-          ...(found ? largestJson(found) : {}),
-          ...(shownHead ? codebookJson(shownHead) : {}),
-          ...planJson(plan, extras),
-        }),
-        text: () =>
-          [
-            ...(found ? [wrapped(largestText(found), output.width)] : []),
-            ...(shownHead ? [codebookText(shownHead, { width: output.width })] : []),
-            planText(plan, extras),
-          ].join("\n\n"),
+      const earlier = against === undefined ? undefined : await readEarlierPlan(against);
+      const { found, plan, ...planned } = planFor(problem, device, request, {
+        ...{ parallelism, largest, compare, explain },
+        width: output.width,
       });
-      await draw(plan);
+      // What was looked for was not known before.
+      const shownHead = found && head
+        ? checkCodes(resized(asked, { [largest!]: found.value }), codes!)
+        : head;
+      const answer = () => ({
+        ...named,
+        ...(found ? largestJson(found) : {}),
+        ...(shownHead ? codebookJson(shownHead) : {}),
+        ...planned.json(),
+      });
+      const comparison = earlier && comparePlans(answer(), earlier, against!);
+      const { width } = output;
+      output.print(
+        json
+          ? JSON.stringify(
+            { ...answer(), ...(comparison ? comparisonJson(comparison) : {}) },
+            null,
+            2,
+          )
+          : [
+            ...(found ? [wrapped(largestText(found), width)] : []),
+            ...(shownHead ? [codebookText(shownHead, { width })] : []),
+            planned.text(),
+            ...(comparison ? [comparisonText(comparison, { width })] : []),
+          ].join("\n\n"),
+      );
+      if (timeline !== undefined) {
+        await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
+      }
+      if (!comparison) return;
+      // What is planned has no noise: whatever grew is worse.
+      exit(reportWorse(against!, planRegressions(comparison, failOver ?? 0), output));
     });
+}
+
+/** How a plan is asked for, and shown. */
+interface Asked extends PlanExtras {
+  readonly parallelism: Parallelism | undefined;
+  readonly largest: LargestDimension | undefined;
+}
+
+/** A plan of one device, or of ranks. */
+interface Planned {
+  /** The value that was looked for, if any was. */
+  readonly found: Largest<unknown> | undefined;
+  /** The plan, or the largest rank's: no other takes more. */
+  readonly plan: Plan;
+  json(): object;
+  text(): string;
+}
+
+function planFor(
+  problem: Problem,
+  device: DeviceProfile,
+  options: PlanOptions,
+  { parallelism, largest, ...extras }: Asked,
+): Planned {
+  if (parallelism) {
+    const found = largest && planLargestParallel(largest, problem, device, parallelism, options);
+    const plan = found ? found.plan : planParallel(problem, device, parallelism, options);
+    return {
+      found,
+      plan: plan.largest,
+      json: () => parallelPlanJson(plan, extras),
+      text: () => parallelPlanText(plan, extras),
+    };
+  }
+  const found = largest && planLargest(largest, problem, device, options);
+  const plan = found ? found.plan : makePlan(problem, device, options);
+  return {
+    found,
+    plan,
+    json: () => planJson(plan, extras),
+    text: () => planText(plan, extras),
+  };
 }

@@ -85,6 +85,8 @@ Deno.test("examples that need no device run, among the files that they name", as
     Deno.chdir(folder);
     for (const [path, text] of Object.entries(files)) await Deno.writeTextFile(path, text);
     await lce("fixture", "make", "checkpoints/small");
+    const earlier = await lce("plan", "--config", "plan.yaml", "--budget", "8GiB", "--json");
+    await Deno.writeTextFile("before.json", earlier.out);
     for (const example of EXAMPLES.filter((each) => RUNS.test(each))) {
       await t.step(example, async () => {
         const { code, err } = await lce(...argumentsOf(example));

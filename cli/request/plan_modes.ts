@@ -87,3 +87,14 @@ export function checkTogether(
     );
   }
 }
+
+/** Checks that one plan of known sizes is asked for, which an earlier one may be of too. @throws {UsageError} */
+export function checkComparable({ sweep, largest }: Modes): void {
+  const [other] = Object.entries({ sweep, largest }).find(([, value]) => value !== undefined) ?? [];
+  if (other === undefined) return;
+  throw new UsageError(
+    `--against and ${
+      flagName(other)
+    } cannot be given together: an earlier plan is one plan of fixed sizes`,
+  );
+}

@@ -39,7 +39,15 @@ Deno.test("every setting of a plan file is a flag, with its choices, default and
 Deno.test("every flag of lce plan is a setting, but those that are about one run", () => {
   const settings = Object.keys(planFileSchema.shape).map(flagName);
   const others = [...planOptions.keys()].filter((name) => !settings.includes(name));
-  assert.deepEqual(others.toSorted(), ["--config", "--force", "--help", "--json", "--webgpu"]);
+  assert.deepEqual(others.toSorted(), [
+    "--against",
+    "--config",
+    "--fail-over",
+    "--force",
+    "--help",
+    "--json",
+    "--webgpu",
+  ]);
 });
 
 /** The problem of a plan's JSON. */
