@@ -165,7 +165,7 @@ const OTHERS: readonly [string[], RegExp][] = [
   [["--dtype", "bf16", "--bias"], /dtype "f32" there, "bf16" here; bias false there, true here\n$/],
   [["--softcap", "30"], /softcap nothing there, 30 here\n$/],
   [["--host-io"], /hostIo false there, true here\n$/],
-  [["--codes", "64"], /vocab 5000 there, 64 here; .*codes nothing there, 64 here$/],
+  [["--codes", "64"], /vocab 5000 there, 64 here; .*codes nothing there, 64 here; /],
   [["--tensor-parallel", "2"], /parallel nothing there, \{"tensor":2.*\} here\n$/],
   [
     ["--device", "h100-deno"],

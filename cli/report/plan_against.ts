@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
 import { parseJson, readText } from "../../fixtures/files/text_file.ts";
-import { problemJson, problemSchema } from "../../planner/problem.ts";
+import { problemJson, problemSchema } from "../../planner/problem_schema.ts";
 import { shown } from "../../planner/shown.ts";
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { profileFaults } from "../files/device_file.ts";
@@ -20,7 +20,7 @@ const facts = z.record(z.string(), z.unknown());
 
 /** What a comparison reads of a plan; `lce plan --json` says more. */
 const plannedSchema = z.object({
-  problem: problemSchema,
+  problem: problemSchema(),
   device: facts,
   // The rest of what the job is.
   hostIo: z.boolean(),
