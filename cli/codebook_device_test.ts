@@ -6,7 +6,7 @@ import { lce } from "./testing.ts";
 
 const SIZES = ["--vocab", "700", "--hidden", "33", "--dtype", "f32"];
 
-/** Lends a checkpoint whose 700 rows are 40 codes, with its codebook. */
+/** Gives a test a checkpoint whose 700 rows are 40 codes, with its codebook. */
 async function withModel(use: (folder: string, codebook: string) => Promise<void>) {
   const folder = await Deno.makeTempDir();
   try {
@@ -111,7 +111,7 @@ Deno.test("lce codebook make finds the codes that a weight was made of, and writ
   });
 });
 
-Deno.test("codebooks that cannot be are refused, and nothing is written", async () => {
+Deno.test("impossible codebooks are refused, and nothing is written", async () => {
   await withModel(async (folder, codebook) => {
     const output = `${folder}/made.safetensors`;
     const other = `${folder}-600`;

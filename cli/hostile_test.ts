@@ -11,7 +11,7 @@ import { withFolder } from "../fixtures/testing.ts";
 /** Hostile files for each reader. */
 const INPUTS = 400;
 
-/** Lends the readers and a folder of good files. */
+/** Gives a test the readers and a folder of good files. */
 function withReaders(use: (reader: Reader, folder: string) => Promise<void>): Promise<void> {
   return withFolder(async (folder) => {
     for (const reader of await openReaders(folder)) await use(reader, folder);

@@ -305,7 +305,7 @@ mpiTest("four processes give what four simulated ranks give, whatever is split",
     found.pop()!.refused!,
     /Cannot split 3 vocabulary rows over 4 tensor-parallel ranks/,
   );
-  assert.deepEqual(found.shift(), { name: "lending", ok: true });
+  assert.deepEqual(found.shift(), { name: "serving", ok: true });
   assert.equal(found.length, 14);
   assert.equal(found.filter(({ differ }) => differ).length, 9);
   for (const { name, refused, ok, differ = [], collectives, wrong } of found) {

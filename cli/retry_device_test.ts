@@ -18,7 +18,7 @@ const NO_MEMORY: DeviceFault = {
   how: "out-of-memory",
 };
 
-/** Lends a checkpoint, and a name for results; with few tokens its weight is most of what a run takes. */
+/** Gives a test a checkpoint, and a name for results; with few tokens its weight is most of what a run takes. */
 function withModel(
   use: (model: string, output: string) => Promise<void>,
   tokens = 5,

@@ -32,7 +32,7 @@ export async function lceWithin(width: number | undefined, ...args: string[]): P
   return { code, ...said };
 }
 
-/** Lends a file with some text. */
+/** Gives a test a file with some text. */
 export async function withFile(
   text: string,
   use: (path: string) => Promise<void>,

@@ -221,18 +221,18 @@ async function run(
   return { ...judgement, differ: differences(found.results, simulated.results) };
 }
 
-/** Lends a byte of the last rank's after the first has worked for longer than ranks wait for one another. */
-async function lending({ requests: { mpi, rank, ranks }, differs }: MpiTeam): Promise<CaseFound> {
+/** Serves a byte of the last rank's after the first has worked for longer than ranks wait for one another. */
+async function serving({ requests: { mpi, rank, ranks }, differs }: MpiTeam): Promise<CaseFound> {
   const milliseconds = 500;
   const impatient = new MpiTeam(new Requests(mpi, rank, ranks, milliseconds, 3), differs);
-  const byte = await impatient.lend(
+  const byte = await impatient.serve(
     () => Promise.resolve(Uint8Array.of(rank)),
     async (readOf) => {
       await new Promise((resolve) => setTimeout(resolve, 3 * milliseconds));
       return (await readOf(ranks - 1, 0, 1))[0];
     },
   );
-  return { name: "lending", ok: byte === ranks - 1 };
+  return { name: "serving", ok: byte === ranks - 1 };
 }
 
 // deno-lint-ignore no-console -- what it is for
@@ -246,8 +246,8 @@ if (import.meta.main) {
   });
   const acquired = await openDevice();
   try {
-    const lent = await lending(team);
-    if (team.rank === 0) print(lent);
+    const served = await serving(team);
+    if (team.rank === 0) print(served);
     for (const each of cases()) {
       const { parallelism, options, fixture: { problem } } = each;
       const found = await run(each, new Crew(team, parallelism), acquired);

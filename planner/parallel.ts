@@ -53,7 +53,7 @@ export class ParallelismError extends RangeError {
 export interface Rank {
   /** Its number among all, from 0. */
   readonly rank: number;
-  /** Its place in its tensor-parallel group. */
+  /** Its index in its tensor-parallel group. */
   readonly tensorRank: number;
   /** Its replica: which group that is. */
   readonly dataRank: number;

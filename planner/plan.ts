@@ -129,7 +129,7 @@ export class FixedSizeError extends DoesNotFitError {
  * assert(plan.memory.extraPeakBytes < 0.01 * plan.twoStage.extraPeakBytes);
  * ```
  *
- * @throws {FixedSizeError} when a window or block that the caller fixed cannot be.
+ * @throws {FixedSizeError} when a window or block that the caller fixed is not possible.
  * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
  */
 export function makePlan(

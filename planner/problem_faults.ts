@@ -8,7 +8,7 @@ import { type Problem, vocabOf } from "./problem.ts";
 
 /** Something that is wrong. */
 export interface Fault {
-  /** Which head, by its place, where it is one's. */
+  /** Index of the head that it is about, where it is one's. */
   readonly head?: number;
   readonly field: string;
   readonly message: string;

@@ -4,7 +4,7 @@ import { Random } from "../../fixtures/random.ts";
 import type { AcquiredDevice } from "../run/device.ts";
 import { kMeans, type Rows } from "./k_means.ts";
 
-/** Lends a device. */
+/** Gives a test a device. */
 async function withDevice(use: (acquired: AcquiredDevice) => Promise<void>): Promise<void> {
   const acquired = await openDevice();
   try {

@@ -20,7 +20,7 @@ export interface RankJob {
   readonly schedule: Schedule;
   /** The rank's own rows: tensors that upload steps read. */
   readonly inputs: HostTensors;
-  /** Place among the ranks that split the vocabulary, and among those that split the tokens. */
+  /** Index among the ranks that split the vocabulary, and among those that split the tokens. */
   readonly tensorRank: number;
   readonly dataRank: number;
 }

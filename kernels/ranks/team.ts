@@ -39,7 +39,7 @@ export interface Team {
    *
    * @returns what the first rank's work gave; nothing on others.
    */
-  lend<T>(
+  serve<T>(
     read: (offset: number, length: number) => Promise<Uint8Array>,
     work: (readOf: ReadOf) => Promise<T>,
   ): Promise<T | undefined>;

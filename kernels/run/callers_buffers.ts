@@ -18,7 +18,13 @@ import {
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
 import { usedBytes } from "./call_steps.ts";
-import { type BufferRange, type NamedPlaces, overlap, type Place, placeIn } from "./place.ts";
+import {
+  type BufferRange,
+  type CheckedRange,
+  checkedRange,
+  type NamedRanges,
+  overlap,
+} from "./buffer_range.ts";
 import { BufferUsage } from "./provider.ts";
 
 /**
@@ -155,35 +161,35 @@ export interface Asked {
 export function assignInputs(
   asked: Asked,
   inputs: InputBuffers | HeadsInputBuffers,
-): NamedPlaces {
+): NamedRanges {
   const names = Object.fromEntries(inputsOf(asked.schedule.problem));
-  const places = assignAll<HeadsInputBuffers>(
+  const named = assignAll<HeadsInputBuffers>(
     asked,
     names,
     inputs as HeadsInputBuffers,
     BufferUsage.STORAGE,
   );
-  checkShared(asked.schedule, places);
-  return places;
+  checkShared(asked.schedule, named);
+  return named;
 }
 
 /** Refuses inputs in one buffer where a kernel declares one of them to be written, if only for form. */
-function checkShared({ steps }: Schedule, places: NamedPlaces): void {
-  const buffers = new Set(Object.values(places).map(({ buffer }) => buffer));
-  if (buffers.size === Object.keys(places).length) return;
+function checkShared({ steps }: Schedule, named: NamedRanges): void {
+  const buffers = new Set(Object.values(named).map(({ buffer }) => buffer));
+  if (buffers.size === Object.keys(named).length) return;
   for (const step of steps) {
     if (step.kind !== "dispatch") continue;
     const seen = new Map<GPUBuffer, typeof step.bindings[number]>();
     for (const binding of step.bindings) {
-      const place = places[binding.slice.buffer];
-      if (!place) continue;
-      const other = seen.get(place.buffer);
+      const range = named[binding.slice.buffer];
+      if (!range) continue;
+      const other = seen.get(range.buffer);
       if (other && other.access !== binding.access) {
         throw new TypeError(
           `Cannot take ${other.slice.buffer} and ${binding.slice.buffer} from one buffer: the kernel ${step.kernel} binds one as read and the other as read_write, which WebGPU does not allow. Give each a buffer of its own`,
         );
       }
-      seen.set(place.buffer, binding);
+      seen.set(range.buffer, binding);
     }
   }
 }
@@ -199,8 +205,8 @@ export function assignGradients(
   asked: Asked,
   gradients: GradientBuffers,
   upstream: BufferRange | undefined,
-  inputs: NamedPlaces,
-): NamedPlaces {
+  inputs: NamedRanges,
+): NamedRanges {
   const { schedule } = asked;
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
   const names = Object.fromEntries(
@@ -212,17 +218,17 @@ export function assignGradients(
     ...assignAll(asked, { upstream: "upstream" }, { upstream }, BufferUsage.STORAGE),
   };
   // A kernel may write ranges of one buffer, but not read one and write another.
-  const taken = Object.entries(read).map(([name, place]) => ({ name, place, read: true }));
-  for (const [name, place] of Object.entries(written)) {
+  const taken = Object.entries(read).map(([name, range]) => ({ name, range, read: true }));
+  for (const [name, range] of Object.entries(written)) {
     const other = taken.find((each) =>
-      each.read ? each.place.buffer === place.buffer : overlap(each.place, place)
+      each.read ? each.range.buffer === range.buffer : overlap(each.range, range)
     );
     if (other !== undefined) {
       throw new TypeError(
         `Cannot write ${name} into the buffer that is given for ${other.name}: give it one of its own`,
       );
     }
-    taken.push({ name, place, read: false });
+    taken.push({ name, range, read: false });
   }
   return { ...read, ...written };
 }
@@ -233,7 +239,7 @@ function assignAll<Given extends object>(
   names: Readonly<Record<keyof Given & string, string>>,
   given: Given,
   usage: number,
-): NamedPlaces {
+): NamedRanges {
   const unknown = Object.keys(given).find((name) => !(name in names));
   if (unknown !== undefined) {
     throw new TypeError(
@@ -253,7 +259,7 @@ function assign(
   tensor: string,
   given: MatrixBuffers | undefined,
   usage: number,
-): NamedPlaces {
+): NamedRanges {
   const parts = partsOf(schedule, tensor, tokens);
   const ranges = given === undefined ? [] : isList(given) ? given : [given];
   if (parts.length === 0 && ranges.length > 0) {
@@ -267,9 +273,9 @@ function assign(
       `Cannot run without ${counted(parts.length, "buffer")} for ${tensor}: ${ranges.length} given`,
     );
   }
-  return Object.fromEntries(parts.map(({ name, bytes }, index): [string, Place] => {
+  return Object.fromEntries(parts.map(({ name, bytes }, index): [string, CheckedRange] => {
     const which = parts.length === 1 ? `The buffer for ${tensor}` : `Buffer ${index} of ${tensor}`;
-    return [name, placeIn(ranges[index]!, { which, bytes, usage, alignment })];
+    return [name, checkedRange(ranges[index]!, { which, bytes, usage, alignment })];
   }));
 }
 

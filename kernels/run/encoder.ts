@@ -19,13 +19,13 @@ import { bufferLabel } from "./labels.ts";
 import { kernelKey } from "../wgsl/generate.ts";
 import { GpuError, OutOfMemoryError } from "./errors.ts";
 import type { CompiledKernel } from "./pipelines.ts";
-import type { NamedPlaces, Place } from "./place.ts";
+import type { CheckedRange, NamedRanges } from "./buffer_range.ts";
 import { BufferUsage } from "./provider.ts";
 
 /** What is particular to some steps: they are encoded for somebody else. */
 export interface Encoding {
   /** What stands for buffers of the schedule; they are never destroyed here. */
-  readonly callers?: NamedPlaces;
+  readonly callers?: NamedRanges;
   /** What they are recorded in, and not submitted here; the encoder's own where it is left out. */
   readonly commands?: GPUCommandEncoder;
 }
@@ -114,7 +114,7 @@ export class Encoder {
   encode(step: Dispatch | Clear, { callers = {}, commands }: Encoding = {}): void {
     const into = commands ?? this.commands();
     if (step.kind === "clear") {
-      const { buffer, offset, size } = this.#placeOf(step.slice, callers);
+      const { buffer, offset, size } = this.#rangeOf(step.slice, callers);
       into.clearBuffer(buffer, offset, size);
       return;
     }
@@ -167,18 +167,18 @@ export class Encoder {
   }
 
   /** Where a slice lies: in a buffer of the caller's, or in one of the schedule's own. */
-  #placeOf({ buffer: name, offset, bytes }: Slice, callers: NamedPlaces): Place {
-    const place = callers[name] ?? { buffer: this.buffer(name), offset: 0 };
-    return { buffer: place.buffer, offset: place.offset + offset, size: bytes };
+  #rangeOf({ buffer: name, offset, bytes }: Slice, callers: NamedRanges): CheckedRange {
+    const range = callers[name] ?? { buffer: this.buffer(name), offset: 0 };
+    return { buffer: range.buffer, offset: range.offset + offset, size: bytes };
   }
 
-  #bind(step: Dispatch, callers: NamedPlaces): GPUBindGroup {
+  #bind(step: Dispatch, callers: NamedRanges): GPUBindGroup {
     const { layout } = this.kernels.get(kernelKey(step))!;
     const params = { buffer: PARAMS_BUFFER, offset: 0, bytes: PARAMS_BYTES };
     return this.device.createBindGroup({
       layout,
       entries: [params, ...step.bindings.map(({ slice }) => slice)]
-        .map((slice, binding) => ({ binding, resource: this.#placeOf(slice, callers) })),
+        .map((slice, binding) => ({ binding, resource: this.#rangeOf(slice, callers) })),
     });
   }
 

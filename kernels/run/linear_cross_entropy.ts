@@ -27,7 +27,7 @@ import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
 import { Encoder } from "./encoder.ts";
-import type { BufferRange, NamedPlaces } from "./place.ts";
+import type { BufferRange, NamedRanges } from "./buffer_range.ts";
 
 /**
  * A part of a plan: loss and results per token, the gradients of what a forward pass left on the
@@ -359,15 +359,15 @@ export class LinearCrossEntropy {
   }
 
   /** Returns where the caller's buffers of a step lie, all of them checked. */
-  #placesOf(
+  #rangesOf(
     { inputs, gradients = {}, upstream }: StepBuffers,
     part: Part,
     tokens: number,
-  ): NamedPlaces {
+  ): NamedRanges {
     const { minStorageBufferOffsetAlignment: alignment } = this.#encoder.device.limits;
     const asked: Asked = { schedule: this.#plan.schedule, tokens, alignment };
-    const places = assignInputs(asked, inputs);
-    return part === "forward" ? places : assignGradients(asked, gradients, upstream, places);
+    const ranges = assignInputs(asked, inputs);
+    return part === "forward" ? ranges : assignGradients(asked, gradients, upstream, ranges);
   }
 
   /** Returns tokens of a step. @throws {RangeError} where the plan cannot have so many or so few. */
@@ -436,7 +436,7 @@ export class LinearCrossEntropy {
       ...(part === "forward" ? [] : clearRecords(schedule)),
       ...callSteps(schedule, this.#stepsOf(part), { tokens }),
     ];
-    const callers = this.#placesOf(step, part, tokens);
+    const callers = this.#rangesOf(step, part, tokens);
     this.#tokens = tokens;
     this.#forwarded = false;
     const end = catchReports(this.#encoder.device);

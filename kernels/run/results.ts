@@ -16,8 +16,8 @@ import type { Problem } from "../../planner/problem.ts";
 import type { Same } from "../../planner/same.ts";
 import {
   RESULT_NAMES,
+  type ResultLayout,
   type ResultName,
-  type ResultPlace,
   RESULTS,
 } from "../../planner/schedule/results.ts";
 import type { Outputs } from "./execute.ts";
@@ -87,7 +87,7 @@ export function decodeResults(
   const rows = tokenResults(problem);
   const arrays: Record<string, Float32Array | Uint32Array> = {};
   for (const name of RESULT_NAMES) {
-    const found: ResultPlace = RESULTS[name];
+    const found: ResultLayout = RESULTS[name];
     const bytes = outputs[found.tensor];
     const row = "row" in found ? rows.indexOf(found.row) : 0;
     if (!bytes || row < 0) continue;

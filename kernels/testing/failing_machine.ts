@@ -32,14 +32,14 @@ export async function onFailingMachine<T>(
 ): Promise<Left<T>> {
   const { gpu } = await openProvider(webgpuOf(undefined), { dawn: dawnSpecifier() });
   const { requestAdapter } = gpu;
-  const lent: { faulty: FaultyDevice; ledger: Ledger; real: GPUDevice }[] = [];
+  const given: { faulty: FaultyDevice; ledger: Ledger; real: GPUDevice }[] = [];
   gpu.requestAdapter = async (...asked) => {
     const adapter = model ? modelAdapter(modelDevice()) : await requestAdapter.apply(gpu, asked);
     const { requestDevice } = adapter!;
     adapter!.requestDevice = async (...asked) => {
       const real = await requestDevice.apply(adapter, asked);
       const faulty = faultyDevice(real, fault, nth);
-      lent.push({ faulty, ledger: new Ledger(real), real });
+      given.push({ faulty, ledger: new Ledger(real), real });
       return faulty.device;
     };
     return adapter;
@@ -48,11 +48,11 @@ export async function onFailingMachine<T>(
     const value = await use();
     return {
       value,
-      calls: lent.reduce((sum, { faulty }) => sum + faulty.calls, 0),
-      liveBytes: lent.reduce((sum, { ledger }) => sum + ledger.liveBytes, 0),
+      calls: given.reduce((sum, { faulty }) => sum + faulty.calls, 0),
+      liveBytes: given.reduce((sum, { ledger }) => sum + ledger.liveBytes, 0),
     };
   } finally {
     gpu.requestAdapter = requestAdapter;
-    for (const { real } of lent) real.destroy();
+    for (const { real } of given) real.destroy();
   }
 }

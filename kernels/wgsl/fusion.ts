@@ -7,9 +7,9 @@
 import {
   type Compared,
   DISTRIBUTIONS,
+  INDICES,
   mismatch,
   type Moments,
-  PLACES,
   STRENGTHS,
 } from "../../planner/heads/fusion.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
@@ -48,7 +48,7 @@ function moment(context: KernelContext, row: MomentsRow, set?: string): string {
 export function fusionMoments(context: KernelContext): string {
   const { dispatch, schedule: { logitStride } } = context;
   const strengths = STRENGTHS.length;
-  const isOf = (name: "expert" | "base") => `which == ${PLACES[name]}u`;
+  const isOf = (name: "expert" | "base") => `which == ${INDICES[name]}u`;
   const each = (make: (component: string, index: number) => string[]) =>
     COMPONENTS.flatMap((component, index) => make(component, index));
   const fold = [
@@ -213,7 +213,7 @@ fn moments_of(which: u32, position: u32) -> Moments {
       `let position = invocation.x;`,
       block([`return;`], `if (position >= ${KEPT_COUNT})`),
       ...(["large", "expert", "base"] as const).map((name) =>
-        `let ${name} = moments_of(${PLACES[name]}u, position);`
+        `let ${name} = moments_of(${INDICES[name]}u, position);`
       ),
       `var chosen = 0u;`,
       `var least = 3e38f;`,

@@ -1,6 +1,6 @@
 /**
  * How the statistics of a row become one set: the invocations that have a part
- * of it meet in workgroup memory, in a fixed order.
+ * of it hand their sets over in workgroup memory, in a fixed order.
  *
  * @module
  */

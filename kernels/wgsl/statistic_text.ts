@@ -42,7 +42,7 @@ export interface StatisticText {
   /** Names the exponential of a logit that others take in. */
   readonly share?: (entry: Entry, index: number) => string[];
   /** Names what rescales both sets that are folded, where others go by it. */
-  readonly meet?: (at: At, other: At) => string[];
+  readonly factors?: (at: At, other: At) => string[];
   /** Statements that name the results that follow, and may use those of statistics further up. */
   readonly finish?: (at: At, width: number) => string[];
   /** Functions that these call. */

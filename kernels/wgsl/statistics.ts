@@ -135,7 +135,7 @@ export class OnlineStatistics {
         `let top = max(${at("max")}, ${other("max")});`,
         `let mine = exp2((${at("max")} - top) * ${LOG2E});`,
         `let theirs = exp2((${other("max")} - top) * ${LOG2E});`,
-        ...this.#all(({ meet }) => meet?.(at, other) ?? []),
+        ...this.#all(({ factors }) => factors?.(at, other) ?? []),
       ]
       : [];
     return [

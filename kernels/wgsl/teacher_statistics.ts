@@ -55,7 +55,7 @@ export function teacherStatistics(
       rescale: (at) => [`${at("soft_sum")} = ${at("soft_sum")} * soft_rescale;`],
       share: ({ logit }, index) => [`let soft_share${index} = exp2((${logit} - top) * ${factor});`],
       take: (at, _, share) => `${at("soft_sum")} += soft_${share};`,
-      meet: (at, other) => [
+      factors: (at, other) => [
         `let soft_mine = exp2((${at("max")} - top) * ${factor});`,
         `let soft_theirs = exp2((${other("max")} - top) * ${factor});`,
       ],
@@ -78,7 +78,7 @@ export function teacherStatistics(
       share: ({ teacher }, index) => [
         `let teacher_share${index} = exp2((${teacher!} - teacher_top) * ${factor});`,
       ],
-      meet: (at, other) => [
+      factors: (at, other) => [
         `let teacher_top = max(${at("teacher_max")}, ${other("teacher_max")});`,
         `let teacher_mine = exp2((${at("teacher_max")} - teacher_top) * ${factor});`,
         `let teacher_theirs = exp2((${other("teacher_max")} - teacher_top) * ${factor});`,

@@ -71,7 +71,7 @@ export const DISTRIBUTIONS: readonly Distribution[] = [
 ];
 
 /** Which of {@linkcode DISTRIBUTIONS} are the large model's, the expert's and its base's. */
-export const PLACES = { large: 0, expert: STRENGTHS.length, base: STRENGTHS.length + 1 } as const;
+export const INDICES = { large: 0, expert: STRENGTHS.length, base: STRENGTHS.length + 1 } as const;
 
 /** What is known of a distribution: its log-sum-exp, and the mean of `expert - base` under it. */
 export interface Moments<T> {

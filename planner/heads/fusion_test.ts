@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { FLOAT64 } from "../objective.ts";
-import { DISTRIBUTIONS, mismatch, type Moments, PLACES, STRENGTHS } from "./fusion.ts";
+import { DISTRIBUTIONS, INDICES, mismatch, type Moments, STRENGTHS } from "./fusion.ts";
 
 function softmax(z: readonly number[]): number[] {
   const top = Math.max(...z);
@@ -56,9 +56,9 @@ Deno.test("the distributions of a search are every fused softmax, the expert's a
   const logits = DISTRIBUTIONS.map((of) =>
     of.large * large + of.difference * (expert - base) + of.base * base
   );
-  assert.equal(logits[PLACES.large], large);
-  assert.equal(logits[PLACES.expert], expert);
-  assert.equal(logits[PLACES.base], base);
+  assert.equal(logits[INDICES.large], large);
+  assert.equal(logits[INDICES.expert], expert);
+  assert.equal(logits[INDICES.base], base);
   assert.equal(logits[10], large + expert - base);
   assert.deepEqual([STRENGTHS[0], STRENGTHS[7], STRENGTHS.at(-1)], [0, 0.7, 2]);
 });

@@ -94,7 +94,7 @@ export class HostLives {
     }));
   }
 
-  /** Counts a dispatch at a place. */
+  /** Counts a dispatch on a block and a window. */
   use(uses: readonly Use[], at: Region): void {
     const now = this.#now += 2;
     this.#firstDispatch ||= now;

@@ -10,7 +10,7 @@ import { type Resulting, type Rounding, type Statistic, STATISTICS } from "./sta
 import { type GradientKey, tensorOf } from "./tensors.ts";
 
 /** Where an array lies, and what it holds. */
-export type ResultPlace =
+export type ResultLayout =
   | {
     readonly tensor: "tokens";
     readonly row: TokenResult;
@@ -58,7 +58,7 @@ export const RESULTS = {
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },
   gradBias: { tensor: "grad_bias", type: "f32" },
-} as const satisfies Readonly<Record<string, ResultPlace>>;
+} as const satisfies Readonly<Record<string, ResultLayout>>;
 
 /** Name of an array of results. */
 export type ResultName = keyof typeof RESULTS;

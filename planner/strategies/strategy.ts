@@ -20,7 +20,7 @@ export interface Strategy {
   readonly passes: readonly Problem["pass"][];
   /** Whether it fuses heads, whose logits are then stored as far as it stores any. */
   readonly fuses?: boolean;
-  /** What it can compute where a student and its teacher meet: the logits of both are stored. */
+  /** What it can compute where a student learns from a teacher: the logits of both are stored. */
   readonly distills?: readonly Problem["pass"][];
   /** Whether it is what frameworks do, and what the others are compared with. */
   readonly baseline: boolean;
@@ -58,7 +58,9 @@ export function unsuited(
   { heads, fusion, distill, pass }: Problem,
 ): string | undefined {
   if (fusion) return fuses ? undefined : "cannot fuse heads";
-  if (distill && distills.length === 0) return "stores no logits, where those of two heads meet";
+  if (distill && distills.length === 0) {
+    return "stores no logits, but those of both heads are needed at once";
+  }
   if (distill && distills.includes(pass)) return undefined;
   if (heads.length > 1 && !distill) return `serves one head, and there are ${heads.length}`;
   if (!distill && passes.includes(pass)) return undefined;

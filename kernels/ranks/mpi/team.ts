@@ -111,7 +111,7 @@ export class MpiTeam implements Team {
     return all;
   }
 
-  async lend<T>(
+  async serve<T>(
     read: (offset: number, length: number) => Promise<Uint8Array>,
     work: (readOf: ReadOf) => Promise<T>,
   ): Promise<T | undefined> {

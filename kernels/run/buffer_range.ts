@@ -13,7 +13,7 @@ import { BufferUsage } from "./provider.ts";
 export type BufferRange = GPUBuffer | GPUBufferBinding;
 
 /** A range that will do: as many bytes as are used. */
-export interface Place {
+export interface CheckedRange {
   readonly buffer: GPUBuffer;
   /** Bytes of the buffer before it. */
   readonly offset: number;
@@ -21,7 +21,7 @@ export interface Place {
 }
 
 /** Where buffers of a schedule lie, by name. */
-export type NamedPlaces = Readonly<Record<string, Place>>;
+export type NamedRanges = Readonly<Record<string, CheckedRange>>;
 
 /** What a range must be. */
 export interface Needs {
@@ -35,12 +35,15 @@ export interface Needs {
 }
 
 /**
- * Returns the place that a range is.
+ * Returns a range that will do.
  *
  * @throws {RangeError} when it is too small, not aligned, or not within its buffer.
  * @throws {TypeError} when its buffer lacks a usage.
  */
-export function placeIn(range: BufferRange, { which, bytes, usage, alignment }: Needs): Place {
+export function checkedRange(
+  range: BufferRange,
+  { which, bytes, usage, alignment }: Needs,
+): CheckedRange {
   const { buffer, offset = 0, size = buffer.size - offset } = "buffer" in range
     ? range
     : { buffer: range };
@@ -66,8 +69,8 @@ export function placeIn(range: BufferRange, { which, bytes, usage, alignment }: 
   return { buffer, offset, size: bytes };
 }
 
-/** Returns whether two places have bytes in common. */
-export function overlap(a: Place, b: Place): boolean {
+/** Returns whether two ranges have bytes in common. */
+export function overlap(a: CheckedRange, b: CheckedRange): boolean {
   return a.buffer === b.buffer && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
