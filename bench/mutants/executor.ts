@@ -130,7 +130,7 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "an offset of the caller's is forgotten",
     file: "kernels/run/encoder.ts",
-    find: "offset: place.offset + offset",
+    find: "offset: range.offset + offset",
     replace: "offset",
     why: "kernels would read and write what lies at the start of a program's buffer",
     killers: [{ test: "kernels/run/encode_device_test.ts", filter: "on ranges of buffers" }],
