@@ -19,6 +19,7 @@ import {
 import type { Mutant } from "./mutant.ts";
 
 const API = "kernels/run/linear_cross_entropy_device_test.ts";
+const ADDED = "kernels/run/added_gradients_device_test.ts";
 const FEWER = "kernels/run/fewer_tokens_device_test.ts";
 
 /** Errors in the executor and the public API. */
@@ -150,6 +151,22 @@ export const EXECUTOR: readonly Mutant[] = [
     replace: '...(part === "forward" ? clearRecords(schedule) : []),',
     why: "the share of tiles that a filter left out would be that of other steps too",
     killers: [{ test: FEWER, filter: "in matrices, filtered" }],
+  },
+  {
+    name: "gradients that are to be added to are cleared first",
+    file: "kernels/run/call_steps.ts",
+    find: "return held.has(step.slice.buffer) ? [] : [step];",
+    replace: "return [step];",
+    why: "of the micro-batches of a step, the last alone would count",
+    killers: [{ test: ADDED, filter: "as the step says" }],
+  },
+  {
+    name: "the first token block overwrites a gradient that is to be added to",
+    file: "kernels/run/call_steps.ts",
+    find: "return [first ? { ...step, params: adding } : step];",
+    replace: "return [step];",
+    why: "of the micro-batches of a step, the last alone would count",
+    killers: [{ test: ADDED, filter: "gradients of micro-batches" }],
   },
   {
     name: "the token with a bad target is reported one too far",

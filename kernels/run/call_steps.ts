@@ -1,6 +1,6 @@
 /**
- * The steps of one call, which may be of fewer tokens than the plan: what the schedule says, less
- * what is about other tokens. Which tokens those are, the device knows from how many targets are
+ * The steps of one call, which may be of fewer tokens than the plan, or add to gradients that are
+ * there: what the schedule says, less what is about other tokens. Which tokens those are, the device knows from how many targets are
  * bound; the rest here only leaves out work that would find nothing to do, and bytes that need not
  * be there.
  *
@@ -16,8 +16,10 @@ import type {
 import {
   elementBytes,
   elementType,
+  type GradientKey,
   isCallers,
   type NamedTensor,
+  type TensorKey,
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
 import { roundUp } from "../../planner/schedule/matrix.ts";
@@ -26,6 +28,8 @@ import { roundUp } from "../../planner/schedule/matrix.ts";
 export interface Settings {
   /** Tokens of the step: the first of the plan's. */
   readonly tokens: number;
+  /** Gradients that are added to what their buffers hold. */
+  readonly added: ReadonlySet<GradientKey>;
 }
 
 /** Returns how many bytes of a buffer of the caller's a step of so many tokens uses. */
@@ -48,10 +52,14 @@ function elementOf({ key, head }: NamedTensor) {
 export function callSteps(
   schedule: Schedule,
   steps: readonly Step[],
-  { tokens }: Settings,
+  { tokens, added }: Settings,
 ): (Dispatch | Clear)[] {
-  const work = steps.filter((step): step is Dispatch | Clear =>
-    step.kind === "dispatch" || step.kind === "clear"
+  const work = adding(
+    schedule,
+    steps.filter((step): step is Dispatch | Clear =>
+      step.kind === "dispatch" || step.kind === "clear"
+    ),
+    added,
   );
   if (tokens === schedule.problem.tokens) return work;
   const used = new Map(
@@ -76,6 +84,30 @@ export function callSteps(
       slice: narrowed(binding.slice),
     }));
     return [{ ...step, bindings }];
+  });
+}
+
+/** Returns steps that add some gradients to what is there: it is not cleared, nor overwritten. */
+function adding(
+  { problem, buffers }: Schedule,
+  steps: (Dispatch | Clear)[],
+  added: ReadonlySet<GradientKey>,
+): (Dispatch | Clear)[] {
+  if (added.size === 0) return steps;
+  const tensors = tensorsOf(problem);
+  const held = new Set(
+    buffers
+      .filter(({ holds }) =>
+        holds && (added as ReadonlySet<TensorKey>).has(tensors.get(holds.tensor)!.key)
+      )
+      .map(({ name }) => name),
+  );
+  return steps.flatMap((step): (Dispatch | Clear)[] => {
+    if (step.kind === "clear") return held.has(step.slice.buffer) ? [] : [step];
+    const { adding } = step;
+    const first = adding !== undefined &&
+      step.bindings.some(({ slice, access }) => access === "read_write" && held.has(slice.buffer));
+    return [first ? { ...step, params: adding } : step];
   });
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Problem } from "../../planner/problem.ts";
+import { type Problem, wantedGradients } from "../../planner/problem.ts";
 import type { Same } from "../../planner/same.ts";
 import type { BufferSpec, Schedule } from "../../planner/schedule/schedule.ts";
 import {
@@ -58,7 +58,7 @@ export interface HeadsInputBuffers {
   readonly [tensor: string]: MatrixBuffers;
 }
 
-/** Where gradients go, all in f32: of a student's head where it has a teacher. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten. */
+/** Where gradients go, all in f32: of a student's head where it has a teacher. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten, unless a step says `add`. */
 export interface GradientBuffers {
   /** `[tokens, hidden]`, where the problem asks for it; of an adapter's columns alone, where it has one. */
   readonly hidden?: MatrixBuffers;
@@ -104,6 +104,26 @@ const GRADIENTS = Object.fromEntries(
   keysOf("gradient").map((key) => [key.slice("grad_".length), key]),
 ) as Record<keyof GradientBuffers, GradientKey>;
 true satisfies Same<GradientKey, `grad_${keyof GradientBuffers}`>;
+
+/**
+ * Returns what the schedule calls gradients, by their names among {@linkcode GradientBuffers}.
+ *
+ * @throws {TypeError} where the plan does not have one.
+ */
+export function gradientKeys(
+  { problem }: Schedule,
+  names: readonly (keyof GradientBuffers)[],
+): ReadonlySet<GradientKey> {
+  const wanted = wantedGradients(problem, problem.heads[0]!);
+  return new Set(names.map((name) => {
+    if (wanted.has(name)) return GRADIENTS[name];
+    throw new TypeError(
+      `Cannot add to the gradient "${name}": the plan has ${
+        wanted.size === 0 ? "none" : [...wanted].join(", ")
+      }. Leave it out, or plan a problem that has it`,
+    );
+  }));
+}
 
 /** Returns the names of all tensors that a caller provides, and what the schedule calls them. */
 function namesOf(problem: Problem): ReadonlyMap<string, string> {

@@ -12,6 +12,7 @@ import {
   assignGradients,
   assignInputs,
   type GradientBuffers,
+  gradientKeys,
   type HeadsInputBuffers,
   type HeadTensorName,
   type InputBuffers,
@@ -43,6 +44,11 @@ export interface StepOptions {
    * forward pass.
    */
   readonly tokens?: number;
+  /**
+   * Gradients that are added to what their buffers hold, in place of overwriting it: those of the
+   * weight and the bias, say, over the micro-batches of a step.
+   */
+  readonly add?: readonly (keyof GradientBuffers)[];
 }
 
 /** What is computed, and on which buffers. */
@@ -434,7 +440,10 @@ export class LinearCrossEntropy {
     );
     const steps = [
       ...(part === "forward" ? [] : clearRecords(schedule)),
-      ...callSteps(schedule, this.#stepsOf(part), { tokens }),
+      ...callSteps(schedule, this.#stepsOf(part), {
+        tokens,
+        added: gradientKeys(schedule, step.add ?? []),
+      }),
     ];
     const callers = this.#rangesOf(step, part, tokens);
     this.#tokens = tokens;

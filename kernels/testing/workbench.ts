@@ -19,6 +19,7 @@ import { makePlan } from "../../planner/plan.ts";
 import type { TensorName } from "../run/callers_buffers.ts";
 import { LinearCrossEntropy } from "../run/linear_cross_entropy.ts";
 import { readParts } from "../run/readback.ts";
+import type { Results } from "../run/results.ts";
 
 /** What a caller's buffers are for. */
 const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
@@ -133,10 +134,30 @@ export async function assertAgrees(
   laid: ReturnType<typeof lay>,
   tier: Tier = "f32",
 ) {
-  const results = await head.readResults();
+  await compare(fixture, { ...await head.readResults(), ...await laid.read() }, tier);
+}
+
+/** Compares gradients alone with the float64 reference. */
+export async function checkGradients(
+  fixture: HeldFixture,
+  gradients: Partial<Results>,
+  tier: Tier = "f32",
+) {
+  const { loss, lse, logprob } = await computeReference(fixture);
+  await compare(fixture, {
+    loss,
+    kept: fixture.problem.tokens,
+    badTarget: undefined,
+    lse: Float32Array.from(lse),
+    logprob: Float32Array.from(logprob),
+    ...gradients,
+  }, tier);
+}
+
+async function compare(fixture: HeldFixture, results: Results, tier: Tier) {
   const { ok, checks } = await checkAgreement(
     fixture,
-    { ...results, ...await laid.read() },
+    results,
     await computeReference(fixture),
     tier,
   );

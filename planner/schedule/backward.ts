@@ -144,7 +144,7 @@ function weightGradient(
       head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
-    at,
+    { ...at, mayAdd: true },
     { ...work, ...head.of },
   );
 }
@@ -168,7 +168,7 @@ function biasGradient(
       ...head.biasGradient(),
       ...flags(draft, "read"),
     ],
-    at,
+    { ...at, mayAdd: true },
     { ...head.of },
   );
 }

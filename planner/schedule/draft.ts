@@ -158,6 +158,7 @@ export class ScheduleDraft {
       grid,
       bindings,
       params: this.#paramsSlot(times, at),
+      ...(this.#mayAdd(at) ? { adding: this.#addingSlot(times, at) } : {}),
       ...(times === 1 ? {} : { times }),
       flops: 0,
       workgroupFlops: 0,
@@ -187,6 +188,9 @@ export class ScheduleDraft {
     }
     const times = timesOf(at);
     this.#paramsSlot(times, at);
+    if (at.first && alike.steps.some(({ step }) => step.adding !== undefined)) {
+      this.#addingSlot(times, at);
+    }
     for (const { step, uses } of alike.steps) {
       step.times = (step.times ?? 1) + times;
       this.#lives?.use(uses, at);
@@ -201,6 +205,15 @@ export class ScheduleDraft {
     const at = window ? window.start / this.shape.window : windows === 1 ? 0 : windows;
     return 4 * (row * (windows + 1) + at) + 2 * Number(Boolean(column)) +
       Number(Boolean(first));
+  }
+
+  /** Whether a call may choose that the first results are added to what a gradient of the caller's holds. */
+  #mayAdd({ first, mayAdd }: Region): boolean {
+    return Boolean(first && mayAdd) && this.shape.residency === "caller" && !this.share;
+  }
+
+  #addingSlot(times: number, at: Region): number {
+    return this.#paramsSlot(times, { ...at, first: false });
   }
 
   #paramsSlot(times: number, at: Region): number {

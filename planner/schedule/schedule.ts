@@ -130,6 +130,8 @@ export interface Dispatch {
   readonly bindings: readonly Binding[];
   /** Index into the schedule's `params`. */
   readonly params: number;
+  /** The same for a step whose results are added to what the caller's gradient holds. */
+  readonly adding?: number;
   /** Multiply-adds of the mathematics, counted as two. */
   readonly flops: number;
   /** FLOPs of one workgroup, tails of tiles included: what the time estimate uses. */

@@ -80,6 +80,8 @@ export interface Region {
   readonly row?: number;
   /** Whether results start afresh. */
   readonly first?: boolean;
+  /** Whether the caller may want them added to what the buffer holds, though they are the first. */
+  readonly mayAdd?: boolean;
 }
 
 /**
