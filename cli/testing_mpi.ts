@@ -96,7 +96,7 @@ function* cases(): Generator<Case> {
   yield { fixture: synthetic({ ...SMALL, vocab: 3 }), parallelism: FOUR };
 }
 
-/** A head whose 301 ids share 37 codes. */
+/** Returns a head whose 301 ids share 37 codes. */
 function codebook(): Fixture {
   const fixture = makeSynthetic(parseProblem({ ...SMALL, pass: "train" }), 6);
   const count = 37;

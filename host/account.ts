@@ -16,7 +16,7 @@ export class HostAccount {
     return this.#liveBytes;
   }
 
-  /** Most bytes in use at once. */
+  /** Returns the most bytes in use at once. */
   get peakBytes(): number {
     return this.#peakBytes;
   }

@@ -116,8 +116,8 @@ export interface DistillWeights {
 }
 
 /**
- * Cross-entropy beside the divergence from a teacher: `ceWeight` times one and `weight` times
- * the other. A mean of the divergence is over the kept tokens, whatever their classes weigh.
+ * Returns cross-entropy beside the divergence from a teacher: `ceWeight` times one and `weight`
+ * times the other. A mean of the divergence is over the kept tokens, whatever their classes weigh.
  */
 export function distilled<T>(
   arithmetic: Arithmetic<T>,

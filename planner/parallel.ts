@@ -237,7 +237,7 @@ export function rankSchedule(
   return emit(question, shapeOf(part, strategy, sizes, shape, device), "whole");
 }
 
-/** A rank's part in a schedule's terms; none for a rank that is alone. */
+/** Returns a rank's part in a schedule's terms; none for a rank that is alone. */
 function shareOf(problem: Problem, parallelism: Parallelism, vocab: Range): Share | undefined {
   if (parallelism.tensor * parallelism.data === 1) return undefined;
   return { ...parallelism, vocabStart: vocab.start, wholeVocab: headOf(problem).vocab };

@@ -205,7 +205,7 @@ function checkTile({ problem, device, options: { tile } }: Question): void {
   throw new DoesNotFitError(`No schedule fits the device: the tile ${formatTile(tile!)} ${fault}`);
 }
 
-/** The best of some candidates; under a budget the fastest that fits. */
+/** Returns the best of some candidates; under a budget the fastest that fits. */
 function choose(
   candidates: readonly Candidate[],
   { budget, window, block }: Pick<PlanOptions, "budget" | "window" | "block">,
@@ -227,7 +227,7 @@ function choose(
   return budget === undefined ? bestOf(quick) : best(quick, 1);
 }
 
-/** Why a candidate was chosen, in a sentence. */
+/** Returns why a candidate was chosen, in a sentence. */
 function reasonFor({ shape }: Candidate, options: PlanOptions): string {
   if (shape.residency === "windows" && options.weights === undefined) {
     return options.budget === undefined
@@ -273,8 +273,9 @@ function compare(
 }
 
 /**
- * Memory of plain two stages, whether or not the device could hold it: one block, one window, and
- * each gradient one sum, for parts of it serve a device's speed and no framework takes them.
+ * Returns the memory of plain two stages, whether or not the device could hold it: one block, one
+ * window, and each gradient one sum, for parts of it serve a device's speed and no framework takes
+ * them.
  */
 function twoStageMemory(
   { problem, device, options: { share } }: Question,

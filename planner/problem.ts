@@ -153,13 +153,13 @@ export function vocabOf({ heads }: Problem): number {
   return Math.min(...heads.map(({ vocab }) => vocab));
 }
 
-/** The dimensions of a problem with one head. */
+/** Returns the dimensions of a problem with one head. */
 export function dimensionsOf(problem: Problem): Dimensions {
   const { hidden, vocab } = headOf(problem);
   return { tokens: problem.tokens, hidden, vocab };
 }
 
-/** The same problem with one head in other dimensions. */
+/** Returns the same problem with one head in other dimensions. */
 export function resized(problem: Problem, dimensions: Loose<Dimensions>): Problem {
   const head = headOf(problem);
   const { tokens = problem.tokens, hidden = head.hidden, vocab = head.vocab } = dimensions;
@@ -167,9 +167,8 @@ export function resized(problem: Problem, dimensions: Loose<Dimensions>): Proble
 }
 
 /**
- * The gradients of a head that a problem asks for: none in a forward pass, by
- * default all that exist in training. A frozen head has that of the hidden states alone,
- * a teacher none.
+ * Returns the gradients of a head that a problem asks for: none in a forward pass, by default all
+ * that exist in training. A frozen head has that of the hidden states alone, a teacher none.
  */
 export function wantedGradients(
   problem: Problem,
@@ -182,10 +181,9 @@ export function wantedGradients(
 }
 
 /**
- * The threshold below which a tile's logit gradients count as zero; 0 for exact
- * gradients. `auto` is the storage type's machine epsilon over 32, as in Cut
- * Cross-Entropy (arXiv 2411.09009): what is smaller would not have changed a
- * gradient accumulated in that type.
+ * Returns the threshold below which a tile's logit gradients count as zero; 0 for exact gradients.
+ * `auto` is the storage type's machine epsilon over 32, as in Cut Cross-Entropy (arXiv 2411.09009):
+ * what is smaller would not have changed a gradient accumulated in that type.
  */
 export function filterThreshold(problem: Problem): number {
   const { gradientFilter } = problem;
@@ -209,7 +207,7 @@ export function ownedBytes(problem: Problem): number {
   }, 0);
 }
 
-/** FLOPs of one pass over all logits, `2 N D V`. */
+/** Returns the FLOPs of one pass over all logits, `2 N D V`. */
 export function projectionFlops({ tokens, hidden, vocab }: Dimensions): number {
   return 2 * tokens * hidden * vocab;
 }

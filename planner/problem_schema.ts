@@ -162,7 +162,7 @@ function withFrozenTeacher(input: HeadsProblemInput): HeadsProblemInput {
   return { ...input, heads: [student!, { frozen: true, ...teacher }, ...others] };
 }
 
-/** A problem from the one-headed form. */
+/** Returns a problem from the one-headed form. */
 function fromFlat(
   { hidden, vocab, dtype, bias, logitScale, softcap, ...task }: FlatProblem,
 ): Problem {
@@ -243,7 +243,7 @@ export function parseProblem(input: ProblemInput): Problem {
 }
 
 /**
- * A problem in the plain form of one head, which {@linkcode parseProblem} takes.
+ * Returns a problem in the plain form of one head, which {@linkcode parseProblem} takes.
  *
  * @throws {SeveralHeadsError} where there are several.
  */
@@ -255,7 +255,10 @@ export function flatProblem(problem: Problem): FlatProblem {
   ) as unknown as FlatProblem;
 }
 
-/** A problem as JSON has it, and {@linkcode parseProblem} takes it: plain wherever that says it all. */
+/**
+ * Returns a problem as JSON has it, and {@linkcode parseProblem} takes it: plain wherever that says
+ * it all.
+ */
 export function problemJson(problem: Problem): FlatProblem | Problem {
   const [head, ...others] = problem.heads;
   const plain = head!.name === ONLY_HEAD && !head!.frozen && head!.adapter === undefined;

@@ -84,7 +84,7 @@ interface Module {
 
 const root = new URL("..", import.meta.url).href;
 
-/** The modules directly in some folders, by path from the root. */
+/** Returns the modules directly in some folders, by path from the root. */
 async function modulesIn(folders: readonly string[]): Promise<string[]> {
   const paths: string[] = [];
   for (const folder of folders) {
@@ -95,7 +95,7 @@ async function modulesIn(folders: readonly string[]): Promise<string[]> {
   return paths;
 }
 
-/** The import graph of everything that the entry points reach, by path from the root. */
+/** Returns the import graph of everything that the entry points reach, by path from the root. */
 async function importGraph(entries: readonly string[]): Promise<Map<string, string[]>> {
   const graph = new Map<string, string[]>();
   for (const entry of entries) {
@@ -112,13 +112,15 @@ async function importGraph(entries: readonly string[]): Promise<Map<string, stri
   return graph;
 }
 
-/** Whether a path lies in a folder, or directly in it where the folder is given with `/*`. */
+/**
+ * Returns whether a path lies in a folder, or directly in it where the folder is given with `/*`.
+ */
 function isIn(path: string, folder: string): boolean {
   if (!folder.endsWith("/*")) return path === folder || path.startsWith(`${folder}/`);
   return path.slice(0, path.lastIndexOf("/")) === folder.slice(0, -2);
 }
 
-/** The deepest folder with a rule that a path lies in. */
+/** Returns the deepest folder with a rule that a path lies in. */
 function ruleOf(path: string): string | undefined {
   return Object.keys(ALLOWED)
     .filter((folder) => isIn(path, folder))
@@ -150,7 +152,7 @@ function cycles(graph: Map<string, string[]>): string[] {
   return found;
 }
 
-/** Portable modules that name a runtime; so do tests, which only Deno runs. */
+/** Returns portable modules that name a runtime; so do tests, which only Deno runs. */
 async function runtimeNames(graph: Map<string, string[]>): Promise<string[]> {
   const paths = [...graph.keys()].filter((path) =>
     PORTABLE.some((folder) => isIn(path, folder)) && !BOUND.some((folder) => isIn(path, folder))

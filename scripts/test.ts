@@ -77,7 +77,7 @@ async function runTests(args: string[], env: Record<string, string>): Promise<Co
   return { passed, failed: code !== 0 && failures === 0 ? 1 : failures };
 }
 
-/** Every device test of a folder, however deep. */
+/** Returns every device test of a folder, however deep. */
 function deviceTests(folder: string): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
     const path = `${folder}/${name}`;

@@ -27,7 +27,7 @@ export function plannedFor(
   };
 }
 
-/** The job of a trainer who owns the tensors, as `plan()` of the library has it. */
+/** Returns the job of a trainer who owns the tensors, as `plan()` of the library has it. */
 export function optionsOf(question: Question): PlanOptions {
   return { budget: budgetOf(question), hostIo: false, weights: "resident" };
 }

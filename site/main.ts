@@ -21,7 +21,7 @@ import { cardOf, findHere, type Here, runHere } from "./here.ts";
 import { HERE, linkOf, ofModel, problemOf, type Question, readLink } from "./question.ts";
 import { runView } from "./run_view.ts";
 
-/** An element of the page, by its id. */
+/** Returns an element of the page, by its id. */
 function at<Kind extends HTMLElement = HTMLElement>(id: string): Kind {
   return document.getElementById(id) as Kind;
 }
@@ -128,7 +128,7 @@ function paragraph(text: string): HTMLElement {
   return made;
 }
 
-/** A head with sizes of one's own. */
+/** Returns a head with sizes of one's own. */
 function ownSizes(head: OutputHead): Partial<Question> {
   return { model: undefined, head };
 }

@@ -52,7 +52,7 @@ export interface Chart {
   readonly subtitle: string;
   readonly xLabel: string;
   readonly yLabel: string;
-  /** How a value of `x` reads. */
+  /** Returns how a value of `x` reads. */
   formatX(value: number): string;
   readonly series: readonly Series[];
   readonly levels: readonly Level[];
@@ -202,7 +202,10 @@ function levelEnd({ label, bytes, alert }: Level, y: LogScale, { right }: Plot):
   };
 }
 
-/** A name beside the plot, where no line can strike it through, led to from where its line ends. */
+/**
+ * Returns a name beside the plot, where no line can strike it through, led to from where its line
+ * ends.
+ */
 function endLabel({ name, at: [px, py], look, leader }: End, height: number, plot: Plot) {
   const edge = plot.right + LEADER - 4;
   const bend = Math.max(px, plot.right + 4);

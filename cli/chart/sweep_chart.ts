@@ -189,7 +189,7 @@ function distinctMethods(rows: readonly ChartRow[]): Methods {
   };
 }
 
-/** How far two lines are apart on a logarithmic axis where they are the farthest. */
+/** Returns how far two lines are apart on a logarithmic axis where they are the farthest. */
 function apart(one: readonly (number | undefined)[], other: readonly (number | undefined)[]) {
   return one.reduce<number>((most, bytes, index) => {
     const beside = other[index];

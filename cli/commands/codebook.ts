@@ -132,7 +132,7 @@ Examples:
     });
 }
 
-/** So many different ids of a vocabulary, in the order in which they are drawn (Floyd). */
+/** Returns so many different ids of a vocabulary, in the order in which they are drawn (Floyd). */
 function someOf(vocab: number, count: number, random: Random): number[] {
   const drawn = new Set<number>();
   for (let last = vocab - count; last < vocab; last++) {

@@ -60,7 +60,7 @@ ${rows && html`<section><h2>Time</h2>${benchView(rows)}</section>`}`;
     });
 }
 
-/** What a generator returns in the end, with progress on the way. */
+/** Returns what a generator returns in the end, with progress on the way. */
 function drawn<Result>(steps: Generator<undefined, Result>, output: Output): Result {
   for (let point = 1;; point++) {
     const { done, value } = steps.next();
@@ -69,7 +69,7 @@ function drawn<Result>(steps: Generator<undefined, Result>, output: Output): Res
   }
 }
 
-/** The flags as they were given, but for what decides only where the page goes. */
+/** Returns the flags as they were given, but for what decides only where the page goes. */
 function words(command: Command): string[] {
   return command.options.flatMap((option) => {
     const name = option.attributeName();

@@ -63,7 +63,7 @@ export class RunJournal {
     return this.#journal;
   }
 
-  /** How many rounds it has. */
+  /** Returns how many rounds it has. */
   get finished(): number {
     return this.#journal?.finished ?? 0;
   }

@@ -104,7 +104,10 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
   };
 }
 
-/** A row for each token; nothing where the target is ignored. In CSV numbers of a list are apart by spaces. */
+/**
+ * Returns a row for each token; nothing where the target is ignored. In CSV numbers of a list are
+ * apart by spaces.
+ */
 function rowsOf({ fixture, results }: Verification) {
   const { problem, tensors } = fixture;
   const columns = columnsOf(problem);

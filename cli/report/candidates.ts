@@ -11,7 +11,9 @@ import { formatBytes } from "../../planner/units.ts";
 import { placeOfWeight } from "./plan_words.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 
-/** A candidate's choices, its memory in bytes, and its time relative to the chosen one's. */
+/**
+ * Returns a candidate's choices, its memory in bytes, and its time relative to the chosen one's.
+ */
 export function candidateJson({ shape, memory, cost }: Candidate, plan: Plan) {
   const { strategy, block, window, splits, tile } = shape;
   return {
@@ -29,7 +31,7 @@ export function candidateJson({ shape, memory, cost }: Candidate, plan: Plan) {
   };
 }
 
-/** The same with why it lost. */
+/** Returns the same with why it lost. */
 export function explainedJson(candidate: Candidate, plan: Plan) {
   return {
     ...candidateJson(candidate, plan),

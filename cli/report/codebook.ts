@@ -9,13 +9,16 @@ import { printable } from "../../fixtures/printable.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 
-/** What `lce plan --codes --json` says besides the plan over the codes. Sizes are bytes, losses nats. */
+/**
+ * Returns what `lce plan --codes --json` says besides the plan over the codes. Sizes are bytes,
+ * losses nats.
+ */
 export function codebookJson({ problem: _, lossFloor, ...head }: CodebookHead) {
   const [least, most] = lossFloor;
   return { codebook: { ...head, lossFloorNats: { least, most } } };
 }
 
-/** The same for people. */
+/** Returns the same for people. */
 export function codebookText(head: CodebookHead, layout: Layout = {}): string {
   const { codes, codebookBytes, mapBytes, weightBytes, lossFloor: [least, most] } = head;
   const floor = least === most ? least.toFixed(3) : `${least.toFixed(3)} to ${most.toFixed(3)}`;
@@ -49,18 +52,20 @@ export interface MadeCodebook {
   readonly found: Clusters;
 }
 
-/** How far codes are from what they stand for: norms of the difference and of the weight. */
+/**
+ * Returns how far codes are from what they stand for: norms of the difference and of the weight.
+ */
 function relativeError({ squaredError, squares }: Clusters): number {
   return squaredError === 0 ? 0 : Math.sqrt(squaredError / squares);
 }
 
-/** Fewest and most ids of a code that has any, and codes that have none. */
+/** Returns the fewest and the most ids of a code that has any, and codes that have none. */
 function sharesOf({ map }: Clusters, count: number) {
   const used = new CodeMap(map, count).counts.filter((each) => each > 0).sort();
   return { fewest: used[0]!, most: used.at(-1)!, without: count - used.length };
 }
 
-/** What `lce codebook make --json` prints. */
+/** Returns what `lce codebook make --json` prints. */
 export function madeJson({ path, weight, head, found }: MadeCodebook) {
   const { fewest, most, without } = sharesOf(found, head.codes);
   const { problem: _, lossFloor: __, codeLogitsBytes: ___, logitsBytes: ____, ...sizes } = head;
@@ -77,7 +82,7 @@ export function madeJson({ path, weight, head, found }: MadeCodebook) {
   };
 }
 
-/** The same for people. */
+/** Returns the same for people. */
 export function madeText({ path, weight, head, found }: MadeCodebook, layout: Layout = {}): string {
   const { codes, codebookBytes, mapBytes, weightBytes } = head;
   const { fewest, most, without } = sharesOf(found, codes);

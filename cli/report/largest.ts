@@ -12,7 +12,7 @@ const WORDS: Readonly<Record<LargestDimension, (value: number) => string>> = {
   hidden: (value) => `A hidden size of ${value} fits`,
 };
 
-/** What `lce plan --largest --json` says besides the plan. */
+/** Returns what `lce plan --largest --json` says besides the plan. */
 export function largestJson({ dimension, value, limit }: Largest<unknown>) {
   return { largest: { dimension, value, limit: limit ?? null } };
 }

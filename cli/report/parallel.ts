@@ -17,8 +17,8 @@ import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
 /**
- * The contract of `lce plan --json` for several ranks: the plan of rank 0, whose
- * part is the largest, but the problem of them all. Sizes are bytes.
+ * Returns the contract of `lce plan --json` for several ranks: the plan of rank 0, whose part is
+ * the largest, but the problem of them all. Sizes are bytes.
  */
 export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
   const { largest, problem, parallelism, ranks, collectives } = plan;
@@ -37,7 +37,7 @@ export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
   };
 }
 
-/** One entry of `perRank`. */
+/** Returns one entry of `perRank`. */
 export function rankJson({ rank, tensorRank, dataRank, tokens, vocab, memory }: Rank) {
   const { peakBytes, extraPeakBytes, byCategory } = memory;
   return {
@@ -52,7 +52,7 @@ export function rankJson({ rank, tensorRank, dataRank, tokens, vocab, memory }: 
   };
 }
 
-/** One entry of `collectives`. */
+/** Returns one entry of `collectives`. */
 export function collectiveJson(step: Collective, parallelism: Parallelism) {
   const { op, what, pass, group, type, elements, bytes } = step;
   return {

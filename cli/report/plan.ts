@@ -37,7 +37,7 @@ export interface PlanExtras {
   readonly width?: number | undefined;
 }
 
-/** The contract of `lce plan --json`. Sizes are bytes. */
+/** Returns the contract of `lce plan --json`. Sizes are bytes. */
 export function planJson(plan: Plan, { compare = false, explain = false }: PlanExtras = {}) {
   const { problem, device, outline, memory, cost, twoStage, alternatives } = plan;
   const { tile } = outline;

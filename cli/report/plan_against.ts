@@ -156,7 +156,7 @@ export function comparePlans(json: object, earlier: ComparablePlan, path: string
   };
 }
 
-/** What must be the same: what is to be done. */
+/** Returns what must be the same: what is to be done. */
 function jobOf({ problem, hostIo, parallel, codebook }: ComparablePlan) {
   return { ...problemJson(problem), hostIo, parallel, codes: codebook?.codes };
 }
@@ -202,7 +202,7 @@ export function planRegressions({ figures }: PlanComparison, share: number): str
     );
 }
 
-/** What `--json` says of the comparison. Sizes are bytes, times milliseconds. */
+/** Returns what `--json` says of the comparison. Sizes are bytes, times milliseconds. */
 export function comparisonJson({ figures, choices, untimed }: PlanComparison) {
   return {
     against: {
@@ -215,7 +215,7 @@ export function comparisonJson({ figures, choices, untimed }: PlanComparison) {
   };
 }
 
-/** The same for people. */
+/** Returns the same for people. */
 export function comparisonText(
   { path, figures, choices, untimed }: PlanComparison,
   layout: Layout = {},

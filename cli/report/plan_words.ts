@@ -5,7 +5,7 @@
  */
 import type { Residency } from "../../planner/schedule/schedule.ts";
 
-/** Where a plan keeps the weight. */
+/** Returns where a plan keeps the weight. */
 export function placeOfWeight({ residency }: { readonly residency: Residency }) {
   return residency === "windows" ? "streamed" : "resident";
 }

@@ -12,7 +12,10 @@ import { agreementLines, codebookJson, lossRows } from "./run.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
-/** One entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times milliseconds. */
+/**
+ * Returns one entry of the contract of `lce run --json` on several ranks. Sizes are bytes, times
+ * milliseconds.
+ */
 export function ranksJson(
   { fixture, plan, results, agreement, ranks, ...rest }: ParallelVerification,
   library?: string,

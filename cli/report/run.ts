@@ -21,7 +21,7 @@ function teraflops(verification: Verification): number {
 }
 
 /**
- * One entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds.
+ * Returns one entry of the contract of `lce run --json`. Sizes are bytes, times milliseconds.
  *
  * @param residentPeakBytes most memory of the process so far, by the system's account.
  */
@@ -187,7 +187,7 @@ export function lossRows(of: Pick<Verification, "results" | "fixture">): string[
   ];
 }
 
-/** What JSON says of a run over codes besides its problem. */
+/** Returns what JSON says of a run over codes besides its problem. */
 export function codebookJson({ codebook }: Verification["fixture"]) {
   return codebook ? { codebook: { ids: codebook.vocab } } : {};
 }

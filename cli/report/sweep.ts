@@ -156,7 +156,7 @@ export function renderSweep(
 /** Columns of words; the others hold numbers. */
 const WORDS = new Set(["strategy", "weights", "why not"]);
 
-/** The contract of `lce plan --sweep --json`. Sizes are bytes, times milliseconds. */
+/** Returns the contract of `lce plan --sweep --json`. Sizes are bytes, times milliseconds. */
 export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
   const swept = Object.fromEntries(about.axes.map(({ name, values }) => [name, values]));
   return {
@@ -173,8 +173,8 @@ export function sweepJson(about: SweepAbout, rows: readonly SweepRow[]) {
 }
 
 /**
- * A row as files keep it: null where there is nothing to say. Sizes are the whole
- * job's; of several ranks, what was chosen and what it takes are the largest's.
+ * Returns a row as files keep it: null where there is nothing to say. Sizes are the whole job's; of
+ * several ranks, what was chosen and what it takes are the largest's.
  */
 function flatRow({ problem: base, device, parallelism }: SweepAbout, row: SweepRow) {
   const { values, chosen, twoStage, peers } = row;

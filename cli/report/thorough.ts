@@ -9,7 +9,7 @@ import type { Variant } from "../../fixtures/verify/thorough.ts";
 import { checkRows } from "./run.ts";
 import { indented, table } from "./table.ts";
 
-/** One entry of the contract of `lce run --thorough --json`. */
+/** Returns one entry of the contract of `lce run --thorough --json`. */
 export function thoroughJson(
   { name, problem }: Fixture,
   variants: readonly Variant[],

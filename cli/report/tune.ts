@@ -22,7 +22,7 @@ export interface TuneReport {
   readonly kept: string | undefined;
 }
 
-/** The contract of `lce tune --json`. */
+/** Returns the contract of `lce tune --json`. */
 export function tuneJson({ device, problem, peaks, rates, results, kept }: TuneReport) {
   const { tokens } = problem;
   const { hidden, vocab, dtype } = headOf(problem);

@@ -188,7 +188,7 @@ function configModel(
   }
 }
 
-/** What a plan's JSON says of the model. */
+/** Returns what a plan's JSON says of the model. */
 export function modelJson({ name, source, dtype, tied, tokenizer, notes }: RequestedModel) {
   return {
     name,

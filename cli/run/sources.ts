@@ -63,7 +63,7 @@ export class Tally {
     this.#failures.push(code);
   }
 
-  /** The exit code of all of them. */
+  /** Returns the exit code of all of them. */
   get exitCode(): number {
     return this.#disagreed > 0 ? EXIT.verification : this.#failures[0] ?? EXIT.ok;
   }

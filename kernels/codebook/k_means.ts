@@ -162,8 +162,8 @@ function moveCodes(codes: Float32Array, { counts, sums }: Given): number[] {
 }
 
 /**
- * The rows furthest from their codes, at most so many, the first of those that are
- * equally far; of rows that are the same one alone, and none that is its code already.
+ * Returns the rows furthest from their codes, at most so many, the first of those that are equally
+ * far; of rows that are the same one alone, and none that is its code already.
  */
 async function worst(rows: Rows, distances: Float64Array, most: number): Promise<number[]> {
   if (most === 0) return [];

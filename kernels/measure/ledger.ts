@@ -40,12 +40,12 @@ export class Ledger {
     };
   }
 
-  /** Most bytes alive at once. */
+  /** Returns the most bytes alive at once. */
   get peakBytes(): number {
     return this.#peakBytes;
   }
 
-  /** Most bytes alive at once, inputs and outputs left out. */
+  /** Returns the most bytes alive at once, inputs and outputs left out. */
   get extraPeakBytes(): number {
     return this.#extraPeakBytes;
   }

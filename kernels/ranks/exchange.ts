@@ -55,7 +55,7 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What carries tensors between ranks. */
 export interface Exchange {
-  /** How many ranks of a group of so many this process has: those that come here. */
+  /** Returns how many ranks of a group of so many this process has: those that come here. */
   here(ranks: number): number;
   /**
    * Combines what the ranks of a group give.

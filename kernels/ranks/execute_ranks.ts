@@ -72,7 +72,7 @@ class RankRun {
     await this.#steps.return(undefined as never);
   }
 
-  /** Which ranks the pending collective is shared with: those with the same key. */
+  /** Returns which ranks the pending collective is shared with: those with the same key. */
   get group(): string {
     const { group } = this.pending!;
     return `${group} ${group === "tensor" ? this.job.dataRank : this.job.tensorRank}`;

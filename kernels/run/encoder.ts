@@ -166,7 +166,7 @@ export class Encoder {
     );
   }
 
-  /** Where a slice lies: in a buffer of the caller's, or in one of the schedule's own. */
+  /** Returns where a slice lies: in a buffer of the caller's, or in one of the schedule's own. */
   #rangeOf({ buffer: name, offset, bytes }: Slice, callers: NamedRanges): CheckedRange {
     const range = callers[name] ?? { buffer: this.buffer(name), offset: 0 };
     return { buffer: range.buffer, offset: range.offset + offset, size: bytes };

@@ -146,7 +146,7 @@ export class LinearCrossEntropy {
     return new LinearCrossEntropy(plan, encoder);
   }
 
-  /** What is computed. */
+  /** Returns what is computed. */
   get problem(): Problem {
     return this.#plan.problem;
   }

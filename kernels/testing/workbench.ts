@@ -177,7 +177,7 @@ export async function withBench(use: (bench: Workbench) => Promise<void>) {
   }
 }
 
-/** What a head on small problems is tried with: good buffers, and one too many. */
+/** Returns what a head on small problems is tried with: good buffers, and one too many. */
 export async function prepared(
   bench: Workbench,
   given: Problem,

@@ -32,7 +32,7 @@ const SETS = 24;
 /** Parts of a row that invocations of one distribution share. */
 const PARTS = 4;
 
-/** Where a row of a token's moments lies; that of a distribution is `row + set`. */
+/** Returns where a row of a token's moments lies; that of a distribution is `row + set`. */
 function moment(context: KernelContext, row: MomentsRow, set?: string): string {
   const stride = tokenStride(context.schedule.problem);
   const first = momentsRow(row) * stride;

@@ -175,7 +175,10 @@ export class OnlineStatistics {
     );
   }
 
-  /** The bits of each result per token, in terms of what {@linkcode finish} names: one, or a list. */
+  /**
+   * Returns the bits of each result per token, in terms of what {@linkcode finish} names: one, or a
+   * list.
+   */
   get results(): Readonly<Record<string, readonly string[]>> {
     return Object.fromEntries(
       this.statistics.flatMap(({ type, width, list, result }) => {

@@ -146,7 +146,7 @@ export class CodeMap {
     for (const code of codes) this.counts[code]!++;
   }
 
-  /** The bias of each code: `log n`, or the lowest f32 where no id has it. */
+  /** Returns the bias of each code: `log n`, or the lowest f32 where no id has it. */
   get bias(): Float32Array {
     return Float32Array.from(this.counts, (count) => count === 0 ? -LARGEST_F32 : Math.log(count));
   }

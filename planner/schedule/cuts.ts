@@ -24,24 +24,24 @@ export class Cuts {
     this.#shape = workspace.shape;
   }
 
-  /** The token blocks, in order. */
+  /** Returns the token blocks, in order. */
   get blocks(): readonly Block[] {
     return this.#blocks ??= this.#numbered(
       this.#cut(this.#problem.tokens, this.#shape.block),
     );
   }
 
-  /** The windows of the vocabulary, in order. */
+  /** Returns the windows of the vocabulary, in order. */
   get windows(): readonly Window[] {
     return this.#windows ??= this.#cut(vocabOf(this.#problem), this.#shape.window);
   }
 
-  /** How many token blocks there are, whether or not a sketch has them all. */
+  /** Returns how many token blocks there are, whether or not a sketch has them all. */
   get blockCount(): number {
     return Math.ceil(this.#problem.tokens / this.#shape.block);
   }
 
-  /** How many windows there are, whether or not a sketch has them all. */
+  /** Returns how many windows there are, whether or not a sketch has them all. */
   get windowCount(): number {
     return Math.ceil(vocabOf(this.#problem) / this.#shape.window);
   }

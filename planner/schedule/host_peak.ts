@@ -172,8 +172,8 @@ function rowOf({ used, sign }: Change, buffer: number): number {
 }
 
 /**
- * After how many rows the same buffers come and go again in the same order, and from
- * where to where they do, but for the first time and the last.
+ * Returns after how many rows the same buffers come and go again in the same order, and from where
+ * to where they do, but for the first time and the last.
  */
 function periodOf(changes: readonly Change[]) {
   const cut = changes.filter(({ used }) => isCut(used));

@@ -119,7 +119,10 @@ export class Products {
     return product;
   }
 
-  /** The tile that a product takes least time in when `parts` of it run at once, and how long. */
+  /**
+   * Returns the tile that a product takes least time in when `parts` of it run at once, and how
+   * long.
+   */
   #fastest(rows: number, cols: number, depth: number, parts: number) {
     let tile = this.tiles[0]!;
     let least = Infinity;

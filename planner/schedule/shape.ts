@@ -99,7 +99,10 @@ export function sketch(total: number, size: number): Window[] {
   }));
 }
 
-/** Row counts that a window must be a multiple of, so that every matrix cut by windows is aligned. */
+/**
+ * Returns the row counts that a window must be a multiple of, so that every matrix cut by windows is
+ * aligned.
+ */
 export function windowGranule(problem: Problem, limits: DeviceLimits): number {
   const granules = problem.heads.map((head) =>
     Math.max(
@@ -113,7 +116,7 @@ export function windowGranule(problem: Problem, limits: DeviceLimits): number {
   return Math.max(...granules, 4);
 }
 
-/** Row counts that a token block must be a multiple of. */
+/** Returns the row counts that a token block must be a multiple of. */
 export function blockGranule(problem: Problem, limits: DeviceLimits): number {
   return Math.max(windowGranule(problem, limits), 64);
 }

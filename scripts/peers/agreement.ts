@@ -28,7 +28,7 @@ export function peerOf({ method }: Pick<Figure, "method">): Peer {
   return peer;
 }
 
-/** MiB that a figure counts besides the method's own memory. */
+/** Returns the MiB that a figure counts besides the method's own memory. */
 function besideMebibytes(figure: Figure): number {
   if (!figure.beside) return 0;
   const { weights, hiddens, targets, workspaceMebibytes } = figure.beside;
@@ -42,7 +42,7 @@ function besideMebibytes(figure: Figure): number {
   return bytes / MEBIBYTE + workspaceMebibytes;
 }
 
-/** MiB that a figure should be by the method's model. */
+/** Returns the MiB that a figure should be by the method's model. */
 export function expectedMebibytes(figure: Figure): number {
   const bytes = extraBytes(peerOf(figure), problemOf(figure), figure.span);
   return bytes / MEBIBYTE + besideMebibytes(figure);

@@ -101,7 +101,7 @@ function load() {
   return Deno.dlopen(LIBRARY, { ...FUNCTIONS, ...HANDLES }).symbols;
 }
 
-/** What the library says that it is, on its first line. */
+/** Returns what the library says that it is, on its first line. */
 export function libraryVersion(mpi: Mpi): string {
   return text((into, length) => mpi.MPI_Get_library_version(into, length)).split(",")[0]!;
 }
@@ -113,7 +113,7 @@ export function check(mpi: Mpi, what: string, code: number): void {
   throw new MpiError(`MPI reports of ${what}: ${reason}`);
 }
 
-/** Memory that stays where it is while MPI writes into it: an array's own may be moved. */
+/** Returns memory that stays where it is while MPI writes into it: an array's own may be moved. */
 export function fixed(bytes: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new ArrayBuffer(bytes));
 }

@@ -70,7 +70,7 @@ export class MpiTeam implements Team {
     return this.requests.ranks;
   }
 
-  /** Which library, and which version of it, joins them. */
+  /** Returns which library, and which version of it, joins them. */
   get library(): string {
     return libraryVersion(this.requests.mpi);
   }
