@@ -6,7 +6,7 @@
  * @example One step of training
  * ```ts
  * import assert from "node:assert/strict";
- * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "./mod.ts";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
  *
  * const adapter = await navigator.gpu.requestAdapter();
  * const device = await adapter!.requestDevice();
@@ -51,7 +51,7 @@ import type { Problem } from "./planner/problem.ts";
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "./mod.ts";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 8192, hidden: 2304, vocab: 256000, pass: "train" });
  * const { memory, schedule } = plan(problem, SPECIFICATION_DEFAULTS);

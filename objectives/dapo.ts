@@ -20,7 +20,7 @@ import { clippedSurrogate, type PolicyBatch, type PolicyOptions } from "./policy
  * @example A ratio of 1.25 is within the higher clip, and not within that of GRPO
  * ```ts
  * import assert from "node:assert/strict";
- * import { grpo } from "./grpo.ts";
+ * import { grpo } from "@lce/lce";
  * const logprob = [-1 + Math.log(1.25)];
  * const batch = { answers: [{ tokens: [0, 1], advantage: 1 }], sampled: [-1] } as const;
  * assert(Math.abs(dapo({ logprob }, batch).upstream.logprob[0]! + 1.25) < 1e-12);

@@ -32,7 +32,14 @@ export interface Differentiated {
  * @example A step of a policy
  * ```ts
  * import assert from "node:assert/strict";
- * import { deviceProfile, grpo, LinearCrossEntropy, packUpstream, parseProblem, plan } from "../mod.ts";
+ * import {
+ *   deviceProfile,
+ *   grpo,
+ *   LinearCrossEntropy,
+ *   packUpstream,
+ *   parseProblem,
+ *   plan,
+ * } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const sizes = { tokens: 4, hidden: 4, vocab: 8 };

@@ -36,8 +36,7 @@ export interface Parallelism {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 2 });
  * const split = { tensor: 3, data: 1, sequence: false };
@@ -87,8 +86,7 @@ export interface ParallelPlan {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ hidden: 4096, vocab: 256000 });
  * const split = { tensor: 8, data: 1, sequence: false };
@@ -161,8 +159,7 @@ export function rankPart(
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const split = { tensor: 2, data: 1, sequence: false };
@@ -188,8 +185,7 @@ export function collectivesOf({ steps }: Schedule): Collective[] {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const split = { tensor: 2, data: 1, sequence: false };
@@ -211,8 +207,7 @@ export function sentBytes({ op, group, bytes }: Collective, parallelism: Paralle
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const split = { tensor: 2, data: 1, sequence: false };

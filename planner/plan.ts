@@ -68,8 +68,7 @@ export interface Plan extends Candidate {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
  * try {
@@ -100,8 +99,7 @@ export class DoesNotFitError extends Error {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
  * assert.throws(() => makePlan(problem, SPECIFICATION_DEFAULTS, { window: 7 }), FixedSizeError);
@@ -120,8 +118,7 @@ export class FixedSizeError extends DoesNotFitError {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "./device.ts";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ hidden: 4096, vocab: 256000 });
  * const plan = makePlan(problem, SPECIFICATION_DEFAULTS);

@@ -105,7 +105,7 @@ export type ProblemInput = FlatProblemInput | HeadsProblemInput;
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem } from "@lce/lce";
  * const sizes = { hidden: 4, vocab: 9 };
  * const heads = [{ name: "student", ...sizes }, { name: "teacher", ...sizes }];
  * assert.throws(() => headOf(parseProblem({ heads })), SeveralHeadsError);
@@ -122,7 +122,7 @@ export class SeveralHeadsError extends TypeError {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "./problem_schema.ts";
+ * import { parseProblem } from "@lce/lce";
  * assert.equal(headOf(parseProblem({ hidden: 4, vocab: 9 })).vocab, 9);
  * ```
  *

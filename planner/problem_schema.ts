@@ -218,7 +218,7 @@ const WORDING = {
  * @example One head
  * ```ts
  * import assert from "node:assert/strict";
- * import { headOf } from "./problem.ts";
+ * import { headOf } from "@lce/lce";
  * const problem = parseProblem({ hidden: 2304, vocab: 256000 });
  * assert.equal(problem.tokens, 8192);
  * assert.equal(headOf(problem).dtype, "f32");

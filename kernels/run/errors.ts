@@ -10,7 +10,7 @@
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const planned = plan(parseProblem({ tokens: 2, hidden: 4, vocab: 8 }), deviceProfile(device));

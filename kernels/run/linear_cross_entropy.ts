@@ -85,7 +85,7 @@ const CALLS: Readonly<Record<Part, string>> = {
  * @example A forward pass
  * ```ts
  * import assert from "node:assert/strict";
- * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8 });
@@ -236,7 +236,7 @@ export class LinearCrossEntropy {
    * @example Two steps of stochastic gradient descent on the output layer, in one submission
    * ```ts
    * import assert from "node:assert/strict";
-   * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+   * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
    *
    * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
    * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8, pass: "train" });

@@ -20,9 +20,8 @@ import { headOf, type Problem } from "../problem.ts";
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "../device.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  * import { makePlan } from "../plan.ts";
- * import { parseProblem } from "../problem_schema.ts";
  *
  * const whole = parseProblem({ tokens: 1024, hidden: 2048, vocab: 32000, pass: "train" });
  * const memory = (problem: typeof whole) => makePlan(problem, SPECIFICATION_DEFAULTS).memory;

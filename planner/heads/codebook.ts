@@ -62,8 +62,7 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { headOf } from "../problem.ts";
- * import { parseProblem } from "../problem_schema.ts";
+ * import { headOf, parseProblem } from "@lce/lce";
  *
  * const head = codebookHead(parseProblem({ hidden: 4096, vocab: 256000 }), 4096);
  * assert.equal(headOf(head.problem).vocab, 4096);
@@ -195,7 +194,7 @@ export interface CodeResults<Numbers> {
  * @example On a device: plan over codes, run on the map's bias and targets
  * ```ts
  * import assert from "node:assert/strict";
- * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const map = new CodeMap(Int32Array.of(0, 1, 1, 0, 1, 1, 1), 2);

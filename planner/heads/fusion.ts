@@ -26,7 +26,7 @@ import type { Arithmetic } from "../objective.ts";
  * @example The strengths of tokens, and what is most likely at them
  * ```ts
  * import assert from "node:assert/strict";
- * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+ * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const [tokens, vocab] = [2, 9];

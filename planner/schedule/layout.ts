@@ -40,7 +40,7 @@ export function resultWidth(problem: Problem, result: TokenResult): number {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem_schema.ts";
+ * import { parseProblem } from "@lce/lce";
  * const sizes = { tokens: 3, hidden: 4, vocab: 9, pass: "train" } as const;
  * assert.deepEqual(upstreamRows(parseProblem(sizes)), []); // a mean needs none
  * assert.deepEqual(upstreamRows(parseProblem({ ...sizes, reduction: "none" })), ["loss"]);
@@ -64,7 +64,7 @@ export function upstreamRows(problem: Problem): string[] {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem_schema.ts";
+ * import { parseProblem } from "@lce/lce";
  * const problem = parseProblem({
  *   tokens: 3,
  *   hidden: 4,
@@ -133,7 +133,7 @@ export function hasReducedLoss(problem: Problem): boolean {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem } from "../problem_schema.ts";
+ * import { parseProblem } from "@lce/lce";
  * assert.equal(tokenStride(parseProblem({ tokens: 100, hidden: 4, vocab: 9 })), 128);
  * ```
  */

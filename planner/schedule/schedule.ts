@@ -16,9 +16,8 @@ import type { Tile } from "./tile.ts";
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "../device.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  * import { makePlan } from "../plan.ts";
- * import { parseProblem } from "../problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const { schedule } = makePlan(problem, SPECIFICATION_DEFAULTS);
@@ -234,9 +233,8 @@ export interface Share {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { SPECIFICATION_DEFAULTS } from "../device.ts";
+ * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
  * import { makePlan } from "../plan.ts";
- * import { parseProblem } from "../problem_schema.ts";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
  * const { schedule, alternatives } = makePlan(problem, SPECIFICATION_DEFAULTS);
