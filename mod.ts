@@ -86,7 +86,7 @@ export {
 } from "./kernels/run/linear_cross_entropy.ts";
 export type { BufferRange } from "./kernels/run/buffer_range.ts";
 export { GpuError, OutOfMemoryError } from "./kernels/run/errors.ts";
-export type { Results, Totals } from "./kernels/run/results.ts";
+export type { DeviceResult, Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";
 export {
   type BodyRates,

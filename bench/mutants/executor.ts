@@ -179,8 +179,8 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "rows of results lie as far apart as there are tokens",
     file: "kernels/run/results.ts",
-    find: "const start = row * tokenStride(problem);",
-    replace: "const start = row * problem.tokens;",
+    find: "start: row * tokenStride(problem)",
+    replace: "start: row * problem.tokens",
     why: "all results but the first would be shifted unless tokens are a multiple of 64",
     killers: [STEPS],
   },

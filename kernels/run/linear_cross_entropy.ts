@@ -26,7 +26,14 @@ import { dispatchesTogether } from "../../planner/schedule/cost.ts";
 import { callSteps, clearRecords } from "./call_steps.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
-import { decodeResults, decodeTotals, type Results, type Totals } from "./results.ts";
+import {
+  decodeResults,
+  decodeTotals,
+  type DeviceResult,
+  type Results,
+  resultSlice,
+  type Totals,
+} from "./results.ts";
 import { Encoder } from "./encoder.ts";
 import type { BufferRange, NamedRanges } from "./buffer_range.ts";
 
@@ -304,6 +311,50 @@ export class LinearCrossEntropy {
    */
   encode(commands: GPUCommandEncoder, step: StepBuffers): void {
     this.#record(step, commands);
+  }
+
+  /**
+   * Returns where a result lies on the device, to be bound or copied from: it needs no wait and no
+   * readback. What lies there is that of the step before in the same encoder or queue; the next step
+   * overwrites it. The buffer is the head's own, with usages `STORAGE`, `COPY_SRC` and `COPY_DST`.
+   *
+   * @param name one of {@linkcode Results} that there is one of per token, such as `logprob`: as many
+   *   numbers as tokens are planned, of which those that are ignored or not in a step are 0; `loss`,
+   *   which is one f32; or `totals`, whose words are kept tokens (u32), their weight and that of the
+   *   vocabulary (f32), and 1 + the first token with a target that is none, else 0 (u32).
+   * @throws {TypeError} where the plan does not have it.
+   *
+   * @example Losses of two micro-batches, left on the device
+   * ```ts
+   * import assert from "node:assert/strict";
+   * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+   *
+   * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+   * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8 });
+   * const head = await LinearCrossEntropy.create(device, plan(problem, deviceProfile(device)));
+   * const buffer = (size: number) =>
+   *   device.createBuffer({ size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST });
+   * const inputs = { hidden: buffer(32), weight: buffer(128), targets: buffer(8) };
+   *
+   * const { buffer: loss, offset, size } = head.result("loss");
+   * const losses = buffer(2 * size);
+   * const commands = device.createCommandEncoder();
+   * for (const [batch, tokens] of [2, 1].entries()) {
+   *   head.encode(commands, { inputs, tokens });
+   *   commands.copyBufferToBuffer(loss, offset, losses, batch * size, size);
+   * }
+   * device.queue.submit([commands.finish()]);
+   *
+   * // Each is bound as it lies, for a kernel of your own.
+   * assert.equal(head.result("logprob").offset % 256, 0);
+   * head.destroy();
+   * device.destroy();
+   * ```
+   */
+  result(name: DeviceResult): Required<GPUBufferBinding> {
+    this.#alive();
+    const { buffer, offset, bytes } = resultSlice(this.problem, name);
+    return { buffer: this.#encoder.buffer(buffer), offset, size: bytes };
   }
 
   /**

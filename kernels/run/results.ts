@@ -11,14 +11,19 @@ import {
   tokenStride,
   type Total,
   totalIndex,
+  TOTALS,
+  WORD,
 } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
+import type { Slice } from "../../planner/schedule/schedule.ts";
 import type { Same } from "../../planner/same.ts";
 import {
   RESULT_NAMES,
   type ResultLayout,
   type ResultName,
   RESULTS,
+  TOKEN_RESULTS,
+  type TokenResultName,
 } from "../../planner/schedule/results.ts";
 import type { Outputs } from "./execute.ts";
 
@@ -78,24 +83,58 @@ export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
   };
 }
 
+/** Where the numbers of a result per token lie among the words of `tokens`, and how many a token has. */
+function rowsOf(problem: Problem, name: ResultName): { start: number; width: number } | undefined {
+  const found: ResultLayout = RESULTS[name];
+  if (!("row" in found)) return undefined;
+  const row = tokenResults(problem).indexOf(found.row);
+  return { start: row * tokenStride(problem), width: resultWidth(problem, found.row) };
+}
+
+/** A result that stays on the device: one per token, by its name in {@linkcode Results}; or one of all tokens. */
+export type DeviceResult =
+  | Exclude<keyof Results, "kept" | "badTarget" | "skippedTiles" | `grad${string}`>
+  | "totals";
+true satisfies Same<DeviceResult, TokenResultName | "loss" | "totals">;
+
+/**
+ * Returns where a result lies among a schedule's buffers. Rows of results per token begin at
+ * multiples of 256 bytes, so that any device can bind each by itself.
+ *
+ * @throws {TypeError} where the problem does not have it.
+ */
+export function resultSlice(problem: Problem, name: DeviceResult): Slice {
+  const has = (each: DeviceResult) =>
+    each === "totals" ||
+    (each === "loss" ? hasReducedLoss(problem) : rowsOf(problem, each)!.width > 0);
+  const names = ["loss", "totals", ...TOKEN_RESULTS] as const;
+  if (!names.includes(name) || !has(name)) {
+    throw new TypeError(
+      `The plan has no result "${name}": it has ${names.filter(has).join(", ")}`,
+    );
+  }
+  if (name === "loss") return { buffer: "loss", offset: 0, bytes: WORD };
+  if (name === "totals") return { buffer: "totals", offset: 0, bytes: WORD * TOTALS.length };
+  const { start, width } = rowsOf(problem, name)!;
+  return { buffer: "tokens", offset: WORD * start, bytes: WORD * width * problem.tokens };
+}
+
 /** Decodes the outputs of a schedule for a problem, of the first `tokens` where a step had no more. */
 export function decodeResults(
   problem: Problem,
   outputs: Outputs,
   tokens: number = problem.tokens,
 ): Results {
-  const rows = tokenResults(problem);
   const arrays: Record<string, Float32Array | Uint32Array> = {};
   for (const name of RESULT_NAMES) {
-    const found: ResultLayout = RESULTS[name];
-    const bytes = outputs[found.tensor];
-    const row = "row" in found ? rows.indexOf(found.row) : 0;
-    if (!bytes || row < 0) continue;
-    const start = row * tokenStride(problem);
-    const width = "row" in found ? resultWidth(problem, found.row) : 1;
+    const { tensor, type }: ResultLayout = RESULTS[name];
+    const bytes = outputs[tensor];
+    if (!bytes) continue;
+    const rows = rowsOf(problem, name);
+    if (rows && rows.width === 0) continue;
     const all = wordsOf(bytes);
-    const words = "row" in found ? all.subarray(start, start + width * tokens) : all;
-    arrays[name] = found.type === "u32" ? words : floatsOf(words);
+    const words = rows ? all.subarray(rows.start, rows.start + rows.width * tokens) : all;
+    arrays[name] = type === "u32" ? words : floatsOf(words);
   }
   const { lse, logprob } = arrays as unknown as Results;
   const flags = outputs["tile_flags"];
