@@ -68,15 +68,15 @@ export interface Plan extends Candidate {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
  * try {
- *   makePlan(problem, SPECIFICATION_DEFAULTS, { budget: 1000 });
+ *   plan(problem, SPECIFICATION_DEFAULTS, { budget: 1000 });
  *   assert.fail("a kilobyte is not enough");
  * } catch (error) {
  *   assert(error instanceof DoesNotFitError);
- *   makePlan(problem, SPECIFICATION_DEFAULTS, { budget: error.smallestBudget });
+ *   plan(problem, SPECIFICATION_DEFAULTS, { budget: error.smallestBudget });
  * }
  * ```
  */
@@ -99,10 +99,10 @@ export class DoesNotFitError extends Error {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 1024, hidden: 64, vocab: 5000 });
- * assert.throws(() => makePlan(problem, SPECIFICATION_DEFAULTS, { window: 7 }), FixedSizeError);
+ * assert.throws(() => plan(problem, SPECIFICATION_DEFAULTS, { window: 7 }), FixedSizeError);
  * ```
  */
 export class FixedSizeError extends DoesNotFitError {

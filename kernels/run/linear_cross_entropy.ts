@@ -84,8 +84,9 @@ const CALLS: Readonly<Record<Part, string>> = {
  * A planned linear cross-entropy, ready to run.
  *
  * Calls only submit work to the device's queue, or record it (`encode()`); the `read*` methods wait
- * for it, and throw what the device reported of any call since the last of them. Memory is allocated on creation and given back by `destroy()`: exactly the
- * plan's `memory.extraPeakBytes` plus the results per token.
+ * for it, and throw what the device reported of any call since the last of them. Memory is
+ * allocated on creation and given back by `destroy()`: exactly the plan's `memory.extraPeakBytes`
+ * plus the results per token.
  *
  * A call that throws leaves nothing half encoded: the next one starts afresh.
  *

@@ -20,11 +20,10 @@ import { headOf, type Problem } from "../problem.ts";
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
- * import { makePlan } from "../plan.ts";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const whole = parseProblem({ tokens: 1024, hidden: 2048, vocab: 32000, pass: "train" });
- * const memory = (problem: typeof whole) => makePlan(problem, SPECIFICATION_DEFAULTS).memory;
+ * const memory = (problem: typeof whole) => plan(problem, SPECIFICATION_DEFAULTS).memory;
  * const output = memory(withAdapter(whole, 8)).byCategory.output;
  * // The gradients of B and of H A^T, the loss and results per token.
  * assert(output < 4 * 8 * (1024 + 32000) + 64 * 1024);

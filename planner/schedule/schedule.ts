@@ -16,11 +16,10 @@ import type { Tile } from "./tile.ts";
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
- * import { makePlan } from "../plan.ts";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
- * const { schedule } = makePlan(problem, SPECIFICATION_DEFAULTS);
+ * const { schedule } = plan(problem, SPECIFICATION_DEFAULTS);
  * assert(schedule.buffers.every(({ category }) => CATEGORIES.includes(category)));
  * ```
  */
@@ -233,11 +232,10 @@ export interface Share {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, SPECIFICATION_DEFAULTS } from "@lce/lce";
- * import { makePlan } from "../plan.ts";
+ * import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const problem = parseProblem({ tokens: 64, hidden: 8, vocab: 500 });
- * const { schedule, alternatives } = makePlan(problem, SPECIFICATION_DEFAULTS);
+ * const { schedule, alternatives } = plan(problem, SPECIFICATION_DEFAULTS);
  * const names = [schedule.strategy, ...alternatives.map(({ strategy }) => strategy)];
  * assert.deepEqual(names.sort(), [...STRATEGIES].sort());
  * ```
