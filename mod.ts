@@ -85,6 +85,8 @@ export {
   type StepOptions,
 } from "./kernels/run/linear_cross_entropy.ts";
 export type { BufferRange } from "./kernels/run/buffer_range.ts";
+export { Scratch } from "./kernels/run/scratch.ts";
+export { type SharedMemory, sharedMemory } from "./planner/schedule/scratch.ts";
 export { GpuError, OutOfMemoryError } from "./kernels/run/errors.ts";
 export type { DeviceResult, Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";

@@ -37,6 +37,7 @@ export class Encoder {
   /** Where each dispatch writes its timestamps, if it does, while time is taken. */
   timestamps: (() => GPUComputePassTimestampWrites | undefined) | undefined;
   readonly #own = new Map<string, GPUBuffer>();
+  readonly #lent = new Map<string, GPUBuffer>();
   /** Bytes of them. */
   #heldBytes = 0;
   /** What came of buffers that nobody has asked about. */
@@ -73,6 +74,11 @@ export class Encoder {
     if (name === PARAMS_BUFFER) this.#writeParams(buffer, bytes);
   }
 
+  /** Uses buffers that others use too; they are never destroyed here. */
+  lend(buffers: ReadonlyMap<string, GPUBuffer>): void {
+    for (const [name, buffer] of buffers) this.#lent.set(name, buffer);
+  }
+
   /**
    * Waits until the device has said whether there was memory for what was created.
    *
@@ -102,7 +108,7 @@ export class Encoder {
    * schedule.
    */
   buffer(name: string): GPUBuffer {
-    const buffer = this.#own.get(name);
+    const buffer = this.#own.get(name) ?? this.#lent.get(name);
     if (!buffer) throw new GpuError(`Buffer ${name} is used by a step but not alive`);
     return buffer;
   }

@@ -24,6 +24,8 @@ import {
 import { catchReports, type Report, reported, throwIfLost, withErrorScopes } from "./errors.ts";
 import { dispatchesTogether } from "../../planner/schedule/cost.ts";
 import { callSteps, clearRecords } from "./call_steps.ts";
+import type { Scratch } from "./scratch.ts";
+import { keptInScratch } from "../../planner/schedule/scratch.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import {
@@ -112,6 +114,8 @@ const CALLS: Readonly<Record<Part, string>> = {
 export class LinearCrossEntropy {
   readonly #plan: Plan;
   readonly #encoder: Encoder;
+  /** What it shares with others. */
+  readonly #scratch: Scratch | undefined;
   #destroyed = false;
   /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
   #forwarded = false;
@@ -120,8 +124,9 @@ export class LinearCrossEntropy {
   /** What the device has reported first of the calls since results were last read. */
   #report: Promise<Report | undefined> = Promise.resolve(undefined);
 
-  private constructor(plan: Plan, encoder: Encoder) {
+  private constructor(plan: Plan, encoder: Encoder, scratch: Scratch | undefined) {
     this.#plan = plan;
+    this.#scratch = scratch;
     this.#encoder = encoder;
     this.#tokens = plan.problem.tokens;
   }
@@ -130,11 +135,17 @@ export class LinearCrossEntropy {
    * Compiles a plan's kernels and allocates its memory.
    *
    * @param plan from `plan()`, whose schedule works on the caller's buffers.
+   * @param options `scratch` is used in place of the plan's own, in turns with other heads.
    * @throws {TypeError} when the plan was made for inputs from the host, or for one rank of several.
+   * @throws {RangeError} when `scratch` was not made for the plan.
    * @throws {OutOfMemoryError} when the device has no memory for a buffer.
    * @throws {GpuError} when a kernel does not compile or the device is lost.
    */
-  static async create(device: GPUDevice, plan: Plan): Promise<LinearCrossEntropy> {
+  static async create(
+    device: GPUDevice,
+    plan: Plan,
+    { scratch }: { readonly scratch?: Scratch } = {},
+  ): Promise<LinearCrossEntropy> {
     const { schedule } = plan;
     if (schedule.residency !== "caller") {
       throw new TypeError("Cannot use a plan with host transfers: make it with plan() of mod.ts");
@@ -142,16 +153,18 @@ export class LinearCrossEntropy {
     if (schedule.share) {
       throw new TypeError("Cannot run one rank's plan alone: it has steps that other ranks share");
     }
+    const lent = scratch?.buffersFor(schedule) ?? new Map<string, GPUBuffer>();
     const kernels = await withErrorScopes(device, () => compileKernels(device, schedule));
     const encoder = new Encoder(schedule, device, kernels, dispatchesTogether(plan.cost));
     await withErrorScopes(device, async () => {
-      for (const spec of ownBuffers(schedule)) encoder.create(spec);
+      encoder.lend(lent);
+      for (const spec of ownBuffers(schedule)) if (!lent.has(spec.name)) encoder.create(spec);
       await encoder.allocated();
     }).catch((error: unknown) => {
       encoder.destroyAll();
       throw error;
     });
-    return new LinearCrossEntropy(plan, encoder);
+    return new LinearCrossEntropy(plan, encoder, scratch);
   }
 
   /** Returns what is computed. */
@@ -444,6 +457,16 @@ export class LinearCrossEntropy {
     return tokens;
   }
 
+  /** @throws {TypeError} where another head has used what a backward pass needs. */
+  #takeScratch(part: Part): void {
+    if (!this.#scratch || this.#scratch.use(this) || part !== "backward") return;
+    const kept = keptInScratch(this.#plan.schedule);
+    if (kept === undefined) return;
+    throw new TypeError(
+      `Cannot run backward(): another head has used the shared scratch since forward(), which left ${kept} there. Let nothing come between, call lossAndGradients(), or give the head a scratch of its own`,
+    );
+  }
+
   #checkTargets<Found extends Totals>(results: Found): Found {
     if (results.badTarget === undefined) return results;
     const { ignoreIndex } = this.problem;
@@ -498,8 +521,9 @@ export class LinearCrossEntropy {
       }),
     ];
     const callers = this.#rangesOf(step, part, tokens);
-    this.#tokens = tokens;
     this.#forwarded = false;
+    this.#takeScratch(part);
+    this.#tokens = tokens;
     const end = catchReports(this.#encoder.device);
     try {
       for (const step of steps) {
