@@ -8,7 +8,7 @@ import { sumTotals } from "./collectives.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { tiledProduct, tileOrder } from "./products.ts";
-import { headOf } from "../problem.ts";
+import { type Head, headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
 import type { Block, Window } from "./shape.ts";
 import { kindOf, type Tile } from "./tile.ts";
@@ -24,13 +24,13 @@ export function selectTokens(draft: ScheduleDraft): void {
   draft.add(sumTotals(workspace));
 }
 
-/** Returns the grid and the work of a block's product with a window: its tiles are the shape's. */
+/** Returns the grid and the work of a block's product with a window of a head: its tiles are the shape's. */
 export function projection(
   { problem, shape, cuts, products }: ScheduleDraft,
   block: Block,
   window: Window,
+  { hidden, dtype }: Head = headOf(problem),
 ) {
-  const { hidden, dtype } = headOf(problem);
   const { grid: [columns, rows], work } = tiledProduct(
     block.count,
     window.count,
