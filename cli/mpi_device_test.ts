@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { withFolder } from "../fixtures/testing.ts";
 import { EXIT } from "./exit.ts";
+import { splitByHost } from "./request/crew.ts";
 import { lce } from "./testing.ts";
 import type { CaseFound } from "./testing_mpi.ts";
 
@@ -38,6 +39,7 @@ function mpiTest(name: string, test: () => Promise<void>): void {
 /** Some ranks with the same arguments and environment. */
 interface Ranks {
   readonly ranks: number;
+  readonly command?: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** A folder in which each rank leaves something by its own number, and what it leaves. */
@@ -54,11 +56,11 @@ const LEFT = {
 
 /** Starts ranks; several sets of them may differ. */
 function start(sets: readonly Ranks[], flags: readonly string[] = []): Deno.ChildProcess {
-  const programs = sets.flatMap(({ ranks, args, env = {}, leaves }, index) => [
+  const programs = sets.flatMap(({ ranks, command = "run", args, env = {}, leaves }, index) => [
     ...(index > 0 ? [":"] : []),
     ...["-n", `${ranks}`, "env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
     ...(leaves ? ["sh", "-c", LEFT[leaves.what], leaves.folder] : []),
-    ...[...DENO, MAIN, "run", "--mpi", ...args],
+    ...[...DENO, MAIN, command, "--mpi", ...args],
   ]);
   return mpirun([...flags, ...programs]);
 }
@@ -315,6 +317,52 @@ mpiTest("four processes give what four simulated ranks give, whatever is split",
     assert.deepEqual(wrong, [], name);
     assert.deepEqual(differ, [], name);
   }
+});
+
+mpiTest(
+  "what ranks tell each other is timed and kept, and plans know how long it takes",
+  async () => {
+    await withFolder(async (folder) => {
+      const env = { LCE_CACHE: folder };
+      const args = ["--quick", "--json"];
+      const { code, out, err } = await said(start([{ ranks: 2, command: "tune", args, env }]));
+      assert.equal(code, EXIT.ok, err);
+      const { rates, collectives, kept } = JSON.parse(out);
+      assert.equal(collectives.length, 9);
+      assert(collectives.every(({ seconds }: { seconds: number }) => seconds > 0));
+      assert.equal(rates.ranksPerHost, 2);
+      assert.match(rates.source, /^2 ranks on .* by Open MPI/);
+      assert.equal(kept, join(folder, "links.json"));
+      const plan = await new Deno.Command(Deno.execPath(), {
+        args: [
+          ...[...DENO.slice(1), MAIN, "plan", "--vocab", "5000", "--hidden", "64"],
+          ...["--tensor-parallel", "2", "--links", "auto", "--json"],
+        ],
+        env,
+      }).output();
+      const planned = JSON.parse(new TextDecoder().decode(plan.stdout));
+      assert.deepEqual(planned.links, rates);
+      assert(planned.collectives[0].estimatedMs > 0);
+    });
+  },
+);
+
+Deno.test("ranks of hosts follow one another, as many on each", () => {
+  const place = (rank: number, local: number, size: number) => {
+    const env = { RANK: rank, LOCAL_RANK: local, LOCAL_SIZE: size };
+    for (const [name, value] of Object.entries(env)) {
+      Deno.env.set(`OMPI_COMM_WORLD_${name}`, `${value}`);
+    }
+    try {
+      return splitByHost(8);
+    } finally {
+      for (const name of Object.keys(env)) Deno.env.delete(`OMPI_COMM_WORLD_${name}`);
+    }
+  };
+  assert.deepEqual(place(6, 2, 4), { tensor: 4, data: 2, sequence: false });
+  assert.throws(() => place(6, 3, 4), /rank 6 is number 3 of 4 on its host.*--map-by slot/);
+  assert.throws(() => place(2, 2, 3), /give all hosts as many/);
+  assert.throws(() => splitByHost(1), /one rank has nobody to tell anything/);
 });
 
 /** Whether a process that a test started is still there; one that is stopped goes on to its end. */

@@ -99,3 +99,103 @@ Deno.test("an impossible split exits with 2 and says what would do", async () =>
   await fails("--tokens 100 --tensor-parallel 8 --sequence-parallel", /pad them to 104/);
   await fails("--tokens 3 --data-parallel 4", /3 tokens over 4 data-parallel replicas/);
 });
+
+/** Links that a file can say, in YAML. */
+const LINKS = `ranksPerHost: 8
+within: &link
+  allReduce: &kind { seconds: 1.0e-5, bytesPerSecond: 1.0e11 }
+  reduceScatter: *kind
+  allGather: *kind
+across:
+  allReduce: &slow { seconds: 5.0e-5, bytesPerSecond: 1.0e10 }
+  reduceScatter: *slow
+  allGather: *slow
+staging: { seconds: 1.0e-5, bytesPerSecond: 2.0e10 }
+source: a test
+`;
+
+const JOB = "--vocab 32000 --hidden 512 --tokens 2048 --pass train --device h100-deno".split(" ");
+
+Deno.test("lce plan --links says how long collectives take", async () => {
+  await withFile(LINKS, async (path) => {
+    const args = ["plan", ...JOB, "--tensor-parallel", "4", "--links", path];
+    const { time, links, collectives, cost } = JSON.parse((await lce(...args, "--json")).out);
+    assert.equal(links.source, "a test");
+    const sum = collectives.reduce(
+      (sum: number, { estimatedMs }: { estimatedMs: number }) => sum + estimatedMs,
+      0,
+    );
+    assert(Math.abs(time.collectivesMs - sum) < 1e-9);
+    assert(Math.abs(time.estimatedMs - sum - cost.estimatedMs) < 1e-9);
+    const { out } = await lce(...args);
+    assert.match(out, /they take about .* ms, beside .* ms of a rank's own work \(links: a test\)/);
+    const silent = JSON.parse((await lce(...args.slice(0, -2), "--json")).out);
+    assert.equal(silent.time.estimatedMs, null);
+    assert.equal(silent.links, null);
+  });
+});
+
+Deno.test("lce plan --ranks chooses the split, and --explain says why the others lost", async () => {
+  await withFile(LINKS, async (path) => {
+    const args = ["plan", ...JOB, "--ranks", "16", "--links", path, "--explain"];
+    const { splits, parallel, perRank } = JSON.parse((await lce(...args, "--json")).out);
+    assert.equal(perRank.length, 16);
+    assert.deepEqual(splits[0].parallel, parallel);
+    assert.equal(splits[0].relativeTime, 1);
+    assert.match(splits[0].verdict, /^chosen/);
+    assert.equal(splits.length, 9);
+    const { out } = await lce(...args);
+    assert.match(out, /splits over 16 ranks/);
+    assert.match(out, /16 x 1 .* more traffic, its vocabulary split across hosts/);
+    const unmeasured = await lce(..."plan --vocab 5000 --hidden 64 --ranks 4 --explain".split(" "));
+    assert.match(unmeasured.out, /Ranked by assumed rates/);
+  });
+});
+
+Deno.test("lce plan --scaling simulates more and more ranks, and says where traffic dominates", async () => {
+  await withFile(LINKS, async (path) => {
+    const args = ["plan", ...JOB, "--ranks", "32", "--links", path, "--scaling", "strong"];
+    const { points, trafficDominatesFrom } = JSON.parse((await lce(...args, "--json")).out);
+    assert.deepEqual(points.map(({ ranks }: { ranks: number }) => ranks), [1, 2, 4, 8, 16, 32]);
+    const dominated = (point: { collectivesMs: number; computeMs: number }) =>
+      point.collectivesMs > point.computeMs;
+    assert.equal(points.find(dominated).ranks, trafficDominatesFrom);
+    const folder = await Deno.makeTempDir();
+    const svg = `${folder}/scaling.svg`;
+    const { out, code } = await lce(...args, "--svg", svg);
+    assert.equal(code, EXIT.ok);
+    assert.match(out, new RegExp(`Traffic dominates from ${trafficDominatesFrom} ranks on`));
+    const picture = await Deno.readTextFile(svg);
+    assert.match(picture, /Strong scaling of the output layer/);
+    assert.match(picture, /data-name="collectives"/);
+    await Deno.remove(folder, { recursive: true });
+  });
+});
+
+Deno.test("what is of ranks and contradicts itself exits with 2, a bad file of links with 4", async () => {
+  const fails = async (flags: string, expected: number, message: RegExp) => {
+    const { code, err } = await lce("plan", ...JOB, ...flags.split(" "));
+    assert.equal(code, expected, flags + err);
+    assert.match(err, message);
+  };
+  await fails("--ranks 8 --tensor-parallel 2", EXIT.usage, /looks for the split/);
+  await fails("--scaling weak", EXIT.usage, /needs --ranks/);
+  await fails("--links auto", EXIT.usage, /is of ranks/);
+  await fails("--ranks 4 --compare", EXIT.usage, /--compare and --ranks cannot/);
+  await fails("--ranks 4 --largest vocab", EXIT.usage, /--largest/);
+  await fails("--ranks 4 --scaling weak --explain", EXIT.usage, /--scaling and --explain cannot/);
+  await fails("--ranks 4 --scaling weak --svg x.svg", EXIT.usage, /no times to draw.*--mpi/);
+  await fails("--ranks 0", EXIT.usage, /--ranks 0/);
+  await fails("--ranks 4 --links no/where.yaml", EXIT.input, /no\/where.yaml/);
+  await withFile("ranksPerHost: 4\nwithin: {}\n", async (path) => {
+    await fails(`--ranks 4 --links ${path}`, EXIT.input, /within.allReduce is needed/);
+  });
+  const before = Deno.env.get("LCE_CACHE");
+  Deno.env.set("LCE_CACHE", "/nowhere");
+  try {
+    await fails("--ranks 4 --links auto", EXIT.usage, /nothing was measured on this host/);
+  } finally {
+    if (before === undefined) Deno.env.delete("LCE_CACHE");
+    else Deno.env.set("LCE_CACHE", before);
+  }
+});

@@ -14,7 +14,7 @@ import type { DeviceProfile } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./schedule/memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { dimensionsOf, headOf, type Problem, resized } from "./problem.ts";
-import type { Collective, Range, Schedule, Share } from "./schedule/schedule.ts";
+import type { Collective, CollectiveOp, Range, Schedule, Share } from "./schedule/schedule.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { emit } from "./search/evaluate.ts";
 import { ask, type PlanOptions } from "./search/question.ts";
@@ -196,8 +196,23 @@ export function collectivesOf({ steps }: Schedule): Collective[] {
  */
 export function sentBytes({ op, group, bytes }: Collective, parallelism: Parallelism): number {
   const ranks = parallelism[group];
-  const passes = op.startsWith("all-reduce") ? 2 : 1;
-  return (passes * bytes * (ranks - 1)) / ranks;
+  return (passesOf(op) * bytes * (ranks - 1)) / ranks;
+}
+
+/** How often a tensor goes round: an all-reduce is a scatter of sums, and a gather of them. */
+export function passesOf(op: CollectiveOp): number {
+  return op.startsWith("all-reduce") ? 2 : 1;
+}
+
+/** Returns the bytes that a rank gives to a collective and gets from it: parts where it gathers or scatters. */
+export function trafficOf(
+  { op, bytes }: Pick<Collective, "op" | "bytes">,
+  ranks: number,
+): { readonly givenBytes: number; readonly gotBytes: number } {
+  return {
+    givenBytes: op === "all-gather" ? bytes / ranks : bytes,
+    gotBytes: op === "reduce-scatter-sum" ? bytes / ranks : bytes,
+  };
 }
 
 /**
@@ -248,7 +263,7 @@ function evenShares(total: number, parts: number): Range[] {
 }
 
 /** More ranks than anyone has, or can read a plan of. */
-const MAX_RANKS = 1 << 16;
+export const MAX_RANKS: number = 1 << 16;
 
 function checkParallelism(problem: Problem, { tensor, data, sequence }: Parallelism) {
   const { tokens, vocab } = dimensionsOf(problem);

@@ -7,7 +7,7 @@ import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { TILES } from "../../planner/schedule/tile.ts";
 import { EXIT } from "../exit.ts";
 import { lce } from "../testing.ts";
-import { keepTunedRates, tunedKey, tunedPath, withTunedRates } from "./tuned.ts";
+import { keepTunedRates, TUNED, tunedKey, withTunedRates } from "./tuned.ts";
 
 /** Runs something with a cache of its own. */
 async function withCache(use: () => Promise<void>): Promise<void> {
@@ -51,7 +51,7 @@ Deno.test("tuned rates are kept for a device with its limits, and for no other",
 Deno.test("a damaged cache counts as empty", async () => {
   await withCache(async () => {
     for (const text of ["", "{", "[]", '{"x": {"flopsPerSecond": -1}}']) {
-      await Deno.writeTextFile(tunedPath(), text);
+      await Deno.writeTextFile(TUNED.path, text);
       assert.deepEqual(await withTunedRates(SPECIFICATION_DEFAULTS), SPECIFICATION_DEFAULTS);
     }
     await keepTunedRates(SPECIFICATION_DEFAULTS, RATES);
@@ -68,7 +68,7 @@ Deno.test({
       const { code, out } = await lce("tune", "--quick", "--shape", "64x64x512", "--json");
       assert.equal(code, EXIT.ok);
       const { rates, tiles, peaks, kept } = JSON.parse(out);
-      assert.equal(kept, tunedPath());
+      assert.equal(kept, TUNED.path);
       assert(tiles.length >= 3 && tiles.length <= TILES.length);
       assert.equal(rates.tiles[0].rate, 1);
       const speeds = tiles.map(({ flopsPerSecond }: { flopsPerSecond: number }) => flopsPerSecond);

@@ -1,5 +1,5 @@
 /**
- * A chart of bytes against something swept, on logarithmic axes: a line for each
+ * A chart of bytes, or of something else, against something swept, on logarithmic axes: a line for each
  * named series, labelled where it ends, and levels across.
  *
  * @module
@@ -54,6 +54,8 @@ export interface Chart {
   readonly yLabel: string;
   /** Returns how a value of `x` reads. */
   formatX(value: number): string;
+  /** How one of the other axis does: as bytes, where it is left out. */
+  formatY?(value: number): string;
   readonly series: readonly Series[];
   readonly levels: readonly Level[];
   /** Remarks below the plot, a line or more each. */
@@ -111,7 +113,7 @@ export function drawChart(chart: Chart): string {
 }
 
 function axes(
-  { xLabel, yLabel, formatX }: Chart,
+  { xLabel, yLabel, formatX, formatY = shortBytes }: Chart,
   x: LogScale,
   y: LogScale,
   { left, right, top, bottom }: Plot,
@@ -121,7 +123,7 @@ function axes(
   return [
     ...powerTicks([y.least, y.most], 12, { step: 2 }).flatMap((bytes) => [
       line(left, y.at(bytes), right, y.at(bytes), "rule"),
-      text(left - 8, y.at(bytes) + 4, "small muted end", shortBytes(bytes)),
+      text(left - 8, y.at(bytes) + 4, "small muted end", formatY(bytes)),
     ]),
     ...powerTicks([x.least, x.most], 11, { values }).flatMap((value) => [
       line(x.at(value), top, x.at(value), bottom, "rule"),
@@ -227,10 +229,10 @@ function present({ points }: Series): { x: number; y: number }[] {
 
 /** Returns the chart in words: where each line begins and ends. */
 function describe(
-  { xLabel, yLabel, formatX, levels, notes = [] }: Chart,
+  { xLabel, yLabel, formatX, formatY = shortBytes, levels, notes = [] }: Chart,
   drawn: readonly Series[],
 ): string {
-  const at = ({ x, y }: { x: number; y: number }) => `${shortBytes(y)} at ${formatX(x)}`;
+  const at = ({ x, y }: { x: number; y: number }) => `${formatY(y)} at ${formatX(x)}`;
   const sentences = drawn.map((series) => {
     const [first, ...others] = present(series);
     const last = others.at(-1);

@@ -15,6 +15,7 @@ import { type Parallelism, planParallel } from "../../planner/parallel.ts";
 import { makePlan, type Plan, type PlanOptions } from "../../planner/plan.ts";
 import { type Problem, resized } from "../../planner/problem.ts";
 import { againstFlags, checkAgainst, reportWorse } from "../request/against_flags.ts";
+import { linksFor } from "../request/links.ts";
 import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
@@ -31,8 +32,8 @@ import type { Output } from "../output.ts";
 import { timeline as drawTimeline } from "../chart/timeline.ts";
 import { codebookJson, codebookText } from "../report/codebook.ts";
 import { largestJson, largestText } from "../report/largest.ts";
-import { parallelPlanJson, parallelPlanText } from "../report/parallel.ts";
-import { type PlanExtras, planJson, planText } from "../report/plan.ts";
+import { parallelPlanJson, parallelPlanText, type RanksExtras } from "../report/parallel.ts";
+import { planJson, planText } from "../report/plan.ts";
 import {
   comparePlans,
   comparisonJson,
@@ -43,6 +44,7 @@ import {
 import { wrapped } from "../report/wrap.ts";
 import { checkModes, parallelismOf } from "../request/request.ts";
 import { settingFlags } from "../request/settings.ts";
+import { answerScaling, answerSplits } from "./plan_ranks.ts";
 import { checkPictures, runSweep } from "./sweep.ts";
 
 /** Returns the command. `exit` takes the exit code of a plan that is worse than an earlier one. */
@@ -68,6 +70,8 @@ Examples:
   $ lce plan --model llama-3.1-8b --largest tokens --budget 8GiB --pass train
   $ lce plan --vocab 256000 --hidden 4096 --codes 4096
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
+  $ lce plan --vocab 256000 --hidden 4096 --pass train --ranks 64 --explain
+  $ lce plan --model gemma-2-2b --device auto --ranks 4k --scaling strong --svg scaling.svg
   $ lce plan --config plan.yaml --budget 8GiB --json > before.json
   $ lce plan --config plan.yaml --budget 8GiB --against before.json --fail-over 10%
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg
@@ -105,9 +109,20 @@ Examples:
         const shown = json ? { ...pictures, format: "json" as const } : pictures;
         return await runSweep(about, request, methods, shown, output);
       }
+      const links = await linksFor(modes.links, request.device);
+      const { ranks, scaling, svg } = modes;
+      if (ranks !== undefined && scaling) {
+        const question = { problem, device, ranks, links, options: request };
+        const { json: asJson, text } = await answerScaling(
+          question,
+          { scaling, svg, force },
+          output,
+        );
+        return output.print(json ? JSON.stringify({ ...named, ...asJson() }, null, 2) : text());
+      }
       const earlier = against === undefined ? undefined : await readEarlierPlan(against);
       const { found, plan, ...planned } = planFor(problem, device, request, {
-        ...{ parallelism, largest, compare, explain },
+        ...{ parallelism, ranks, links, largest, compare, explain },
         width: output.width,
       });
       // What was looked for was not known before.
@@ -146,8 +161,10 @@ Examples:
 }
 
 /** How a plan is asked for, and shown. */
-interface Asked extends PlanExtras {
+interface Asked extends RanksExtras {
   readonly parallelism: Parallelism | undefined;
+  /** So many, whose split is to be found. */
+  readonly ranks: number | undefined;
   readonly largest: LargestDimension | undefined;
 }
 
@@ -165,8 +182,15 @@ function planFor(
   problem: Problem,
   device: DeviceProfile,
   options: PlanOptions,
-  { parallelism, largest, ...extras }: Asked,
+  { parallelism, ranks, largest, ...extras }: Asked,
 ): Planned {
+  if (ranks !== undefined) {
+    const { links } = extras;
+    return {
+      found: undefined,
+      ...answerSplits({ problem, device, ranks, links, options }, extras),
+    };
+  }
   if (parallelism) {
     const found = largest && planLargestParallel(largest, problem, device, parallelism, options);
     const plan = found ? found.plan : planParallel(problem, device, parallelism, options);

@@ -11,7 +11,7 @@ import { EXIT, UsageError } from "../exit.ts";
 import { checkRunOutput } from "../files/run_output.ts";
 import type { Output } from "../output.ts";
 import { checkStrategy } from "../request/contradictions.ts";
-import { type Crew, RANK_TIMEOUT, withCrew } from "../request/crew.ts";
+import { checkSplit, type Crew, RANK_TIMEOUT, withCrew } from "../request/crew.ts";
 import { openDevice } from "../request/device.ts";
 import { choiceFlags, parallelFlags, parseNumber, quietFlag } from "../request/flags.ts";
 import {
@@ -181,7 +181,7 @@ Examples:
         return await run(paths, given, output, exit);
       }
       await withCrew(
-        { parallelism: parallelismOf(given), rankTimeout: rankTimeout ?? RANK_TIMEOUT },
+        { splitOf: (ranks) => checkSplit(parallelismOf(given), ranks), rankTimeout },
         output,
         exit,
         (crew, output) => run(paths, given, output, exit, crew),

@@ -23,7 +23,7 @@ function peersWanted(names: readonly string[] | undefined): readonly string[] | 
 
 /** Settings that only a sweep or a picture knows. */
 export interface PictureFlags
-  extends Pick<Modes, "sweep" | "format" | "peers" | "svg" | "timeline"> {
+  extends Pick<Modes, "sweep" | "format" | "peers" | "svg" | "timeline" | "scaling"> {
   readonly force?: boolean | undefined;
 }
 
@@ -39,18 +39,19 @@ export interface PictureRequest {
  * @throws {UsageError}
  */
 export async function checkPictures(
-  { sweep = [], format, peers, svg, timeline, force = false }: PictureFlags,
+  { sweep = [], format, peers, svg, timeline, scaling, force = false }: PictureFlags,
   flags: Record<string, unknown>,
 ): Promise<PictureRequest> {
   const axes = parseSweeps([sweep].flat(), flags);
-  const needsSweep = Object.entries({ format, peers, svg }).find(([, value]) =>
+  const curve = scaling === undefined ? { svg } : {};
+  const needsSweep = Object.entries({ format, peers, ...curve }).find(([, value]) =>
     value !== undefined
   );
   if (axes.length === 0 && needsSweep) {
     throw new UsageError(
       `--${needsSweep[0]} ${
         [needsSweep[1]].flat().join(",")
-      }: needs --sweep, such as tokens=1k..64k`,
+      }: needs --sweep, such as tokens=1k..64k${needsSweep[0] === "svg" ? ", or --scaling" : ""}`,
     );
   }
   if (axes.length > 0 && timeline !== undefined) {

@@ -11,7 +11,9 @@ import {
   sentBytes,
 } from "../../planner/parallel.ts";
 import type { Collective } from "../../planner/schedule/schedule.ts";
-import { formatBytes } from "../../planner/units.ts";
+import { collectiveSeconds, type LinkRates } from "../../planner/links.ts";
+import { type RankTime, rankTime } from "../../planner/splits.ts";
+import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { type PlanExtras, planJson, planText, problemLine } from "./plan.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
@@ -20,14 +22,17 @@ import { wrapped } from "./wrap.ts";
  * Returns the contract of `lce plan --json` for several ranks: the plan of rank 0, whose part is
  * the largest, but the problem of them all. Sizes are bytes.
  */
-export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
+export function parallelPlanJson(plan: ParallelPlan, extras: RanksExtras = {}) {
   const { largest, problem, parallelism, ranks, collectives } = plan;
+  const { links } = extras;
   return {
     ...planJson(largest, extras),
     problem: problemJson(problem),
     parallel: parallelism,
     perRank: ranks.map(rankJson),
-    collectives: collectives.map((step) => collectiveJson(step, parallelism)),
+    collectives: collectives.map((step) => collectiveJson(step, parallelism, links)),
+    time: timeJson(rankTime(plan, links)),
+    links: links ?? null,
     totals: {
       peakBytes: ranks.reduce((sum, { memory }) => sum + memory.peakBytes, 0),
       largestPeakBytes: Math.max(...ranks.map(({ memory }) => memory.peakBytes)),
@@ -35,6 +40,18 @@ export function parallelPlanJson(plan: ParallelPlan, extras: PlanExtras = {}) {
       sentBytes: totalSent(plan),
     },
   };
+}
+
+/** What is said about a plan of ranks beyond itself. */
+export interface RanksExtras extends PlanExtras {
+  /** How fast ranks are joined, where that was measured. */
+  readonly links?: LinkRates | undefined;
+}
+
+/** Returns a rank's time in milliseconds; nothing where device or links were not measured. */
+export function timeJson({ compute, collectives, seconds, measured }: RankTime) {
+  const ms = (seconds: number) => measured ? 1e3 * seconds : null;
+  return { computeMs: ms(compute), collectivesMs: ms(collectives), estimatedMs: ms(seconds) };
 }
 
 /** Returns one entry of `perRank`. */
@@ -53,7 +70,7 @@ export function rankJson({ rank, tensorRank, dataRank, tokens, vocab, memory }: 
 }
 
 /** Returns one entry of `collectives`. */
-export function collectiveJson(step: Collective, parallelism: Parallelism) {
+export function collectiveJson(step: Collective, parallelism: Parallelism, links?: LinkRates) {
   const { op, what, pass, group, type, elements, bytes } = step;
   return {
     op,
@@ -65,6 +82,7 @@ export function collectiveJson(step: Collective, parallelism: Parallelism) {
     elements,
     bytes,
     sentBytes: sentBytes(step, parallelism),
+    ...(links ? { estimatedMs: 1e3 * collectiveSeconds(step, parallelism, links) } : {}),
   };
 }
 
@@ -73,9 +91,9 @@ function totalSent({ collectives, parallelism }: ParallelPlan): number {
 }
 
 /** Returns the plan for people: ranks, collectives, then the largest rank's plan. */
-export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): string {
+export function parallelPlanText(plan: ParallelPlan, extras: RanksExtras = {}): string {
   const { problem, largest } = plan;
-  const { width } = extras;
+  const { width, links } = extras;
   const inner = within({ width });
   return [
     wrapped(problemLine({ problem, device: largest.device }), width),
@@ -86,7 +104,7 @@ export function parallelPlanText(plan: ParallelPlan, extras: PlanExtras = {}): s
     indented(table(rankRows(plan.ranks), ["left", "right", "right", "right", "right"], inner)),
     "",
     "collectives",
-    indented(collectiveTable(plan, inner)),
+    indented(collectiveTable(plan, links, inner)),
     "",
     "rank 0, the largest",
     indented(planText(largest, { ...extras, ...inner })),
@@ -136,7 +154,11 @@ function spans(numbers: readonly number[]): string {
 /**
  * Returns a line for each collective, those of one kind in one line where there are many blocks.
  */
-function collectiveTable(plan: ParallelPlan, layout: Layout): string {
+function collectiveTable(
+  plan: ParallelPlan,
+  links: LinkRates | undefined,
+  layout: Layout,
+): string {
   const { collectives, parallelism } = plan;
   if (collectives.length === 0) return "none";
   const kinds = Map.groupBy(collectives, ({ op, what }) => `${op} ${what}`);
@@ -151,11 +173,24 @@ function collectiveTable(plan: ParallelPlan, layout: Layout): string {
       `over ${parallelism[group]} ${group === "tensor" ? "ranks" : "replicas"}`,
       `${sum(steps, ({ elements }) => elements)} ${type}`,
       formatBytes(sum(steps, ({ bytes }) => bytes)),
+      ...(links
+        ? [formatSeconds(sum(steps, (step) => collectiveSeconds(step, parallelism, links)))]
+        : []),
       steps.length === 1 ? "" : `in ${steps.length} steps`,
     ];
   });
+  const numbers = ["right", "right", ...(links ? ["right"] as const : [])] as const;
   return [
-    table(rows, ["left", "left", "left", "left", "right", "right"], { ...layout, keys: 3 }),
+    table(rows, ["left", "left", "left", "left", ...numbers], { ...layout, keys: 3 }),
     wrapped(`by the ring algorithm rank 0 sends ${formatBytes(totalSent(plan))}`, layout.width),
+    ...(links ? [wrapped(timeLine(rankTime(plan, links), links), layout.width)] : []),
   ].join("\n");
+}
+
+/** Returns how long collectives take, and beside what. */
+function timeLine({ compute, collectives, measured }: RankTime, { source }: LinkRates): string {
+  const own = measured ? `, beside ${formatSeconds(compute)} of a rank's own work` : "";
+  return `they take about ${formatSeconds(collectives)}${own} (links: ${
+    source ?? "as their file says"
+  })`;
 }

@@ -28,34 +28,41 @@ export class Crew implements RanksCrew {
     return this.#exchange ??= this.team.split(this.parallelism);
   }
 
-  /**
-   * Does something on every rank, and goes on if it went well on all, and came to the same.
-   *
-   * @param digest of what came of it.
-   * @throws {RankError} on all ranks alike.
-   */
-  async agreed<T>(
-    work: () => Promise<T>,
-    digest: (outcome: T) => Promise<string> = () => Promise.resolve(""),
-  ): Promise<T> {
-    const standing = { version: manifest.version, plan: "" };
-    let outcome: T;
-    try {
-      outcome = await work();
-    } catch (error) {
-      const { code, text = "" } = explain(error);
-      await this.team.agree({ ...standing, failure: { text, code } });
-      throw error;
-    }
-    await this.team.agree({ ...standing, plan: await digest(outcome) });
-    return outcome;
+  /** Does something on every rank, as {@linkcode agreed} does. */
+  agreed<T>(work: () => Promise<T>, digest?: (outcome: T) => Promise<string>): Promise<T> {
+    return agreed(this.team, work, digest);
   }
+}
+
+/**
+ * Does something on every rank, and goes on if it went well on all, and came to the same.
+ *
+ * @param digest of what came of it.
+ * @throws {RankError} on all ranks alike.
+ */
+async function agreed<T>(
+  team: MpiTeam,
+  work: () => Promise<T> | T,
+  digest: (outcome: T) => Promise<string> = () => Promise.resolve(""),
+): Promise<T> {
+  const standing = { version: manifest.version, plan: "" };
+  let outcome: T;
+  try {
+    outcome = await work();
+  } catch (error) {
+    const { code, text = "" } = explain(error);
+    await team.agree({ ...standing, failure: { text, code } });
+    throw error;
+  }
+  await team.agree({ ...standing, plan: await digest(outcome) });
+  return outcome;
 }
 
 /** What `--mpi` is given with. */
 export interface CrewOptions {
-  readonly parallelism: Parallelism | undefined;
-  readonly rankTimeout: number;
+  /** Returns how so many ranks split what they do. @throws {UsageError} where they cannot. */
+  splitOf(ranks: number): Parallelism;
+  readonly rankTimeout?: number | undefined;
 }
 
 /**
@@ -66,7 +73,7 @@ export interface CrewOptions {
  * @throws {MpiError} when they cannot be joined.
  */
 export async function withCrew(
-  { parallelism, rankTimeout }: CrewOptions,
+  { splitOf, rankTimeout = RANK_TIMEOUT }: CrewOptions,
   output: Output,
   exit: (code: number) => void,
   command: (crew: Crew, output: Output) => Promise<void>,
@@ -77,11 +84,15 @@ export async function withCrew(
     codes: { silent: EXIT.device, differs: EXIT.usage },
     env: (name) => Deno.env.get(name),
   });
-  const crew = new Crew(team, parallelism ?? { tensor: 1, data: 1, sequence: false });
   const first = team.rank === 0;
   endsAs(team.rank);
   try {
-    await crew.agreed(() => Promise.resolve(checkSize(team.ranks, parallelism)));
+    const split = await agreed(
+      team,
+      () => splitOf(team.ranks),
+      (split) => Promise.resolve(JSON.stringify(split)),
+    );
+    const crew = new Crew(team, split);
     await command(crew, first ? output : { ...output, print() {}, note() {}, progress() {} });
     team.finalize();
   } catch (error) {
@@ -97,15 +108,15 @@ export async function withCrew(
   }
 }
 
-/** @throws {UsageError} where the split is of other ranks than there are. */
-function checkSize(ranks: number, parallelism: Parallelism | undefined): void {
+/** Returns a split, if it is of so many ranks. @throws {UsageError} where it is of others. */
+export function checkSplit(parallelism: Parallelism | undefined, ranks: number): Parallelism {
   if (!parallelism) {
     throw new UsageError(
       "--mpi: say how its ranks split the job: --tensor-parallel, --data-parallel or both",
     );
   }
   const { tensor, data } = parallelism;
-  if (ranks === tensor * data) return;
+  if (ranks === tensor * data) return parallelism;
   throw new UsageError(
     `--mpi: mpirun started ${ranks} ${
       ranks === 1 ? "rank" : "ranks"
@@ -113,4 +124,25 @@ function checkSize(ranks: number, parallelism: Parallelism | undefined): void {
       tensor * data
     }: mpirun -n ${tensor * data}`,
   );
+}
+
+/**
+ * Returns the ranks of a host as a tensor-parallel group, and hosts as replicas.
+ *
+ * @throws {UsageError} where there is one rank, or hosts do not have as many, one after the other.
+ */
+export function splitByHost(ranks: number): Parallelism {
+  const local = Number(Deno.env.get("OMPI_COMM_WORLD_LOCAL_SIZE") ?? ranks);
+  const [rank, place] = ["RANK", "LOCAL_RANK"].map((name) =>
+    Number(Deno.env.get(`OMPI_COMM_WORLD_${name}`) ?? 0)
+  );
+  if (ranks === 1) {
+    throw new UsageError("--mpi: one rank has nobody to tell anything: mpirun -n 2, or more");
+  }
+  if (ranks % local !== 0 || rank! % local !== place) {
+    throw new UsageError(
+      `--mpi: ${ranks} ranks, of which rank ${rank} is number ${place} of ${local} on its host: give all hosts as many, one after the other (mpirun --map-by slot)`,
+    );
+  }
+  return { tensor: local, data: ranks / local, sequence: false };
 }

@@ -6,6 +6,8 @@
  */
 import * as z from "zod";
 import { LARGEST_DIMENSIONS } from "../../planner/largest.ts";
+import { MAX_RANKS } from "../../planner/parallel.ts";
+import { SCALINGS } from "../../planner/scaling.ts";
 import { MAX_DIMENSION } from "../../planner/problem.ts";
 import { PEERS } from "../../planner/peers/mod.ts";
 import { FORMATS } from "../report/formats.ts";
@@ -32,7 +34,18 @@ export const modesShape = {
     })
     .optional()
     .describe("published methods to set beside a sweep; all or none"),
-  svg: z.string().optional().describe("draw a sweep's memory, method by method"),
+  ranks: z.int().min(1).max(MAX_RANKS).optional()
+    .describe("so many ranks, split as is fastest: into tensor-parallel ones, replicas, or both"),
+  scaling: z.enum(SCALINGS).optional()
+    .describe(
+      "how time changes up to so many ranks: strong, as many tokens in all, or weak, as many for each rank",
+    ),
+  links: z.string().optional()
+    .describe(
+      "how fast ranks are joined: auto, as lce tune --mpi measured it on this host, or a file of such rates",
+    ),
+  svg: z.string().optional()
+    .describe("draw a sweep's memory, method by method, or the times of --scaling"),
   timeline: z.string().optional().describe("draw the plan's buffers over its steps, as SVG"),
 };
 

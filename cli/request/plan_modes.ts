@@ -43,26 +43,46 @@ const WITHOUT_RANKS: Readonly<Partial<Record<keyof Modes, string>>> = {
  * flags or a plan file say so. @throws {UsageError} naming two settings that contradict.
  */
 export function checkRanks(modes: Modes, split: ParallelSettings): void {
-  if (parallelismOf(split) === undefined) return;
-  const [ranks] = Object.keys(parallelShape).filter((name) =>
-    split[name as keyof ParallelSettings] !== undefined
+  checkNeeds(modes, split);
+  const settings = { ...split, ranks: modes.ranks };
+  const [ranks] = [...Object.keys(parallelShape), "ranks"].filter((name) =>
+    settings[name as keyof typeof settings] !== undefined
   );
+  if (ranks === undefined) return;
   for (const [mode, reason] of Object.entries(WITHOUT_RANKS)) {
     const value = modes[mode as keyof Modes];
     if (value === undefined || value === false || String(value) === "none") continue;
     throw new UsageError(
-      `${flagName(mode)} and ${flagName(ranks!)} cannot be given together: ${reason}`,
+      `${flagName(mode)} and ${flagName(ranks)} cannot be given together: ${reason}`,
+    );
+  }
+}
+
+/** Settings that mean something only beside others. */
+function checkNeeds({ ranks, scaling, links }: Modes, split: ParallelSettings): void {
+  const parallel = parallelismOf(split) !== undefined;
+  if (ranks !== undefined && parallel) {
+    throw new UsageError(
+      `--ranks ${ranks} looks for the split, and --tensor-parallel, --data-parallel and --sequence-parallel fix it: leave one of them out`,
+    );
+  }
+  if (scaling !== undefined && ranks === undefined) {
+    throw new UsageError(`--scaling ${scaling}: needs --ranks, up to which it goes, such as 4k`);
+  }
+  if (links !== undefined && ranks === undefined && !parallel) {
+    throw new UsageError(
+      `--links ${links}: is of ranks: add --ranks, or --tensor-parallel, or leave it out`,
     );
   }
 }
 
 /** Checks that flags do not contradict each other. @throws {UsageError} naming two that do. */
 export function checkTogether(
-  { sweep, largest, timeline, compare, explain, codes }: Modes,
+  { sweep, largest, timeline, compare, explain, codes, ranks, scaling }: Modes,
   flags: Record<string, unknown>,
 ): void {
   // The rest of them are about how the answer looks.
-  const modes = { sweep, largest, timeline, compare, explain, codes };
+  const modes = { sweep, largest, timeline, compare, explain, codes, ranks };
   if (largest !== undefined && flags[largest] !== undefined) {
     throw new UsageError(
       `--largest ${largest} looks for the largest ${largest}, and ${
@@ -73,6 +93,20 @@ export function checkTogether(
   if (largest === "vocab" && codes !== undefined) {
     throw new UsageError(
       "--largest vocab and --codes cannot be given together: the vocabulary does not matter where codes stand for it",
+    );
+  }
+  if (ranks !== undefined && largest !== undefined) {
+    throw new UsageError(
+      "--ranks and --largest cannot be given together: the split depends on the sizes",
+    );
+  }
+  const single = { timeline, explain };
+  const [one] = Object.entries(single).find(([, value]) => value) ?? [];
+  if (scaling !== undefined && one !== undefined) {
+    throw new UsageError(
+      `--scaling and ${flagName(one)} cannot be given together: it is many plans, and ${
+        flagName(one)
+      } is about one`,
     );
   }
   const given = Object.entries(modes)
@@ -89,8 +123,9 @@ export function checkTogether(
 }
 
 /** Checks that one plan of known sizes is asked for, which an earlier one may be of too. @throws {UsageError} */
-export function checkComparable({ sweep, largest }: Modes): void {
-  const [other] = Object.entries({ sweep, largest }).find(([, value]) => value !== undefined) ?? [];
+export function checkComparable({ sweep, largest, scaling }: Modes): void {
+  const many = { sweep, largest, scaling };
+  const [other] = Object.entries(many).find(([, value]) => value !== undefined) ?? [];
   if (other === undefined) return;
   throw new UsageError(
     `--against and ${

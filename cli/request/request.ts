@@ -143,7 +143,7 @@ export function checkRequest(
   if (!problem.success) throw failure(problem.error);
   const contradiction = contradictionOf(problem.data, {
     ...parsed.data,
-    ranks: parallelismOf(parsed.data) !== undefined,
+    ranks: parallelismOf(parsed.data) !== undefined || parsed.data.ranks !== undefined,
   });
   if (contradiction) {
     const { setting, text } = contradiction;

@@ -37,6 +37,7 @@ const VALUE_NAMES: { readonly [Name in Setting]?: string } = {
   device: "name|file",
   largest: "dimension",
   sweep: "NAME=FROM..TO",
+  links: "auto|file",
   svg: "file",
   timeline: "file",
 };

@@ -6,6 +6,7 @@
  * @module
  */
 import { concatenated } from "../../host/concatenated.ts";
+import { trafficOf } from "../../planner/parallel.ts";
 import type { Collective, Slice } from "../../planner/schedule/schedule.ts";
 import { GpuError } from "../run/errors.ts";
 import { readParts } from "../run/readback.ts";
@@ -25,20 +26,10 @@ export interface Traffic {
   readonly gotBytes: number;
 }
 
-/**
- * Returns the bytes that a rank gives and gets, by the collective's size: parts where it gathers or
- * scatters.
- */
-export function expectedTraffic(
-  { op, what, bytes }: Collective,
-  ranks: number,
-): Traffic {
-  return {
-    op,
-    what,
-    givenBytes: op === "all-gather" ? bytes / ranks : bytes,
-    gotBytes: op === "reduce-scatter-sum" ? bytes / ranks : bytes,
-  };
+/** Returns what a rank is to give and to get. */
+export function expectedTraffic(step: Collective, ranks: number): Traffic {
+  const { op, what } = step;
+  return { op, what, ...trafficOf(step, ranks) };
 }
 
 type Fold = (into: number, next: number) => number;

@@ -11,8 +11,11 @@ import { check, fixed, type Handle, type Mpi } from "./library.ts";
 /** Messages between ranks, apart from collectives, by their tags. */
 export const TAG = { alarm: 1, gather: 2, request: 3, reply: 4 } as const;
 
-/** Times that MPI is asked at once before the event loop has its turn: a short wait costs no timer. */
+/** Times that MPI is asked before a look at the clock. */
 const SPINS = 64;
+
+/** Milliseconds of a wait without any pause: timers take one at least, and often several. */
+const EAGER = 3;
 
 /** A wait's pauses, by how long it has lasted: it ends by that share later, and no more than this, in milliseconds. */
 const PAUSE_SHARE = 0.1;
@@ -62,10 +65,13 @@ export class Requests {
     const begun = performance.now();
     for (let turn = 1; !this.#done(what, request); turn++) {
       if (turn % SPINS !== 0) continue;
-      const late = performance.now() - begun > this.timeout;
-      if (late || this.#hearsAlarm()) await (this.#alarmed ??= this.#alarm(what, begun));
+      const lasted = performance.now() - begun;
+      if (lasted < EAGER) continue;
+      if (lasted > this.timeout || this.#hearsAlarm()) {
+        await (this.#alarmed ??= this.#alarm(what, begun));
+      }
       // Ranks that share cores need them: a wait may end so much later than it could.
-      await pause(Math.min(MOST_PAUSE, PAUSE_SHARE * (performance.now() - begun)));
+      await pause(Math.min(MOST_PAUSE, PAUSE_SHARE * lasted));
     }
   }
 
