@@ -196,6 +196,9 @@ export type {
   MatrixBody,
   RatedTile,
   RegisterBody,
+  SplitBody,
+  SubgroupBody,
+  Tier,
   Tile,
   TileBody,
 } from "./planner/schedule/tile.ts";

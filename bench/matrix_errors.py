@@ -1,12 +1,17 @@
-"""Errors of lce's products in matrices, and of PyTorch's two stages in bf16 and f16, on the same inputs
-against float64. Needs torch, a CUDA GPU, Dawn (scripts/setup.sh --dawn) and deno; run it at the tree's root.
+"""Errors of lce's products in matrices, and of PyTorch's two stages, on the same inputs against float64:
+of halves beside bf16 and f16, or with `float32` of f32, each operand split in two, beside f32 (no TF32)
+and beside products of f32. Needs torch, a CUDA GPU, Dawn (scripts/setup.sh --dawn) and deno; run it at the
+tree's root:
+
+    python3 bench/matrix_errors.py [float32 [TOKENS HIDDEN VOCAB]]
 """
-import json, struct, subprocess, tempfile
+import json, struct, subprocess, sys, tempfile
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-TOKENS, HIDDEN, VOCAB = 1024, 2304, 32768
+SINGLE = sys.argv[1:2] == ["float32"]
+TOKENS, HIDDEN, VOCAB = map(int, sys.argv[2:5]) if len(sys.argv) > 2 else (1024, 2304, 32768)
 KINDS = {"F32": np.float32, "I32": np.int32, "U32": np.uint32}
 
 
@@ -42,7 +47,9 @@ def read(path):
 
 
 def both(values):
-    """The nearest values that bf16 and f16 hold: eight bits, none of them below 2^-24."""
+    """The values themselves in f32; else the nearest values that bf16 and f16 hold: eight bits, none of them below 2^-24."""
+    if SINGLE:
+        return values
     return torch.where(values.abs() < 2**-16, torch.zeros_like(values), values).bfloat16()
 
 
@@ -51,7 +58,8 @@ for name, size in (("flat", 0.5), ("peaked", 8.0)):
     h = both(torch.randn(TOKENS, HIDDEN, device="cuda") * size)
     w = both(torch.randn(VOCAB, HIDDEN, device="cuda") * HIDDEN**-0.5)
     y = torch.randint(0, VOCAB, (TOKENS,), device="cuda")
-    assert torch.equal(h.half().double(), h.double()) and torch.equal(w.half().double(), w.double())
+    if not SINGLE:
+        assert torch.equal(h.half().double(), h.double()) and torch.equal(w.half().double(), w.double())
 
     def two_stage(dtype):
         a, b = (x.detach().clone().to(dtype).requires_grad_() for x in (h, w))
@@ -67,19 +75,21 @@ for name, size in (("flat", 0.5), ("peaked", 8.0)):
         errors = (((g.double() - t).norm() / t.norm()).item() for g, t in zip(got, truth))
         print(name, who, *(f"{what} {e:.1e}" for what, e in zip(("loss", "lse", "dH", "dW"), errors)))
 
-    for dtype in (torch.bfloat16, torch.float16):
+    for dtype in (torch.float32,) if SINGLE else (torch.bfloat16, torch.float16):
         show(f"PyTorch two-stage {dtype}", two_stage(dtype))
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = f"{folder}/{name}.safetensors", f"{folder}/results.safetensors"
+        stored, to = ("F32", torch.float32) if SINGLE else ("F16", torch.float16)
         tensors = {
-            "hidden": ("F16", h.half().cpu().numpy()),
-            "weight": ("F16", w.half().cpu().numpy()),
+            "hidden": (stored, h.to(to).cpu().numpy()),
+            "weight": (stored, w.to(to).cpu().numpy()),
             "targets": ("I32", y.int().cpu().numpy()),
         }
         write(inputs, tensors, {"case": name, "options": "{}"})
-        for strategy in ("windowed", "chunked"):
+        ways = [("dawn-unchecked", "windowed"), ("dawn-unchecked", "chunked")]
+        for webgpu, strategy in ways + ([("deno", "chunked")] if SINGLE else []):
             command = ["deno", "task", "lce", "run", inputs, "--pass", "train", "--strategy", strategy]
-            command += ["--webgpu", "dawn-unchecked", "--reference", "sampled", "--output", outputs, "--force"]
+            command += ["--webgpu", webgpu, "--reference", "sampled", "--output", outputs, "--force"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             ours = read(outputs)
-            show(f"lce {strategy}", (-ours["logprob"], ours["lse"], ours["grad_hidden"], ours["grad_weight"]))
+            show(f"lce {webgpu} {strategy}", (-ours["logprob"], ours["lse"], ours["grad_hidden"], ours["grad_weight"]))

@@ -55,6 +55,8 @@ export interface DeviceRates {
   readonly tiles?: readonly RatedTile[] | undefined;
   /** The same of products in subgroup matrices, where they were measured. */
   readonly matrix?: BodyRates | undefined;
+  /** The same of products of f32 in subgroup matrices, each operand split in two. */
+  readonly split?: BodyRates | undefined;
   /** Where the figures come from. */
   readonly source?: string | undefined;
 }

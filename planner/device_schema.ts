@@ -27,14 +27,16 @@ export const limitsSchema = z.strictObject({
 const positive = z.number().check(z.positive());
 const text = z.string();
 
+const inSubgroups = {
+  subgroups: z.strictObject({ rows: count, cols: count, size: count }),
+  fragment: z.strictObject({ m: count, n: count, k: count }),
+  emulated: z.optional(z.boolean()),
+};
+
 const bodySchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("registers"), microRows: count, microCols: count }),
-  z.strictObject({
-    kind: z.literal("matrix"),
-    subgroups: z.strictObject({ rows: count, cols: count, size: count }),
-    fragment: z.strictObject({ m: count, n: count, k: count }),
-    emulated: z.optional(z.boolean()),
-  }),
+  z.strictObject({ kind: z.literal("matrix"), ...inSubgroups }),
+  z.strictObject({ kind: z.literal("split"), ...inSubgroups }),
 ]);
 
 /** A tile without a body is one in registers, as files had it when there was no other. */
@@ -56,6 +58,12 @@ const ratedTileSchema = z.pipe(
 );
 const ratedTilesSchema = z.array(ratedTileSchema).check(z.minLength(1));
 
+const bodyRatesSchema = z.strictObject({
+  flopsPerSecond: positive,
+  parallelInvocations: count,
+  tiles: z.optional(ratedTilesSchema),
+});
+
 /** Schema of {@linkcode DeviceRates}. */
 export const ratesSchema = z.strictObject({
   flopsPerSecond: described("f32 multiply-add rate of the matrix kernels", positive),
@@ -71,13 +79,10 @@ export const ratesSchema = z.strictObject({
     "tiles of the matrix kernels, the fastest first; the shipped ones by default",
     ratedTilesSchema,
   ),
-  matrix: optional(
-    "the same of products in subgroup matrices",
-    z.strictObject({
-      flopsPerSecond: positive,
-      parallelInvocations: count,
-      tiles: z.optional(ratedTilesSchema),
-    }),
+  matrix: optional("the same of products in subgroup matrices", bodyRatesSchema),
+  split: optional(
+    "the same of products of f32 in subgroup matrices, each operand split in two",
+    bodyRatesSchema,
   ),
   source: optional("where the figures come from", text),
 });

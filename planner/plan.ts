@@ -17,7 +17,7 @@ import { shapeOf } from "./search/shapes.ts";
 import { granulesOf } from "./strategies/limits.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { twoStage } from "./strategies/two_stage.ts";
-import { formatTile, tileProblem, TILES, unsuitedTo } from "./schedule/tile.ts";
+import { formatTile, tierProblem, tileProblem, TILES, unsuitedTo } from "./schedule/tile.ts";
 import { AS_FAST, WORTHWHILE } from "./tuning.ts";
 import { exactBytes, formatBytes } from "./units.ts";
 
@@ -135,6 +135,7 @@ export function makePlan(
   options: PlanOptions = {},
 ): Plan {
   const question = ask(problem, device, options);
+  checkTier(question);
   checkTile(question);
   checkSizes(question);
   const found = search(problem, device, options);
@@ -200,6 +201,13 @@ function checkTile({ problem, device, options: { tile } }: Question): void {
   const fault = tile && (tileProblem(tile, device) ?? unsuitedTo(tile.body.kind, problem));
   if (fault === undefined) return;
   throw new DoesNotFitError(`No schedule fits the device: the tile ${formatTile(tile!)} ${fault}`);
+}
+
+/** Refuses a tier of the caller's that the device or the problem cannot have. */
+function checkTier({ problem, device, options: { tier } }: Question): void {
+  const fault = tier && tierProblem(tier, problem, device);
+  if (fault === undefined) return;
+  throw new DoesNotFitError(`No schedule fits the device: the tier ${tier} ${fault}`);
 }
 
 /** Returns the best of some candidates; under a budget the fastest that fits. */

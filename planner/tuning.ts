@@ -142,12 +142,27 @@ export const MATRIX_TILES: readonly (readonly [
   [[64, 64, 32], [2, 2], 0.5],
 ];
 
+/** The same of operands in f32, each split in two. */
+export const SPLIT_TILES: typeof MATRIX_TILES = [
+  [[128, 128, 16], [2, 2], 1],
+  [[64, 64, 16], [2, 2], 0.5],
+];
+
 /**
  * Products in subgroup matrices where nobody measured them, relative to those in registers:
  * how much faster they are, a choice, so that plans prefer them (an H100 is 7 times as fast),
  * and how many invocations run at once, as each keeps more.
  */
 export const MATRIX_GUESS = { gain: 4, parallel: 0.5 } as const;
+
+/**
+ * Depth that one sum of a gradient goes over in split operands, before it is added to the rest in
+ * f32. A choice between the errors of long sums and the time of adding: `bench/matrix.md`.
+ */
+export const SPLIT_LONGEST_SUM = 2048;
+
+/** Products of f32 that are split in two, relative to those of halves: three make up one. */
+export const SPLIT_GUESS = 1 / 3;
 
 /** Rate of a tile that nobody measured: a choice, below every tile that was. */
 export const UNKNOWN_TILE_RATE = 0.4;

@@ -25,6 +25,7 @@ export const PROJECT = alone("project");
 export const STORED_LOGITS = alone("stored_logits");
 export const GRADIENTS = alone("gradients");
 export const TOKENS = alone("tokens");
+export const OPERAND_BOUND = alone("operand_bound");
 
 /** A run in every way, as a user may ask for it. */
 export const THOROUGH: Killer = {
@@ -38,6 +39,10 @@ export const MATRICES: Killer = { test: "fixtures/verify/matrices_device_test.ts
 export const ORACLE: Killer = {
   test: "fixtures/verify/oracle_device_test.ts",
   filter: "agrees with PyTorch in every strategy",
+};
+export const SPLIT_ORACLE: Killer = {
+  test: "fixtures/verify/oracle_device_test.ts",
+  filter: "operands are split in two",
 };
 export const RANDOM = verifies("random problems");
 export const WINDOWS = verifies("windows that end within a tile");

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { GRADIENTS, MATRICES, PROJECT } from "./killers.ts";
+import { GRADIENTS, MATRICES, OPERAND_BOUND, PROJECT, SPLIT_ORACLE } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in matrices. */
@@ -50,6 +50,54 @@ export const IN_MATRICES: readonly Mutant[] = [
     killers: [PROJECT, MATRICES],
   },
   {
+    name: "split: the lower halves of the left operand are not multiplied",
+    file: "kernels/wgsl/matrices.ts",
+    find: '[["", "_lower"], ["_lower", ""], ["", ""]]',
+    replace: '[["", "_lower"], ["", ""]]',
+    why: "hidden states and logit gradients would have eleven bits",
+    killers: [SPLIT_ORACLE],
+  },
+  {
+    name: "split: what is left is nothing, as where a driver takes what it packed for what it was",
+    file: "kernels/wgsl/matrix_operand.ts",
+    find: "packed(first - high, second - next)",
+    replace: "packed(high - high, next - next)",
+    why: "operands would have eleven bits",
+    killers: [SPLIT_ORACLE],
+  },
+  {
+    name: "split: only the first sum of a gradient is kept",
+    file: "kernels/wgsl/gradients.ts",
+    find: "from_sum < ${range.to}",
+    replace: "from_sum < ${range.from}",
+    why: "gradients would be of the first 2048 tokens or ids alone",
+    killers: [GRADIENTS],
+  },
+  {
+    name: "split: a gradient's later sums take the place of earlier ones",
+    file: "kernels/wgsl/gradients.ts",
+    find: 'inSums ? ["later"] : []',
+    replace: 'inSums ? ["false"] : []',
+    why: "gradients would be of the last tokens or ids alone",
+    killers: [GRADIENTS],
+  },
+  {
+    name: "operand-bound: negative elements are none",
+    file: "kernels/wgsl/operand_bound.ts",
+    find: "let size = abs(",
+    replace: "let size = (",
+    why: "what is larger and negative would leave a half's range",
+    killers: [OPERAND_BOUND],
+  },
+  {
+    name: "operand-bound: tokens that do not count are looked at",
+    file: "kernels/wgsl/operand_bound.ts",
+    find: 'slot === "hidden" ? keptRow(context, row) : row',
+    replace: "row",
+    why: "infinities in padding would reach every logit",
+    killers: [OPERAND_BOUND],
+  },
+  {
     name: "halves: past the window there is something left",
     file: "kernels/wgsl/project.ts",
     find: "select(0f, ${gradient} * scale, exists)",
@@ -76,8 +124,8 @@ export const IN_MATRICES: readonly Mutant[] = [
   {
     name: "halves: gradients are left as they were scaled",
     file: "kernels/wgsl/gradients.ts",
-    find: "vec4<f32>(${values}) * unscale);`",
-    replace: "vec4<f32>(${values}));`",
+    find: 'halves ? " * unscale" : ""',
+    replace: 'halves ? "" : ""',
     why: "gradients would be larger by some power of two",
     killers: [GRADIENTS, MATRICES],
   },

@@ -50,7 +50,15 @@ const SHAPES = {
 } as const;
 
 /** Settings that may be fixed. */
-const SETTINGS = ["pass", "dtype", "strategy", "window", "block", "gradientFilter"] as const;
+const SETTINGS = [
+  "pass",
+  "dtype",
+  "strategy",
+  "tier",
+  "window",
+  "block",
+  "gradientFilter",
+] as const;
 
 /** The flags of the command. */
 interface Flags extends Settings<typeof SETTINGS[number]>, AgainstFlags {
@@ -109,7 +117,11 @@ Examples:
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
       const { inputs, webgpu, gradientFilter, against, failOver, roofline, force = false } =
         options;
-      const fixed = checkChoices({ window: options.window, block: options.block });
+      const fixed = checkChoices({
+        window: options.window,
+        block: options.block,
+        tier: options.tier,
+      });
       if (!(Number.isInteger(repeats) && repeats >= 1)) {
         throw new UsageError(`--repeats ${repeats}: must be a whole number from 1 up`);
       }

@@ -143,11 +143,13 @@ export function choiceLines(
 const TIERS: Readonly<Record<Tier, string>> = {
   f32: "f32: products in f32, on any device",
   matrix: "matrix: products of halves in subgroup matrices, sums in f32",
+  split: "split: products of f32 in subgroup matrices, each operand split in two halves",
 };
 
 /** Returns a tier, and why it is not that of matrices, where a device has these. */
 function tierText(tier: Tier, problem: Problem, { matrices }: DeviceProfile): string {
-  const reason = tier === "f32" && matrices ? unsuitedTo("matrix", problem) : undefined;
+  const kind = headOf(problem).dtype === "f32" ? "split" : "matrix";
+  const reason = tier === "f32" && matrices ? unsuitedTo(kind, problem) : undefined;
   return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;
 }
 

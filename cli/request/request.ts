@@ -14,6 +14,7 @@ import { MODELS } from "../../planner/models/catalogue.ts";
 import { MAX_DIMENSION } from "../../planner/problem.ts";
 import { problemSchema, problemShape } from "../../planner/problem_schema.ts";
 import { STRATEGIES } from "../../planner/schedule/schedule.ts";
+import { TIERS } from "../../planner/schedule/tile.ts";
 import { WEIGHT_PLACEMENTS } from "../../planner/search/question.ts";
 import { shown } from "../../planner/shown.ts";
 import { parseBytes } from "../../planner/units.ts";
@@ -39,6 +40,9 @@ const count = z.int().min(1).max(MAX_DIMENSION);
 /** The planner's own choices, as far as the user makes them. */
 export const choicesShape = {
   strategy: z.enum(STRATEGIES).optional().describe("way to do the job"),
+  tier: z.enum(TIERS).optional().describe(
+    "arithmetic of products: in f32; in subgroup matrices of operands in f16; or of operands in f32 that are split in two; the fastest that a device has by default",
+  ),
   window: count.optional().describe("vocabulary ids handled in one step"),
   block: count.optional().describe("tokens handled in one step"),
   budget: bytes.optional().describe("most GPU memory, such as 2GiB"),

@@ -31,6 +31,7 @@ const VALUE_NAMES: { readonly [Name in Setting]?: string } = {
   block: "tokens",
   budget: "size",
   weights: "placement",
+  tier: "name",
   tensorParallel: "ranks",
   dataParallel: "replicas",
   model: "name|file",

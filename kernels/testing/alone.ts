@@ -181,18 +181,27 @@ export function staleWords(length: number): Uint32Array<ArrayBuffer> {
   return new Uint32Array(length).fill(777);
 }
 
+const SUBGROUPS = {
+  subgroups: { rows: 2, cols: 2, size: 32 },
+  fragment: { m: 16, n: 16, k: 16 },
+  emulated: true,
+} as const;
+
 /** A tile in matrices of plain WGSL, of the rows and columns of {@linkcode TINY}. */
 export const EMULATED: Tile = {
   rows: 32,
   cols: 32,
   depth: 32,
-  body: {
-    kind: "matrix",
-    subgroups: { rows: 2, cols: 2, size: 32 },
-    fragment: { m: 16, n: 16, k: 16 },
-    emulated: true,
-  },
+  body: { kind: "matrix", ...SUBGROUPS },
 };
+
+/** The same for operands in f32, each split in two. */
+export const SPLIT: Tile = { ...EMULATED, body: { kind: "split", ...SUBGROUPS } };
+
+/** Returns the bits of the largest of some numbers, in size: what a product may be scaled by. */
+export function boundOf(values: Iterable<number>): number {
+  return bits([...values].reduce((most, value) => Math.max(most, Math.abs(value) || 0), 0));
+}
 
 /** Returns the halves nearest to some numbers, two in a word. */
 export function halves(values: Float32Array): Uint32Array<ArrayBuffer> {

@@ -25,7 +25,7 @@ const MAKERS: {
     a: Operand,
     b: Operand,
   ) => Body;
-} = { registers, matrix: matrices };
+} = { registers, matrix: matrices, split: matrices };
 
 /** Writes a product in the body that its tile is for. */
 export function bodyOf(tile: Tile, a: Operand, b: Operand): Body {

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { MATRIX_FEATURES, type MatrixBody } from "../../planner/schedule/tile.ts";
+import { MATRIX_FEATURES, type SubgroupBody } from "../../planner/schedule/tile.ts";
 import { type Needs, NOTHING } from "./product.ts";
 
 /** How an operand lies in workgroup memory: lines of halves, `stride` vectors of eight from one to the next. */
@@ -36,7 +36,7 @@ export interface Fragments {
 
 /** Returns the operations for a body whose operands lie as given. */
 export function fragmentsOf(
-  body: MatrixBody,
+  body: SubgroupBody,
   sides: { readonly left: Side; readonly right: Side },
 ): Fragments {
   return body.emulated ? emulated(body, sides) : native(body, sides);
@@ -50,7 +50,7 @@ const EXTENSIONS: Readonly<Record<typeof MATRIX_FEATURES[number], string>> = {
 };
 
 function native(
-  { fragment: { m, n, k } }: MatrixBody,
+  { fragment: { m, n, k } }: SubgroupBody,
   { left, right }: { readonly left: Side; readonly right: Side },
 ): Fragments {
   // Of types, the first extent is that of a row.
@@ -83,7 +83,7 @@ function native(
 }
 
 function emulated(
-  { fragment: { m, n, k }, subgroups: { size } }: MatrixBody,
+  { fragment: { m, n, k }, subgroups: { size } }: SubgroupBody,
   { left, right }: { readonly left: Side; readonly right: Side },
 ): Fragments {
   const each = m * n / size;

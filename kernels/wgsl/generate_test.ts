@@ -44,11 +44,11 @@ function rankTexts(): Map<KernelName, string> {
 }
 
 /** Returns the same in subgroup matrices, on a device that has them. */
-function matrixTexts(): Map<KernelName, string> {
+function matrixTexts(kind: "matrix" | "split"): Map<KernelName, string> {
   const fragment = { m: 16, n: 16, k: 16 };
   const subgroups = { rows: 2, cols: 1, size: 32 };
   const { schedule } = makePlan(
-    parseProblem({ ...problem, dtype: "f16" }),
+    parseProblem({ ...problem, dtype: kind === "split" ? "f32" : "f16" }),
     {
       ...SPECIFICATION_DEFAULTS,
       features: MATRIX_FEATURES,
@@ -56,7 +56,7 @@ function matrixTexts(): Map<KernelName, string> {
     },
     {
       strategy: "windowed",
-      tile: { rows: 32, cols: 16, depth: 32, body: { kind: "matrix", subgroups, fragment } },
+      tile: { rows: 32, cols: 16, depth: 32, body: { kind, subgroups, fragment } },
     },
   );
   return new Map(dispatchesOf(schedule).map((step) => [step.kernel, wgslOf(schedule, step)]));
@@ -101,7 +101,8 @@ function snapshots(): Map<string, string> {
   });
   const filtered = texts("windowed", { gradientFilter: "auto" });
   const ranks = rankTexts();
-  const matrices = matrixTexts();
+  const matrices = matrixTexts("matrix");
+  const split = matrixTexts("split");
   const fusion = fusionTexts();
   const distill = distillTexts();
   return new Map([
@@ -117,6 +118,9 @@ function snapshots(): Map<string, string> {
       "weight-gradient",
       "hidden-gradient",
     ] as const).map((name) => [`${name} in matrices`, matrices.get(name)!] as const),
+    ...(["forward", "weight-gradient"] as const)
+      .map((name) => [`${name} of operands split in two`, split.get(name)!] as const),
+    ["operand-bound", split.get("operand-bound")!],
     ...(["fusion-moments", "fusion-strength"] as const)
       .map((name) => [name, fusion.get(name)!] as const),
     ...(["distill-statistics", "distill-gradient"] as const)
@@ -127,6 +131,7 @@ function snapshots(): Map<string, string> {
 
 const KERNELS: readonly KernelName[] = [
   "select-tokens",
+  "operand-bound",
   "forward",
   "project",
   "row-statistics",

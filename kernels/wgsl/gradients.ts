@@ -11,12 +11,13 @@ import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
 import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
-import { keepsHalves, UNSCALE_FUNCTION } from "./halves.ts";
-import { eachRound, elementsAtOnce, type Operand } from "./product.ts";
+import { GRADIENT_BOUND, keepsHalves, UNSCALE_FUNCTION } from "./halves.ts";
+import { OPERAND_BOUNDS } from "./operand_bound.ts";
+import { type Body, eachRound, elementsAtOnce, type Operand } from "./product.ts";
 import { loadVector, storedType } from "./stored.ts";
-import { binds, block, kernel, over, plus, scaled, times } from "./text.ts";
+import { binds, block, comment, kernel, over, plus, scaled, times } from "./text.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
-import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
+import { inSubgroups, kindOf, VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 
 /** What is particular to one of the two products. */
@@ -62,13 +63,19 @@ fn store(row: u32, column: u32, value: f32) {
  * Returns the same for four results that follow each other, in rows of whole fours: whatever was
  * there is read where it counts.
  */
-function storeQuadFunction({ output, adds }: GradientProduct, hidden: number): string {
+function storeQuadFunction(
+  { output, adds }: GradientProduct,
+  hidden: number,
+  inSums: boolean,
+): string {
   const add = `sum += ${output}[at];`;
+  const given = adds === "never" || adds === "always" ? undefined : adds;
+  const condition = [...(given ? [given] : []), ...(inSums ? ["later"] : [])].join(" || ");
   const lines = [
     `let at = row * ${hidden / 4}u + column / 4u;`,
-    ...(adds === "never" ? [`${output}[at] = value;`] : [
+    ...(adds === "never" && !inSums ? [`${output}[at] = value;`] : [
       `var sum = value;`,
-      ...(adds === "always" ? [add] : [block([add], `if (${adds})`)]),
+      ...(adds === "always" ? [add] : [block([add], `if (${condition})`)]),
       `${output}[at] = sum;`,
     ]),
   ];
@@ -76,7 +83,7 @@ function storeQuadFunction({ output, adds }: GradientProduct, hidden: number): s
 ${
     block(
       [block(lines, `if (column < ${hidden}u)`)],
-      `fn store(row: u32, column: u32, value: vec4<f32>)`,
+      `fn store(row: u32, column: u32, value: vec4<f32>${inSums ? ", later: bool" : ""})`,
     )
   }`;
 }
@@ -115,14 +122,29 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
   const { problem } = schedule;
   const tile = dispatch.tile!;
   const halves = keepsHalves(schedule);
+  const quads = inSubgroups(tile);
   const body = product(context, of.left, of.right);
   const whole = of.span === undefined;
+  const { longestSum } = kindOf(tile);
+  const range = whole ? { from: "0u", to: of.depth } : { from: "from_depth", to: "to_depth" };
+  const skip = binds(dispatch, "tile_flags")
+    ? {
+      every: of.stretch.every,
+      idle: (depth: string) => `${of.stretch.flag(depth)} == ${TILE_FLAG.idle}u`,
+    }
+    : undefined;
+  const store = storeRounds(body, of, {
+    halves,
+    quads,
+    later: longestSum === undefined ? undefined : "later",
+  });
   return kernel(dispatch, {
     title: of.title,
     ...body.needs,
     types: {
       [of.stored]: storedType(problem, tile),
-      ...(halves ? { logits: "vec4<u32>", [of.output]: "vec4<f32>" } : { logits: "vec4<f32>" }),
+      logits: halves ? "vec4<u32>" : "vec4<f32>",
+      ...(quads ? { [of.output]: "vec4<f32>" } : {}),
     },
     memory: body.memory,
     functions: [
@@ -131,7 +153,9 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       ...of.helpers,
       loadLogits(schedule),
       ...(halves ? [UNSCALE_FUNCTION] : []),
-      (halves ? storeQuadFunction : storeFunction)(of, trainedColumns(headOf(problem))),
+      quads
+        ? storeQuadFunction(of, trainedColumns(headOf(problem)), longestSum !== undefined)
+        : storeFunction(of, trainedColumns(headOf(problem))),
     ],
     workgroup: workgroupSize(tile),
     builtins: ["group", "lane", ...body.needs.builtins],
@@ -149,35 +173,57 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       ]),
       block([`return;`], `if (first_row >= rows)`),
       ...body.names,
-      ...body.sum(
-        whole ? { from: "0u", to: of.depth } : { from: "from_depth", to: "to_depth" },
-        binds(dispatch, "tile_flags")
-          ? {
-            every: of.stretch.every,
-            idle: (depth) => `${of.stretch.flag(depth)} == ${TILE_FLAG.idle}u`,
-          }
-          : undefined,
-      ),
-      `// Store the results of rows that exist.`,
-      ...(halves ? [`let unscale = gradient_unscale();`] : []),
-      ...eachRound(body, (round) =>
-        round.rows.map((number, i) => {
-          const row = plus("first_row", body.rows[number]!);
-          return block([
-            `let row = ${of.outputRow(row)};`,
-            ...(halves
-              ? times(round.columns.length / 4, (q) => {
-                const values = times(4, (c) => round.value(i, 4 * q + c)).join(", ");
-                const column = plus("first_column", round.columns[4 * q]!);
-                return `store(row, ${column}, vec4<f32>(${values}) * unscale);`;
-              })
-              : round.columns.map((column, j) =>
-                `store(row, ${plus("first_column", column)}, ${round.value(i, j)});`
-              )),
-          ], `if (${row} < rows)`);
-        })),
+      ...(longestSum === undefined ? [...body.sum(range, skip), ...store] : [
+        comment(
+          `Sums over at most ${longestSum} of the depth, which are added in f32: a matrix unit cuts long ones off.`,
+        ),
+        block(
+          [
+            `let later = from_sum != ${range.from};`,
+            `let to_sum = min(from_sum + ${longestSum}u, ${range.to});`,
+            ...body.sum({ from: "from_sum", to: "to_sum" }, skip),
+            ...store,
+          ],
+          `for (var from_sum = ${range.from}; from_sum == ${range.from} || from_sum < ${range.to}; from_sum += ${longestSum}u)`,
+        ),
+      ]),
     ],
   });
+}
+
+/** Returns statements that store the results of rows that exist. */
+function storeRounds(
+  body: Body,
+  of: GradientProduct,
+  { halves, quads, later }: {
+    readonly halves: boolean;
+    readonly quads: boolean;
+    /** Whether there was a sum before this, where there may be. */
+    readonly later: "later" | undefined;
+  },
+): string[] {
+  const scale = halves ? " * unscale" : "";
+  const more = later ? `, ${later}` : "";
+  return [
+    `// Store the results of rows that exist.`,
+    ...(halves ? [`let unscale = gradient_unscale();`] : []),
+    ...eachRound(body, (round) =>
+      round.rows.map((number, i) => {
+        const row = plus("first_row", body.rows[number]!);
+        return block([
+          `let row = ${of.outputRow(row)};`,
+          ...(quads
+            ? times(round.columns.length / 4, (q) => {
+              const values = times(4, (c) => round.value(i, 4 * q + c)).join(", ");
+              const column = plus("first_column", round.columns[4 * q]!);
+              return `store(row, ${column}, vec4<f32>(${values})${scale}${more});`;
+            })
+            : round.columns.map((column, j) =>
+              `store(row, ${plus("first_column", column)}, ${round.value(i, j)});`
+            )),
+        ], `if (${row} < rows)`);
+      })),
+  ];
 }
 
 /** `dW = dzᵀ H` for a window: overwritten by the first token block, added to by the others. */
@@ -185,12 +231,12 @@ export function weightGradient(context: KernelContext): string {
   // Flags are by the tiles of the projection.
   const { tile } = context.schedule;
   const at = elementsAtOnce(context.dispatch.tile!);
-  const halves = keepsHalves(context.schedule);
+  const ahead = inSubgroups(context.dispatch.tile!);
   return gradientProduct(context, {
     title: "gradient of a window of the weight from one token block.",
     stored: "hidden",
     output: "grad_weight",
-    helpers: halves ? [] : [
+    helpers: ahead ? [] : [
       `// Four elements of the hidden state of the kept token at a position; zeros past the last.
 fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
   let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
@@ -201,10 +247,13 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
       layout: "outer",
       load: (depth, vector) =>
         `load_logits(${depth}, ${plus("first_row", `${at}u * (${vector})`)}, kept_count)`,
+      bound: GRADIENT_BOUND,
     },
-    // In halves, positions past the last are multiplied with zeros.
-    right: halves
+    // In subgroup matrices rows are looked up a step ahead; positions past the last are multiplied
+    // with zeros.
+    right: ahead
       ? {
+        bound: OPERAND_BOUNDS.hidden,
         layout: "outer",
         row: (depth) => keptRow(context, `min(${depth}, max(kept_count, 1u) - 1u)`),
         load: (row, vector) => `load_hidden(${row}, ${plus(over("first_column", at), vector)})`,
@@ -235,11 +284,13 @@ export function hiddenGradient(context: KernelContext): string {
       layout: "inner",
       row: (local) => plus("first_row", local),
       load: (row, vector) => `load_logits(${row}, ${at}u * (${vector}), kept_count)`,
+      bound: GRADIENT_BOUND,
     },
     right: {
       layout: "outer",
       load: (depth, vector) =>
         `load_weight(min(${depth}, params.vocab - 1u), ${plus(over("first_column", at), vector)})`,
+      bound: OPERAND_BOUNDS.weight,
     },
     rows: "kept_count",
     depth: "params.vocab",

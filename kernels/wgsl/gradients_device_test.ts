@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import {
   bits,
+  boundOf,
   close,
   EMULATED,
   halves,
@@ -10,9 +11,12 @@ import {
   noiseOfHalves,
   onDevice,
   runAlone,
+  SPLIT,
   stale,
   TINY,
 } from "../testing/alone.ts";
+import { SPLIT_LONGEST_SUM } from "../../planner/tuning.ts";
+import { inSubgroups, takesHalves, tierOf } from "../../planner/schedule/tile.ts";
 import { inHalves, throughMemory } from "../testing/bodies.ts";
 
 // Three tiles of tokens, ids and hidden, none of them full; rows of logits that start past a column.
@@ -54,6 +58,8 @@ const VARIANTS = {
   ", through memory, in rounds": { body: throughMemory },
   ", in matrices": { tile: EMULATED },
   ", in matrices, filtered": { tile: EMULATED, filters: true },
+  ", in matrices, of operands split in two": { tile: SPLIT },
+  ", in matrices, of operands split in two, filtered": { tile: SPLIT, filters: true },
 } as const;
 
 /** A bound of which halves are scaled by 2^10. */
@@ -61,25 +67,27 @@ const BOUND = 16;
 
 for (const [name, variant] of Object.entries(VARIANTS)) {
   const filters = "filters" in variant;
-  const inMatrices = "tile" in variant;
+  const tile = "tile" in variant ? variant.tile : TINY;
+  const stored = takesHalves(tile);
   const asked = filters ? filtered : problem;
   const common = {
-    problem: inMatrices ? { ...asked, dtype: "f16" } as const : asked,
+    problem: stored ? { ...asked, dtype: "f16" } as const : asked,
     schedule,
-    dispatch: { tile: inMatrices ? EMULATED : TINY },
+    dispatch: { tile },
     ...("body" in variant ? { body: variant.body } : {}),
   };
   const counted = (position: number, id: number) =>
     filters && !busy(position, id) ? 0 : dz(position, id);
   const read = {
     kept,
-    logits: inMatrices ? halves(logits.map((value) => 2 ** 10 * value)) : logits,
-    ...(inMatrices ? { gradient_bound: Uint32Array.of(bits(BOUND)) } : {}),
+    logits: stored ? halves(logits.map((value) => 2 ** 10 * value)) : logits,
+    ...(inSubgroups(tile) ? { gradient_bound: Uint32Array.of(bits(BOUND)) } : {}),
+    ...(tierOf(tile) === "split"
+      ? { operand_bounds: Uint32Array.of(boundOf(hidden), boundOf(weight)) }
+      : {}),
     ...(filters ? { tile_flags: flags } : {}),
   };
-  const operand = inMatrices
-    ? { hidden: halves(hidden), weight: halves(weight) }
-    : { hidden, weight };
+  const operand = stored ? { hidden: halves(hidden), weight: halves(weight) } : { hidden, weight };
 
   for (const first of [1, 0] as const) {
     const what = first ? "overwrites what is stale" : "adds to earlier blocks";
@@ -208,4 +216,40 @@ Deno.test("the tile of these tests cuts every product", () => {
   for (const extent of [KEPT.length, HIDDEN, VOCAB]) {
     assert(extent > 2 * TINY.rows && extent % TINY.rows !== 0);
   }
+});
+
+Deno.test("weight-gradient adds sums over stretches of the tokens, of operands split in two", async () => {
+  await onDevice(async (device) => {
+    // One token more than two sums.
+    const [tokens, width] = [2 * SPLIT_LONGEST_SUM + 1, 32];
+    const states = noise(tokens * width, 6);
+    const gradients = noise(tokens * width, 7);
+    const { grad_weight: gradient } = await runAlone(device, {
+      problem: { tokens, hidden: width, vocab: width, pass: "train" },
+      dispatch: { tile: SPLIT },
+      kernel: "weight-gradient",
+      grid: [1, 1],
+      read: {
+        kept: keptBuffer(Array.from({ length: tokens }, (_, row) => row), tokens),
+        hidden: states,
+        logits: gradients,
+        gradient_bound: Uint32Array.of(bits(1)),
+        operand_bounds: Uint32Array.of(boundOf(states), 0),
+      },
+      written: { grad_weight: stale(width * width) },
+    });
+    for (let id = 0; id < width; id++) {
+      for (let d = 0; d < width; d++) {
+        let [expected, size] = [0, 0];
+        for (let token = 0; token < tokens; token++) {
+          const term = gradients[token * width + id]! * states[token * width + d]!;
+          expected += term;
+          size += Math.abs(term);
+        }
+        // A term is off by 2^-22 of itself, and sums round.
+        const error = Math.abs(gradient[id * width + d]! - expected);
+        assert(error <= 2 ** -20 * size, `${id}, ${d}: off by ${error} of ${size}`);
+      }
+    }
+  });
 });

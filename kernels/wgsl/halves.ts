@@ -39,9 +39,12 @@ export function gradientBound(
   return scale === 1 ? terms.join(" + ") : `(${terms.join(" + ")}) * ${literal(scale)}`;
 }
 
+/** Where the bits of the largest logit gradient there may be are. */
+export const GRADIENT_BOUND = "gradient_bound[0]";
+
 const BOUND_EXPONENT = `// The exponent of the largest logit gradient there may be, with its bias.
 fn bound_exponent() -> u32 {
-  return clamp(gradient_bound[0] >> 23u, 15u, 254u);
+  return clamp(${GRADIENT_BOUND} >> 23u, 15u, 254u);
 }`;
 
 /** The function `gradient_scale()`: a power of two that takes the bound's exponent to 2^14. */

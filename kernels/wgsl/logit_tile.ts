@@ -6,6 +6,7 @@
  */
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
+import { OPERAND_BOUNDS } from "./operand_bound.ts";
 import { biasOf, KEPT_COUNT, keptRow, logitFunction, logitText } from "./logit.ts";
 import { type Body, eachRound, type Round } from "./product.ts";
 import { loadVector, storedType } from "./stored.ts";
@@ -20,10 +21,12 @@ function projection(context: KernelContext): Body {
     layout: "inner",
     row: (local) => keptRow(context, `min(${plus("first_row", local)}, kept_count - 1u)`),
     load: (row, quad) => `load_hidden(${row}, ${quad})`,
+    bound: OPERAND_BOUNDS.hidden,
   }, {
     layout: "inner",
     row: (local) => `min(${plus("first_column", local)}, params.vocab - 1u)`,
     load: (row, quad) => `load_weight(${row}, ${quad})`,
+    bound: OPERAND_BOUNDS.weight,
   });
 }
 

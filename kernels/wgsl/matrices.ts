@@ -10,14 +10,19 @@
  *
  * @module
  */
-import { type MatrixTile, resultQuads, ROUND_ROWS } from "../../planner/schedule/tile.ts";
+import {
+  partsOf,
+  resultQuads,
+  ROUND_ROWS,
+  type SubgroupTile,
+} from "../../planner/schedule/tile.ts";
 import { fragmentsOf } from "./fragments.ts";
-import { type Copied, copied } from "./matrix_operand.ts";
+import { type Copied, copied, SPLIT_FUNCTION } from "./matrix_operand.ts";
 import { type Body, type Depth, leaveOut, type Operand, type Skip } from "./product.ts";
 import { block, COMPONENTS, minus, modulo, over, plus, scaled, times } from "./text.ts";
 
 /** Writes the product of two operands over a tile, in subgroup matrices. */
-export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
+export function matrices(tile: SubgroupTile, a: Operand, b: Operand): Body {
   const { rows, cols, depth, body: { subgroups, fragment } } = tile;
   const { m, n, k: step } = fragment;
   const [ownRows, ownCols] = [rows / subgroups.rows, cols / subgroups.cols];
@@ -32,14 +37,31 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
   const [down, across] = [ownRows / m, ownCols / n];
   const sum = (i: number, j: number) => `c${i}_${j}`;
 
+  const split = partsOf(tile.body) === 2;
+  const halves = split ? [undefined, "lower"] as const : [undefined];
+  const suffix = (half: "lower" | undefined) => half ? `_${half}` : "";
+  // Of sums of halves, the products with a lower one come first: they are the smaller ones.
+  const products = split
+    ? [["", "_lower"], ["_lower", ""], ["", ""]] as const
+    : [["", ""]] as const;
   const multiply = times(depth / step, (s) =>
     block([
-      ...times(down, (i) => `let left${i} = ${fragments.left(left.matrix(i, s * step))};`),
+      ...times(down, (i) =>
+        halves.map((half) =>
+          `let left${i}${suffix(half)} = ${fragments.left(left.matrix(i, s * step, half))};`
+        )).flat(),
       ...times(across, (j) => [
-        `let right${j} = ${fragments.right(right.matrix(j, s * step))};`,
-        ...times(
-          down,
-          (i) => `${sum(i, j)} = ${fragments.multiply(`left${i}`, `right${j}`, sum(i, j))};`,
+        ...halves.map((half) =>
+          `let right${j}${suffix(half)} = ${fragments.right(right.matrix(j, s * step, half))};`
+        ),
+        ...products.flatMap(([ofLeft, ofRight]) =>
+          times(
+            down,
+            (i) =>
+              `${sum(i, j)} = ${
+                fragments.multiply(`left${i}${ofLeft}`, `right${j}${ofRight}`, sum(i, j))
+              };`,
+          )
         ),
       ]).flat(),
     ]));
@@ -71,7 +93,10 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
       `workgroupBarrier();`,
       ...times(
         quads,
-        (q) => `let quad${q} = bitcast<vec4<f32>>(memory[${plus("results_at", q * sharers)}]);`,
+        (q) =>
+          `let quad${q} = bitcast<vec4<f32>>(memory[${plus("results_at", q * sharers)}])${
+            split ? " * a_unscale * b_unscale" : ""
+          };`,
       ),
     ],
     rows: [round],
@@ -84,7 +109,7 @@ export function matrices(tile: MatrixTile, a: Operand, b: Operand): Body {
   }));
   return {
     needs: fragments.needs,
-    functions: fragments.functions,
+    functions: [...fragments.functions, ...(split ? [SPLIT_FUNCTION] : [])],
     memory: [`var<workgroup> memory: array<vec4<u32>, ${size}>;`],
     names: [
       ...fragments.names,

@@ -1,12 +1,14 @@
 /**
- * How an operand of a product in subgroup matrices gets to workgroup memory: as it is, some
- * vectors of eight elements by each invocation, in lines that are skewed.
+ * How an operand of a product in subgroup matrices gets to workgroup memory: some vectors of
+ * eight elements by each invocation, in lines that are skewed; halves as they are, f32 split into
+ * the sum of two halves, which lie one behind the other.
  *
  * @module
  */
 import {
   lineVectors,
-  type MatrixTile,
+  partsOf,
+  type SubgroupTile,
   VECTOR,
   workgroupSize,
 } from "../../planner/schedule/tile.ts";
@@ -24,8 +26,8 @@ export interface Copied extends Side {
   readonly stores: readonly string[];
   /** Rows that change with the depth, and are read from memory themselves. */
   readonly indices: readonly { readonly name: string; readonly value: (k: string) => string }[];
-  /** The first vector of the `part`-th matrix of a subgroup, at `depth` of the step. */
-  readonly matrix: (part: number, depth: number) => string;
+  /** The first vector of the `part`-th matrix of a subgroup, at `depth` of the step; of its lower halves, if asked for. */
+  readonly matrix: (part: number, depth: number, lower?: "lower") => string;
 }
 
 /** Returns an operand's way to workgroup memory, where it begins at the vector `first`. */
@@ -41,7 +43,7 @@ export function copied(
     /** Those of one matrix. */
     readonly fragment: number;
   },
-  tile: MatrixTile,
+  tile: SubgroupTile,
 ): Copied {
   const { depth } = tile;
   const across = operand.layout === "outer";
@@ -53,11 +55,20 @@ export function copied(
   const line = (s: number) => plus(`${name}_line`, s * threads / perLine);
   const copier = shuffled(perLine);
   const at = (s: number) => plus(`${name}_to`, s * (threads / perLine) * stride);
+  const size = lines * stride;
+  const split = partsOf(tile.body) === 2;
+  // Of f32, a vector of eight is loaded as two of four.
+  const vectors = times(partsOf(tile.body), (part) => ({
+    suffix: split ? `_${part}` : "",
+    index: split ? plus(`2u * ${name}_vector`, part) : `${name}_vector`,
+    first: (k: string) => over(k, VECTOR / partsOf(tile.body)),
+  }));
   return {
     across,
     stride,
-    size: lines * stride,
+    size: size * partsOf(tile.body),
     prepare: [
+      ...(split ? scale(name, operand.bound!) : []),
       ...(copier === "lane" ? [] : [`let ${name}_copier = ${copier};`]),
       `let ${name}_line = ${over(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
       `let ${name}_vector = ${modulo(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
@@ -65,27 +76,76 @@ export function copied(
       ...(across ? [] : copies.map((s) => `let ${name}_row${s} = ${operand.row!(line(s))};`)),
       `let ${name}_own = ${plus(across ? over(own, VECTOR) : scaled(own, stride), first)};`,
     ],
-    loads: copies.map((s) => ({
-      name: `${name}_in${s}`,
-      value: (k) =>
-        across
-          ? operand.load(operand.row ? `${name}_row${s}` : plus(k, line(s)), `${name}_vector`)
-          : operand.load(`${name}_row${s}`, plus(over(k, VECTOR), `${name}_vector`)),
-    })),
+    loads: copies.flatMap((s) =>
+      vectors.map(({ suffix, index, first }) => ({
+        name: `${name}_in${s}${suffix}`,
+        value: (k: string) =>
+          across
+            ? operand.load(operand.row ? `${name}_row${s}` : plus(k, line(s)), index)
+            : operand.load(`${name}_row${s}`, plus(first(k), index)),
+      }))
+    ),
     indices: across && operand.row
       ? copies.map((s) => ({
         name: `${name}_row${s}`,
         value: (k: string) => operand.row!(plus(k, line(s))),
       }))
       : [],
-    stores: copies.map((s) => `memory[${at(s)}] = ${name}_in${s};`),
-    matrix: (part, k) =>
+    stores: copies.flatMap((s) =>
+      split
+        ? [
+          `let ${name}_split${s} = split(${name}_in${s}_0 * ${name}_scale, ${name}_in${s}_1 * ${name}_scale);`,
+          `memory[${at(s)}] = ${name}_split${s}.high;`,
+          `memory[${plus(at(s), size)}] = ${name}_split${s}.low;`,
+        ]
+        : [`memory[${at(s)}] = ${name}_in${s};`]
+    ),
+    matrix: (part, k, lower) =>
       plus(
         `${name}_own`,
         across ? k * stride + part * fragment / VECTOR : k / VECTOR + part * fragment * stride,
+        lower ? size : 0,
       ),
   };
 }
+
+/** Returns names for the power of two that takes an operand's largest element to 2^14, and for its inverse. */
+function scale(name: string, bound: string): string[] {
+  return [
+    `let ${name}_exponent = clamp(${bound} >> 23u, 15u, 254u);`,
+    `let ${name}_scale = bitcast<f32>((268u - ${name}_exponent) << 23u);`,
+    `let ${name}_unscale = bitcast<f32>((${name}_exponent - 14u) << 23u);`,
+  ];
+}
+
+/** The function `split(first, second)`: eight f32 below 2^15 as sums of two halves, to 2^-23 of each or 2^-25. */
+export const SPLIT_FUNCTION = `// Eight f32 as sums of two halves.
+struct Halves {
+  high: vec4<u32>,
+  low: vec4<u32>,
+}
+
+// Four f32 rounded to the eleven bits that a half has: on their words, for a driver may take
+// what was packed and unpacked for what it was before.
+fn rounded(quad: vec4<f32>) -> vec4<f32> {
+  return bitcast<vec4<f32>>((bitcast<vec4<u32>>(quad) + 0x1000u) & vec4<u32>(0xffffe000u));
+}
+
+fn packed(first: vec4<f32>, second: vec4<f32>) -> vec4<u32> {
+  return vec4<u32>(
+    pack2x16float(first.xy),
+    pack2x16float(first.zw),
+    pack2x16float(second.xy),
+    pack2x16float(second.zw),
+  );
+}
+
+// The halves that are nearest, and the halves nearest to what these leave.
+fn split(first: vec4<f32>, second: vec4<f32>) -> Halves {
+  let high = rounded(first);
+  let next = rounded(second);
+  return Halves(packed(high, next), packed(first - high, second - next));
+}`;
 
 /**
  * Returns which vector of a step's copy an invocation takes first. Eight neighbours store at once,

@@ -20,10 +20,12 @@ export interface Operand {
   readonly row?: (local: string) => string;
   /**
    * A vector of the operand: at (row, vector of the depth), or at (depth, vector of the
-   * tile's rows). Four elements as a `vec4<f32>`; in a tile of subgroup matrices eight
-   * of 16 bits as a `vec4<u32>` ({@linkcode elementsAtOnce}).
+   * tile's rows). Four elements as a `vec4<f32>`; in a tile whose matrices take halves as they are
+   * stored eight of 16 bits as a `vec4<u32>` ({@linkcode elementsAtOnce}).
    */
   readonly load: (row: string, vector: string) => string;
+  /** The bits of its largest element in size, where bodies may scale it by them. */
+  readonly bound?: string;
 }
 
 /** The range of the depth that a workgroup sums: expressions that are uniform. */

@@ -5,15 +5,17 @@ import type { Dispatch } from "../../planner/schedule/schedule.ts";
 import { statisticsOf } from "../../planner/schedule/statistics.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import {
-  inMatrices,
-  type MatrixBody,
   registerTile,
+  type SubgroupBody,
+  takesHalves,
+  tierOf,
   type Tile,
 } from "../../planner/schedule/tile.ts";
 import type { BodyMaker } from "./product.ts";
 import { bodyOf } from "./bodies.ts";
 import {
   bits,
+  boundOf,
   close,
   EMULATED,
   fromBits,
@@ -24,6 +26,7 @@ import {
   noiseOfHalves,
   onDevice,
   runAlone,
+  SPLIT,
   stale,
   staleWords,
   TINY,
@@ -60,8 +63,12 @@ function logit(row: number, id: number): number {
 /** What a kernel reads of the operands of a product, in the type that its tile takes. */
 function operandsOf(tile: Tile, rows: Float32Array = weight) {
   const stored = (values: Float32Array) =>
-    inMatrices(tile) ? halves(values) : Float32Array.from(values);
-  return { kept: keptBuffer(KEPT, TOKENS), hidden: stored(hidden), weight: stored(rows), bias };
+    takesHalves(tile) ? halves(values) : Float32Array.from(values);
+  const bounds = tierOf(tile) === "split"
+    ? { operand_bounds: Uint32Array.of(boundOf(hidden), boundOf(rows)) }
+    : {};
+  const operands = { hidden: stored(hidden), weight: stored(rows), bias };
+  return { kept: keptBuffer(KEPT, TOKENS), ...operands, ...bounds };
 }
 
 /** Returns the statistics of some logits, straight from their definitions. */
@@ -92,7 +99,7 @@ const range = (from: number, to: number) => Array.from({ length: to - from }, (_
 function emulated(
   [rows, cols, depth]: readonly [number, number, number],
   [down, across]: readonly [number, number],
-  fragment: MatrixBody["fragment"],
+  fragment: SubgroupBody["fragment"],
 ): Tile {
   const subgroups = { rows: down, cols: across, size: 32 };
   return { rows, cols, depth, body: { kind: "matrix", subgroups, fragment, emulated: true } };
@@ -112,6 +119,7 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   "in two rounds of columns": { body: inHalves },
   "through memory, in rounds": { body: throughMemory },
   "in matrices": { tile: EMULATED },
+  "in matrices, of operands split in two": { tile: SPLIT },
   "in matrices, by runs of tiles": {
     tile: emulated([32, 16, 32], [2, 1], { m: 16, n: 16, k: 16 }),
     dispatch: { order: { band: 2, run: 2 } },
@@ -137,7 +145,7 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
 
 for (const [name, variant] of Object.entries(VARIANTS)) {
   const { tile = TINY, dispatch = {}, body = bodyOf, statisticsOnly = false } = variant;
-  const inHalvesOnly = inMatrices(tile);
+  const inHalvesOnly = takesHalves(tile);
   const alone = {
     problem: inHalvesOnly ? { ...problem, dtype: "f16" } as const : problem,
     dispatch: { tile, ...dispatch },

@@ -6,7 +6,7 @@
  */
 import type { Dtype } from "../../planner/dtype.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
-import { inMatrices, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
+import { takesHalves, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
 import { plus, scaled, times } from "./text.ts";
 
 /**
@@ -15,7 +15,7 @@ import { plus, scaled, times } from "./text.ts";
  * word, element by element.
  */
 export function storedType(problem: Problem, tile: Tile): string {
-  if (inMatrices(tile)) return "vec4<u32>";
+  if (takesHalves(tile)) return "vec4<u32>";
   const vectors = headOf(problem).hidden % 4 === 0;
   if (headOf(problem).dtype === "f32") return vectors ? "vec4<f32>" : "f32";
   return vectors ? "vec2<u32>" : "u32";
@@ -34,7 +34,7 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
  * of: where it divides the row, none ever gets past its end.
  */
 export function loadVector(slot: string, problem: Problem, tile: Tile, reach: number): string {
-  return inMatrices(tile) ? loadOctet(slot, problem, reach) : loadQuad(slot, problem, reach);
+  return takesHalves(tile) ? loadOctet(slot, problem, reach) : loadQuad(slot, problem, reach);
 }
 
 /** Returns eight elements of 16 bits as they are: rows are made of whole vectors. */

@@ -68,6 +68,11 @@ Deno.test("only devices that were measured have rates, those of the measurement"
   const inMatrices = (name: string) => findDevice(name)!.profile.rates!.matrix!.flopsPerSecond;
   assert.equal(inMatrices("h100-dawn-unchecked"), Number(unchecked) * 1e12);
   assert.equal(inMatrices("h100-dawn"), Number(checked) * 1e12);
+  const [, splitUnchecked, splitChecked] =
+    /(\d+) TFLOP\/s for operands split in two[^(]*\((\d+) with\s+checks/.exec(matrices)!;
+  const split = (name: string) => findDevice(name)!.profile.rates!.split!.flopsPerSecond;
+  assert.equal(split("h100-dawn-unchecked"), Number(splitUnchecked) * 1e12);
+  assert.equal(split("h100-dawn"), Number(splitChecked) * 1e12);
 });
 
 const IMPOSSIBLE: readonly [Partial<DeviceLimits>, RegExp][] = [

@@ -58,7 +58,7 @@ export function logitGradient(
       ...operands(draft, block, window),
       ...smoothingWeight(draft),
       ...workspace.read("coefficients"),
-      ...workspace.gradientBound("read"),
+      ...workspace.storedBound(),
       ...workspace.writeLogits(gradient, block),
       ...flags(draft, "read_write"),
     ],
@@ -88,7 +88,7 @@ export function storedLogitGradient(
       ...workspace.read("kept"),
       ...smoothingWeight(draft),
       ...workspace.read("coefficients"),
-      ...workspace.gradientBound("read"),
+      ...workspace.storedBound(),
       ...(gradient === logits ? workspace.writeLogits(logits, block) : [
         ...workspace.readLogits(logits, block),
         ...workspace.writeLogits(gradient, block, "gradients"),
@@ -141,6 +141,7 @@ function weightGradient(
       operand(work.tile, head.read("hidden", block)),
       ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
       ...workspace.gradientBound("read"),
+      ...workspace.operandBounds("read"),
       head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
@@ -164,7 +165,7 @@ function biasGradient(
     [
       ...workspace.read("kept"),
       ...workspace.readLogits(gradient, block),
-      ...workspace.gradientBound("read"),
+      ...workspace.storedBound(),
       ...head.biasGradient(),
       ...flags(draft, "read"),
     ],
@@ -209,6 +210,7 @@ function hiddenGradient(
     operand(work.tile, head.read("weight", window)),
     ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
     ...workspace.gradientBound("read"),
+    ...workspace.operandBounds("read"),
     ...flags(draft, "read"),
   ];
   const result = head.write("grad_hidden", block);

@@ -14,13 +14,10 @@ export interface RegisterBody {
   readonly microCols: number;
 }
 
-/**
- * Each subgroup sums its part of a tile's results in subgroup matrices: operands in
- * f16, sums in f32.
- */
-export interface MatrixBody {
+/** Each subgroup sums its part of a tile's results in subgroup matrices, with sums in f32. */
+export interface SubgroupBody {
   /** Tells the bodies of a product apart. */
-  readonly kind: "matrix";
+  readonly kind: "matrix" | "split";
   /** Subgroups along the tile's rows and along its columns, and invocations of one. */
   readonly subgroups: { readonly rows: number; readonly cols: number; readonly size: number };
   /** Rows, columns and depth of one matrix multiplication: `m x n` results over `k`. */
@@ -32,8 +29,20 @@ export interface MatrixBody {
   readonly emulated?: boolean | undefined;
 }
 
+/** In subgroup matrices, of operands that are stored in f16. */
+export interface MatrixBody extends SubgroupBody {
+  /** Operands are multiplied as they are. */
+  readonly kind: "matrix";
+}
+
+/** In subgroup matrices, of operands in f32: each is split into a sum of two of f16. */
+export interface SplitBody extends SubgroupBody {
+  /** Three products of halves make up one of f32. */
+  readonly kind: "split";
+}
+
 /** How a workgroup sums a tile. */
-export type TileBody = RegisterBody | MatrixBody;
+export type TileBody = RegisterBody | MatrixBody | SplitBody;
 
 /** Shape of a tile: `rows x cols` results, summed in steps of `depth`. */
 export interface Tile {

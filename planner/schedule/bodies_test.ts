@@ -3,7 +3,7 @@ import { findDevice } from "../devices/profiles.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import type { FlatProblemInput } from "../problem.ts";
 import { parseProblem } from "../problem_schema.ts";
-import { tierOf, tilesFor } from "./tile.ts";
+import { type Tier, tierOf, tilesFor } from "./tile.ts";
 
 const H100 = findDevice("h100-dawn-unchecked")!.profile;
 const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
@@ -12,12 +12,17 @@ function planned(more: Partial<FlatProblemInput> = {}, options: PlanOptions = {}
   return makePlan(parseProblem({ ...SIZES, ...more }), H100, options);
 }
 
-Deno.test("halves have their products in matrices where a device has these, and nothing else does", () => {
+Deno.test("products of halves and of f32 are in matrices where a device has these, and of nothing else", () => {
   const tier = (more: Partial<FlatProblemInput>, device = H100) =>
     tierOf(makePlan(parseProblem({ ...SIZES, ...more }), device).outline.tile);
   for (const pass of ["forward", "train"] as const) {
     assert.equal(tier({ pass }), "matrix");
-    assert.equal(tier({ pass, dtype: "f32" }), "f32");
+    assert.equal(tier({ pass, dtype: "f32" }), "split");
+    assert.equal(
+      tier({ pass, dtype: "f32", hidden: 2300 }),
+      "f32",
+      "rows that are no whole vectors",
+    );
     assert.equal(tier({ pass, dtype: "bf16" }), "f32");
     assert.equal(tier({ pass, hidden: 2300 }), "f32", "rows that are no whole vectors");
     assert.equal(tier({ pass }, findDevice("h100-deno")!.profile), "f32");
@@ -32,6 +37,33 @@ Deno.test("a schedule is of one tier in all of its products", () => {
     );
     assert.deepEqual([...new Set(tiers)], ["matrix"]);
   }
+});
+
+Deno.test("a tier that is asked for is the plan's, or is refused for what is missing", () => {
+  const of = (dtype: "f32" | "f16", tier: Tier, device = H100) =>
+    makePlan(parseProblem({ ...SIZES, dtype }), device, { tier });
+  for (const [dtype, tier] of [["f32", "f32"], ["f32", "split"], ["f16", "matrix"]] as const) {
+    assert.equal(tierOf(of(dtype, tier).outline.tile), tier);
+  }
+  assert.throws(() => of("f32", "matrix"), /the tier matrix takes operands in f16, .* in f32/);
+  assert.throws(() => of("f16", "split"), /the tier split splits operands in f32, .* in f16/);
+  const deno = findDevice("h100-deno")!.profile;
+  assert.throws(() => of("f32", "split", deno), /needs subgroup matrices, which the device does/);
+});
+
+Deno.test("operands that are split take what operands in f32 take, and two words for their bounds", () => {
+  const bytes = (tier: Tier) => {
+    const problem = parseProblem({ ...SIZES, dtype: "f32", pass: "train" });
+    const sizes = { strategy: "windowed", window: 16384, block: 4096 } as const;
+    const { outline } = makePlan(problem, H100, { ...sizes, tier });
+    const own = outline.buffers.filter(({ name }) =>
+      // How many sets of statistics there are is the tile's affair, and parts that of its speed.
+      !["partials", "hidden_parts", "params"].includes(name)
+    );
+    return own.reduce((sum, { bytes }) => sum + bytes, 0);
+  };
+  const [operands, gradient] = [2 * 4, 4];
+  assert.equal(bytes("split"), bytes("f32") + operands + gradient);
 });
 
 Deno.test("logit gradients take half of what they take in f32", () => {
@@ -58,6 +90,16 @@ Deno.test("estimates in matrices are within 10 % of what bench/matrix.md measure
   for (const [ms, more, options] of measured) {
     const { cost } = planned(more, options);
     assert(cost.measuredRates);
+    assert(Math.abs(1e3 * cost.seconds / ms - 1) <= 0.1, `${1e3 * cost.seconds} ms for ${ms}`);
+  }
+  const split: readonly [number, Partial<FlatProblemInput>, PlanOptions][] = [
+    [97.5, {}, {}],
+    [43.8, small, {}],
+    [178, { ...small, pass: "train" }, { strategy: "windowed", window: 8192 }],
+    [324, { pass: "train" }, { strategy: "chunked", block: 1280 }],
+  ];
+  for (const [ms, more, options] of split) {
+    const { cost } = planned({ ...more, dtype: "f32" }, options);
     assert(Math.abs(1e3 * cost.seconds / ms - 1) <= 0.1, `${1e3 * cost.seconds} ms for ${ms}`);
   }
   const checked = findDevice("h100-dawn")!.profile;

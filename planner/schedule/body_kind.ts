@@ -10,8 +10,14 @@ import type { Dtype } from "../dtype.ts";
 import type { Head } from "../problem.ts";
 import type { RatedTile, Tile, TileBody } from "./bodies.ts";
 
-/** The arithmetic of products: in f32 on any device, or `matrix`, operands in f16 and sums in f32. */
-export type Tier = "f32" | "matrix";
+/**
+ * The arithmetic of products: in f32 on any device; `matrix`, operands in f16 and sums in f32; or
+ * `split`, the same of operands in f32 that are each a sum of two in f16.
+ */
+export const TIERS = ["f32", "matrix", "split"] as const satisfies readonly Tier[];
+
+/** Name of an arithmetic of products. */
+export type Tier = "f32" | "matrix" | "split";
 
 /** What decides whether a device can run a tile. */
 export type Abilities = Pick<DeviceProfile, "limits" | "features" | "matrices" | "subgroups">;
@@ -40,6 +46,10 @@ export interface BodyKind<Body extends TileBody> {
   readonly gradients: Dtype;
   /** Whether a workgroup takes runs of vocabulary tiles, and keeps one set of statistics for each. */
   readonly runs: boolean;
+  /** Whether operands are multiplied by powers of two, that of the largest element of each. */
+  readonly scales: boolean;
+  /** Longest depth that one sum of a gradient goes over, where longer ones would lose too much. */
+  readonly longestSum?: number;
   /** How operands are bound. */
   readonly operandAccess: "read" | "read_write";
   readonly times: BodyTimes;

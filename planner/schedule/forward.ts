@@ -10,18 +10,49 @@ import { bytesPerElement } from "../dtype.ts";
 import { tiledProduct, tileOrder } from "./products.ts";
 import { type Head, headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
-import type { Block, Window } from "./shape.ts";
+import { type Block, Infeasible, type Window } from "./shape.ts";
 import { kindOf, type Tile } from "./tile.ts";
 import type { LogitMatrix } from "./workspace.ts";
 
 /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
-export function selectTokens(draft: ScheduleDraft): void {
+function selectTokens(draft: ScheduleDraft): void {
   const { workspace } = draft;
   draft.dispatch("select-tokens", [1, 1], [
     ...workspace.read("targets", "class_weight"),
     ...workspace.write("kept", "kept_targets", "totals"),
   ], {});
   draft.add(sumTotals(workspace));
+}
+
+/** Rows that a workgroup looks through for the largest element: a choice, of workgroups enough. */
+export const ROWS_OF_BOUND = 64;
+
+/**
+ * Does what comes before any product: lists the tokens that count, and looks for the largest
+ * elements of operands, where these are scaled by them.
+ */
+export function prepare(draft: ScheduleDraft): void {
+  selectTokens(draft);
+  const { workspace, cuts, shape } = draft;
+  const bounds = workspace.operandBounds("read_write");
+  if (bounds.length === 0) return;
+  if (shape.residency === "windows") {
+    throw new Infeasible("would stream the weight once more, for its largest element");
+  }
+  draft.add(bounds.map(({ slice }) => ({ kind: "clear", slice })));
+  for (const head of workspace.heads) {
+    for (const block of cuts.blocks) {
+      if (draft.known("bound of hidden", { block })) continue;
+      const grid = [Math.ceil(block.count / ROWS_OF_BOUND), 1] as const;
+      const bindings = [...workspace.read("kept"), head.read("hidden", block), ...bounds];
+      draft.dispatch("operand-bound", grid, bindings, { block });
+    }
+    for (const window of cuts.windows) {
+      if (draft.known("bound of weight", { window })) continue;
+      const grid = [Math.ceil(window.count / ROWS_OF_BOUND), 1] as const;
+      draft.dispatch("operand-bound", grid, [head.read("weight", window), ...bounds], { window });
+    }
+  }
 }
 
 /** Returns the grid and the work of a block's product with a window of a head: its tiles are the shape's. */
@@ -59,11 +90,14 @@ export function operands(
   block: Block,
   window: Window,
 ): Binding[] {
-  return workspace.heads.flatMap((head) => [
-    operand(tile, head.read("hidden", block)),
-    operand(tile, head.read("weight", window)),
-    ...head.bias(),
-  ]);
+  return [
+    ...workspace.heads.flatMap((head) => [
+      operand(tile, head.read("hidden", block)),
+      operand(tile, head.read("weight", window)),
+      ...head.bias(),
+    ]),
+    ...workspace.operandBounds("read"),
+  ];
 }
 
 /** Binds class weights, where they also weigh the smoothing term. */

@@ -5,12 +5,21 @@
  * @module
  */
 import type { MatrixConfiguration } from "../device.ts";
-import { MATRIX_ENDS_DEPTH, MATRIX_GUESS, MATRIX_TILES } from "../tuning.ts";
-import type { MatrixBody, RatedTile } from "./bodies.ts";
+import { ACCUMULATED } from "../dtype.ts";
+import type { Head } from "../problem.ts";
+import {
+  MATRIX_ENDS_DEPTH,
+  MATRIX_GUESS,
+  MATRIX_TILES,
+  SPLIT_GUESS,
+  SPLIT_LONGEST_SUM,
+  SPLIT_TILES,
+} from "../tuning.ts";
+import type { MatrixBody, RatedTile, SplitBody, SubgroupBody } from "./bodies.ts";
 import type { Abilities, BodyKind, TileWith } from "./body_kind.ts";
 
 /** A tile that is summed in subgroup matrices. */
-export type MatrixTile = TileWith<MatrixBody>;
+export type SubgroupTile = TileWith<MatrixBody | SplitBody>;
 
 /** What kernels of such a tile ask of a device, by the names of its features. */
 export const MATRIX_FEATURES = [
@@ -34,7 +43,7 @@ const SUBGROUP = 32;
  */
 function fragmentOf(
   configurations: readonly MatrixConfiguration[] = [],
-): MatrixBody["fragment"] | undefined {
+): SubgroupBody["fragment"] | undefined {
   const [largest] = configurations
     .filter(({ component, result }) => component === "f16" && result === "f32")
     .sort((a, b) => b.m * b.n * b.k - a.m * a.n * a.k);
@@ -42,15 +51,24 @@ function fragmentOf(
 }
 
 /** Returns tiles to choose from with matrices of some shape, the preferred first. */
-function ratedTiles(fragment: MatrixBody["fragment"]): RatedTile[] {
-  return MATRIX_TILES.map(([[rows, cols, depth], [down, across], rate]) => ({
+function ratedTiles(
+  kind: SubgroupBody["kind"],
+  tiles: typeof MATRIX_TILES,
+  fragment: SubgroupBody["fragment"],
+): RatedTile[] {
+  return tiles.map(([[rows, cols, depth], [down, across], rate]) => ({
     ...{ rows, cols, depth },
-    body: { kind: "matrix", subgroups: { rows: down, cols: across, size: SUBGROUP }, fragment },
+    body: { kind, subgroups: { rows: down, cols: across, size: SUBGROUP }, fragment },
     rate,
   }));
 }
 
-function workgroupSize({ body: { subgroups: { rows, cols, size } } }: MatrixTile): number {
+/** Returns how many matrices of halves stand for one of an operand. */
+export function partsOf({ kind }: SubgroupBody): 1 | 2 {
+  return kind === "split" ? 2 : 1;
+}
+
+function workgroupSize({ body: { subgroups: { rows, cols, size } } }: SubgroupTile): number {
   return rows * cols * size;
 }
 
@@ -60,7 +78,7 @@ export function lineVectors(extent: number): number {
 }
 
 /** Returns the vec4s from one row of results in workgroup memory to the next: two more than it holds, for the same reason. */
-export function resultQuads({ cols, body: { subgroups } }: MatrixTile): number {
+export function resultQuads({ cols, body: { subgroups } }: SubgroupTile): number {
   return cols / subgroups.cols / 4 + 2;
 }
 
@@ -68,16 +86,16 @@ export function resultQuads({ cols, body: { subgroups } }: MatrixTile): number {
  * Returns the workgroup memory of a tile, in bytes: its operands, whichever way they lie, and
  * then in the same place some rows of results of every subgroup.
  */
-function workgroupBytes(tile: MatrixTile): number {
+function workgroupBytes(tile: SubgroupTile): number {
   const { rows, cols, depth, body: { subgroups } } = tile;
   const operand = (extent: number) =>
-    Math.max(extent * lineVectors(depth), depth * lineVectors(extent));
+    partsOf(tile.body) * Math.max(extent * lineVectors(depth), depth * lineVectors(extent));
   const results = subgroups.rows * subgroups.cols * ROUND_ROWS * resultQuads(tile);
   return 16 * Math.max(operand(rows) + operand(cols), results);
 }
 
 /** Returns why kernels cannot be written for a tile, if so. */
-function shapeFault(tile: MatrixTile): string | undefined {
+function shapeFault(tile: SubgroupTile): string | undefined {
   const { rows, cols, depth, body: { subgroups, fragment } } = tile;
   const { m, n, k } = fragment;
   const divides = (small: number, large: number) => large % small === 0;
@@ -96,7 +114,7 @@ function shapeFault(tile: MatrixTile): string | undefined {
 
 /** Returns why a device cannot run a body, if so. */
 function bodyFault(
-  { fragment: { m, n, k }, subgroups: { size }, emulated }: MatrixBody,
+  { fragment: { m, n, k }, subgroups: { size }, emulated }: SubgroupBody,
   { features = [], matrices = [], subgroups }: Abilities,
 ): string | undefined {
   if (emulated) return undefined;
@@ -111,60 +129,113 @@ function bodyFault(
   if (!has) return `needs matrices of ${m}x${n}x${k} in f16, which the device does not have`;
 }
 
-function same(a: MatrixBody, b: MatrixBody): boolean {
+function same(a: SubgroupBody, b: SubgroupBody): boolean {
   return a.subgroups.rows === b.subgroups.rows && a.subgroups.cols === b.subgroups.cols &&
     a.subgroups.size === b.subgroups.size && a.fragment.m === b.fragment.m &&
     a.fragment.n === b.fragment.n && a.fragment.k === b.fragment.k &&
     (a.emulated ?? false) === (b.emulated ?? false);
 }
 
-function format({ subgroups, fragment: { m, n, k }, emulated }: MatrixBody): string {
+function format({ kind, subgroups, fragment: { m, n, k }, emulated }: SubgroupBody): string {
   const { rows, cols, size } = subgroups;
   const lanes = size === SUBGROUP ? "" : ` (${size})`;
-  return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${emulated ? " emulated" : ""}`;
+  const split = kind === "split" ? " split" : "";
+  return `${rows}x${cols}${lanes} of ${m}x${n}x${k}${split}${emulated ? " emulated" : ""}`;
+}
+
+/** Returns why the rows of a head's matrices are not made of whole vectors, if so. */
+function unevenRows({ hidden, adapter = VECTOR }: Head): string | undefined {
+  if (hidden % VECTOR !== 0) {
+    return `takes a hidden size that is a multiple of ${VECTOR}, and this is ${hidden}`;
+  }
+  if (adapter % VECTOR !== 0) {
+    return `takes an adapter of a multiple of ${VECTOR} columns, and this has ${adapter}`;
+  }
+}
+
+const TIMES = { drain: 0, endsDepth: MATRIX_ENDS_DEPTH, everyWave: true, hidesTraffic: false };
+
+/** What both kinds have in common. */
+const IN_SUBGROUPS = {
+  runs: true,
+  scales: true,
+  // Loads are issued a step ahead, and a driver that sees that nobody writes would move them
+  // (`bench/matrix.md`).
+  operandAccess: "read_write",
+  times: TIMES,
+  workgroupSize,
+  workgroupBytes,
+  fault: (tile: SubgroupTile, device: Abilities) =>
+    shapeFault(tile) ?? bodyFault(tile.body, device),
+  features: ({ emulated }: SubgroupBody) => emulated ? [] : MATRIX_FEATURES,
+  same,
+  format,
+  facts: ({ subgroups, fragment: { m, n, k } }: SubgroupBody) => ({
+    subgroupsTokens: subgroups.rows,
+    subgroupsVocab: subgroups.cols,
+    fragment: [m, n, k],
+  }),
+} as const;
+
+function describe({ subgroups, fragment: { m, n, k } }: SubgroupBody): string {
+  return `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`;
 }
 
 /** Products in subgroup matrices: operands in f16, sums in f32. */
 export const MATRICES: BodyKind<MatrixBody> = {
+  ...IN_SUBGROUPS,
   tier: "matrix",
   vector: VECTOR,
   gradients: "f16",
-  runs: true,
-  // Loads are issued a step ahead, and a driver that sees that nobody writes would move them
-  // (`bench/matrix.md`).
-  operandAccess: "read_write",
-  times: { drain: 0, endsDepth: MATRIX_ENDS_DEPTH, everyWave: true, hidesTraffic: false },
-  unsuitedTo({ dtype, hidden, adapter = VECTOR }) {
-    if (dtype !== "f16") return `takes operands in f16, and these are in ${dtype}`;
-    if (hidden % VECTOR !== 0) {
-      return `takes a hidden size that is a multiple of ${VECTOR}, and this is ${hidden}`;
-    }
-    if (adapter % VECTOR !== 0) {
-      return `takes an adapter of a multiple of ${VECTOR} columns, and this has ${adapter}`;
-    }
+  unsuitedTo(head) {
+    if (head.dtype !== "f16") return `takes operands in f16, and these are in ${head.dtype}`;
+    return unevenRows(head);
   },
   tiles({ matrices, rates }) {
     const fragment = fragmentOf(matrices);
-    const rated = fragment ? rates?.matrix?.tiles ?? ratedTiles(fragment) : [];
-    return rated.map(({ rate: _, ...tile }) => tile as MatrixTile);
+    const rated = fragment
+      ? rates?.matrix?.tiles ?? ratedTiles("matrix", MATRIX_TILES, fragment)
+      : [];
+    return rated.map(({ rate: _, ...tile }) => tile as TileWith<MatrixBody>);
   },
-  rated: ({ fragment }) => ratedTiles(fragment),
+  rated: ({ fragment }) => ratedTiles("matrix", MATRIX_TILES, fragment),
   measured: ({ matrix }) => matrix,
   guessed: ({ flopsPerSecond, parallelInvocations }) => ({
     flopsPerSecond: MATRIX_GUESS.gain * flopsPerSecond,
     parallelInvocations: MATRIX_GUESS.parallel * parallelInvocations,
   }),
-  workgroupSize,
-  workgroupBytes,
-  fault: (tile, device) => shapeFault(tile) ?? bodyFault(tile.body, device),
-  features: ({ emulated }) => emulated ? [] : MATRIX_FEATURES,
-  same,
-  format,
-  describe: ({ subgroups, fragment: { m, n, k } }) =>
-    `${subgroups.rows} x ${subgroups.cols} subgroups, matrices of ${m} x ${n} x ${k}`,
-  facts: ({ subgroups, fragment: { m, n, k } }) => ({
-    subgroupsTokens: subgroups.rows,
-    subgroupsVocab: subgroups.cols,
-    fragment: [m, n, k],
-  }),
+  describe,
+};
+
+/**
+ * Products of operands in f32 in subgroup matrices: each is scaled by a power of two and split
+ * into a sum of two halves, of which three products count. That of the lower halves is below
+ * 2^-22 of a product of the largest elements, as rounding to f32 nearly is (Ootomo and Yokota 2022,
+ * https://arxiv.org/abs/2203.03341).
+ */
+export const SPLIT: BodyKind<SplitBody> = {
+  ...IN_SUBGROUPS,
+  tier: "split",
+  // A matrix unit cuts sums off where f32 rounds them: what is lost adds up with the depth.
+  longestSum: SPLIT_LONGEST_SUM,
+  // Thrice the arithmetic for twice the bytes.
+  times: { ...TIMES, hidesTraffic: true },
+  vector: VECTOR / 2,
+  gradients: ACCUMULATED,
+  unsuitedTo(head) {
+    if (head.dtype !== "f32") return `splits operands in f32, and these are in ${head.dtype}`;
+    return unevenRows(head);
+  },
+  tiles({ matrices, rates }) {
+    const fragment = fragmentOf(matrices);
+    const rated = fragment ? rates?.split?.tiles ?? ratedTiles("split", SPLIT_TILES, fragment) : [];
+    return rated.map(({ rate: _, ...tile }) => tile as TileWith<SplitBody>);
+  },
+  rated: ({ fragment }) => ratedTiles("split", SPLIT_TILES, fragment),
+  measured: ({ split }) => split,
+  guessed: (rates) => {
+    const { flopsPerSecond, parallelInvocations } = rates.matrix ?? MATRICES.guessed(rates);
+    return { flopsPerSecond: SPLIT_GUESS * flopsPerSecond, parallelInvocations };
+  },
+  describe: (body) => `${describe(body)}, operands split in two`,
 };

@@ -88,6 +88,7 @@ export const REGISTERS: BodyKind<RegisterBody> = {
   vector: 4,
   gradients: ACCUMULATED,
   runs: false,
+  scales: false,
   operandAccess: "read",
   times: { drain: WAVES.drain, endsDepth: ENDS_DEPTH, everyWave: false, hidesTraffic: true },
   unsuitedTo: () => undefined,

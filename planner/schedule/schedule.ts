@@ -61,6 +61,7 @@ export interface Range {
 /** Kernels that a step can dispatch; `kernels/` holds one generator for each. */
 export type KernelName =
   | "select-tokens"
+  | "operand-bound"
   | "forward"
   | "project"
   | "row-statistics"

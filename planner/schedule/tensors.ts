@@ -219,6 +219,9 @@ export const TENSORS = {
   },
   // The bits of the largest logit gradient there may be: what those of 16 bits are scaled by.
   gradient_bound: { role: "state", type: "u32", shape: () => [1] },
+  // The bits of the largest hidden state and of the largest element of the weight, in size: what
+  // operands of f32 are scaled by before they are split.
+  operand_bounds: { role: "state", type: "u32", shape: () => [2] },
   partials: {
     role: "scratch",
     type: "u32",

@@ -7,28 +7,47 @@
 import type { DeviceProfile } from "../device.ts";
 import type { Problem } from "../problem.ts";
 import { UNKNOWN_TILE_RATE } from "../tuning.ts";
-import type { MatrixBody, RatedTile, RegisterBody, Tile, TileBody } from "./bodies.ts";
-import type { Abilities, BodyKind, Tier } from "./body_kind.ts";
-import { MATRICES, type MatrixTile } from "./matrix_tiles.ts";
+import type {
+  MatrixBody,
+  RatedTile,
+  RegisterBody,
+  SplitBody,
+  SubgroupBody,
+  Tile,
+  TileBody,
+} from "./bodies.ts";
+import { type Abilities, type BodyKind, type Tier, TIERS } from "./body_kind.ts";
+import { MATRICES, SPLIT, type SubgroupTile } from "./matrix_tiles.ts";
 import { REGISTERS, type RegisterTile, tunable } from "./register_tiles.ts";
 
 export type {
   Abilities,
   MatrixBody,
-  MatrixTile,
   RatedTile,
   RegisterBody,
   RegisterTile,
+  SplitBody,
+  SubgroupBody,
+  SubgroupTile,
   Tier,
   Tile,
   TileBody,
 };
+export { TIERS };
 export { type Layout, registerTile, rowQuads, TILES } from "./register_tiles.ts";
-export { lineVectors, MATRIX_FEATURES, resultQuads, ROUND_ROWS, VECTOR } from "./matrix_tiles.ts";
+export {
+  lineVectors,
+  MATRIX_FEATURES,
+  partsOf,
+  resultQuads,
+  ROUND_ROWS,
+  VECTOR,
+} from "./matrix_tiles.ts";
 
 /** Every kind of body, those first whose products are the fastest where a device can run them. */
 const KINDS: { readonly [Body in TileBody as Body["kind"]]: BodyKind<Body> } = {
   matrix: MATRICES,
+  split: SPLIT,
   registers: REGISTERS,
 };
 
@@ -37,9 +56,14 @@ export function kindOf({ body }: Pick<Tile, "body">): BodyKind<TileBody> {
   return KINDS[body.kind] as BodyKind<TileBody>;
 }
 
-/** Returns whether a tile is summed in subgroup matrices. */
-export function inMatrices(tile: Tile): tile is MatrixTile {
-  return tile.body.kind === "matrix";
+/** Returns whether a tile's operands are multiplied as they are stored, in f16. */
+export function takesHalves({ body }: Pick<Tile, "body">): boolean {
+  return body.kind === "matrix";
+}
+
+/** Returns whether a tile is summed in subgroup matrices, of operands of whichever type. */
+export function inSubgroups(tile: Tile): tile is SubgroupTile {
+  return tile.body.kind !== "registers";
 }
 
 /** Returns the arithmetic rate of a tile relative to the fastest of its body: as rated on the device, or as shipped. */
@@ -85,13 +109,30 @@ export function tileProblem(tile: Tile, device: Abilities): string | undefined {
   }
 }
 
-/** Returns the tiles that run on a device and that a problem can have, the preferred first. */
+/**
+ * Returns the tiles that run on a device and that a problem can have, the preferred first: all of
+ * them, or those of a tier.
+ */
 export function tilesFor(
   problem: Problem,
   device: Abilities & Pick<DeviceProfile, "rates">,
+  tier?: Tier,
 ): Tile[] {
-  return BODY_KINDS.filter((kind) => unsuitedTo(kind, problem) === undefined)
+  return BODY_KINDS
+    .filter((kind) => unsuitedTo(kind, problem) === undefined)
+    .filter((kind) => tier === undefined || KINDS[kind].tier === tier)
     .flatMap((kind) => feasibleTiles(kind, device));
+}
+
+/** Returns why a problem's products cannot be of a tier on a device, if so. */
+export function tierProblem(
+  tier: Tier,
+  problem: Problem,
+  device: Abilities & Pick<DeviceProfile, "rates">,
+): string | undefined {
+  if (tilesFor(problem, device, tier).length > 0) return undefined;
+  const kind = BODY_KINDS.find((kind) => KINDS[kind].tier === tier)!;
+  return unsuitedTo(kind, problem) ?? "needs subgroup matrices, which the device does not have";
 }
 
 /** Returns why a problem's products cannot have a kind of body, if so. */
@@ -100,7 +141,8 @@ export function unsuitedTo(
   { heads, distill }: Problem,
 ): string | undefined {
   // The gradient's bound, by which halves are scaled, does not know a teacher.
-  if (distill && kind === "matrix") return "takes one head, and this has a teacher beside it";
+  if (distill && KINDS[kind].scales) return "takes one head, and this has a teacher beside it";
+  if (kind === "split" && heads.length > 1) return `takes one head, and there are ${heads.length}`;
   for (const head of heads) {
     const reason = KINDS[kind].unsuitedTo(head);
     if (reason !== undefined) return reason;

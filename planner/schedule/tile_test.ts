@@ -3,9 +3,9 @@ import { type DeviceProfile, SPECIFICATION_DEFAULTS } from "../device.ts";
 import { ratesSchema } from "../device_schema.ts";
 import {
   formatTile,
-  type MatrixTile,
   registerTile,
   sameTile,
+  type SubgroupTile,
   type Tile,
   tileProblem,
   workgroupBytes,
@@ -20,7 +20,7 @@ const RATES = {
 };
 
 /** The tile that bench/matrix.md measures first. */
-const TALL: MatrixTile = {
+const TALL: SubgroupTile = {
   rows: 256,
   cols: 128,
   depth: 32,

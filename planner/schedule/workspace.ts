@@ -22,6 +22,7 @@ import { emptyCategories } from "./memory.ts";
 import type { Head, Problem } from "../problem.ts";
 import type { Binding, BufferSpec, Category, Dispatch, Range, Share, Slice } from "./schedule.ts";
 import { Infeasible, type Shape } from "./shape.ts";
+import { kindOf, tierOf } from "./tile.ts";
 import {
   gradientRowBytes,
   gradientStride,
@@ -255,10 +256,20 @@ export class Workspace {
     return { matrix, row: 0, origin: start };
   }
 
-  /** Binds the largest logit gradient there may be, where they are scaled by it. */
+  /** Binds the largest logit gradient there may be, where products scale them by it. */
   gradientBound(access: Binding["access"]): Binding[] {
+    return kindOf(this.shape.tile).scales ? this.bind("gradient_bound", access) : [];
+  }
+
+  /** Binds the same where they are stored scaled. */
+  storedBound(): Binding[] {
     const scaled = gradientType(this.shape.tile) !== LOGIT_TYPE;
-    return scaled ? this.bind("gradient_bound", access) : [];
+    return scaled ? this.gradientBound("read") : [];
+  }
+
+  /** Binds the largest elements of hidden states and weight, where products scale them by these. */
+  operandBounds(access: Binding["access"]): Binding[] {
+    return tierOf(this.shape.tile) === "split" ? this.bind("operand_bounds", access) : [];
   }
 
   /** Binds the rows of a block in a matrix of logits that is read. */

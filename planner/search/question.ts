@@ -7,7 +7,7 @@ import type { DeviceProfile } from "../device.ts";
 import type { Problem } from "../problem.ts";
 import { Products } from "../schedule/products.ts";
 import type { Residency, Share, StrategyName } from "../schedule/schedule.ts";
-import { type Tile, tilesFor } from "../schedule/tile.ts";
+import { type Tier, type Tile, tilesFor } from "../schedule/tile.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 
 /** Where a weight can be kept while a schedule runs; `auto` is whichever is better. */
@@ -32,6 +32,8 @@ export interface PlanOptions extends FixedSizes {
   readonly strategy?: StrategyName | undefined;
   /** Tile of the matrix kernels, instead of those that waste least. */
   readonly tile?: Tile | undefined;
+  /** Arithmetic of products, instead of the fastest that the device has. */
+  readonly tier?: Tier | undefined;
   /** Most bytes of GPU buffers alive at once, inputs and outputs included. */
   readonly budget?: number | undefined;
   /**
@@ -61,7 +63,7 @@ export interface Question {
 
 /** Returns the question of the best schedule for a problem on a device. */
 export function ask(problem: Problem, device: DeviceProfile, options: PlanOptions): Question {
-  const tiles = options.tile ? [options.tile] : tilesFor(problem, device);
+  const tiles = options.tile ? [options.tile] : tilesFor(problem, device, options.tier);
   return { problem, device, options, tiles, products: new Products(tiles, device.rates) };
 }
 

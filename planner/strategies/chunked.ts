@@ -16,7 +16,7 @@ import {
   taughtLogits,
 } from "../schedule/distilling.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
-import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
+import { prepare, project, rowStatistics } from "../schedule/forward.ts";
 import { headOf, vocabOf } from "../problem.ts";
 import { logitBytes } from "../schedule/layout.ts";
 import { largestStored, largestWindow } from "./limits.ts";
@@ -45,7 +45,7 @@ export const chunked: Strategy = {
       draft.shape.block,
     );
     const logits = { matrix, row: 0, origin: 0 };
-    selectTokens(draft);
+    prepare(draft);
     clearGradients(draft);
     for (const block of draft.cuts.blocks) {
       for (const window of draft.cuts.windows) project(draft, block, window, logits);
@@ -65,7 +65,7 @@ function distillByBlock(draft: ScheduleDraft): void {
   const { problem, cuts, shape } = draft;
   const logits = taughtLogits(draft, shape.block, vocabOf(problem), shape.block);
   const stored = logits({ row: 0, origin: 0 });
-  selectTokens(draft);
+  prepare(draft);
   clearGradients(draft);
   for (const block of cuts.blocks) {
     for (const window of cuts.windows) {

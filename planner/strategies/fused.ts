@@ -7,7 +7,7 @@
  * @module
  */
 import { merge, reduce } from "../schedule/combining.ts";
-import { forward, selectTokens } from "../schedule/forward.ts";
+import { forward, prepare } from "../schedule/forward.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { kindOf } from "../schedule/tile.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
@@ -38,7 +38,7 @@ export const fused: Strategy = {
 
 /** Emits the fused forward pass over every block and window, as other strategies use it too. */
 export function streamForward(draft: ScheduleDraft): void {
-  selectTokens(draft);
+  prepare(draft);
   // A window at a time: where the weight is streamed, it comes once.
   for (const window of draft.cuts.windows) {
     for (const block of draft.cuts.blocks) forward(draft, block, window);

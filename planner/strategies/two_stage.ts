@@ -15,7 +15,7 @@ import {
   projectBoth,
   taughtLogits,
 } from "../schedule/distilling.ts";
-import { project, rowStatistics, selectTokens } from "../schedule/forward.ts";
+import { prepare, project, rowStatistics } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes, vocabOf } from "../problem.ts";
 import { largestStored, largestWindow } from "./limits.ts";
 import { eighths } from "./steps.ts";
@@ -45,7 +45,7 @@ export const twoStage: Strategy = {
     const { tokens, vocab } = dimensionsOf(draft.problem);
     const matrix = draft.workspace.logitMatrix("logits", tokens, vocab, draft.shape.block);
     const stored = (row: number): LogitMatrix => ({ matrix, row, origin: 0 });
-    selectTokens(draft);
+    prepare(draft);
     for (const block of draft.cuts.blocks) {
       for (const window of draft.cuts.windows) {
         project(draft, block, window, stored(block.start));
@@ -77,7 +77,7 @@ export const twoStage: Strategy = {
 function fuseWhole(draft: ScheduleDraft): void {
   const { problem, cuts, shape } = draft;
   const logits = fusedLogits(draft, problem.tokens, vocabOf(problem), shape.block);
-  selectTokens(draft);
+  prepare(draft);
   for (const block of cuts.blocks) {
     for (const window of cuts.windows) {
       fuse(draft, block, window, logits({ row: block.start, origin: 0 }));
@@ -91,7 +91,7 @@ function distillWhole(draft: ScheduleDraft): void {
   const { problem, cuts, shape } = draft;
   const logits = taughtLogits(draft, problem.tokens, vocabOf(problem), shape.block);
   const stored = (row: number) => logits({ row, origin: 0 });
-  selectTokens(draft);
+  prepare(draft);
   for (const block of cuts.blocks) {
     for (const window of cuts.windows) {
       projectBoth(draft, block, window, stored(block.start));

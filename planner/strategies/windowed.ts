@@ -16,7 +16,7 @@ import {
   taughtLogits,
 } from "../schedule/distilling.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
-import { selectTokens } from "../schedule/forward.ts";
+import { prepare } from "../schedule/forward.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
 import { vocabOf } from "../problem.ts";
 import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
@@ -79,7 +79,7 @@ export const windowed: Strategy = {
 function fuseByWindow(draft: ScheduleDraft): void {
   const { cuts, shape: { block, window } } = draft;
   const logits = fusedLogits(draft, block, window, block);
-  selectTokens(draft);
+  prepare(draft);
   for (const window of cuts.windows) {
     for (const block of cuts.blocks) {
       fuse(draft, block, window, logits({ row: 0, origin: window.start }));
@@ -93,7 +93,7 @@ function distillByWindow(draft: ScheduleDraft): void {
   const { problem, cuts, shape } = draft;
   const logits = taughtLogits(draft, shape.block, shape.window, shape.block);
   const stored = (origin: number) => logits({ row: 0, origin });
-  selectTokens(draft);
+  prepare(draft);
   for (const window of cuts.windows) {
     for (const block of cuts.blocks) {
       projectBoth(draft, block, window, stored(window.start));
