@@ -28,6 +28,9 @@ Deno.test("a run's JSON is what the next is compared with, and every row is unde
       // Every strategy does what the job takes by definition, and may do some of it twice.
       const passes = String(row.pass) === "train" ? 6 : 2;
       assert(row.flops! >= passes * 32 * 64 * 256);
+      // What --roofline measured stays with the rows, for lce report.
+      assert(row.peakFlopsPerSecond! > 0 && row.peakBytesPerSecond! > 0);
+      assert.equal(earlier[index].peakFlopsPerSecond, null);
       // Hidden states and weight are read at least once, four bytes each.
       assert(row.bytesMoved! >= 4 * (32 * 64 + 256 * 64));
     });

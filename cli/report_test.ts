@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { withFolder } from "../fixtures/testing.ts";
+import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 import { findDevice } from "../planner/devices/profiles.ts";
 import { makePlan } from "../planner/plan.ts";
 import { parseProblem } from "../planner/problem_schema.ts";
@@ -57,4 +58,109 @@ Deno.test("a report replaces nothing untold, is a page by its name, and is whole
     const none = await lce("report", ...SIZES, "--budget", "1KiB", "-o", `${folder}/none.html`);
     assert.equal(none.code, EXIT.doesNotFit);
     assert.deepEqual([...Deno.readDirSync(folder)].map(({ name }) => name), ["report.html"]);
+  }));
+
+/** What a page's pictures show, as the SVG documents that they are. */
+function pictures(page: string): string[] {
+  return [...page.matchAll(/src="data:image\/svg\+xml,([^"]*)"/g)]
+    .map(([, text]) => decodeURIComponent(text!));
+}
+
+/** Texts of the cells of the rows that begin with one of some names. */
+function rowsOf(page: string, names: readonly string[]): string[][] {
+  return [...page.matchAll(/<tr[^>]*>([\s\S]*?)<\/tr>/g)]
+    .map(([, row]) =>
+      [...row!.matchAll(/<t[hd][^>]*>([\s\S]*?)<\/t[hd]>/g)].map(([, cell]) =>
+        cell!.replaceAll(/<[^>]*>/g, "").trim()
+      )
+    )
+    .filter(([name]) => names.includes(name!));
+}
+
+Deno.test("a report of a sweep has its chart, and at each point what a plan says", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/sweep.html`;
+    const { code, err } = await lce(
+      ...["report", "--vocab", "5000", "--hidden", "64", "--sweep", "tokens=100,900"],
+      ...["--peers", "liger", "-o", path],
+    );
+    assert.equal(code, EXIT.ok, err);
+    const page = await Deno.readTextFile(path);
+    const found = rowsOf(page, ["100", "900"]);
+    assert.equal(found.length, 2);
+    for (const [tokens, strategy, peak, extra] of found) {
+      const problem = parseProblem({ vocab: 5000, hidden: 64, tokens: Number(tokens) });
+      const plan = makePlan(problem, SPECIFICATION_DEFAULTS, {});
+      assert.equal(strategy, plan.outline.strategy);
+      assert.equal(peak, formatBytes(plan.memory.peakBytes));
+      assert.equal(extra, formatBytes(plan.memory.extraPeakBytes));
+    }
+    const [chart, ...others] = pictures(page);
+    assert.deepEqual(others, []);
+    assert.match(chart!, /liger/);
+    assert(page.includes("--sweep tokens=100,900 --peers liger"));
+    assert(!page.includes("The plan"));
+  }));
+
+Deno.test("a sweep of which nothing fits, or of two sizes for one, writes no page", () =>
+  withFolder(async (folder) => {
+    const sweep = ["report", "--vocab", "5000", "--hidden", "64", "--sweep", "tokens=100,900"];
+    const none = await lce(...sweep, "--budget", "1KiB", "-o", `${folder}/none.html`);
+    assert.equal(none.code, EXIT.doesNotFit);
+    const twice = await lce(...sweep, "--tokens", "7", "-o", `${folder}/none.html`);
+    assert.equal(twice.code, EXIT.usage);
+    const peers = await lce("report", ...SIZES, "--peers", "liger", "-o", `${folder}/none.html`);
+    assert.equal(peers.code, EXIT.usage);
+    assert.match(peers.err, /--peers liger: needs --sweep/);
+    assert.deepEqual([...Deno.readDirSync(folder)], []);
+  }));
+
+Deno.test("a report of measurements alone has ratios to two stages, reasons, and a roofline where peaks are known", () =>
+  withFolder(async (folder) => {
+    const peaks = { peakFlopsPerSecond: 1e10, peakBytesPerSecond: 1e9 };
+    const rows = [
+      row({ ...peaks, strategy: "two-stage", ms: 10, extraPeakBytes: 4096 }),
+      row({ ...peaks, ms: 15, slowest: 16, extraPeakBytes: 1024 }),
+      // Of another problem: no baseline of its own.
+      row({ ...peaks, vocab: 512, ms: 12, slowest: 12 }),
+      row({ ...peaks, pass: "train", strategy: "windowed", ms: null, missing: "<too> large" }),
+    ];
+    const bench = `${folder}/bench.json`;
+    const path = `${folder}/report.html`;
+    await Deno.writeTextFile(bench, JSON.stringify(rows));
+    const { code, err } = await lce("report", "--bench", bench, "-o", path);
+    assert.equal(code, EXIT.ok, err);
+    const page = await Deno.readTextFile(path);
+    assert.match(page, /<h1>Output layers measured on a device</);
+    const ratios = rowsOf(page, ["two-stage", "fused"]).map((cells) => [cells[3], cells[6]]);
+    assert.deepEqual(ratios, [["1.00 x", "1.00 x"], ["1.50 x", "0.25 x"], ["", ""]]);
+    assert.deepEqual(rowsOf(page, ["windowed"]), [["windowed", "no time: &lt;too&gt; large"]]);
+    const [roofline, ...others] = pictures(page);
+    assert.deepEqual(others, []);
+    for (const mark of ["two-stage forward 32x64x256", "fused forward 32x64x512"]) {
+      assert(roofline!.includes(`data-name="${mark}"`), mark);
+    }
+    assert.match(
+      page,
+      /10\.0 GFLOP\/s, reading 1\.00 GB\/s; arithmetic limits from 10\.0 FLOP per byte/,
+    );
+    // Without peaks there is no roof, and the page says how to have one.
+    await Deno.writeTextFile(bench, JSON.stringify([row()]));
+    assert.equal((await lce("report", "--bench", bench, "-o", path, "--force")).code, EXIT.ok);
+    const bare = await Deno.readTextFile(path);
+    assert.deepEqual(pictures(bare), []);
+    assert.match(bare, /peaks were not measured. <code>lce bench --roofline<\/code>/);
+  }));
+
+Deno.test("rows of other programs are shown with what they say", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/h100.html`;
+    const bench = new URL("../bench/h100.json", import.meta.url).pathname;
+    const { code, err } = await lce("report", "--bench", bench, "-o", path);
+    assert.equal(code, EXIT.ok, err);
+    const page = await Deno.readTextFile(path);
+    const shown = rowsOf(page, ["torch.compile", "two-stage", "fused", "windowed", "chunked"]);
+    const rows = JSON.parse(await Deno.readTextFile(bench));
+    const filtered = rows.filter((row: { gradientFilter: unknown }) => row.gradientFilter);
+    assert.equal(shown.length, rows.length - filtered.length);
   }));

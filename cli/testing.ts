@@ -74,6 +74,8 @@ export function row(changed: Partial<BenchRow> = {}): BenchRow {
     compileMs: 1,
     clock: "timestamps",
     kernels: {},
+    peakFlopsPerSecond: null,
+    peakBytesPerSecond: null,
     missing: null,
     date: "2026-11-22",
     ...changed,

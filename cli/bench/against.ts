@@ -14,7 +14,9 @@ import type { Against, BenchRow } from "./bench_row.ts";
 
 const milliseconds = z.number().positive();
 
-/** What a comparison reads of a row; rows may hold more, and come from other programs. */
+const size = z.number().nonnegative();
+
+/** What is read of a row to compare and to show it; rows may hold more, and come from other programs. */
 const earlierRowSchema = z.object({
   device: z.string(),
   strategy: z.string(),
@@ -28,7 +30,14 @@ const earlierRowSchema = z.object({
   ms: milliseconds.nullable(),
   fastest: milliseconds.nullish(),
   slowest: milliseconds.nullish(),
-  extraPeakBytes: z.number().nonnegative().nullish(),
+  tflops: size.nullish(),
+  flops: size.nullish(),
+  bytesMoved: size.nullish(),
+  extraPeakBytes: size.nullish(),
+  tile: z.string().nullish(),
+  peakFlopsPerSecond: z.number().positive().nullish(),
+  peakBytesPerSecond: z.number().positive().nullish(),
+  missing: z.string().nullish(),
 }).superRefine(({ ms, fastest, slowest }, context) => {
   const fault = (path: string, message: string) =>
     context.addIssue({ code: "custom", path: [path], message });

@@ -38,6 +38,9 @@ export interface BenchRow {
   readonly compileMs: number | null;
   readonly clock: string | null;
   readonly kernels: Readonly<Record<string, number>>;
+  /** The device's measured peaks, where a roofline asked for them. */
+  readonly peakFlopsPerSecond: number | null;
+  readonly peakBytesPerSecond: number | null;
   /** Why there is no measurement. */
   readonly missing: string | null;
   readonly date: string;
@@ -95,6 +98,8 @@ export function benchRow(
     compileMs: measured?.compileMs ?? null,
     clock: measured?.clock ?? null,
     kernels: Object.fromEntries(measured?.byKernel ?? []),
+    peakFlopsPerSecond: null,
+    peakBytesPerSecond: null,
     missing: measured ? null : String(outcome),
     date: new Date().toISOString().slice(0, 10),
   };

@@ -4,8 +4,15 @@
  *
  * @module
  */
-import type { BenchRow } from "../bench/bench_row.ts";
-import { type Achieved, achieved, kneeOf, type Roof, roofAt } from "../report/roof.ts";
+import type { StrategyName } from "../../planner/schedule/schedule.ts";
+import {
+  type Achieved,
+  achieved,
+  kneeOf,
+  type Roof,
+  roofAt,
+  type RoofRow,
+} from "../report/roof.ts";
 import { spread } from "./labels.ts";
 import { BELOW, LABEL_GAP, LEADER, type Plot, plotBeside, subtitle, WIDTH } from "./plot.ts";
 import {
@@ -37,11 +44,11 @@ const FLAT = 4;
 export function drawRoofline(
   device: string,
   roof: Roof,
-  rows: readonly BenchRow[],
+  rows: readonly RoofRow[],
 ): string {
   const marks = rows.flatMap((row) => {
     const what = achieved(row);
-    return what ? [{ ...what, name: nameOf(row), colour: STRATEGY_COLOUR[row.strategy] }] : [];
+    return what ? [{ ...what, name: nameOf(row), colour: colourOf(row.strategy) }] : [];
   });
   const plot = plotBeside(marks.map(({ name }) => name), LEFT);
   const knee = kneeOf(roof);
@@ -79,8 +86,13 @@ export function drawRoofline(
   );
 }
 
+/** Returns a strategy's colour; what other programs call theirs has one of its own. */
+function colourOf(strategy: string): string {
+  return strategy in STRATEGY_COLOUR ? STRATEGY_COLOUR[strategy as StrategyName] : "f";
+}
+
 /** Returns what was timed, with the shape as `--shape` takes it. */
-function nameOf({ strategy, pass, tokens, hidden, vocab }: BenchRow): string {
+function nameOf({ strategy, pass, tokens, hidden, vocab }: RoofRow): string {
   return `${strategy} ${pass} ${tokens}x${hidden}x${vocab}`;
 }
 

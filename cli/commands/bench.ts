@@ -164,7 +164,7 @@ Examples:
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
             const choices = { ...fixed, strategy: name };
             const row = await measureOne(problem, choices, acquired, how, failures);
-            if (row) rows.push(row);
+            if (row) rows.push(peaks ? { ...row, ...peaksJson(peaks) } : row);
           }
         }
       } finally {
@@ -189,6 +189,11 @@ Examples:
         : undefined;
       exit(reportWorse(against!, regressions(compared, failOver ?? 0), output, advice));
     });
+}
+
+/** Returns the peaks as each row keeps them, so that rows of several runs may be put together. */
+function peaksJson({ flopsPerSecond, bytesPerSecond }: Peaks) {
+  return { peakFlopsPerSecond: flopsPerSecond, peakBytesPerSecond: bytesPerSecond };
 }
 
 /**

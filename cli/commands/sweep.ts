@@ -11,7 +11,13 @@ import type { Modes } from "../request/modes_shape.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { type ChartRow, chartRow, sweepChart, USUAL_PEERS } from "../chart/sweep_chart.ts";
-import { renderSweep, splitNotes, type SweepAbout, sweepRow } from "../report/sweep.ts";
+import {
+  renderSweep,
+  splitNotes,
+  type SweepAbout,
+  type SweepRow,
+  sweepRow,
+} from "../report/sweep.ts";
 import { parseSweeps } from "../request/sweep_flag.ts";
 
 /** Returns names of the published methods to compare with; `undefined` where nothing was said. */
@@ -95,6 +101,16 @@ export async function runSweep(
   if (svg !== undefined) {
     await savePicture("--svg", svg, sweepChart(about, rows), { force, output });
   }
+  checkSomeFit(rows);
+}
+
+/**
+ * Refuses a sweep of which no point can be done.
+ *
+ * @throws {DoesNotFitError} where no point fits.
+ * @throws {UsageError} where no point's sizes are a job.
+ */
+export function checkSomeFit(rows: readonly SweepRow[]): void {
   // Where some are no job and the others do not fit, what is in the way is room.
   const { reason } = rows.find(({ problem }) => problem !== undefined) ?? rows[0]!;
   const none = (are: string, is: string) =>
@@ -112,7 +128,7 @@ export async function runSweep(
 }
 
 /** Plans every point and keeps its numbers; `draw` asks for each strategy's too. */
-function sweepRows(
+export function sweepRows(
   { problem, device, axes, parallelism }: SweepAbout,
   options: PlanOptions,
   { methods, draw, output }: { methods: readonly string[]; draw: boolean; output: Output },

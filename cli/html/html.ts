@@ -39,6 +39,11 @@ export function html(parts: TemplateStringsArray, ...values: readonly Content[])
   );
 }
 
+/** Returns what may be wider than a screen, to be moved to and fro within it, by keyboard too. */
+export function wide(content: Content): Html {
+  return html`<div class="wide" tabindex="0">${content}</div>`;
+}
+
 function written(content: Content): string {
   if (content === undefined || content === null || content === false) return "";
   if (content instanceof Html) return content.text;

@@ -64,13 +64,20 @@ export function methodsTable(methods: readonly MethodMemory[]): Html {
             <th scope="row">${title}${link(source)}</th>
             <td class="number">${formatBytes(bytes)}</td>
             <td class="bar">
-              <svg role="presentation" viewBox="0 0 1000 12" preserveAspectRatio="none">
-                <rect width="${Math.max(2, Math.round((1000 * bytes) / most))}" height="12" />
-              </svg>
+              ${bar(bytes / most)}
             </td>
           </tr>
         `
       )}</tbody>
     </table>
+  `;
+}
+
+/** Returns a bar as long as a share of its cell, which is of the class `bar`. */
+export function bar(share: number): Html {
+  return html`
+    <svg role="presentation" viewBox="0 0 1000 12" preserveAspectRatio="none">
+      <rect width="${Math.max(2, Math.round(1000 * share))}" height="12" />
+    </svg>
   `;
 }

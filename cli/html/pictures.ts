@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { type Html, html } from "./html.ts";
+import { type Html, html, wide } from "./html.ts";
 
-/** Returns an SVG document as an image; `alt` says what is to be seen. */
+/** Returns an SVG document as an image, to be moved to and fro on a small screen; `alt` says what is to be seen. */
 export function picture(svg: string, alt: string): Html {
-  return html`<img class="picture" src="data:image/svg+xml,${
-    encodeURIComponent(svg)
-  }" alt="${alt}">`;
+  return wide(
+    html`<img class="picture" src="data:image/svg+xml,${encodeURIComponent(svg)}" alt="${alt}">`,
+  );
 }

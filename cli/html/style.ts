@@ -97,7 +97,23 @@ th[scope="row"] {
 }
 .number {
   text-align: right;
+}
+td.number {
   white-space: nowrap;
+}
+.wide {
+  overflow-x: auto;
+}
+.wide table {
+  font-size: 0.875rem;
+}
+.wide td,
+.wide th {
+  overflow-wrap: normal;
+}
+.wide .methods .bar {
+  width: 20%;
+  min-width: 6rem;
 }
 .methods .bar {
   width: 40%;

@@ -4,8 +4,9 @@
  * @module
  */
 import type { Peaks } from "../../kernels/measure/peaks.ts";
-import { strategyNamed } from "../../planner/strategies/mod.ts";
+import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
+import type { EarlierRow } from "../bench/against.ts";
 import type { Against, BenchRow } from "../bench/bench_row.ts";
 import { csv, type Format, markdown } from "./formats.ts";
 import { roofText } from "./roof.ts";
@@ -77,7 +78,7 @@ function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): s
       row.ms === null ? "" : `${timeText(row.fastest)} to ${timeText(row.slowest)}`,
       timeText(row.estimatedMs),
       row.tflops === null ? "-" : formatCount(1e12 * row.tflops, "FLOP/s"),
-      ratio(row, rows),
+      ratioText(row.ms, baselineOf(row, rows)?.ms),
       ...(against ? [row.against ?? "-", row.againstMemory ?? "-"] : []),
       row.extraPeakBytes === null ? "" : formatBytes(row.extraPeakBytes),
       row.tile ?? "-",
@@ -108,12 +109,33 @@ function remarks(rows: readonly ShownRow[], { peaks }: BenchOptions): string[] {
   ];
 }
 
-/** Returns the time relative to the two-stage baseline of the same problem in the same run. */
-function ratio(row: BenchRow, rows: readonly BenchRow[]): string {
-  const baseline = rows.find((other) =>
-    strategyNamed(other.strategy).baseline && other.pass === row.pass &&
-    other.dtype === row.dtype &&
-    other.tokens === row.tokens && other.hidden === row.hidden && other.vocab === row.vocab
-  );
-  return row.ms === null || !baseline?.ms ? "" : `${(row.ms / baseline.ms).toFixed(2)} x`;
+/** What a row is compared by. */
+type Compared = Pick<EarlierRow, "ms" | "strategy" | keyof typeof SAME>;
+
+/** What two rows of the same problem share. */
+const SAME = { pass: 0, dtype: 0, tokens: 0, hidden: 0, vocab: 0, inputs: 0 };
+
+/** Returns whether two rows are of the same problem. */
+export function sameProblem(one: Compared, other: Compared): boolean {
+  return (Object.keys(SAME) as (keyof typeof SAME)[]).every((key) => one[key] === other[key]);
+}
+
+/** Returns the two-stage baseline of the same problem in the same run. */
+export function baselineOf<Row extends Compared>(
+  row: Row,
+  rows: readonly Row[],
+): Row | undefined {
+  return rows.find((other) => BASELINES.has(other.strategy) && sameProblem(row, other));
+}
+
+const BASELINES: ReadonlySet<string> = new Set(
+  ALL_STRATEGIES.filter(({ baseline }) => baseline).map(({ name }) => name),
+);
+
+/** Returns one figure relative to another; nothing where either is not known. */
+export function ratioText(
+  figure: number | null | undefined,
+  baseline: number | null | undefined,
+): string {
+  return typeof figure !== "number" || !baseline ? "" : `${(figure / baseline).toFixed(2)} x`;
 }

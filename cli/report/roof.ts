@@ -6,10 +6,22 @@
  */
 import { formatCount } from "../../planner/units.ts";
 import type { Peaks } from "../../kernels/measure/peaks.ts";
-import type { BenchRow } from "../bench/bench_row.ts";
 
 /** The two peaks that make a roof: FLOP/s and bytes per second. */
 export type Roof = Pick<Peaks, "flopsPerSecond" | "bytesPerSecond">;
+
+/** What of a row is needed to place it: those of other programs may lack some. */
+export interface RoofRow {
+  readonly strategy: string;
+  readonly pass: string;
+  readonly tokens: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  readonly dtype: string;
+  readonly ms: number | null;
+  readonly flops?: number | null | undefined;
+  readonly bytesMoved?: number | null | undefined;
+}
 
 /** What a row did, by the work of its plan. */
 export interface Achieved {
@@ -19,7 +31,7 @@ export interface Achieved {
 }
 
 /** Returns what a row reached; nothing where it has no time. */
-export function achieved({ ms, flops, bytesMoved }: BenchRow): Achieved | undefined {
+export function achieved({ ms, flops, bytesMoved }: RoofRow): Achieved | undefined {
   if (!ms || !flops || !bytesMoved) return undefined;
   return { intensity: flops / bytesMoved, flopsPerSecond: (1000 * flops) / ms };
 }
@@ -38,7 +50,7 @@ export function roofAt({ flopsPerSecond, bytesPerSecond }: Roof, intensity: numb
  * Returns the peaks, and how near the row with the most FLOP/s came to them. A row can do better
  * than its roof where caches hold what its dispatches read.
  */
-export function roofText(rows: readonly BenchRow[], roof: Roof): string {
+export function roofText(rows: readonly RoofRow[], roof: Roof): string {
   const peaks = `Peaks of this device: ${formatCount(roof.flopsPerSecond, "FLOP/s")}, reading ${
     formatCount(roof.bytesPerSecond, "B/s")
   }; arithmetic limits from ${kneeOf(roof).toPrecision(3)} FLOP per byte.`;

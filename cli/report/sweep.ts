@@ -140,10 +140,10 @@ export function renderSweep(
         return { ...flat, ...peers };
       }));
     case "markdown":
-      return markdown(cells(about, rows));
+      return markdown(sweepCells(about, rows));
     case "table": {
-      const lines = cells(about, rows);
-      const align = lines[0]!.map((head) => WORDS.has(head) ? "left" : "right");
+      const lines = sweepCells(about, rows);
+      const align = lines[0]!.map((head) => isWords(head) ? "left" : "right");
       const heading = [sweepLine(about), ...splitNotes(about)]
         .map((line) => wrapped(line, layout.width));
       return `${heading.join("\n")}\n\n${
@@ -240,8 +240,16 @@ function span(values: readonly number[]): string {
   return least === most ? `${least}` : `${least} to ${most}`;
 }
 
-/** Returns cells for people; columns that would be empty throughout are left out. */
-function cells({ axes }: SweepAbout, rows: readonly SweepRow[]): string[][] {
+/** Returns whether a column holds words; the others hold numbers. */
+export function isWords(head: string): boolean {
+  return WORDS.has(head);
+}
+
+/** Returns cells for people, with those of the published methods that rows have; columns that would be empty throughout are left out. */
+export function sweepCells(
+  { axes }: Pick<SweepAbout, "axes">,
+  rows: readonly SweepRow[],
+): string[][] {
   const methods = [...rows[0]?.peers.keys() ?? []]
     .filter((method) => rows.some(({ peers }) => peers.get(method) !== undefined));
   const timed = rows.some(({ chosen }) => chosen?.ms !== undefined);
