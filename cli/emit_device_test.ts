@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { checkAgreement } from "../fixtures/verify/agreement.ts";
 import { uploads } from "../fixtures/fixture.ts";
-import { computeReference } from "../fixtures/verify/reference.ts";
+import { computeReference } from "../fixtures/reference/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { decodeResults } from "../kernels/run/results.ts";
 import { parseProblem } from "../planner/problem_schema.ts";

@@ -8,7 +8,7 @@
  */
 import { readParts } from "../kernels/run/readback.ts";
 import { bytesOf } from "../fixtures/elements.ts";
-import { computeReference } from "../fixtures/verify/reference.ts";
+import { computeReference } from "../fixtures/reference/reference.ts";
 import { Random } from "../fixtures/random.ts";
 import {
   LinearCrossEntropy,

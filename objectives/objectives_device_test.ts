@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { openDevice } from "../cli/request/device.ts";
 import { bytesOf, decodeElements } from "../fixtures/elements.ts";
 import { Random } from "../fixtures/random.ts";
-import { computeReference } from "../fixtures/verify/reference.ts";
+import { computeReference } from "../fixtures/reference/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { LinearCrossEntropy, packUpstream, parseProblem, plan } from "../mod.ts";
 import { casesNear } from "./testing.ts";

@@ -33,7 +33,7 @@ async function bundle(entry: string, name: string): Promise<string> {
 
 await Deno.mkdir(target, { recursive: true });
 const page = await bundle("site/main.ts", "main.js");
-await bundle("fixtures/verify/reference_worker.ts", WORKER.served);
+await bundle("fixtures/reference/reference_worker.ts", WORKER.served);
 // A browser takes no TypeScript, and a bundle keeps addresses as they are written.
 const text = await Deno.readTextFile(page);
 if (text.split(WORKER.asked).length !== 2) {

@@ -101,7 +101,7 @@ export const HOST: readonly Mutant[] = [
   },
   {
     name: "the reference reads the first block of a large weight over and over",
-    file: "fixtures/verify/matrix_rows.ts",
+    file: "fixtures/reference/matrix_rows.ts",
     find: "this.#decoded(index * this.#perBlock, this.#rowsOf(index))",
     replace: "this.#decoded(0, this.#rowsOf(index))",
     why: "what is compared with would be of another head",

@@ -98,7 +98,7 @@ export const K_MEANS: Killer = { test: "kernels/codebook/k_means_device_test.ts"
 export const MADE_CODEBOOK: Killer = { test: "cli/codebook_device_test.ts" };
 export const CODE_MAP: Killer = { test: "planner/heads/codebook_test.ts" };
 export const LARGE_REFERENCE: Killer = {
-  test: "fixtures/verify/reference_test.ts",
+  test: "fixtures/reference/reference_test.ts",
   filter: "a large weight",
 };
 export const FILE_WEIGHTS: Killer = {

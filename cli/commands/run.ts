@@ -6,7 +6,7 @@
 import { Command, Option } from "commander";
 import * as z from "zod";
 import { isTensorPath } from "../../fixtures/files/activations.ts";
-import { type ReferenceMode, REFERENCES } from "../../fixtures/verify/scope.ts";
+import { type ReferenceMode, REFERENCES } from "../../fixtures/reference/scope.ts";
 import { EXIT, UsageError } from "../exit.ts";
 import { checkRunOutput } from "../files/run_output.ts";
 import type { Output } from "../output.ts";

@@ -6,7 +6,7 @@
 import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
-import type { ReferenceMode } from "../../fixtures/verify/scope.ts";
+import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
 import { RankError } from "../../kernels/ranks/errors.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";

@@ -6,7 +6,7 @@
 import process from "node:process";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { onceMore } from "../../fixtures/verify/once_more.ts";
-import type { ReferenceMode } from "../../fixtures/verify/scope.ts";
+import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
 import { runThoroughly, type Variant } from "../../fixtures/verify/thorough.ts";
 import { type Verification, verify } from "../../fixtures/verify/verify.ts";
 import {

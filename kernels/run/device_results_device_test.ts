@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
-import { computeReference } from "../../fixtures/verify/reference.ts";
+import { computeReference } from "../../fixtures/reference/reference.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
 import { TOKEN_RESULTS } from "../../planner/schedule/results.ts";

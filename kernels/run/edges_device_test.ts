@@ -9,7 +9,7 @@ import { openDevice } from "../../cli/request/device.ts";
 import { checkAgreement } from "../../fixtures/verify/agreement.ts";
 import { decodeElements } from "../../fixtures/elements.ts";
 import { type Fixture, type HeldFixture, uploads } from "../../fixtures/fixture.ts";
-import { computeReference } from "../../fixtures/verify/reference.ts";
+import { computeReference } from "../../fixtures/reference/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { headOf, type ProblemInput } from "../../planner/problem.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { bytesOf } from "../../fixtures/elements.ts";
-import { computeReference } from "../../fixtures/verify/reference.ts";
+import { computeReference } from "../../fixtures/reference/reference.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { bufferMethods } from "../testing/methods.ts";
 import { LinearCrossEntropy, packUpstream, parseProblem, type Plan, plan } from "../../mod.ts";

@@ -10,7 +10,7 @@ import { bytesOf } from "../../fixtures/elements.ts";
 import type { HeldFixture } from "../../fixtures/fixture.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { checkAgreement } from "../../fixtures/verify/agreement.ts";
-import { computeReference } from "../../fixtures/verify/reference.ts";
+import { computeReference } from "../../fixtures/reference/reference.ts";
 import type { DeviceProfile } from "../../planner/device.ts";
 import { headOf, type Problem, wantedGradients } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";

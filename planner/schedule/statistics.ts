@@ -4,7 +4,7 @@
  * ranks become one, which result per token follows, what programs and files call it,
  * and how it is compared. How a statistic takes in logits is in
  * `kernels/wgsl/logit_statistics.ts`, a record for each of these; what the reference finds
- * in its place, in `fixtures/verify/rows_task.ts`.
+ * in its place, in `fixtures/reference/rows_task.ts`.
  *
  * @module
  */
