@@ -18,6 +18,8 @@ import { DRAFT } from "./mutants/draft.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
 import { FAULTY } from "./mutants/faulty.ts";
 import { DISTILLATIONS } from "./mutants/distill.ts";
+import { LISTS } from "./mutants/lists.ts";
+import { OBJECTIVES } from "./mutants/objectives.ts";
 import { FUSIONS } from "./mutants/fusion.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
@@ -38,6 +40,8 @@ const MUTANTS: readonly Mutant[] = [
   ...CHOICE,
   ...CODES,
   ...DISTILLATIONS,
+  ...LISTS,
+  ...OBJECTIVES,
   ...FUSIONS,
   ...ADAPTERS,
 ];

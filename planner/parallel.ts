@@ -274,11 +274,6 @@ function checkParallelism(problem: Problem, { tensor, data, sequence }: Parallel
       } over ${tensor} tensor-parallel ranks: each needs a row, so use ${vocab} at most`,
     );
   }
-  if (tensor > 1 && problem.topK > 0) {
-    throw new ParallelismError(
-      `Cannot list the ${problem.topK} most likely ids over ${tensor} tensor-parallel ranks, whose lists are not put together: leave topK out, or split tokens alone`,
-    );
-  }
   if (data > tokens) {
     throw new ParallelismError(
       `Cannot split ${tokens} ${

@@ -7,45 +7,44 @@
 import type { StatisticName } from "../../planner/schedule/statistics.ts";
 import { type At, NO_ID, type StatisticText } from "./statistic_text.ts";
 import type { TeacherStatistic } from "./teacher_statistics.ts";
-import { LOWEST, times } from "./text.ts";
+import { block, LOWEST, times } from "./text.ts";
 
-/** Statements that take a logit into a set's list. */
-function takenIn(at: At, logit: string, id: string, width: number): string {
-  const all = (name: StatisticName) => times(width, (word) => `&${at(name, word)}`);
-  return `take_candidate(${[logit, id, ...all("topLogit"), ...all("topId")].join(", ")});`;
+/** Statements that take a candidate into a set's list. */
+function takenIn(at: At, logit: string, id: string): string {
+  return `take_candidate(${logit}, ${id}, &${at("topLogit")}, &${at("topId")});`;
 }
 
 /**
- * Takes a candidate into a list that is sorted: it goes up past each that it is before, so the
- * list of several depends on which they are, and not on their order.
+ * Takes a candidate into a list that is sorted: it stays at each place that it is before, and what
+ * was there goes on down, so the list of several depends on which they are, and not on their order.
+ * One branch in all, however long the list: drivers take minutes over one for each place.
  */
 function takeCandidate(width: number): string {
-  const args = [
-    "logit: f32",
-    "id: u32",
-    ...times(width, (word) => `logit${word}: ptr<function, f32>`),
-    ...times(width, (word) => `id${word}: ptr<function, u32>`),
-  ];
-  const before = (word: number) =>
-    `logit > *logit${word} || (logit == *logit${word} && id < *id${word})`;
   return [
     `// A list is in falling order, and the smaller id comes first among equals.`,
-    `fn take_candidate(${args.join(", ")}) {`,
-    `  if (!(${before(width - 1)})) { return; }`,
-    ...times(width - 1, (step) => {
-      const [word, above] = [width - 1 - step, width - 2 - step];
-      return [
-        `  if (!(${before(above)})) {`,
-        `    *logit${word} = logit;`,
-        `    *id${word} = id;`,
-        `    return;`,
-        `  }`,
-        `  *logit${word} = *logit${above};`,
-        `  *id${word} = *id${above};`,
-      ];
-    }).flat(),
-    `  *logit0 = logit;`,
-    `  *id0 = id;`,
+    `fn take_candidate(`,
+    `  logit: f32,`,
+    `  id: u32,`,
+    `  logits: ptr<function, array<f32, ${width}>>,`,
+    `  ids: ptr<function, array<u32, ${width}>>,`,
+    `) {`,
+    `  let last = (*logits)[${width - 1}];`,
+    `  if (logit > last || (logit == last && id < (*ids)[${width - 1}])) {`,
+    `    var moving = logit;`,
+    `    var moving_id = id;`,
+    ...times(width, (place) =>
+      block([
+        `let held = (*logits)[${place}];`,
+        `let held_id = (*ids)[${place}];`,
+        `let before = moving > held || (moving == held && moving_id < held_id);`,
+        `(*logits)[${place}] = select(held, moving, before);`,
+        `(*ids)[${place}] = select(held_id, moving_id, before);`,
+        ...(place === width - 1 ? [] : [
+          `moving = select(moving, held, before);`,
+          `moving_id = select(moving_id, held_id, before);`,
+        ]),
+      ])),
+    `  }`,
     `}`,
   ].join("\n");
 }
@@ -155,10 +154,10 @@ export const LOGIT_STATISTICS: Readonly<
   },
   topLogit: {
     empty: LOWEST,
-    take: (at, { logit, id }, _, __, width) => takenIn(at, logit, id, width),
+    take: (at, { logit, id }) => takenIn(at, logit, id),
     functions: (width) => [takeCandidate(width)],
-    fold: (at, other, words, width) =>
-      words.map((word) => takenIn(at, other("topLogit", word), other("topId", word), width)),
+    fold: (at, other, count) =>
+      times(count, (word) => takenIn(at, other("topLogit", word), other("topId", word))),
     finish: (at, width) =>
       times(
         width,

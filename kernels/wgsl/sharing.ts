@@ -66,6 +66,18 @@ class Table {
     return this.#quads(region, row, slot - region.first);
   }
 
+  /** Returns a statement for each of the first `count` slots of a row, in their order. */
+  all(row: Index, count: number, statement: (at: Quads) => string): string[] {
+    return this.#regions.flatMap((region) => {
+      const slots = Math.min(region.slots, count - region.first);
+      if (slots <= 0) return [];
+      return block(
+        [statement(this.#quads(region, row, "slot"))],
+        `for (var slot = 0u; slot < ${slots}u; slot++)`,
+      );
+    });
+  }
+
   /**
    * Returns statements for the invocations from the `from`-th of some sharers to before the
    * `to`-th, each with a slot of its own, counted from the first of them.
@@ -180,8 +192,11 @@ export function foldByRow(online: OnlineStatistics, shared: Shared, folded: Fold
     ),
     `workgroupBarrier();`,
   ];
+  // Lists make long text of a set: one for all slots, and not one for each.
   const takenIn = (row: Index, part: Part) =>
-    times(left, (slot) => takeIn(online, into, table.at(row, slot), part));
+    online.parts.length === 1
+      ? times(left, (slot) => takeIn(online, into, table.at(row, slot), part))
+      : table.all(row, left, (at) => takeIn(online, into, at, part));
   return [
     ...(left < sharers.count
       ? [

@@ -32,11 +32,14 @@ export interface StatisticText {
   /** Before logits are taken in: the max will be `top`, and what was relative to it is rescaled. */
   readonly rescale?: (at: At, entries: readonly Entry[]) => string[];
   /** Takes in a logit, of which `share` is the exponential relative to `top`. */
-  readonly take?: (at: At, entry: Entry, share: string, target: string, width: number) => string;
+  readonly take?: (at: At, entry: Entry, share: string, target: string) => string;
   /** Functions that taking in and folding call. */
   readonly functions?: (width: number) => readonly string[];
-  /** Folds in another set; `mine` and `theirs` rescale, and `top` is the max of both. */
-  readonly fold: (at: At, other: At, words: readonly number[], width: number) => string[];
+  /**
+   * Folds in another set, or so many words of its list; `mine` and `theirs` rescale, and `top` is
+   * the max of both.
+   */
+  readonly fold: (at: At, other: At, count: number) => string[];
   /** Before that: names the largest and what rescales, where it is a max of its own. */
   readonly top?: (at: At, entries: readonly Entry[]) => string[];
   /** Names the exponential of a logit that others take in. */
@@ -49,5 +52,5 @@ export interface StatisticText {
   readonly finishing?: readonly string[];
 }
 
-/** The variable of a statistic in some set, or of one word of a list. */
+/** The variable of a statistic in some set, an array where it is a list, or one word of that. */
 export type At = (name: StatisticName, word?: number) => string;

@@ -6,6 +6,8 @@
  * @module
  */
 import {
+  gatheredOf,
+  gatheredRows,
   type PlacedStatistic,
   type StatisticName,
   statisticsOf,
@@ -52,12 +54,14 @@ export class OnlineStatistics {
   readonly functions: readonly string[];
   /** Those that taking in and folding alone call. */
   readonly listFunctions: readonly string[];
+  readonly #problem: Problem;
   readonly #stride: number;
   readonly #words: readonly Word[];
   readonly #texts: Readonly<Record<StatisticName, StatisticText>>;
 
   /** Chooses the statistics that the problem needs. */
   constructor(problem: Problem) {
+    this.#problem = problem;
     this.statistics = statisticsOf(problem);
     this.#texts = { ...LOGIT_STATISTICS, ...teacherStatistics(problem.distill) };
     this.#words = this.statistics.flatMap(({ name: statistic, type, row, width, list }) =>
@@ -99,9 +103,10 @@ export class OnlineStatistics {
 
   /** Declares an empty set. */
   declare(set: string): string[] {
-    return this.#words.map((word) =>
-      `var ${named(word, set)} = ${this.#texts[word.statistic].empty};`
-    );
+    return this.statistics.map(({ name, type, width, list }) => {
+      const { empty } = this.#texts[name];
+      return `var ${inSet(set)(name)} = ${list ? listOf(type, times(width, () => empty)) : empty};`;
+    });
   }
 
   /** Takes some logits into a set. Their names must be plain: they are used more than once. */
@@ -119,8 +124,8 @@ export class OnlineStatistics {
         return [
           `let ${share} = exp2((${entry.logit} - top) * ${LOG2E});`,
           ...this.#all((text) => text.share?.(entry, index) ?? []),
-          ...this.statistics.flatMap(({ name, width }) =>
-            this.#texts[name].take?.(at, entry, share, target, width) ?? []
+          ...this.statistics.flatMap(({ name }) =>
+            this.#texts[name].take?.(at, entry, share, target) ?? []
           ),
         ];
       }),
@@ -140,10 +145,41 @@ export class OnlineStatistics {
       : [];
     return [
       ...relative,
-      ...this.#backwards(({ fold }, { name, width }) => {
-        const words = part.filter(({ statistic }) => statistic === name).map(({ at = 0 }) => at);
-        return words.length === 0 ? [] : fold(at, other, words, width);
+      ...this.#backwards(({ fold }, { name }) => {
+        const count = part.filter(({ statistic }) => statistic === name).length;
+        return count === 0 ? [] : fold(at, other, count);
       }),
+    ];
+  }
+
+  /**
+   * Folds what all ranks have gathered into a set, in the order of ranks, and what they have reduced
+   * to one set: that in `partials`.
+   */
+  foldRanks(into: string, ranks: number, token: string): string[] {
+    const gathered = gatheredOf(this.#problem);
+    const isGathered = ({ statistic }: Word) => gathered.some(({ name }) => name === statistic);
+    const [own, reduced] = [true, false].map((is) =>
+      this.#words.filter((word) => isGathered(word) === is)
+    ) as [Word[], Word[]];
+    const rowOf = ({ statistic, at = 0 }: Word) =>
+      gathered.find(({ name }) => name === statistic)!.row + at;
+    const stride = gatheredRows(this.#problem) * this.#stride;
+    return [
+      block([
+        ...this.read("_next", 0, token, reduced),
+        ...this.fold(into, "_next", reduced),
+      ]),
+      block(
+        [
+          ...declared("_next", own, (word) => {
+            const at = plus(scaled("rank", stride), rowOf(word) * this.#stride, token);
+            return fromBits(word.type, `gathered[${at}]`);
+          }),
+          ...this.fold(into, "_next", own),
+        ],
+        `for (var rank = 0u; rank < ${ranks}u; rank++)`,
+      ),
     ];
   }
 
@@ -201,10 +237,12 @@ export class OnlineStatistics {
     return `${buffer}[${plus(set, row * this.#stride, token)}]`;
   }
 
-  /** Declares a set and reads it from `partials`. */
-  read(set: string, split: Index, token: string): string[] {
-    return this.#words.map((word) =>
-      `let ${named(word, set)} = ${fromBits(word.type, this.#slot(word.row, split, token))};`
+  /** Declares a set, or a part of it, and reads it from `partials`. */
+  read(set: string, split: Index, token: string, part: readonly Word[] = this.#words): string[] {
+    return declared(
+      set,
+      part,
+      (word) => fromBits(word.type, this.#slot(word.row, split, token)),
     );
   }
 
@@ -238,10 +276,9 @@ export class OnlineStatistics {
   load(set: string, at: Quads, part: readonly Word[]): string[] {
     return [
       ...times(Math.ceil(part.length / 4), (index) => `let quad${index} = ${at.read(index)};`),
-      ...part.map((word, index) => {
+      ...declared(set, part, (word, index) => {
         const component = `quad${index >> 2}.${COMPONENTS[index & 3]}`;
-        const value = word.type === "u32" ? `bitcast<u32>(${component})` : component;
-        return `let ${named(word, set)} = ${value};`;
+        return word.type === "u32" ? `bitcast<u32>(${component})` : component;
       }),
     ];
   }
@@ -252,7 +289,30 @@ function named({ statistic, at }: Word, set: string): string {
 }
 
 function inSet(set: string): At {
-  return (name, word) => `${name}${word === undefined ? "" : `${word}of`}${set}`;
+  return (name, word) => `${name}${set}${word === undefined ? "" : `[${word}]`}`;
+}
+
+/** Declares a part of a set, given the value of each word: of a list the words that it has, from 0 on. */
+function declared(
+  set: string,
+  part: readonly Word[],
+  value: (word: Word, index: number) => string,
+): string[] {
+  const values = Map.groupBy(
+    part.map((word, index) => ({ ...word, value: value(word, index) })),
+    ({ statistic }) => statistic,
+  );
+  return [...values].map(([statistic, words]) => {
+    const [{ type, at, value }] = words as [typeof words[number]];
+    const name = inSet(set)(statistic);
+    return at === undefined
+      ? `let ${name} = ${value};`
+      : `var ${name} = ${listOf(type, words.map(({ value }) => value))};`;
+  });
+}
+
+function listOf(type: "f32" | "u32", values: readonly string[]): string {
+  return `array<${type}, ${values.length}>(${values.join(", ")})`;
 }
 
 function fromBits(type: "f32" | "u32", word: string): string {

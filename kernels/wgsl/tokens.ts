@@ -119,7 +119,9 @@ export function merge(context: KernelContext): string {
       ], `if (position >= ${KEPT_COUNT})`),
       `// The statistics of all of the vocabulary, split by split.`,
       ...online.declare("0"),
-      ...online.foldSplits("0", splits, at),
+      ...(binds(dispatch, "gathered")
+        ? online.foldRanks("0", schedule.share!.tensor, at)
+        : online.foldSplits("0", splits, at)),
       ...(binds(dispatch, "class_weight") ? [`let id_of_target = kept_targets[token];`] : []),
       ...(problem.labelSmoothing > 0 ? [`let total_weight = ${totalWeight};`] : []),
       `// What follows from them.`,

@@ -19,9 +19,11 @@ function perToken(
   { dispatch }: KernelContext,
   title: string,
   body: readonly string[],
+  functions: readonly string[] = [],
 ): string {
   return kernel(dispatch, {
     title,
+    functions,
     workgroup: LINEAR_WORKGROUP,
     builtins: ["invocation"],
     body: [
@@ -59,5 +61,5 @@ export function foldPartials(context: KernelContext): string {
     `max0 = bitcast<f32>(${online.slot("max", 0, "token", "statistics")});`,
     ...online.foldSplits("0", splits, "token"),
     ...online.write("0", 0, "token", "statistics"),
-  ]);
+  ], online.listFunctions);
 }

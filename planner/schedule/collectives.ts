@@ -12,7 +12,7 @@
 import { trainedColumns } from "../heads/head.ts";
 import type { Collective, Range, Slice } from "./schedule.ts";
 import { hasReducedLoss, tokenStride, totalIndex, WORD } from "./layout.ts";
-import { statisticsOf } from "./statistics.ts";
+import { gatheredOf, gatheredRows, statisticsOf } from "./statistics.ts";
 import { elementBytes, hasTensor, keysOf, tensorName, tensorOf } from "./tensors.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -37,20 +37,36 @@ export function vocabParallelReduce(
   const stride = tokenStride(workspace.problem);
   const start = blocks[0]!.start;
   const elements = blocks.reduce((sum, { count }) => sum + count, 0);
-  const [max, ...others] = statisticsOf(workspace.problem).flatMap(
+  const rowsIn = (tensor: "statistics" | "gathered", first: number, count: number) =>
+    Array.from(
+      { length: count },
+      (_, row) => words(workspace.tensor(tensor), (first + row) * stride + start, elements),
+    );
+  const of = { group: "tensor", pass: "forward" } as const;
+  const [max, ...reduced] = statisticsOf(workspace.problem).flatMap(
     ({ name: what, type, width, acrossRanks: op, row }) =>
-      Array.from({ length: op ? width : 0 }, (_, word) =>
-        collective({
-          op: op!,
-          group: "tensor",
-          pass: "forward",
-          what,
-          type,
-          elements,
-          source: [words(workspace.tensor("statistics"), (row + word) * stride + start, elements)],
-        })),
+      op === "all-gather"
+        ? []
+        : rowsIn("statistics", row, width).map((source) =>
+          collective({ ...of, op, what, type, elements, source: [source] })
+        ),
   );
-  return { max: max!, others };
+  const rowOf = new Map(statisticsOf(workspace.problem).map(({ name, row }) => [name, row]));
+  const ranks = Array.from({ length: workspace.share?.tensor ?? 1 }, (_, rank) => rank);
+  const gathered = gatheredOf(workspace.problem).map(({ name: what, type, width, row }) =>
+    collective({
+      ...of,
+      op: "all-gather",
+      what,
+      type,
+      elements: ranks.length * width * elements,
+      source: rowsIn("statistics", rowOf.get(what)!, width),
+      target: ranks.flatMap((rank) =>
+        rowsIn("gathered", rank * gatheredRows(workspace.problem) + row, width)
+      ),
+    })
+  );
+  return { max: max!, others: [...reduced, ...gathered] };
 }
 
 /** Returns the gathering of each head's hidden states from each rank's rows, under sequence parallelism. */

@@ -60,6 +60,7 @@ function mergeFrom(draft: ScheduleDraft, from: "partials" | "statistics", block:
   draft.dispatch("merge", byToken(block), [
     ...workspace.read("kept"),
     { slot: "partials", slice: workspace.tensor(from), access: "read" },
+    ...(from === "statistics" ? workspace.read("gathered") : []),
     ...workspace.read("totals"),
     ...(problem.classWeight ? workspace.read("kept_targets", "class_weight") : []),
     ...workspace.write("tokens"),

@@ -33,8 +33,11 @@ export interface Statistic {
   readonly length?: (problem: Problem) => number;
   /** Whether a problem needs it. */
   readonly wanted: (problem: Problem) => boolean;
-  /** How that of all ranks follows from theirs, once all are relative to the same max. */
-  readonly acrossRanks: Extract<CollectiveOp, `all-reduce-${string}`> | undefined;
+  /**
+   * How that of all ranks follows from theirs, once all are relative to the same max: word by word,
+   * or from all of them by folding, as sets are.
+   */
+  readonly acrossRanks: Exclude<CollectiveOp, "reduce-scatter-sum">;
   readonly result?: Outcome;
 }
 
@@ -45,12 +48,12 @@ export function wantsEntropy(problem: Problem): boolean {
 
 const always = () => true;
 
-/** What is listed of the most likely ids. Ranks cannot put lists together word by word. */
+/** What is listed of the most likely ids. */
 const listed = {
   length: ({ topK }: Problem) => topK,
   wanted: ({ topK }: Problem) => topK > 0,
-  acrossRanks: undefined,
-};
+  acrossRanks: "all-gather",
+} as const;
 
 /**
  * The table, in the order of the rows in memory. A statistic may follow from
@@ -188,21 +191,48 @@ export interface PlacedStatistic extends Omit<Statistic, "length"> {
 
 /** The statistics that a problem needs, one after the other in a set. */
 export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = remembered(
-  (problem) => {
-    let row = 0;
-    return STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
-      const { length } = statistic as Statistic;
-      const width = length?.(problem) ?? 1;
-      const placed = { ...statistic, row, width, list: length !== undefined };
-      row += width;
-      return placed;
-    });
-  },
+  (problem) =>
+    placed(
+      STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
+        const { length } = statistic as Statistic;
+        return { ...statistic, width: length?.(problem) ?? 1, list: length !== undefined };
+      }),
+    ),
 );
 
 /** Returns the words of one set of a problem's statistics. */
 export function statisticRows(problem: Problem): number {
-  return statisticsOf(problem).reduce((sum, { width }) => sum + width, 0);
+  return rowsOf(statisticsOf(problem));
+}
+
+/**
+ * The statistics that each rank gathers from all, and the row at which each begins in the words of
+ * one rank.
+ */
+export const gatheredOf: (problem: Problem) => readonly PlacedStatistic[] = remembered(
+  (problem) =>
+    placed(statisticsOf(problem).filter(({ acrossRanks }) => acrossRanks === "all-gather")),
+);
+
+/** Returns the words of a token that each rank gathers from one of them. */
+export function gatheredRows(problem: Problem): number {
+  return rowsOf(gatheredOf(problem));
+}
+
+function rowsOf(statistics: readonly PlacedStatistic[]): number {
+  return statistics.reduce((sum, { width }) => sum + width, 0);
+}
+
+/** Returns statistics one after the other, from row 0 on. */
+function placed<Each extends { readonly width: number }>(
+  statistics: readonly Each[],
+): (Each & { readonly row: number })[] {
+  let row = 0;
+  return statistics.map((statistic) => {
+    const each = { ...statistic, row };
+    row += statistic.width;
+    return each;
+  });
 }
 
 /** Returns the results per token of a problem that are ids of the vocabulary. */

@@ -23,7 +23,7 @@ import {
 import { trainedColumns } from "../heads/head.ts";
 import { remembered } from "../remembered.ts";
 import type { Category, Share } from "./schedule.ts";
-import { idResults, statisticRows } from "./statistics.ts";
+import { gatheredRows, idResults, statisticRows } from "./statistics.ts";
 
 /** The type of a tensor's elements. */
 export type ElementType = Dtype | "i32" | "u32";
@@ -232,6 +232,15 @@ export const TENSORS = {
     role: "scratch",
     type: "u32",
     shape: ({ problem }) => [statisticRows(problem), tokenStride(problem)],
+  },
+  // What each rank has of the statistics that are not reduced word by word: a part of a set of each.
+  gathered: {
+    role: "scratch",
+    type: "u32",
+    has: (problem) => gatheredRows(problem) > 0,
+    shape: (
+      { problem, share },
+    ) => [(share?.tensor ?? 1) * gatheredRows(problem), tokenStride(problem)],
   },
   // Logits or their gradient, of kept tokens and of ids of the vocabulary.
   logits: { role: "scratch", type: "f32", inRows: true },
