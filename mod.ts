@@ -88,6 +88,7 @@ export type { BufferRange } from "./kernels/run/buffer_range.ts";
 export { Scratch } from "./kernels/run/scratch.ts";
 export { type SharedMemory, sharedMemory } from "./planner/schedule/scratch.ts";
 export { GpuError, OutOfMemoryError } from "./kernels/run/errors.ts";
+export { type Halves, HalvesError } from "./kernels/run/halves.ts";
 export type { DeviceResult, Results, Totals } from "./kernels/run/results.ts";
 export type { Cost } from "./planner/schedule/cost.ts";
 export {

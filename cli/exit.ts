@@ -6,6 +6,7 @@
 import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
 import { MpiError, RankError } from "../kernels/ranks/errors.ts";
+import { HalvesError } from "../kernels/run/halves.ts";
 import { GpuError, NoDeviceError, OutOfMemoryError } from "../kernels/run/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
@@ -84,6 +85,9 @@ export function explain(error: unknown): { code: number; text: string | undefine
   // What a call of WebGPU throws; nothing else that we use throws such.
   if (error instanceof DOMException && error.name === "OperationError") {
     return { code: EXIT.device, text: `The device failed: ${error.message}` };
+  }
+  if (error instanceof HalvesError) {
+    return { code: EXIT.doesNotFit, text: `${error.message} (--tier f32)` };
   }
   if (error instanceof GpuError) return { code: EXIT.device, text: error.message };
   // Whoever reads our output has read enough: `lce plan | head`.

@@ -135,8 +135,8 @@ export function makePlan(
   options: PlanOptions = {},
 ): Plan {
   const question = ask(problem, device, options);
-  checkTier(question);
   checkTile(question);
+  checkTier(question);
   checkSizes(question);
   const found = search(problem, device, options);
   const candidates = found.flatMap((each) => each.candidates);

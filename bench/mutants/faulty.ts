@@ -78,8 +78,8 @@ export const FAULTY: readonly Mutant[] = [
   {
     name: "a run is done once more with the window that the user fixed",
     file: "fixtures/verify/once_more.ts",
-    find: "options.window === undefined ? retryAfter(error, options) : undefined",
-    replace: "retryAfter(error, options)",
+    find: "if (!(error instanceof OutOfMemoryError) || window !== undefined) return undefined;",
+    replace: "if (!(error instanceof OutOfMemoryError)) return undefined;",
     why: "a figure would be of another run than was asked for",
     killers: [RETRY],
   },

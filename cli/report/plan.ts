@@ -7,6 +7,7 @@ import type { DeviceProfile } from "../../planner/device.ts";
 import type { Outline, Plan } from "../../planner/plan.ts";
 import { dimensionsOf, headOf, logitsBytes, type Problem } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
+import { becomeHalves } from "../../planner/schedule/layout.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
 import { type HostMemory, planHostMemory } from "../../planner/schedule/host_memory.ts";
@@ -15,6 +16,7 @@ import {
   kindOf,
   type Tier,
   tierOf,
+  type Tile,
   unsuitedTo,
   workgroupBytes,
   workgroupSize,
@@ -129,7 +131,7 @@ export function choiceLines(
       }`,
     ],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
-    ["tier", tierText(tierOf(tile), problem, device)],
+    ["tier", tierText(tile, problem, device)],
     [
       "tile",
       `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${
@@ -146,8 +148,14 @@ const TIERS: Readonly<Record<Tier, string>> = {
   split: "split: products of f32 in subgroup matrices, each operand split in two halves",
 };
 
-/** Returns a tier, and why it is not that of matrices, where a device has these. */
-function tierText(tier: Tier, problem: Problem, { matrices }: DeviceProfile): string {
+/** What is to be said of bf16 in matrices. */
+const BECOME_HALVES =
+  "bf16 becomes halves on the way, each row times a power of two; lce run tells of values that halves do not hold, and takes f32 where they matter";
+
+/** Returns a tier, with what becomes of bf16, and why it is not that of matrices, where a device has these. */
+function tierText(tile: Tile, problem: Problem, { matrices }: DeviceProfile): string {
+  const tier = tierOf(tile);
+  if (becomeHalves(problem, tile)) return `${TIERS[tier]}; ${BECOME_HALVES}`;
   const kind = headOf(problem).dtype === "f32" ? "split" : "matrix";
   const reason = tier === "f32" && matrices ? unsuitedTo(kind, problem) : undefined;
   return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;

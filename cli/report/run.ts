@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Results } from "../../kernels/run/results.ts";
 import { resized } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import type { Agreement } from "../../fixtures/verify/agreement.ts";
@@ -11,6 +12,7 @@ import { conventionalFlops } from "../bench/measure.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
 import { type TextFigures, textFigures } from "../../fixtures/verify/perplexity.ts";
 import { choiceLines, problemLine } from "./plan.ts";
+import { halvesText } from "./retried.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -41,6 +43,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
     loss: Number.isFinite(results.loss) ? results.loss : null,
     ...textJson(verification),
     ...(results.skippedTiles === undefined ? {} : { skippedTiles: results.skippedTiles }),
+    ...halvesJson(results),
     agreement,
     memory: { ...memory, twoStagePeakBytes: plan.twoStage.peakBytes },
     host: { ...host, residentPeakBytes },
@@ -73,6 +76,7 @@ export function runText(
         ...(results.skippedTiles === undefined
           ? []
           : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
+        ...halvesRows(results),
         [
           "memory",
           `peak ${memory.measuredPeakBytes} bytes, ${
@@ -99,6 +103,16 @@ export function runText(
     )),
     ...agreementLines(agreement, layout),
   ].join("\n");
+}
+
+/** What JSON says of values in bf16 as halves; it has no infinity. */
+export function halvesJson({ halves }: Pick<Results, "halves">) {
+  return halves ? { halves } : {};
+}
+
+/** Says what became of values in bf16 as halves. */
+export function halvesRows({ halves }: Pick<Results, "halves">): string[][] {
+  return halves ? [["halves", halvesText(halves)]] : [];
 }
 
 /** Says how a long run was cut. */

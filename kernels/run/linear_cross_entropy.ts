@@ -28,6 +28,7 @@ import type { Scratch } from "./scratch.ts";
 import { keptInScratch } from "../../planner/schedule/scratch.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
+import { checkHalves } from "./halves.ts";
 import {
   decodeResults,
   decodeTotals,
@@ -376,22 +377,24 @@ export class LinearCrossEntropy {
    *
    * @returns NaN for a mean over no tokens; `undefined` where the problem has no reduced loss.
    * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+   * @throws {HalvesError} when products are of halves that do not hold inputs in bf16: plan with `tier: "f32"`.
    * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readLoss(): Promise<number | undefined> {
     const { problem } = this;
-    return this.#checkTargets(decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
+    return this.#checked(decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
   }
 
   /**
    * Waits for the device and reads loss and results per token.
    *
    * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+   * @throws {HalvesError} as {@linkcode LinearCrossEntropy.readLoss} does.
    * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readResults(): Promise<Results> {
     const tokens = this.#tokens;
-    return this.#checkTargets(decodeResults(this.problem, await this.#read(), tokens));
+    return this.#checked(decodeResults(this.problem, await this.#read(), tokens));
   }
 
   /** Gives the memory back. The caller's buffers stay the caller's. */
@@ -467,7 +470,8 @@ export class LinearCrossEntropy {
     );
   }
 
-  #checkTargets<Found extends Totals>(results: Found): Found {
+  #checked<Found extends Totals>(results: Found): Found {
+    checkHalves(results);
     if (results.badTarget === undefined) return results;
     const { ignoreIndex } = this.problem;
     const vocab = vocabOf(this.problem);
@@ -545,4 +549,4 @@ async function firstOf<T>(...each: Promise<T | undefined>[]): Promise<T | undefi
 }
 
 /** Results that are about the whole of a run. */
-const TOTAL_BUFFERS = ["loss", "totals"];
+const TOTAL_BUFFERS = ["loss", "totals", "halves"];

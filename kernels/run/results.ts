@@ -25,6 +25,7 @@ import {
   TOKEN_RESULTS,
   type TokenResultName,
 } from "../../planner/schedule/results.ts";
+import { decodeHalves, type Halves } from "./halves.ts";
 import type { Outputs } from "./execute.ts";
 
 /** Results of a run that are about all tokens together. */
@@ -35,6 +36,8 @@ export interface Totals {
   readonly kept: number;
   /** First token whose target is neither in the vocabulary nor the ignored one. */
   readonly badTarget: number | undefined;
+  /** What became of values in bf16, where products are in subgroup matrices. */
+  readonly halves?: Halves;
 }
 
 /** Results of a run. Per-token arrays have one entry per token, 0 where it is ignored. */
@@ -80,6 +83,7 @@ export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
     loss: hasReducedLoss(problem) ? floatsOf(wordsOf(outputs["loss"]!))[0]! : undefined,
     kept: total("kept"),
     badTarget: bad === 0 ? undefined : bad - 1,
+    ...(outputs["halves"] ? { halves: decodeHalves(problem, outputs["halves"]) } : {}),
   };
 }
 
@@ -93,7 +97,7 @@ function rowsOf(problem: Problem, name: ResultName): { start: number; width: num
 
 /** A result that stays on the device: one per token, by its name in {@linkcode Results}; or one of all tokens. */
 export type DeviceResult =
-  | Exclude<keyof Results, "kept" | "badTarget" | "skippedTiles" | `grad${string}`>
+  | Exclude<keyof Results, "kept" | "badTarget" | "halves" | "skippedTiles" | `grad${string}`>
   | "totals";
 true satisfies Same<DeviceResult, TokenResultName | "loss" | "totals">;
 

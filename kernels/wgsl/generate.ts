@@ -12,6 +12,7 @@ import { foldPartials, localMax } from "./vocab_parallel.ts";
 import { rowStatistics } from "./row_statistics.ts";
 import { storedLogitGradient } from "./stored_logits.ts";
 import { operandBound } from "./operand_bound.ts";
+import { rowScales } from "./row_scales.ts";
 import { selectTokens } from "./select_tokens.ts";
 import { coefficientsKernel, merge, reduce } from "./tokens.ts";
 import type { KernelContext } from "./context.ts";
@@ -20,6 +21,7 @@ import type { BodyMaker } from "./product.ts";
 const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string>> = {
   "select-tokens": selectTokens,
   "operand-bound": operandBound,
+  "row-scales": rowScales,
   forward,
   project,
   "row-statistics": rowStatistics,

@@ -14,6 +14,7 @@ import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
 import { GRADIENT_BOUND, keepsHalves, UNSCALE_FUNCTION } from "./halves.ts";
 import { OPERAND_BOUNDS } from "./operand_bound.ts";
 import { type Body, eachRound, elementsAtOnce, type Operand } from "./product.ts";
+import { HALVES_OF, halving, POWERS, scaleOfAll } from "./row_scales.ts";
 import { loadVector, storedType } from "./stored.ts";
 import { binds, block, comment, kernel, over, plus, scaled, times } from "./text.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
@@ -123,7 +124,11 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
   const tile = dispatch.tile!;
   const halves = keepsHalves(schedule);
   const quads = inSubgroups(tile);
-  const body = product(context, of.left, of.right);
+  const scaled = halving(context);
+  const body = product(context, of.left, {
+    ...of.right,
+    ...(scaled ? { scale: () => scaleOfAll(of.stored) } : {}),
+  });
   const whole = of.span === undefined;
   const { longestSum } = kindOf(tile);
   const range = whole ? { from: "0u", to: of.depth } : { from: "from_depth", to: "to_depth" };
@@ -137,6 +142,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
     halves,
     quads,
     later: longestSum === undefined ? undefined : "later",
+    unscale: scaled ? `inverse_of(${scaleOfAll(of.stored)})` : undefined,
   });
   return kernel(dispatch, {
     title: of.title,
@@ -153,6 +159,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
       ...of.helpers,
       loadLogits(schedule),
       ...(halves ? [UNSCALE_FUNCTION] : []),
+      ...(scaled ? [POWERS, HALVES_OF] : []),
       quads
         ? storeQuadFunction(of, trainedColumns(headOf(problem)), longestSum !== undefined)
         : storeFunction(of, trainedColumns(headOf(problem))),
@@ -195,8 +202,10 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
 function storeRounds(
   body: Body,
   of: GradientProduct,
-  { halves, quads, later }: {
+  { halves, quads, later, unscale }: {
     readonly halves: boolean;
+    /** What results are multiplied by besides, where the right operand is scaled. */
+    readonly unscale: string | undefined;
     readonly quads: boolean;
     /** Whether there was a sum before this, where there may be. */
     readonly later: "later" | undefined;
@@ -206,7 +215,9 @@ function storeRounds(
   const more = later ? `, ${later}` : "";
   return [
     `// Store the results of rows that exist.`,
-    ...(halves ? [`let unscale = gradient_unscale();`] : []),
+    ...(halves
+      ? [`let unscale = ${["gradient_unscale()", ...(unscale ? [unscale] : [])].join(" * ")};`]
+      : []),
     ...eachRound(body, (round) =>
       round.rows.map((number, i) => {
         const row = plus("first_row", body.rows[number]!);

@@ -9,6 +9,7 @@ import type { KernelContext } from "./context.ts";
 import { OPERAND_BOUNDS } from "./operand_bound.ts";
 import { biasOf, KEPT_COUNT, keptRow, logitFunction, logitText } from "./logit.ts";
 import { type Body, eachRound, type Round } from "./product.ts";
+import { halving, scaleFunctions, unscaled } from "./row_scales.ts";
 import { loadVector, storedType } from "./stored.ts";
 import { block, comment, kernel, plus, times } from "./text.ts";
 import { headOf } from "../../planner/problem.ts";
@@ -17,17 +18,27 @@ import { workgroupSize } from "../../planner/schedule/tile.ts";
 /** Returns the product of a block's kept hidden states with a window of the weight. */
 function projection(context: KernelContext): Body {
   // Rows past the end are clamped to the last one: their results are never used.
-  return product(context, {
+  const position = (local: string) => `min(${plus("first_row", local)}, kept_count - 1u)`;
+  const row = (local: string) => `min(${plus("first_column", local)}, params.vocab - 1u)`;
+  const scales = {
+    row: (local: string) => `hidden_scale(${position(local)})`,
+    column: (local: string) => `weight_scale(${row(local)})`,
+  };
+  const scaled = halving(context);
+  const body = product(context, {
     layout: "inner",
-    row: (local) => keptRow(context, `min(${plus("first_row", local)}, kept_count - 1u)`),
+    row: (local) => keptRow(context, position(local)),
     load: (row, quad) => `load_hidden(${row}, ${quad})`,
     bound: OPERAND_BOUNDS.hidden,
+    ...(scaled ? { scale: scales.row } : {}),
   }, {
     layout: "inner",
-    row: (local) => `min(${plus("first_column", local)}, params.vocab - 1u)`,
+    row,
     load: (row, quad) => `load_weight(${row}, ${quad})`,
     bound: OPERAND_BOUNDS.weight,
+    ...(scaled ? { scale: scales.column } : {}),
   });
+  return scaled ? unscaled(body, scales) : body;
 }
 
 /** Returns names the first row and column of a workgroup's tile. */
@@ -90,6 +101,7 @@ export function tileKernel(context: KernelContext, ending: Ending): string {
     functions: [
       loadVector("hidden", problem, tile, tile.depth),
       loadVector("weight", problem, tile, tile.depth),
+      ...scaleFunctions(context),
       ...body.functions,
       logitFunction(headOf(problem)),
       ...(ending.functions ?? []),

@@ -70,6 +70,7 @@ export function matrices(tile: SubgroupTile, a: Operand, b: Operand): Body {
     multiply: [`// Multiply what is in workgroup memory.`, ...multiply],
     loads: [...left.loads, ...right.loads],
     indices: [...left.indices, ...right.indices],
+    conversions: [...left.conversions, ...right.conversions],
     stores: [...left.stores, ...right.stores],
   };
 
@@ -157,13 +158,16 @@ export function matrices(tile: SubgroupTile, a: Operand, b: Operand): Body {
 }
 
 /** Steps along the depth: what each copies, and what multiplies that. */
-interface Steps extends Pick<Copied, "loads" | "indices" | "stores"> {
+interface Steps extends Pick<Copied, "loads" | "indices" | "conversions" | "stores"> {
   readonly depth: number;
   readonly multiply: readonly string[];
 }
 
 /** Loads a step ahead of the multiplications, from the last step on the last again. */
-function ahead({ depth, multiply, loads, indices, stores }: Steps, { from, to }: Depth): string[] {
+function ahead(
+  { depth, multiply, loads, indices, conversions, stores }: Steps,
+  { from, to }: Depth,
+): string[] {
   return [
     `// The loads of the first step; later ones are issued a step ahead.`,
     `let last_step = ${lastStep({ from, to }, depth)};`,
@@ -173,6 +177,7 @@ function ahead({ depth, multiply, loads, indices, stores }: Steps, { from, to }:
       `${name} = ${value(`min(${plus(from, depth)}, last_step)`)};`
     ),
     block([
+      ...conversions,
       `workgroupBarrier();`,
       ...stores,
       `workgroupBarrier();`,
@@ -188,7 +193,7 @@ function ahead({ depth, multiply, loads, indices, stores }: Steps, { from, to }:
 
 /** Loads and multiplies in turn: which step comes next is known when it comes. */
 function inTurn(
-  { depth, multiply, loads, indices, stores }: Steps,
+  { depth, multiply, loads, indices, conversions, stores }: Steps,
   { from, to }: Depth,
   skip: Skip,
 ): string[] {
@@ -196,7 +201,10 @@ function inTurn(
     block([
       ...leaveOut(skip, depth),
       ...indices.map(({ name, value }) => `let ${name} = ${value("k")};`),
-      ...loads.map(({ name, value }) => `let ${name} = ${value("k")};`),
+      ...loads.map(({ name, value }) =>
+        `${conversions.length > 0 ? "var" : "let"} ${name} = ${value("k")};`
+      ),
+      ...conversions,
       ...stores,
       `workgroupBarrier();`,
       ...multiply,

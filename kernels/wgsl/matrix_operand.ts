@@ -23,6 +23,8 @@ export interface Copied extends Side {
   readonly prepare: readonly string[];
   /** Names of the vectors that an invocation copies, with the expression that loads each at depth `k`. */
   readonly loads: readonly { readonly name: string; readonly value: (k: string) => string }[];
+  /** Statements that make halves of the vectors, where they are none. */
+  readonly conversions: readonly string[];
   readonly stores: readonly string[];
   /** Rows that change with the depth, and are read from memory themselves. */
   readonly indices: readonly { readonly name: string; readonly value: (k: string) => string }[];
@@ -63,6 +65,9 @@ export function copied(
     index: split ? plus(`2u * ${name}_vector`, part) : `${name}_vector`,
     first: (k: string) => over(k, VECTOR / partsOf(tile.body)),
   }));
+  // Of bf16, each row has a scale.
+  const scaleOf = operand.scale;
+  const scales = !scaleOf ? [] : across ? [scaleOf("")] : copies.map((s) => scaleOf(line(s)));
   return {
     across,
     stride,
@@ -74,6 +79,7 @@ export function copied(
       `let ${name}_vector = ${modulo(copier === "lane" ? copier : `${name}_copier`, perLine)};`,
       `let ${name}_to = ${plus(scaled(`${name}_line`, stride), `${name}_vector`, first)};`,
       ...(across ? [] : copies.map((s) => `let ${name}_row${s} = ${operand.row!(line(s))};`)),
+      ...scales.map((scale, s) => `let ${name}_scale${s} = ${scale};`),
       `let ${name}_own = ${plus(across ? over(own, VECTOR) : scaled(own, stride), first)};`,
     ],
     loads: copies.flatMap((s) =>
@@ -91,6 +97,11 @@ export function copied(
         value: (k: string) => operand.row!(plus(k, line(s))),
       }))
       : [],
+    conversions: scales.length === 0
+      ? []
+      : copies.map((s) =>
+        `${name}_in${s} = halves_of(${name}_in${s}, ${name}_scale${across ? 0 : s});`
+      ),
     stores: copies.flatMap((s) =>
       split
         ? [

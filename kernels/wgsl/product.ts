@@ -26,6 +26,11 @@ export interface Operand {
   readonly load: (row: string, vector: string) => string;
   /** The bits of its largest element in size, where bodies may scale it by them. */
   readonly bound?: string;
+  /**
+   * In subgroup matrices, where elements are in bf16 and become halves on their way: the power of two
+   * that those of a row of the tile are multiplied by. One for all where the layout is `outer`.
+   */
+  readonly scale?: (local: string) => string;
 }
 
 /** The range of the depth that a workgroup sums: expressions that are uniform. */

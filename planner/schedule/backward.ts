@@ -142,6 +142,7 @@ function weightGradient(
       ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
       ...workspace.gradientBound("read"),
       ...workspace.operandBounds("read"),
+      ...workspace.halves("halves", "read"),
       head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
@@ -211,6 +212,7 @@ function hiddenGradient(
     ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
     ...workspace.gradientBound("read"),
     ...workspace.operandBounds("read"),
+    ...workspace.halves("halves", "read"),
     ...flags(draft, "read"),
   ];
   const result = head.write("grad_hidden", block);

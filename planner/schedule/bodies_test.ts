@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Dtype } from "../dtype.ts";
 import { findDevice } from "../devices/profiles.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import type { FlatProblemInput } from "../problem.ts";
@@ -23,7 +24,7 @@ Deno.test("products of halves and of f32 are in matrices where a device has thes
       "f32",
       "rows that are no whole vectors",
     );
-    assert.equal(tier({ pass, dtype: "bf16" }), "f32");
+    assert.equal(tier({ pass, dtype: "bf16" }), "matrix");
     assert.equal(tier({ pass, hidden: 2300 }), "f32", "rows that are no whole vectors");
     assert.equal(tier({ pass }, findDevice("h100-deno")!.profile), "f32");
   }
@@ -40,12 +41,22 @@ Deno.test("a schedule is of one tier in all of its products", () => {
 });
 
 Deno.test("a tier that is asked for is the plan's, or is refused for what is missing", () => {
-  const of = (dtype: "f32" | "f16", tier: Tier, device = H100) =>
+  const of = (dtype: Dtype, tier: Tier, device = H100) =>
     makePlan(parseProblem({ ...SIZES, dtype }), device, { tier });
-  for (const [dtype, tier] of [["f32", "f32"], ["f32", "split"], ["f16", "matrix"]] as const) {
+  const all = [
+    ["f32", "f32"],
+    ["f32", "split"],
+    ["f16", "matrix"],
+    ["bf16", "matrix"],
+    ["bf16", "f32"],
+  ] as const;
+  for (const [dtype, tier] of all) {
     assert.equal(tierOf(of(dtype, tier).outline.tile), tier);
   }
-  assert.throws(() => of("f32", "matrix"), /the tier matrix takes operands in f16, .* in f32/);
+  assert.throws(
+    () => of("f32", "matrix"),
+    /the tier matrix takes operands in f16 or bf16, .* in f32/,
+  );
   assert.throws(() => of("f16", "split"), /the tier split splits operands in f32, .* in f16/);
   const deno = findDevice("h100-deno")!.profile;
   assert.throws(() => of("f32", "split", deno), /needs subgroup matrices, which the device does/);
@@ -75,6 +86,28 @@ Deno.test("logit gradients take half of what they take in f32", () => {
     }).outline.buffers.find(({ name }) => name === "logit_gradient")!.bytes;
   assert.equal(scratch(findDevice("h100-deno")!.profile), 4 * 4096 * 16384);
   assert.equal(scratch(H100), 2 * 4096 * 16384);
+});
+
+Deno.test("bf16 takes a power of two for each row, and a record, more than halves do", () => {
+  const { tokens, vocab } = SIZES;
+  for (const pass of ["forward", "train"] as const) {
+    for (const strategy of pass === "train" ? ["windowed", "chunked"] as const : [undefined]) {
+      const fixed = strategy && { strategy, block: 2048 };
+      const of = (dtype: "f16" | "bf16") => planned({ dtype, pass }, fixed);
+      const [ours, theirs] = [of("bf16"), of("f16")];
+      assert.deepEqual(ours.shape.tile, theirs.shape.tile);
+      assert.equal(ours.shape.window, theirs.shape.window);
+      const more = ours.memory.extraPeakBytes - theirs.memory.extraPeakBytes;
+      const params = ({ outline }: typeof ours) =>
+        outline.buffers.find(({ name }) => name === "params")!.bytes;
+      assert.equal(more, 4 * (tokens + vocab) + 4 * 6 + params(ours) - params(theirs));
+      const scaled = ours.schedule.steps.flatMap((step) =>
+        step.kind === "dispatch" && step.kernel === "row-scales" ? [step] : []
+      );
+      const { block, window } = ours.outline;
+      assert.equal(scaled.length, block.count + window.count, "each row once");
+    }
+  }
 });
 
 Deno.test("estimates in matrices are within 10 % of what bench/matrix.md measured", () => {
@@ -120,9 +153,9 @@ Deno.test("a tile in matrices is refused for what it cannot multiply", () => {
   const [tile] = tilesFor(parseProblem(SIZES), H100);
   assert.equal(tierOf(tile!), "matrix");
   const refused = (more: Partial<FlatProblemInput>) => () => planned(more, { tile });
-  assert.throws(refused({ dtype: "bf16" }), (error: Error) => {
+  assert.throws(refused({ dtype: "f32" }), (error: Error) => {
     assert(error instanceof DoesNotFitError);
-    return /takes operands in f16, and these are in bf16/.test(error.message);
+    return /takes operands in f16 or bf16, and these are in f32/.test(error.message);
   });
   assert.throws(
     refused({ hidden: 2300 }),

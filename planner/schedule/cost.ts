@@ -9,6 +9,7 @@ import {
   ASSUMED_RATES,
   DISPATCH_SECONDS,
   DISPATCHES_TOGETHER,
+  HALVING,
   HOST_BYTES_PER_SECOND,
   WAVES,
 } from "../tuning.ts";
@@ -140,7 +141,8 @@ export function productSeconds(
 function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;
   const arithmetic = step.tile
-    ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates)
+    ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates) *
+      (step.halving ? HALVING : 1)
     : 0;
   const traffic = dispatchBytes(step) / rates.bytesPerSecond;
   const both = step.tile && !kindOf(step.tile).times.hidesTraffic

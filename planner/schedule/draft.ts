@@ -163,6 +163,7 @@ export class ScheduleDraft {
       flops: 0,
       workgroupFlops: 0,
       ...work,
+      ...(work.flops && this.workspace.becomeHalves ? { halving: true as const } : {}),
     };
     this.#steps.push(step);
     if (this.#detail === "whole") return;

@@ -7,10 +7,11 @@
 import { sumTotals } from "./collectives.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { bytesPerElement } from "../dtype.ts";
+import type { Halved } from "./layout.ts";
 import { tiledProduct, tileOrder } from "./products.ts";
 import { type Head, headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
-import { type Block, Infeasible, type Window } from "./shape.ts";
+import { type Block, Infeasible, type Region, type Window } from "./shape.ts";
 import { kindOf, type Tile } from "./tile.ts";
 import type { LogitMatrix } from "./workspace.ts";
 
@@ -22,6 +23,38 @@ function selectTokens(draft: ScheduleDraft): void {
     ...workspace.write("kept", "kept_targets", "totals"),
   ], {});
   draft.add(sumTotals(workspace));
+  draft.add(
+    workspace.halves("halves", "read_write").map(({ slice }) => ({ kind: "clear", slice })),
+  );
+}
+
+/** Workgroups of `row-scales` in a row of its grid, each with one row of the matrix. */
+export const SCALED_ROWS = 1024;
+
+/**
+ * Finds the powers of two by which rows in bf16 become halves, before they are first multiplied:
+ * those of a block at the first window, those of a window at the first block.
+ */
+function scaleRows(draft: ScheduleDraft, block: Block, window: Window): void {
+  if (window.start === 0) scalesOf(draft, "hidden", block.count, { block });
+  if (block.index === 0) scalesOf(draft, "weight", window.count, { window });
+}
+
+function scalesOf(draft: ScheduleDraft, matrix: Halved, rows: number, at: Region): void {
+  const { workspace } = draft;
+  const [head] = workspace.heads;
+  if (!workspace.becomeHalves || draft.known(`scales of ${matrix}`, at)) return;
+  draft.dispatch(
+    "row-scales",
+    [Math.min(rows, SCALED_ROWS), Math.ceil(rows / SCALED_ROWS)],
+    [
+      ...(matrix === "hidden" ? workspace.read("kept") : []),
+      head!.read(matrix, (at.block ?? at.window)!),
+      ...workspace.halves("scales", "read_write"),
+      ...workspace.halves("halves", "read_write"),
+    ],
+    at,
+  );
 }
 
 /** Rows that a workgroup looks through for the largest element: a choice, of workgroups enough. */
@@ -97,6 +130,7 @@ export function operands(
       ...head.bias(),
     ]),
     ...workspace.operandBounds("read"),
+    ...workspace.halves("scales", "read"),
   ];
 }
 
@@ -107,6 +141,7 @@ export function smoothingWeight({ problem, workspace }: ScheduleDraft): Binding[
 
 /** Projects a block onto a window and folds the logits into the block's partial statistics. */
 export function forward(draft: ScheduleDraft, block: Block, window: Window): void {
+  scaleRows(draft, block, window);
   const at = { block, window, first: window.start === 0 };
   if (draft.known("forward", at)) return;
   const { grid: [rowTiles, tiles], work } = projection(draft, block, window);
@@ -137,6 +172,7 @@ export function project(
   window: Window,
   logits: LogitMatrix,
 ): void {
+  scaleRows(draft, block, window);
   const at = { block, window, column: window.start - logits.origin, row: logits.row };
   if (draft.known("project", at)) return;
   const { grid, work } = projection(draft, block, window);

@@ -7,8 +7,8 @@
 import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { DISTRIBUTIONS } from "../heads/fusion.ts";
 import { roundUp } from "./matrix.ts";
-import type { Problem } from "../problem.ts";
-import { kindOf, type Tile } from "./tile.ts";
+import { type Problem, vocabOf } from "../problem.ts";
+import { kindOf, takesHalves, type Tile } from "./tile.ts";
 import { type StatisticResult, statisticsOf } from "./statistics.ts";
 
 /** Results per token. `share` is the token's part of the reduced loss. */
@@ -181,6 +181,44 @@ export function gradientBytes(count: number, tile: Tile): number {
 export function gradientRowBytes(ids: number, tile: Tile): number {
   return gradientBytes(gradientStride(ids, tile), tile);
 }
+
+/** Returns whether a problem's operands are in bf16, and become halves on their way to a tile's products. */
+export function becomeHalves(problem: Problem, tile: Tile): boolean {
+  return takesHalves(tile) && problem.heads[0]!.dtype === "bf16";
+}
+
+/** The matrices whose rows become halves, in the order in which their scales lie. */
+export const HALVED = ["hidden", "weight"] as const;
+
+/** A matrix whose rows become halves. */
+export type Halved = typeof HALVED[number];
+
+/** Returns where the scales of a matrix begin: kept tokens by their position, then rows of the weight. */
+export function scalesStart(problem: Problem, matrix: Halved): number {
+  return matrix === "hidden" ? 0 : problem.tokens;
+}
+
+/** Returns how many scales there are. */
+export function scalesCount(problem: Problem): number {
+  return problem.tokens + vocabOf(problem);
+}
+
+/**
+ * What is recorded of a matrix whose rows become halves: how many values these do not hold
+ * exactly, the most by which those of one row are off together, and the largest value.
+ */
+export const HALVES_FACTS = ["rounded", "error", "largest"] as const;
+
+/** Returns the word of the record that a fact is in. */
+export function halvesWord(matrix: Halved, fact: typeof HALVES_FACTS[number]): number {
+  return HALVED.indexOf(matrix) * HALVES_FACTS.length + HALVES_FACTS.indexOf(fact);
+}
+
+/**
+ * Most by which halves may move a logit of values in bf16: a tenth of the 1e-5 that the
+ * results of their products are held to.
+ */
+export const MOST_MOVED = 1e-6;
 
 /** Words of the kept-token buffer that hold the count of each block, before the row ids. */
 export function keptHeader(blocks: number): number {

@@ -188,7 +188,7 @@ export const MATRICES: BodyKind<MatrixBody> = {
   vector: VECTOR,
   gradients: "f16",
   unsuitedTo(head) {
-    if (head.dtype !== "f16") return `takes operands in f16, and these are in ${head.dtype}`;
+    if (head.dtype === "f32") return "takes operands in f16 or bf16, and these are in f32";
     return unevenRows(head);
   },
   tiles({ matrices, rates }) {

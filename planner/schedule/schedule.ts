@@ -62,6 +62,7 @@ export interface Range {
 export type KernelName =
   | "select-tokens"
   | "operand-bound"
+  | "row-scales"
   | "forward"
   | "project"
   | "row-statistics"
@@ -121,6 +122,8 @@ export interface Dispatch {
   readonly times?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
   readonly span?: number;
+  /** Whether operands of its product are in bf16, and become halves on their way. */
+  readonly halving?: true;
   /** Order of its tiles, where it is not the plain one. */
   readonly order?: TileOrder;
   /** Workgroups in x and in y. */

@@ -10,9 +10,12 @@ import { bytesPerElement, type Dtype } from "../dtype.ts";
 import { filterThreshold, type Head, type Problem, wantedGradients } from "../problem.ts";
 import {
   coefficientRows,
+  HALVED,
+  HALVES_FACTS,
   hasReducedLoss,
   keptHeader,
   MOMENTS_ROWS,
+  scalesCount,
   TILE_FLAG,
   tokenResults,
   tokenStride,
@@ -204,6 +207,19 @@ export const TENSORS = {
     note: () =>
       `${TILE_FLAG.idle} where the filter left a tile out, ${TILE_FLAG.busy} where it did not`,
   },
+  // What became of values in bf16 where products are of halves.
+  halves: {
+    role: "record",
+    type: "u32",
+    shape: () => [HALVED.length, HALVES_FACTS.length],
+    rows: () => HALVED,
+    note: () =>
+      "of the hidden states of kept tokens and of the weight: how many values halves do not hold " +
+      "exactly; and, in f32, the most by which those of one row are off together, and the largest value",
+  },
+  // For each kept token, by its position, and then for each row of the weight: the power of two
+  // that its values are multiplied by as they become halves.
+  scales: { role: "state", type: "f32", shape: ({ problem }) => [scalesCount(problem)] },
   // Rows of each block's tokens, those that are kept first, behind the number of kept ones for each block.
   kept: {
     role: "state",

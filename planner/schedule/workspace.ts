@@ -24,6 +24,7 @@ import type { Binding, BufferSpec, Category, Dispatch, Range, Share, Slice } fro
 import { Infeasible, type Shape } from "./shape.ts";
 import { kindOf, tierOf } from "./tile.ts";
 import {
+  becomeHalves,
   gradientRowBytes,
   gradientStride,
   gradientType,
@@ -270,6 +271,16 @@ export class Workspace {
   /** Binds the largest elements of hidden states and weight, where products scale them by these. */
   operandBounds(access: Binding["access"]): Binding[] {
     return tierOf(this.shape.tile) === "split" ? this.bind("operand_bounds", access) : [];
+  }
+
+  /** Whether operands are in bf16, and become halves on their way. */
+  get becomeHalves(): boolean {
+    return becomeHalves(this.problem, this.shape.tile);
+  }
+
+  /** Binds the scales by which rows become halves, or the record of that, where they do. */
+  halves(slot: "scales" | "halves", access: Binding["access"]): Binding[] {
+    return this.becomeHalves ? this.bind(slot, access) : [];
   }
 
   /** Binds the rows of a block in a matrix of logits that is read. */
