@@ -73,12 +73,15 @@ function* cases(): Generator<Case> {
   const tile = feasibleTiles("registers", SPECIFICATION_DEFAULTS).at(-1)!;
   const strategies = ["windowed", "chunked", "two-stage"] as const;
   for (const [index, variant] of VARIANTS.entries()) {
-    const options = { tile, strategy: strategies[index % strategies.length]!, block: 64 };
-    yield {
-      fixture: synthetic({ ...variant, tokens: 131, vocab: SMALL.vocab }),
-      parallelism: SQUARE,
-      options,
+    const strategy = strategies[index % strategies.length]!;
+    const options = {
+      ...{ tile, strategy, block: 64 },
+      ...(strategy === "windowed" ? { window: 64 } : {}),
     };
+    // Each strategy with gradients told at the end, and piece by piece.
+    const parallelism = index < strategies.length ? SQUARE : { ...SQUARE, overlap: true };
+    const problem = { ...variant, tokens: 131, vocab: SMALL.vocab };
+    yield { fixture: synthetic(problem), parallelism, options };
   }
   const smoothed = { ...SMALL, labelSmoothing: 0.1, bias: true, zLoss: 1e-3 };
   yield { fixture: synthetic(smoothed), parallelism: FOUR };

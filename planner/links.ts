@@ -112,13 +112,22 @@ export function collectiveSeconds(
   parallelism: Parallelism,
   rates: LinkRates,
 ): number {
-  const ranks = parallelism[step.group];
+  const { givenBytes, gotBytes } = trafficOf(step, parallelism[step.group]);
+  const { staging } = rates;
+  return sendingSeconds(step, parallelism, rates) +
+    2 * staging.seconds + (givenBytes + gotBytes) / staging.bytesPerSecond;
+}
+
+/** Returns the seconds of a collective between the ranks' hosts: what a device can compute beside. */
+export function sendingSeconds(
+  step: Collective,
+  parallelism: Parallelism,
+  rates: LinkRates,
+): number {
   const link = crossesHosts(step.group, parallelism, rates) ? rates.across! : rates.within;
   const { seconds, bytesPerSecond } = link[collectiveKind(step.op)];
-  const { givenBytes, gotBytes } = trafficOf(step, ranks);
-  const { staging } = rates;
-  return stepsOf(step.op, ranks) * seconds + sentBytes(step, parallelism) / bytesPerSecond +
-    2 * staging.seconds + (givenBytes + gotBytes) / staging.bytesPerSecond;
+  return stepsOf(step.op, parallelism[step.group]) * seconds +
+    sentBytes(step, parallelism) / bytesPerSecond;
 }
 
 /**

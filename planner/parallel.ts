@@ -28,6 +28,11 @@ export interface Parallelism {
   readonly data: number;
   /** Whether hidden states and their gradient are split by tokens over the tensor ranks. */
   readonly sequence: boolean;
+  /**
+   * Whether gradients are told piece by piece, each while the next is computed: more
+   * collectives, which wait for less.
+   */
+  readonly overlap?: boolean;
 }
 
 /**
@@ -265,7 +270,7 @@ function evenShares(total: number, parts: number): Range[] {
 /** More ranks than anyone has, or can read a plan of. */
 export const MAX_RANKS: number = 1 << 16;
 
-function checkParallelism(problem: Problem, { tensor, data, sequence }: Parallelism) {
+function checkParallelism(problem: Problem, { tensor, data, sequence, overlap }: Parallelism) {
   const { tokens, vocab } = dimensionsOf(problem);
   if (tensor > vocab) {
     throw new ParallelismError(
@@ -284,6 +289,11 @@ function checkParallelism(problem: Problem, { tensor, data, sequence }: Parallel
   if (tensor * data > MAX_RANKS) {
     throw new ParallelismError(
       `Cannot plan ${tensor} x ${data} ranks: ${MAX_RANKS} are the most that a plan may have`,
+    );
+  }
+  if (overlap && tensor * data === 1) {
+    throw new ParallelismError(
+      "Overlap is of what ranks tell each other, and there is only one: ask for 2 or more, or leave it out",
     );
   }
   if (!sequence) return;

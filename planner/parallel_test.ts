@@ -32,6 +32,7 @@ const splits = fc.record({
   tensor: fc.integer({ min: 1, max: 5 }),
   data: fc.integer({ min: 1, max: 3 }),
   sequence: fc.boolean(),
+  overlap: fc.boolean(),
 });
 
 /** Returns problems that every split of {@linkcode splits} can have, now and then. */

@@ -6,7 +6,14 @@
  * @module
  */
 import type { DeviceProfile } from "./device.ts";
-import { ASSUMED_LINKS, collectiveSeconds, crossesHosts, type LinkRates } from "./links.ts";
+import {
+  ASSUMED_LINKS,
+  collectiveSeconds,
+  crossesHosts,
+  type LinkRates,
+  sendingSeconds,
+} from "./links.ts";
+import { dispatchSeconds } from "./schedule/cost.ts";
 import { type Parallelism, ParallelismError, type ParallelPlan, planParallel } from "./parallel.ts";
 import { DoesNotFitError } from "./plan.ts";
 import type { Problem } from "./problem.ts";
@@ -19,7 +26,9 @@ export interface RankTime {
   readonly compute: number;
   /** Seconds in which ranks tell each other something. */
   readonly collectives: number;
-  /** Both together. */
+  /** Those of them in which the rank's own work goes on. */
+  readonly overlapped: number;
+  /** All together: what goes on at once counts once. */
   readonly seconds: number;
   /** Whether device and links were measured, or the figures serve for ranking alone. */
   readonly measured: boolean;
@@ -43,21 +52,41 @@ export interface Splits {
 }
 
 /** Returns the time of a plan's largest rank. */
-export function rankTime(
-  { largest, collectives, parallelism }: ParallelPlan,
-  links?: LinkRates,
-): RankTime {
+export function rankTime(plan: ParallelPlan, links?: LinkRates): RankTime {
+  const { largest, collectives, parallelism } = plan;
+  const rates = links ?? ASSUMED_LINKS;
   const { seconds: compute, measuredRates } = largest.cost;
   const exchanged = collectives.reduce(
-    (sum, step) => sum + collectiveSeconds(step, parallelism, links ?? ASSUMED_LINKS),
+    (sum, step) => sum + collectiveSeconds(step, parallelism, rates),
     0,
   );
+  const overlapped = overlappedSeconds(plan, rates);
   return {
     compute,
     collectives: exchanged,
-    seconds: compute + exchanged,
+    overlapped,
+    seconds: compute + exchanged - overlapped,
     measured: measuredRates && (links !== undefined || collectives.length === 0),
   };
+}
+
+/** Returns the seconds of collectives that are hidden behind what is computed before they land. */
+function overlappedSeconds({ largest, parallelism }: ParallelPlan, links: LinkRates): number {
+  if (!parallelism.overlap) return 0;
+  const { schedule, device } = largest;
+  const flights = new Map<number, { readonly from: number; readonly sending: number }>();
+  let [computed, hidden] = [0, 0];
+  for (const step of schedule.steps) {
+    if (step.kind === "dispatch") computed += dispatchSeconds(step, device);
+    else if (step.kind === "collective" && step.flight !== undefined) {
+      const sending = sendingSeconds(step, parallelism, links);
+      flights.set(step.flight, { from: computed, sending });
+    } else if (step.kind === "landing") {
+      const { from, sending } = flights.get(step.flight)!;
+      hidden += Math.min(sending, computed - from);
+    }
+  }
+  return hidden;
 }
 
 /** Returns every way to split over so many ranks, tensor-parallel ones the fewest first. */

@@ -102,3 +102,25 @@ Deno.test("traffic dominates from where it stays above own work", () => {
   assert.equal(from(1e6), 2);
   assert.equal(from(1e15), undefined);
 });
+
+Deno.test("of what is told while something is computed, as much costs no time as goes on meanwhile", () => {
+  const split = { tensor: 2, data: 1, sequence: false, overlap: true };
+  const at = { strategy: "chunked", block: 1024 } as const;
+  const plan = planParallel(PROBLEM, H100, split, at);
+  const flying = plan.collectives.filter(({ flight }) => flight !== undefined);
+  assert.equal(flying.length, 4);
+  // Half of a rank's tokens are sent, in both passes: 1024 x 1024 floats, by one of two ranks.
+  const sending = (rates: LinkRates) =>
+    2 * rates.within.allReduce.seconds +
+    4 * 1024 * 1024 / rates.within.allReduce.bytesPerSecond;
+  // The last block's goes on beside no more than the sum of the loss.
+  const fast = links(1e12);
+  const time = rankTime(plan, fast);
+  assert(time.overlapped >= 3 * sending(fast) && time.overlapped < 4 * sending(fast));
+  assert.equal(time.seconds, time.compute + time.collectives - time.overlapped);
+  // No more is hidden than there is to compute: a block's logits and what they come to.
+  const slow = rankTime(plan, links(1e3));
+  assert(slow.overlapped > 0 && slow.overlapped < 0.75 * slow.compute);
+  const once = planParallel(PROBLEM, H100, { ...split, overlap: false }, at);
+  assert.equal(rankTime(once, fast).overlapped, 0);
+});

@@ -39,7 +39,7 @@ Example:
       const { problem, request } = await requestOf(flags);
       if (parallelismOf(request)) {
         throw new UsageError(
-          "lce emit writes what one device runs: leave out tensorParallel, dataParallel and sequenceParallel",
+          "lce emit writes what one device runs: leave out tensorParallel, dataParallel, sequenceParallel and overlap",
         );
       }
       const other = (["codes", "largest", "sweep"] as const).find((name) => request[name]);

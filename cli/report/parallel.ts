@@ -49,9 +49,14 @@ export interface RanksExtras extends PlanExtras {
 }
 
 /** Returns a rank's time in milliseconds; nothing where device or links were not measured. */
-export function timeJson({ compute, collectives, seconds, measured }: RankTime) {
+export function timeJson({ compute, collectives, overlapped, seconds, measured }: RankTime) {
   const ms = (seconds: number) => measured ? 1e3 * seconds : null;
-  return { computeMs: ms(compute), collectivesMs: ms(collectives), estimatedMs: ms(seconds) };
+  return {
+    computeMs: ms(compute),
+    collectivesMs: ms(collectives),
+    overlappedMs: ms(overlapped),
+    estimatedMs: ms(seconds),
+  };
 }
 
 /** Returns one entry of `perRank`. */
@@ -112,12 +117,13 @@ export function parallelPlanText(plan: ParallelPlan, extras: RanksExtras = {}): 
 }
 
 /** Returns who splits what. */
-export function splitLine({ tensor, data, sequence }: Parallelism): string {
+export function splitLine({ tensor, data, sequence, overlap }: Parallelism): string {
   const ranks = tensor * data;
   const parts = [
     ...(tensor > 1 ? [`the vocabulary split over ${tensor}`] : []),
     ...(sequence ? ["hidden states split by tokens over the same"] : []),
     ...(data > 1 ? [`tokens split over ${data} replicas`] : []),
+    ...(overlap ? ["gradients told while others are computed"] : []),
   ];
   return `${ranks} rank${ranks === 1 ? "" : "s"}${parts.length > 0 ? `: ${parts.join(", ")}` : ""}`;
 }
@@ -188,8 +194,12 @@ function collectiveTable(
 }
 
 /** Returns how long collectives take, and beside what. */
-function timeLine({ compute, collectives, measured }: RankTime, { source }: LinkRates): string {
-  const own = measured ? `, beside ${formatSeconds(compute)} of a rank's own work` : "";
+function timeLine(
+  { compute, collectives, overlapped, measured }: RankTime,
+  { source }: LinkRates,
+): string {
+  const hidden = overlapped > 0 ? `, of which ${formatSeconds(overlapped)} goes on meanwhile` : "";
+  const own = measured ? `, beside ${formatSeconds(compute)} of a rank's own work${hidden}` : "";
   return `they take about ${formatSeconds(collectives)}${own} (links: ${
     source ?? "as their file says"
   })`;

@@ -66,6 +66,8 @@ export const parallelShape = {
     .describe("replicas of the tensor-parallel group, which split the tokens"),
   sequenceParallel: z.boolean().optional()
     .describe("hidden states are split by tokens over the tensor-parallel ranks"),
+  overlap: z.boolean().optional()
+    .describe("ranks tell each other gradients piece by piece, each while the next is computed"),
 };
 
 /** The settings of {@linkcode parallelShape}, checked. */
@@ -73,13 +75,15 @@ export type ParallelSettings = z.output<z.ZodObject<typeof parallelShape>>;
 
 /** Returns how settings split a job; `undefined` where they say nothing of it. */
 export function parallelismOf(
-  { tensorParallel, dataParallel, sequenceParallel }: ParallelSettings,
+  { tensorParallel, dataParallel, sequenceParallel, overlap }: ParallelSettings,
 ): Parallelism | undefined {
-  if (tensorParallel === undefined && dataParallel === undefined && !sequenceParallel) return;
+  const split = tensorParallel ?? dataParallel ?? (sequenceParallel || overlap || undefined);
+  if (split === undefined) return;
   return {
     tensor: tensorParallel ?? 1,
     data: dataParallel ?? 1,
     sequence: sequenceParallel ?? false,
+    ...(overlap ? { overlap } : {}),
   };
 }
 

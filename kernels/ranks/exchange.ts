@@ -71,24 +71,43 @@ export const inMemory: Exchange = {
   },
 };
 
-/** Performs a collective for those of its ranks that are here, and says what each gave and got. */
-export async function perform(
+/** What a rank gave to a collective, and will get from it. */
+export interface Begun {
+  readonly given: Bytes;
+  readonly got: Promise<Bytes>;
+}
+
+/** Begins a collective for those of its ranks that are here: once it is back, what they gave is read. */
+export async function begin(
   exchange: Exchange,
   device: GPUDevice,
   participants: readonly Participant[],
   ranks: number,
-): Promise<Traffic[]> {
+): Promise<Begun[]> {
   const given: Bytes[] = [];
   for (const { collective, encoder } of participants) {
     const { givenBytes } = expectedTraffic(collective, ranks);
     given.push(trim(await read(device, encoder, collective.source), givenBytes, collective));
   }
-  const got = await exchange.combine(participants[0]!.collective, given, ranks);
-  return participants.map(({ collective, encoder }, index) => {
-    write(device, encoder, collective, got[index]!);
-    const { op, what } = collective;
-    return { op, what, givenBytes: given[index]!.length, gotBytes: got[index]!.length };
+  const all = exchange.combine(participants[0]!.collective, given, ranks);
+  return given.map((given, index) => {
+    const got = all.then((got) => got[index]!);
+    // Whoever waits for it hears of a failure; until then nobody does.
+    got.catch(() => {});
+    return { given, got };
   });
+}
+
+/** Ends a collective for one rank, and says what it gave and got. */
+export async function end(
+  device: GPUDevice,
+  { collective, encoder }: Participant,
+  { given, got: coming }: Begun,
+): Promise<Traffic> {
+  const got = await coming;
+  write(device, encoder, collective, got);
+  const { op, what } = collective;
+  return { op, what, givenBytes: given.length, gotBytes: got.length };
 }
 
 /** Returns the whole tensor after a collective. Sums are rounded to the type after every rank. */

@@ -6,11 +6,11 @@
  *
  * @module
  */
-import type { Collective, Schedule } from "../../planner/schedule/schedule.ts";
+import type { Collective, Landing, Schedule } from "../../planner/schedule/schedule.ts";
 import { GpuError, withErrorScopes } from "../run/errors.ts";
-import { type Outputs, walk } from "../run/execute.ts";
+import { type Outputs, walk, type Walked } from "../run/execute.ts";
 import type { HostTensors } from "../run/feed.ts";
-import { type Exchange, inMemory, perform, type Traffic } from "./exchange.ts";
+import { begin, type Begun, end, type Exchange, inMemory, type Traffic } from "./exchange.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { compileKernels } from "../run/pipelines.ts";
 import { Encoder } from "../run/encoder.ts";
@@ -46,6 +46,8 @@ class RankRun {
   outputs: Outputs | undefined;
   hostPeakBytes = 0;
   readonly traffic: Traffic[] = [];
+  /** Collectives under way, by their numbers. */
+  readonly #flights = new Map<number, { collective: Collective; begun: Begun }>();
   readonly #steps: ReturnType<typeof walk>;
 
   constructor(readonly job: RankJob, readonly encoder: Encoder, readonly ledger: Ledger) {
@@ -56,15 +58,39 @@ class RankRun {
   async advance(): Promise<void> {
     this.ledger.attach();
     try {
-      const { done, value } = await this.#steps.next();
-      if (done) {
-        this.outputs = value.outputs;
-        this.hostPeakBytes = value.hostPeakBytes;
+      let { done, value } = await this.#steps.next();
+      while (!done && (value as Landing).kind === "landing") {
+        await this.#land((value as Landing).flight);
+        ({ done, value } = await this.#steps.next());
       }
-      this.pending = done ? undefined : value;
+      if (done) {
+        const { outputs, hostPeakBytes } = value as Walked;
+        this.outputs = outputs;
+        this.hostPeakBytes = hostPeakBytes;
+      }
+      this.pending = done ? undefined : value as Collective;
     } finally {
       this.ledger.detach();
     }
+  }
+
+  /** Takes what came of the pending collective, once there is need of it. */
+  async take(begun: Begun): Promise<void> {
+    const collective = this.pending!;
+    this.pending = undefined;
+    if (collective.flight === undefined) await this.#end(collective, begun);
+    else this.#flights.set(collective.flight, { collective, begun });
+  }
+
+  async #land(flight: number): Promise<void> {
+    const { collective, begun } = this.#flights.get(flight)!;
+    this.#flights.delete(flight);
+    await this.#end(collective, begun);
+  }
+
+  async #end(collective: Collective, begun: Begun): Promise<void> {
+    const { encoder, encoder: { device } } = this;
+    this.traffic.push(await end(device, { collective, encoder }, begun));
   }
 
   /** Ends a run that will not come to its end: waits for what is being read. */
@@ -154,16 +180,13 @@ async function performReady(
         }`,
       );
     }
-    const traffic = await perform(
+    const begun = await begin(
       exchange,
       device,
       group.map(({ pending, encoder }) => ({ collective: pending!, encoder })),
       share[kind],
     );
-    for (const [index, run] of group.entries()) {
-      run.traffic.push(traffic[index]!);
-      run.pending = undefined;
-    }
+    for (const [index, run] of group.entries()) await run.take(begun[index]!);
     performed += group.length;
   }
   if (waiting.length > 0 && performed === 0) {

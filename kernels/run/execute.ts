@@ -9,6 +9,7 @@ import { arraySink, type TensorSink } from "../../host/sink.ts";
 import { type Piece, piecesOf, tensorBytes } from "../../planner/schedule/host_memory.ts";
 import {
   type Collective,
+  type Landing,
   lifetimes,
   type Readback,
   type Schedule,
@@ -79,9 +80,9 @@ export async function execute(
     try {
       const { done, value } = await walk(encoder, options).next();
       if (done) return { ...value, compileMilliseconds };
-      throw new GpuError(
-        `Cannot run one rank alone: ${value.op} of ${value.what} needs the others`,
-      );
+      // What is under way was begun before.
+      const { op, what } = value as Collective;
+      throw new GpuError(`Cannot run one rank alone: ${op} of ${what} needs the others`);
     } finally {
       encoder.destroyAll();
     }
@@ -89,17 +90,17 @@ export async function execute(
 }
 
 /** What walking over a schedule results in. */
-type Walked = Omit<Execution, "compileMilliseconds">;
+export type Walked = Omit<Execution, "compileMilliseconds">;
 
 /**
- * Walks over a schedule's steps. It stops at each collective, with all work
- * before it submitted and its buffers alive: whoever asks for the next one has
+ * Walks over a schedule's steps. It stops at each collective and each landing, with all
+ * work before it submitted and its buffers alive: whoever asks for the next one has
  * seen to it.
  */
 export async function* walk(
   encoder: Encoder,
   { inputs = {}, sinks = {}, onProgress }: ExecuteOptions,
-): AsyncGenerator<Collective, Walked> {
+): AsyncGenerator<Collective | Landing, Walked> {
   const { schedule, device, device: { queue } } = encoder;
   const throwIfLost = lossCheck(device);
   const { steps, buffers } = schedule;
@@ -123,7 +124,7 @@ export async function* walk(
       throwIfLost();
       if (step.kind === "upload") await uploads.play(step);
       else if (step.kind === "readback") await readBack(encoder, step, outputs.of(step.tensor));
-      else if (step.kind === "collective") {
+      else if (step.kind === "collective" || step.kind === "landing") {
         encoder.submit();
         yield step;
       } else {

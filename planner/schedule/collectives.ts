@@ -118,28 +118,43 @@ export function sumLoss(workspace: Workspace): Collective[] {
   })];
 }
 
+/** What rows of a gradient are of: a hidden state's, or a weight's and a bias's. */
+export type GradientAxis = "tokens" | "vocab";
+
 /**
  * Returns the sums of gradients that have terms on several ranks: that of the hidden
- * states, which every row of the weight adds to, and of weight and bias, which every
+ * states, which every row of the weight adds to, or of weight and bias, which every
  * token does.
+ *
+ * @param rows of the gradient: all of them, where they are left out.
  */
-export function sumGradients({ share, problem, heads }: Workspace): Collective[] {
+export function sumGradients(
+  { share, problem, heads }: Workspace,
+  axis: GradientAxis,
+  rows?: Range,
+): Collective[] {
   if (share === undefined) return [];
   return heads.flatMap((buffers) =>
     keysOf("gradient").flatMap((key) => {
       const { head } = buffers;
       const byTokens = tensorOf(key).axis === "tokens";
       const group = byTokens ? "tensor" : "data";
+      if (byTokens !== (axis === "tokens")) return [];
       if (share[group] === 1 || !hasTensor(key, problem, head)) return [];
-      const source = key === "grad_bias" ? [buffers.vector(key)] : buffers.buffers(key);
+      const all = byTokens ? problem.tokens : head.vocab;
+      const { start, count } = rows ?? { start: 0, count: all };
+      const source = key === "grad_bias"
+        ? [words(buffers.vector(key), start, count)]
+        : rows
+        ? [buffers.write(key, rows).slice]
+        : buffers.buffers(key);
       return collective({
         op: byTokens && share.sequence ? "reduce-scatter-sum" : "all-reduce-sum",
         group,
         what: tensorName(problem, head, key),
-        elements: (byTokens ? problem.tokens : head.vocab) *
-          (key === "grad_bias" ? 1 : trainedColumns(head)),
+        elements: count * (key === "grad_bias" ? 1 : trainedColumns(head)),
         source,
-        target: key === "grad_hidden" ? buffers.ownBuffers(key) : source,
+        target: key === "grad_hidden" && !rows ? buffers.ownBuffers(key) : source,
         pass: "backward",
         type: "f32",
       });

@@ -138,7 +138,7 @@ export function productSeconds(
 }
 
 /** Returns the roofline of one dispatch. */
-function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
+export function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;
   const arithmetic = step.tile
     ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates) *

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { gatherHidden, sumGradients } from "./collectives.ts";
+import { gatherHidden, type GradientAxis, sumGradients } from "./collectives.ts";
 import { Cuts } from "./cuts.ts";
 import type { DeviceProfile } from "../device.ts";
 import { HostLives, type Use } from "./host_lives.ts";
@@ -17,9 +17,11 @@ import { filterThreshold, type Problem, vocabOf } from "../problem.ts";
 import type { Products } from "./products.ts";
 import {
   type Binding,
+  type Collective,
   type Dispatch,
   type KernelName,
   PARAMS_BUFFER,
+  type Range,
   type Schedule,
   type Share,
   type Step,
@@ -74,6 +76,11 @@ export class ScheduleDraft {
   /** In a sketch of a schedule whose buffers come and go, when they do. */
   readonly #lives: HostLives | undefined;
   #backwardStart: number | undefined;
+  /** Collectives that are under way, and how many there were. */
+  readonly #underWay: Collective[] = [];
+  #flights = 0;
+  /** Gradients that are told piece by piece. */
+  readonly #told = new Set<GradientAxis>();
 
   /** @throws {Infeasible} when the shape cannot be cut to the device's limits. */
   constructor(
@@ -103,9 +110,36 @@ export class ScheduleDraft {
 
   /** Adds steps that are no dispatches. */
   add(steps: readonly Step[]): void {
+    // All ranks come to collectives in one order, so that one ends before the next begins.
+    if (steps.some(({ kind }) => kind === "collective")) this.#land();
     for (const step of steps) {
       this.#steps.push(step);
       this.#lives?.step(step, this.workspace);
+    }
+  }
+
+  /**
+   * Begins to tell the other ranks rows of a gradient that are finished, where that is asked for:
+   * what is added next is computed meanwhile.
+   */
+  tell(axis: GradientAxis, rows: Range): void {
+    if (!this.share?.overlap) return;
+    // A scatter gives each rank its part of all rows, which are not those of its part of some.
+    if (axis === "tokens" && this.share.sequence) return;
+    this.#told.add(axis);
+    this.#land();
+    for (const step of sumGradients(this.workspace, axis, rows)) {
+      const begun = { ...step, flight: this.#flights++ };
+      this.#underWay.push(begun);
+      // Its buffers are there: they were written just now, and leave at the end.
+      this.#steps.push(begun);
+    }
+  }
+
+  /** Ends what is under way. */
+  #land(): void {
+    for (const { flight, target } of this.#underWay.splice(0)) {
+      this.#steps.push({ kind: "landing", flight: flight!, target });
     }
   }
 
@@ -249,7 +283,10 @@ export class ScheduleDraft {
 
   /** Ends the schedule with what is done once. */
   #end(): number {
-    this.add(sumGradients(this.workspace));
+    for (const axis of ["tokens", "vocab"] as const) {
+      if (!this.#told.has(axis)) this.add(sumGradients(this.workspace, axis));
+    }
+    this.#land();
     const paramsStride = roundUp(
       PARAMS_BYTES,
       this.workspace.limits.minUniformBufferOffsetAlignment,

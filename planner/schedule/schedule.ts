@@ -208,10 +208,25 @@ export interface Collective {
   readonly source: readonly Slice[];
   /** Where the outcome goes: the same slices, where the rank gets the whole of what it gave. */
   readonly target: readonly Slice[];
+  /**
+   * Where it is only begun here, and steps up to its {@linkcode Landing} need none of its outcome:
+   * a number of its own.
+   */
+  readonly flight?: number;
+}
+
+/** Waits for a collective that is under way, and puts its outcome in its place. */
+export interface Landing {
+  /** Tells a landing from the other steps. */
+  readonly kind: "landing";
+  /** Which collective it ends. */
+  readonly flight: number;
+  /** Where the outcome goes. */
+  readonly target: readonly Slice[];
 }
 
 /** One step of a schedule. */
-export type Step = Dispatch | Upload | Readback | Clear | Collective;
+export type Step = Dispatch | Upload | Readback | Clear | Collective | Landing;
 
 /**
  * A rank's part of a job that several devices do together. The problem of its
@@ -224,6 +239,8 @@ export interface Share {
   readonly data: number;
   /** Whether hidden states and their gradient are split by tokens over the tensor ranks. */
   readonly sequence: boolean;
+  /** Whether gradients are told piece by piece, each while the next is computed. */
+  readonly overlap?: boolean;
   /** Vocabulary id of the rank's first row of the weight. */
   readonly vocabStart: number;
   /** Rows of the weight on all ranks of a group together. */
@@ -324,6 +341,8 @@ export function visitBuffers(step: Step, visit: (name: string) => void): void {
     for (const { slice } of step.bindings) visit(slice.buffer);
   } else if (step.kind === "collective") {
     for (const { buffer } of [...step.source, ...step.target]) visit(buffer);
+  } else if (step.kind === "landing") {
+    for (const { buffer } of step.target) visit(buffer);
   } else {
     visit(step.slice.buffer);
     if (step.kind === "readback") visit(step.staging.buffer);

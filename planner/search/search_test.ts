@@ -34,6 +34,7 @@ const parallelisms = fc.constantFrom<Parallelism | undefined>(
   { tensor: 2, data: 1, sequence: false },
   { tensor: 2, data: 3, sequence: false },
   { tensor: 2, data: 1, sequence: true },
+  { tensor: 2, data: 2, sequence: false, overlap: true },
 );
 
 /** Sums of the same numbers in another order. */

@@ -55,6 +55,7 @@ export const chunked: Strategy = {
       for (const window of draft.cuts.windows) {
         gradients(draft, block, window, storedLogitGradient(draft, block, window, logits));
       }
+      draft.tell("tokens", block);
     }
     reduce(draft);
   },

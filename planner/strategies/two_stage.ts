@@ -69,6 +69,7 @@ export const twoStage: Strategy = {
           storedLogitGradient(draft, block, window, stored(block.start)),
         );
       }
+      draft.tell("tokens", block);
     }
   },
 };

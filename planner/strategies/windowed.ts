@@ -71,6 +71,7 @@ export const windowed: Strategy = {
         logitGradient(draft, block, window, gradient);
         gradients(draft, block, window, gradient);
       }
+      draft.tell("vocab", window);
     }
   },
 };
