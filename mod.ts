@@ -178,6 +178,7 @@ export {
   type CollectiveOp,
   type Dispatch,
   type KernelName,
+  type Landing,
   type Range,
   type Readback,
   type Residency,
