@@ -119,7 +119,11 @@ async function namedModel(
   file?: string,
 ): Promise<RequestedModel> {
   if (typeof name !== "string" || !MODEL_FILE.test(name)) return catalogueModel(name, file);
-  const { path, settings, isModel } = await readConfigFile(besidePath(name, file));
+  const { path, settings, isModel } = await readConfigFile(besidePath(name, file))
+    .catch((error) => {
+      if (!(error instanceof InputError) || file === undefined) throw error;
+      throw new InputError(`${file} names the model ${name}: ${error.message}`);
+    });
   if (isModel) return configModel(path, settings, sizes);
   throw new InputError(
     `${path} is no model's config: it has none of model_type, architectures and vocab_size`,

@@ -231,3 +231,10 @@ Deno.test("lce model lists the catalogue and shows a row with its source", async
   const json = JSON.parse((await lce("model", "gemma-2-2b", "--json")).out);
   assert.equal(json.hidden, 2304);
 });
+
+Deno.test("a plan file that names a model's file that is not there is named itself", () =>
+  withFile("model: /nowhere/config.json\n", async (path) => {
+    const { code, err } = await lce("plan", "--config", path);
+    assert.equal(code, EXIT.input);
+    assert(err.includes(`${path} names the model /nowhere/config.json: `), err);
+  }));
