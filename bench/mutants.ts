@@ -12,6 +12,7 @@
  */
 import { ADAPTERS } from "./mutants/adapter.ts";
 import { ROOT, TreeCopy } from "./mutants/copy.ts";
+import { IN_BF16 } from "./mutants/bf16.ts";
 import { CHOICE } from "./mutants/choice.ts";
 import { CODES } from "./mutants/codebook.ts";
 import { DRAFT } from "./mutants/draft.ts";
@@ -32,6 +33,7 @@ import { page } from "./mutants/report.ts";
 const MUTANTS: readonly Mutant[] = [
   ...GENERATORS,
   ...IN_MATRICES,
+  ...IN_BF16,
   ...DRAFT,
   ...EXECUTOR,
   ...FAULTY,

@@ -85,3 +85,18 @@ Deno.test("the manifest asks for the features of matrices, and for what the larg
   const { maxComputeWorkgroupStorageSize: bytes } = SPECIFICATION_DEFAULTS.limits;
   assert(Math.max(...memory) <= (limits.maxComputeWorkgroupStorageSize ?? bytes), `${memory}`);
 });
+
+Deno.test("a manifest of bf16 in matrices says what halves do not hold, and how to judge it", async () => {
+  const { manifest } = await emitted(
+    ...["--vocab", "5000", "--hidden", "64", "--dtype", "bf16", "--device", "h100-dawn"],
+  );
+  assert.deepEqual(manifest.requires.features, MATRIX_FEATURES);
+  const { dtype, shape, rows, note } = manifest.tensors.halves;
+  assert.deepEqual([dtype, shape, rows], ["u32", [2, 3], ["hidden", "weight"]]);
+  assert.match(note, /past 0.000001 results are not to be used/);
+  const [record] = manifest.buffers.filter(({ name }: { name: string }) => name === "halves");
+  assert.equal(record.bytes, 4 * 6);
+  assert(
+    manifest.steps.some(({ clear }: { clear?: { buffer: string } }) => clear?.buffer === "halves"),
+  );
+});

@@ -26,6 +26,7 @@ export const STORED_LOGITS = alone("stored_logits");
 export const GRADIENTS = alone("gradients");
 export const TOKENS = alone("tokens");
 export const OPERAND_BOUND = alone("operand_bound");
+export const ROW_SCALES = alone("row_scales");
 
 /** A run in every way, as a user may ask for it. */
 export const THOROUGH: Killer = {
@@ -34,6 +35,9 @@ export const THOROUGH: Killer = {
 
 /** Whole schedules in matrices made of plain WGSL. */
 export const MATRICES: Killer = { test: "fixtures/verify/matrices_device_test.ts" };
+
+/** The same of values in bf16, which become halves. */
+export const HALVES: Killer = { test: "fixtures/verify/halves_device_test.ts" };
 
 /** Against the oracle's figures, or the float64 reference. */
 export const ORACLE: Killer = {

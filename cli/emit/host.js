@@ -86,7 +86,9 @@ export async function run(device, manifest, kernels, inputs) {
   }
 
   const outputs = {};
-  const readbacks = buffers.filter(({ category }) => category === "output").map((spec) => {
+  // Results, and records of how they came about.
+  const results = buffers.filter(({ category, holds }) => holds && category !== "input");
+  const readbacks = results.map((spec) => {
     const staging = device.createBuffer({
       size: spec.bytes,
       usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,

@@ -16,7 +16,9 @@ export function retriedText(retry: Retry, layout: Layout = {}): string {
 
 function why(retry: Retry): string {
   if ("halves" in retry) {
-    return `${halvesText(retry.halves)}, more than results allow; this run's products are in f32`;
+    return `halves ${
+      halvesText(retry.halves)
+    }, more than results allow; this run's products are in f32`;
   }
   const { refusedBytes, heldBytes, budgetBytes } = retry;
   return `the device refused ${formatBytes(refusedBytes)} with ${
@@ -27,9 +29,9 @@ function why(retry: Retry): string {
 /** Says what halves do not hold, and what that does. */
 export function halvesText({ hidden, weight, moved }: Halves): string {
   if (hidden + weight === 0) {
-    return "they hold every value in bf16 exactly, its row times a power of two";
+    return "hold every value in bf16 exactly, its row times a power of two";
   }
-  return `they round ${hidden} values of the hidden states and ${weight} of the weight, which moves a logit by up to ${
+  return `round ${hidden} values of the hidden states and ${weight} of the weight, which moves a logit by up to ${
     moved.toExponential(1)
   }`;
 }

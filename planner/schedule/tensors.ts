@@ -15,6 +15,7 @@ import {
   hasReducedLoss,
   keptHeader,
   MOMENTS_ROWS,
+  MOST_MOVED,
   scalesCount,
   TILE_FLAG,
   tokenResults,
@@ -215,7 +216,9 @@ export const TENSORS = {
     rows: () => HALVED,
     note: () =>
       "of the hidden states of kept tokens and of the weight: how many values halves do not hold " +
-      "exactly; and, in f32, the most by which those of one row are off together, and the largest value",
+      "exactly; and, in f32, the most by which those of one row are off together, and the largest " +
+      "value. Error of the one times largest of the other, both ways added, is the most by which a " +
+      `logit is moved before its scale; past ${MOST_MOVED} results are not to be used`,
   },
   // For each kept token, by its position, and then for each row of the weight: the power of two
   // that its values are multiplied by as they become halves.
