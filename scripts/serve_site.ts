@@ -13,11 +13,15 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** Answers a request for one of the page's files; there are no folders below it. */
+/** Names of files and of folders to them, none of which begins with a dot: nothing leads out. */
+const WITHIN = /^(?:[\w@~][\w@~.-]*\/)*[\w@~][\w@~.-]*$/;
+
+/** Answers a request for a file of a folder, or of a folder below it. */
 export async function serveFile(folder: URL, request: Request): Promise<Response> {
-  const name = new URL(request.url).pathname.slice(1) || "index.html";
+  const name = decodeURIComponent(new URL(request.url).pathname.slice(1))
+    .replace(/^$|(?<=\/)$/, "index.html");
   const type = TYPES[name.split(".").at(-1)!];
-  if (!/^[a-z_]+\.[a-z]+$/.test(name) || !type) return new Response("Not found", { status: 404 });
+  if (!WITHIN.test(name) || !type) return new Response("Not found", { status: 404 });
   try {
     const body = await Deno.readFile(new URL(name, folder));
     return new Response(body, { headers: { "content-type": type } });

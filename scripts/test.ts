@@ -86,10 +86,10 @@ function deviceTests(folder: string): string[] {
 }
 
 /**
- * The test that needs a browser, and every permission: no folder's run finds it by its
- * name. It leaves itself out where there is no browser.
+ * The tests that need a browser, and every permission: no folder's run finds them by their
+ * names. They leave themselves out where there is no browser.
  */
-const BROWSER = "site/testing_page.ts";
+const BROWSER = ["site/testing_page.ts", "examples/runtimes/testing_script_tag.ts"];
 
 /** Exit codes from here on mean that a signal ended the process. */
 const CRASHED = 128;
@@ -103,9 +103,9 @@ const runs = [
   ),
 ];
 if (Deno.args.length === 0) {
-  console.log("\nThe page, in a browser:");
+  console.log("\nThe page and the package, in a browser:");
   // What drives it looks into /proc, which nothing less allows.
-  runs.push(await runTests(["--allow-all", BROWSER], {}));
+  runs.push(await runTests(["--allow-all", ...BROWSER], {}));
 }
 if (Deno.args.length === 0 && await Deno.stat(driver).catch(() => undefined)) {
   console.log("\nThe device tests again, on SwiftShader:");

@@ -32,6 +32,11 @@ export function findChromium(): string | undefined {
   });
 }
 
+/** Opens a browser, which whoever asked for it closes. */
+export function openBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: findChromium()!, args: FLAGS });
+}
+
 /** Builds the page into a folder of its own, serves it, and opens a browser while `use` runs. */
 export async function withBrowser(
   use: (browser: Browser, address: string) => Promise<void>,
@@ -46,7 +51,7 @@ export async function withBrowser(
     { port: 0, hostname: "localhost", onListen: () => {} },
     (request) => serveFile(new URL(`file://${folder}/`), request),
   );
-  const browser = await chromium.launch({ executablePath: findChromium()!, args: FLAGS });
+  const browser = await openBrowser();
   try {
     await use(browser, `http://localhost:${server.addr.port}/`);
   } finally {

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { grouped } from "../../planner/grouped.ts";
 import { HostAccount } from "../../host/account.ts";
 import { arraySink, type TensorSink } from "../../host/sink.ts";
 import { type Piece, piecesOf, tensorBytes } from "../../planner/schedule/host_memory.ts";
@@ -105,8 +106,8 @@ export async function* walk(
   const throwIfLost = lossCheck(device);
   const { steps, buffers } = schedule;
   const lives = lifetimes(schedule);
-  const births = Map.groupBy(buffers, ({ name }) => lives.get(name)!.first);
-  const deaths = Map.groupBy(buffers, ({ name }) => lives.get(name)!.last);
+  const births = grouped(buffers, ({ name }) => lives.get(name)!.first);
+  const deaths = grouped(buffers, ({ name }) => lives.get(name)!.last);
   const account = new HostAccount();
   const outputs = new OutputSinks(schedule, sinks, account);
   const windows = streamedTensors(schedule, ["input"]);

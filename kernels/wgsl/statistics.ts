@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { grouped } from "../../planner/grouped.ts";
 import {
   gatheredOf,
   gatheredRows,
@@ -298,7 +299,7 @@ function declared(
   part: readonly Word[],
   value: (word: Word, index: number) => string,
 ): string[] {
-  const values = Map.groupBy(
+  const values = grouped(
     part.map((word, index) => ({ ...word, value: value(word, index) })),
     ({ statistic }) => statistic,
   );
