@@ -8,7 +8,7 @@ import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
 import { choiceLines, problemLine } from "./plan.ts";
-import { agreementLines, codebookJson, lossRows } from "./run.ts";
+import { agreementLines, codebookJson, halvesJson, halvesRows, lossRows } from "./run.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -37,6 +37,7 @@ export function ranksJson(
     // JSON has no NaN, which a mean over no tokens is.
     loss: Number.isFinite(results.loss) ? results.loss : null,
     keptTokens: results.kept,
+    ...halvesJson(results),
     agreement,
     perRank: ranks.map((rank) => ({
       ...rankJson(rank),
@@ -77,6 +78,7 @@ export function ranksText(
         ["split", splitLine(plan.parallelism)],
         ...choiceLines(largest),
         ...lossRows(verification),
+        ...halvesRows(verification.results),
         [
           "time",
           `${formatSeconds(milliseconds / 1e3, 3)}, ${

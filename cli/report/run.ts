@@ -105,7 +105,7 @@ export function runText(
   ].join("\n");
 }
 
-/** What JSON says of values in bf16 as halves; it has no infinity. */
+/** What JSON says of values in bf16 as halves. */
 export function halvesJson({ halves }: Pick<Results, "halves">) {
   return halves ? { halves } : {};
 }
