@@ -10,7 +10,8 @@
  */
 import { openDevice } from "../cli/request/device.ts";
 import { table } from "../cli/report/table.ts";
-import { encodeWords, gpuLayer, train, type TrainingOptions } from "../examples/language_model.ts";
+import { gpuLayer, train, type TrainingOptions } from "../examples/language_model.ts";
+import { encodeWords } from "../examples/words.ts";
 import { mobyDickWords } from "../examples/npm_data.ts";
 import { resultsOf, withCodebook } from "../fixtures/codebook.ts";
 import { decodeElements, encodeElements } from "../fixtures/elements.ts";

@@ -35,14 +35,6 @@ export type OutputLayer = (
   targets: Int32Array,
 ) => Promise<{ loss: number; gradHidden: ArrayLike<number>; gradWeight: ArrayLike<number> }>;
 
-/** Words as ids, the most frequent first; rarer ones than the vocabulary holds share the last id. */
-export function encodeWords(words: readonly string[], vocab: number): Int32Array {
-  const counts = Map.groupBy(words, (word) => word);
-  const frequent = [...counts].sort(([, a], [, b]) => b.length - a.length).slice(0, vocab - 1);
-  const ids = new Map(frequent.map(([word], id) => [word, id]));
-  return Int32Array.from(words, (word) => ids.get(word) ?? vocab - 1);
-}
-
 /** Trains the model by plain gradient descent and returns the loss of each step. */
 export async function train(
   text: Int32Array,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { openDevice } from "../cli/request/device.ts";
-import { encodeWords, gpuLayer, referenceLayer, train } from "./language_model.ts";
+import { gpuLayer, referenceLayer, train } from "./language_model.ts";
+import { encodeWords } from "./words.ts";
 import { mobyDickWords } from "./npm_data.ts";
 
 Deno.test("a small language model learns Moby-Dick as the float64 reference does", async () => {

@@ -8,7 +8,8 @@
  * @module
  */
 import { openDevice } from "../cli/request/device.ts";
-import { encodeWords, gpuLayer, referenceLayer, train } from "./language_model.ts";
+import { gpuLayer, referenceLayer, train } from "./language_model.ts";
+import { encodeWords } from "./words.ts";
 import { mobyDickWords } from "./npm_data.ts";
 
 const options = {

@@ -1,6 +1,6 @@
 // deno-lint-ignore-file no-console -- a script prints
 /**
- * Builds the page into a folder of static files for any host, `dist/site` unless told.
+ * Builds the pages into a folder of static files for any host, `dist/site` unless told.
  *
  *     deno task site [folder]
  *     deno task site:serve
@@ -14,8 +14,12 @@ const root = new URL("..", import.meta.url);
 const [folder = new URL("dist/site", root).pathname] = Deno.args;
 const target = new URL(`file://${folder}/`);
 
-/** Files that are served as they are. */
-const STATIC = ["index.html", "icon.svg"];
+/** Files that are served as they are, under a name of their own. */
+const STATIC = {
+  "index.html": "site/index.html",
+  "icon.svg": "site/icon.svg",
+  "train.html": "examples/transformer/page.html",
+};
 
 /** The module that workers run, as the bundle of the page asks for it and as it is served. */
 const WORKER = { asked: "./reference_worker.ts", served: "./reference_worker.js" };
@@ -45,14 +49,15 @@ if (text.split(WORKER.asked).length !== 2) {
   process.exit(1);
 }
 await Deno.writeTextFile(page, text.replace(WORKER.asked, WORKER.served));
-for (const name of STATIC) {
-  await Deno.copyFile(new URL(`site/${name}`, root), new URL(name, target));
+await bundle("examples/transformer/page.ts", "train.js");
+for (const [name, file] of Object.entries(STATIC)) {
+  await Deno.copyFile(new URL(file, root), new URL(name, target));
 }
 const forms = await Deno.readTextFile(new URL("site/style.css", root));
 await Deno.writeTextFile(new URL("style.css", target), `${STYLE}\n${forms}`);
 const sizes = await Promise.all(
-  [...STATIC, "style.css", "main.js", "reference_worker.js"].map(async (name) =>
-    `${name} ${Math.ceil((await Deno.stat(new URL(name, target))).size / 1024)} KiB`
-  ),
+  [...Object.keys(STATIC), "style.css", "main.js", "train.js", "reference_worker.js"].map(async (
+    name,
+  ) => `${name} ${Math.ceil((await Deno.stat(new URL(name, target))).size / 1024)} KiB`),
 );
 console.log(`${folder}: ${sizes.join(", ")}`);

@@ -192,6 +192,52 @@ Deno.test({
       await visit.close();
     });
 
+    await test.step("the transformer's page learns, and says which batch fits, to the byte", async () => {
+      const page = await (await browser.newContext({ bypassCSP: true })).newPage();
+      const errors: string[] = [];
+      const addresses: string[] = [];
+      page.on("pageerror", (error) => errors.push(error.message));
+      page.on("request", (request) => addresses.push(request.url()));
+      await page.goto(`${address}train.html`);
+      await page.getByRole("button", { name: "Train" }).isEnabled();
+      const said = async (pattern: RegExp, timeout: number) => {
+        const status = page.locator("#status", { hasText: pattern });
+        await status.waitFor({ timeout });
+        return await status.innerText();
+      };
+      await said(/Ready/, 20_000);
+      await page.getByLabel("Steps").fill("none");
+      await page.getByRole("button", { name: "Train" }).click();
+      await said(/Steps is "none": give a whole number from 1/, 5000);
+      const small = { Steps: 24, Vocabulary: 300, Memory: 1, Hidden: 16, Sequences: 4 };
+      for (const [label, value] of Object.entries(small)) {
+        await page.getByLabel(label).fill(String(value));
+      }
+      await page.getByRole("button", { name: "Train" }).click();
+      const told = await said(/Step 24 of 24/, 120_000);
+      const loss = Number(/loss ([\d.]+)/.exec(told)![1]);
+      assert(loss < Math.log(300) - 0.05, told);
+      const rows = page.locator("#batches", { hasText: "with logits" });
+      await rows.waitFor({ timeout: 120_000 });
+      const [ours, logits] = (await rows.innerText()).split("\n").slice(1).map((row) =>
+        row.match(/[\d,]+/g)!.map((each) => Number(each.replaceAll(",", "")))
+      );
+      for (const [tokens, predicted, measured] of [ours!, logits!]) {
+        assert(tokens! > 0);
+        assert.equal(measured, predicted);
+      }
+      assert(ours![0]! > logits![0]!);
+      assert.match((await page.locator("#curve").getAttribute("aria-label"))!, /in 24 steps/);
+      await page.addScriptTag({ content: await Deno.readTextFile(AXE) });
+      const { violations } = await page.evaluate(() =>
+        (globalThis as unknown as { axe: { run(): Promise<AxeResults> } }).axe.run()
+      );
+      assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), []);
+      assert.deepEqual(errors, []);
+      assert(addresses.every((asked) => asked.startsWith(address)), `${addresses}`);
+      await page.context().close();
+    });
+
     await test.step("it is legible in light and dark, on a phone, by keyboard and screen reader", async () => {
       const visit = await Visit.to(browser, `${address}#model=gpt2&tokens=1024&device=h100-deno`);
       const { page } = visit;

@@ -8,7 +8,7 @@
  * @module
  */
 import { openDevice } from "../../cli/request/device.ts";
-import { encodeWords } from "../language_model.ts";
+import { encodeWords } from "../words.ts";
 import { mobyDickWords } from "../npm_data.ts";
 import { formatBatches, largestBatches } from "./batches.ts";
 import { fit, Transformer } from "./model.ts";
