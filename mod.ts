@@ -167,6 +167,7 @@ export {
 export { simpo, type SimpoOptions } from "./objectives/simpo.ts";
 export type { Distill, DistillInput, Divergence } from "./planner/heads/distill.ts";
 export { factorsOf, STRENGTHS } from "./planner/heads/fusion.ts";
+export { draw, gumbel, rowSeeds } from "./planner/sampling.ts";
 export type { Loose } from "./planner/same.ts";
 export {
   type Binding,

@@ -40,6 +40,13 @@ const CONTRADICTIONS: readonly [string[], number, RegExp][] = [
     /--strategy chunked: .*the pass is forward\. For this pass there are two-stage, fused$/m,
   ],
   [["run", "--strategy", "fused", "--pass", "train"], EXIT.usage, /--strategy fused: /],
+  [["run", "--sample-temperature", "0.8"], EXIT.usage, /is of --sample SEED: leave it out/],
+  [["run", "--sample", "0.5"], EXIT.usage, /--sample 0.5: must be a whole number from 0 to/],
+  [
+    ["run", "--sample", "1", "--sample-temperature", "0"],
+    EXIT.usage,
+    /sampleTemperature|temperature/,
+  ],
   [["bench", "--strategy", "windowed", "--pass", "forward"], EXIT.usage, /--strategy windowed: /],
   [["bench", "--json", "--format", "csv"], EXIT.usage, /--json' cannot be used with .*--format/],
   [

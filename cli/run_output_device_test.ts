@@ -114,3 +114,20 @@ Deno.test("lce run --output is of one fixture, run once, and in a format that th
   await refused(/without ranks/, "--tensor-parallel", "2", "--output", "x.csv");
   await refused(/without --thorough/, CASE, "--thorough", "--output", "x.csv");
 });
+
+Deno.test("lce run --sample writes an id for each token, the same in rounds and by another plan", () =>
+  withFolder(async (folder) => {
+    const drawn = async (...how: string[]) => {
+      const path = `${folder}/${how.length}.json`;
+      const flags = ["--pass", "forward", "--sample", "7", "--sample-temperature", "0.8"];
+      const { code, err } = await lce("run", CASE, ...flags, "--output", path, ...how);
+      assert.equal(code, EXIT.ok, err);
+      const { tokens } = JSON.parse(await Deno.readTextFile(path));
+      return tokens.map(({ sampled }: { sampled: number | null }) => sampled);
+    };
+    const { ids, ignored } = await targets();
+    const found = await drawn();
+    ids.forEach((id, token) => assert.equal(found[token] === null, id === ignored));
+    assert.deepEqual(await drawn("--round", "32"), found);
+    assert.deepEqual(await drawn("--strategy", "two-stage", "--top-k", "2"), found);
+  }));

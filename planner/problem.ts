@@ -54,6 +54,8 @@ export interface Task {
   readonly statistics: readonly ("entropy" | "predicted")[];
   /** How many of the most likely ids each token has, with their log-probabilities; 0 for none. */
   readonly topK: number;
+  /** Draws an id of each token from the softmax at this temperature; none where it is left out. */
+  readonly sampleTemperature?: number | undefined;
   /**
    * Tiles whose every `|softmax - onehot|` is below this are skipped, which 0 never
    * does; `auto` follows the storage type.

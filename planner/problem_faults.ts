@@ -79,6 +79,7 @@ function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
   }
   if (task.labelSmoothing > 0) yield fault("cannot be smoothed: labelSmoothing must be 0");
   if (task.topK > 0) yield fault("has no lists of ids yet: topK must be 0");
+  if (task.sampleTemperature !== undefined) yield fault("has no drawing of ids yet");
   if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
 }
 
@@ -94,6 +95,7 @@ function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator
   }
   if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");
   if (task.topK > 0) yield fault("cannot have lists of the most likely ids yet: topK must be 0");
+  if (task.sampleTemperature !== undefined) yield fault("cannot draw ids: that is for generation");
   if (distill.weight === 0) yield fault("has a weight of 0, which leaves nothing to learn");
   if (task.objective !== "cross-entropy") {
     yield fault(`cannot be part of the objective ${task.objective}, which has no loss of its own`);

@@ -67,6 +67,9 @@ const headSchema = () =>
 true satisfies Same<z.output<ReturnType<typeof headSchema>>, Head>;
 true satisfies Same<z.input<ReturnType<typeof headSchema>>, HeadInput>;
 
+// Logits of 1e30 and less, divided by it, stay finite.
+const temperature = () => z.number().check(z.minimum(1e-3), z.maximum(1e6));
+
 const weight = () => z.number().check(z.nonnegative());
 
 /** Schema of a {@linkcode Distill}: fills in defaults, rejects unknown fields. */
@@ -75,8 +78,7 @@ const distillSchema = () =>
     divergence: z.enum(DIVERGENCES),
     temperature: setting(
       "divides the logits of student and teacher in the divergence",
-      // Logits of 1e30 and less, divided by it, stay finite.
-      z.number().check(z.minimum(1e-3), z.maximum(1e6)),
+      temperature(),
       1,
     ),
     weight: setting("what the divergence counts in the loss", weight(), 1),
@@ -112,6 +114,10 @@ const taskShape = () => ({
     `most likely ids per token, with their log-probabilities, up to ${MAX_TOP_K}`,
     z.int().check(z.minimum(0), z.maximum(MAX_TOP_K)),
     0,
+  ),
+  sampleTemperature: optional(
+    "draw an id of each token from the softmax at this temperature",
+    temperature(),
   ),
   gradientFilter: setting(
     "skip tiles whose every |softmax - onehot| is below this; auto follows the dtype",

@@ -1,12 +1,12 @@
 /**
- * Errors in the lists of the most likely ids.
+ * Errors in the ids of a token: those listed as most likely, and the one drawn.
  *
  * @module
  */
-import { LISTED } from "./killers.ts";
+import { DRAWN, LISTED } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
-/** Errors in lists. */
+/** Errors in lists, and in what is drawn. */
 export const LISTS: readonly Mutant[] = [
   {
     name: "among equal logits the id that came first stays in its place",
@@ -31,5 +31,29 @@ export const LISTS: readonly Mutant[] = [
     replace: 'plus(scaled("rank", 0), rowOf(word) * this.#stride, token)',
     why: "a list would be of the first rank's ids alone",
     killers: [LISTED],
+  },
+  {
+    name: "what is drawn goes by a token's position, and not its row",
+    file: "kernels/wgsl/logit.ts",
+    find: "kept_targets[${plus(problem.tokens, inBlocks(row))}]",
+    replace: 'kept_targets[${plus(problem.tokens, inBlocks("0u"))}]',
+    why: "every token would be drawn by the same numbers",
+    killers: [DRAWN],
+  },
+  {
+    name: "a number is Gumbel's of what is left, and not of its logarithm",
+    file: "kernels/wgsl/draw_statistics.ts",
+    find: "return -log(-select(log(rest), log_of_one_and(-v), v < 0.5f));",
+    replace: "return -log(-select(log(rest), -v, v < 0.5f));",
+    why: "unlikely ids would be drawn too often",
+    killers: [DRAWN],
+  },
+  {
+    name: "a round's seeds are those of the first",
+    file: "fixtures/verify/rounds.ts",
+    find: "seeds.set(tensors.seeds?.subarray(start, start + rounds.tokens) ?? []);",
+    replace: "seeds.set(tensors.seeds?.subarray(0, rounds.tokens) ?? []);",
+    why: "rounds would draw alike",
+    killers: [DRAWN],
   },
 ];

@@ -28,7 +28,7 @@ import { runAll } from "../run/run_all.ts";
 import { sourcesOf, type Tally } from "../run/sources.ts";
 
 /** Settings of a problem that win over those of a fixture. */
-const PROBLEM_SETTINGS = ["gradientFilter", "topK"] as const;
+const PROBLEM_SETTINGS = ["gradientFilter", "topK", "sampleTemperature"] as const;
 
 /** The flags of the command. */
 interface Flags extends
@@ -50,6 +50,7 @@ interface Flags extends
   readonly mask?: string;
   readonly bytes?: number | string;
   readonly shift?: number;
+  readonly sample?: number;
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
   readonly output?: string;
@@ -68,10 +69,18 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
   choiceFlags(command);
   parallelFlags(command);
   return settingFlags(command, ["pass", ...PROBLEM_SETTINGS], {
+    sampleTemperature: {
+      about: "the temperature at which --sample draws (default: 1)",
+    },
     pass: {
       about: "loss alone, or loss and gradients (default: train for fixtures with gradients)",
     },
   })
+    .option(
+      "--sample <seed>",
+      "draw an id of each token from its softmax, the same for the same seed",
+      parseNumber,
+    )
     .addOption(
       new Option("--limits <which>", "adapter: all the device has; default: the specification's")
         .choices(["adapter", "default"]).default("adapter"),
@@ -166,6 +175,7 @@ Examples:
   $ lce run
   $ lce run fixtures/oracle --json
   $ lce run fixtures/oracle/mean.safetensors --thorough
+  $ lce run path/to/model --sample 7 --sample-temperature 0.8 --top-k 5 --output drawn.csv
   $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
   $ lce run --tensor-parallel 3 --pass train
   $ mpirun -n 3 lce run --mpi --tensor-parallel 3 --pass train
@@ -223,6 +233,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     mask,
     bytes,
     shift,
+    sample,
     reference,
     thorough,
     output: path,
@@ -230,7 +241,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     resume = false,
     force = false,
   } = given;
-  const settings = picked(given, PROBLEM_SETTINGS);
+  const settings = withSample(picked(given, PROBLEM_SETTINGS), sample);
   const choices = picked(given, keysOf(choicesShape));
   const split = picked(given, keysOf(parallelShape));
   const options = checkChoices(choices);
@@ -261,10 +272,26 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     );
   }
   const how = {
-    ...{ pass, settings, codebook, options, parallelism, reference },
+    ...{ pass, settings, sample, codebook, options, parallelism, reference },
     ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
   };
   return { sources, how, acquired: await openDevice({ limits, webgpu }) };
+}
+
+/** Returns the settings at which ids are drawn, where there is a seed for it. @throws {UsageError} */
+function withSample<Some extends Pick<Flags, "sampleTemperature">>(
+  settings: Some,
+  seed: number | undefined,
+): Some {
+  const { sampleTemperature } = settings;
+  if (seed === undefined) {
+    if (sampleTemperature === undefined) return settings;
+    throw new UsageError("--sample-temperature: is of --sample SEED: leave it out, or add that");
+  }
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
+    throw new UsageError(`--sample ${seed}: must be a whole number from 0 to ${2 ** 32 - 1}`);
+  }
+  return { ...settings, sampleTemperature: sampleTemperature ?? 1 };
 }
 
 /** Returns those of some flags that are given. */

@@ -12,6 +12,7 @@ import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
 import type { Problem } from "../../planner/problem.ts";
+import { rowSeeds } from "../../planner/sampling.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { EXIT, explain } from "../exit.ts";
 import type { Output } from "../output.ts";
@@ -30,6 +31,8 @@ export interface Runs {
   readonly pass: Problem["pass"] | undefined;
   /** What of a problem wins over the fixture's. */
   readonly settings: Settings<keyof Problem & Setting>;
+  /** What ids are drawn by, where they are. */
+  readonly sample: number | undefined;
   /** File of a codebook that stands for the weight. */
   readonly codebook: string | undefined;
   readonly reference: ReferenceMode;
@@ -88,7 +91,7 @@ export async function runAll(
 async function runOne(
   { open }: Source,
   acquired: AcquiredDevice,
-  { pass, settings, codebook, options, parallelism, reference, thorough, ...kept }: Runs,
+  { pass, settings, sample, codebook, options, parallelism, reference, thorough, ...kept }: Runs,
   say: (line: string) => void,
   note: (text: string) => void,
   crew: Crew | undefined,
@@ -106,7 +109,9 @@ async function runOne(
     });
     checkStrategy(options.strategy, problem.pass);
     checkRounds({ round, resume }, path, problem.pass);
-    return { ...fixture, problem };
+    if (sample === undefined) return { ...fixture, problem };
+    const seeds = rowSeeds(sample, problem.tokens);
+    return { ...fixture, problem, tensors: { ...fixture.tensors, seeds } };
   };
   const progressOf = ({ problem: { tokens } }: Fixture) =>
     progressLines(say, { running: { count: tokens, of: "tokens" } });

@@ -45,6 +45,8 @@ export interface InputBuffers {
   readonly bias?: BufferRange;
   /** `[vocab]` in f32, where the problem has class weights. */
   readonly classWeight?: BufferRange;
+  /** `[tokens]` in u32, as `rowSeeds` makes them, where an id of each is drawn. */
+  readonly seeds?: BufferRange;
 }
 
 /**

@@ -56,6 +56,8 @@ export interface Results extends Totals {
   readonly topIds?: Uint32Array;
   /** `[tokens, K]`: their log-probabilities. */
   readonly topLogprobs?: Float32Array;
+  /** An id that was drawn from the softmax at the problem's `sampleTemperature`. */
+  readonly sampled?: Uint32Array;
   /** How strong the expert is for the token, from 0 to 2, where the problem fuses heads. */
   readonly strength?: Float32Array;
   /** Divergence from the teacher in nats, where there is one. */

@@ -14,6 +14,7 @@ import { wantsEntropy } from "../../planner/schedule/statistics.ts";
 import { filterThreshold, type Head, headOf, type Problem } from "../../planner/problem.ts";
 import { LARGEST_F32 } from "../../planner/dtype.ts";
 import type { KernelContext } from "./context.ts";
+import { SEED_OF_TOKEN } from "./draw_statistics.ts";
 import { binds, type Index, index, literal, LOG2E, LOWEST, over, plus, scaled } from "./text.ts";
 
 /**
@@ -217,4 +218,12 @@ export function keptRow({ schedule }: KernelContext, position: string): string {
 export function keptTarget({ schedule }: KernelContext, position: string): string {
   const row = `kept[${index(keptHeader(schedule.block.count))} + ${inBlocks(position)}]`;
   return `kept_targets[${inBlocks(row)}]`;
+}
+
+/** Returns a statement that names the seed of that token, where an id is drawn. */
+export function namesSeed({ schedule }: KernelContext, position: string): string[] {
+  const { problem, block } = schedule;
+  if (problem.sampleTemperature === undefined) return [];
+  const row = `kept[${index(keptHeader(block.count))} + ${inBlocks(position)}]`;
+  return [`let ${SEED_OF_TOKEN} = kept_targets[${plus(problem.tokens, inBlocks(row))}];`];
 }

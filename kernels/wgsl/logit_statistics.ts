@@ -5,6 +5,8 @@
  * @module
  */
 import type { StatisticName } from "../../planner/schedule/statistics.ts";
+import type { DrawStatistic } from "./draw_statistics.ts";
+import { LOG_OF_ONE_AND } from "./logarithm.ts";
 import { type At, NO_ID, type StatisticText } from "./statistic_text.ts";
 import type { TeacherStatistic } from "./teacher_statistics.ts";
 import { block, LOWEST, times } from "./text.ts";
@@ -49,23 +51,11 @@ function takeCandidate(width: number): string {
   ].join("\n");
 }
 
-/** `log(1 + x)` for `x` from 0 to 1, where the sum would drop most of a small `x`. */
-const LOG_OF_ONE_AND =
-  `// log(1 + x) for x from 0 to 1, as 2 artanh(x / (2 + x)): eight terms are exact to f32.
-fn log_of_one_and(x: f32) -> f32 {
-  let s = x / (2f + x);
-  let q = s * s;
-  return 2f * s * ${
-    [3, 5, 7, 9, 11, 13].reduceRight((inner, n) => `(1f / ${n}f + q * ${inner})`, "(1f / 15f)")
-      .replace(/^/, "(1f + q * ")
-  });
-}`;
-
 const added = (name: StatisticName) => (at: At, other: At) => [`${at(name)} += ${other(name)};`];
 
 /** The texts of what is kept of one head's logits. */
 export const LOGIT_STATISTICS: Readonly<
-  Record<Exclude<StatisticName, TeacherStatistic>, StatisticText>
+  Record<Exclude<StatisticName, TeacherStatistic | DrawStatistic>, StatisticText>
 > = {
   max: {
     empty: LOWEST,

@@ -17,6 +17,7 @@ import {
   inBlocks,
   keptTarget,
   logitText,
+  namesSeed,
   noteBusy,
   smoothingWeightOf,
   tileFlag,
@@ -48,7 +49,7 @@ export function forward(context: KernelContext): string {
   const split = run === 1 ? over("first_column", tile.cols) : over("first_of_run", run * tile.cols);
   return tileKernel(context, {
     title: "logits of a token tile and a vocabulary tile, folded into online statistics.",
-    functions: online.listFunctions,
+    functions: online.takingFunctions,
     before: (body) => [
       `// Online statistics of the invocation's logits: a set for each of its rows.`,
       ...body.rows.flatMap((_, row) => online.declare(`${row}`)),
@@ -131,6 +132,7 @@ function takeRow(
   }));
   return block([
     `let id_of_target = ${keptTarget(context, position)};`,
+    ...namesSeed(context, position),
     ...entries.map(({ logit }, j) => {
       const z = logitText(round.value(i, j), headOf(problem).bias ? `bias${j}` : undefined);
       return `let ${logit} = select(${LOWEST}, ${z}, exists${j});`;

@@ -6,7 +6,7 @@
  */
 import { headOf } from "../../planner/problem.ts";
 import type { KernelContext } from "./context.ts";
-import { inBlocks, KEPT_COUNT, keptTarget, smoothingWeightOf } from "./logit.ts";
+import { inBlocks, KEPT_COUNT, keptTarget, namesSeed, smoothingWeightOf } from "./logit.ts";
 import { scratchOf } from "./product.ts";
 import { foldIntoFirst } from "./sharing.ts";
 import { NO_ID } from "./statistic_text.ts";
@@ -70,7 +70,7 @@ export function rowStatistics(context: KernelContext): string {
       ? "online statistics of a window of both heads' logits, a workgroup for each token."
       : "online statistics of stored logits, a workgroup for each token.",
     types: Object.fromEntries(heads.map((head) => [`${head}logits`, "vec4<f32>"])),
-    functions: online.listFunctions,
+    functions: online.takingFunctions,
     memory: [`var<workgroup> sets: array<vec4<f32>, ${height}>;`],
     workgroup: LANES,
     builtins: ["group", "lane"],
@@ -78,6 +78,7 @@ export function rowStatistics(context: KernelContext): string {
       `let position = group.x;`,
       block([`return;`], `if (position >= ${KEPT_COUNT})`),
       `let id_of_target = ${keptTarget(context, "position")};`,
+      ...namesSeed(context, "position"),
       ...online.declare("0"),
       `// Each invocation takes four logits of a head at a time, in strides of all.`,
       block([

@@ -88,6 +88,9 @@ fn is_kept(target_id: i32) -> bool {
             `if (is_kept(target_id)) {`,
             `  kept[${plus(keptHeader(blocks.count), "block_start + position")}] = row;`,
             `  kept_targets[token] = u32(target_id);`,
+            ...(binds(dispatch, "seeds")
+              ? [`  kept_targets[${plus(problem.tokens, "token")}] = seeds[token];`]
+              : []),
             `  position++;`,
             `} else {`,
             `  kept[${plus("block_end + position - row", keptHeader(blocks.count) - 1)}] = row;`,

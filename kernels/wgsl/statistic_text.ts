@@ -33,6 +33,8 @@ export interface StatisticText {
   readonly rescale?: (at: At, entries: readonly Entry[]) => string[];
   /** Takes in a logit, of which `share` is the exponential relative to `top`. */
   readonly take?: (at: At, entry: Entry, share: string, target: string) => string;
+  /** Functions that taking in alone calls. */
+  readonly taking?: readonly string[];
   /** Functions that taking in and folding call. */
   readonly functions?: (width: number) => readonly string[];
   /**

@@ -16,6 +16,7 @@ import {
 import { tokenStride } from "../../planner/schedule/layout.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { SPLITS_AT_ONCE } from "../../planner/tuning.ts";
+import { drawStatistics } from "./draw_statistics.ts";
 import { LOGIT_STATISTICS } from "./logit_statistics.ts";
 import type { At, Entry, StatisticText } from "./statistic_text.ts";
 import { teacherStatistics } from "./teacher_statistics.ts";
@@ -45,15 +46,17 @@ interface Word {
 export class OnlineStatistics {
   readonly statistics: readonly PlacedStatistic[];
   /**
-   * A set in parts that go through workgroup memory one after the other: lists, of which it
-   * has no room for a whole one, some candidates at a time.
+   * A set in parts that go through workgroup memory one after the other: what goes by no max by
+   * itself, and of lists, of which it has no room for a whole one, some candidates at a time.
    */
   readonly parts: readonly (readonly Word[])[];
   /** Vec4s that the largest part of a set takes in workgroup memory. */
   readonly quads: number;
-  /** Functions that taking in, folding and {@linkcode finish} call. */
+  /** Functions that folding and {@linkcode finish} call. */
   readonly functions: readonly string[];
-  /** Those that taking in and folding alone call. */
+  /** Those that taking in and folding call. */
+  readonly takingFunctions: readonly string[];
+  /** Those that folding alone calls. */
   readonly listFunctions: readonly string[];
   readonly #problem: Problem;
   readonly #stride: number;
@@ -64,7 +67,11 @@ export class OnlineStatistics {
   constructor(problem: Problem) {
     this.#problem = problem;
     this.statistics = statisticsOf(problem);
-    this.#texts = { ...LOGIT_STATISTICS, ...teacherStatistics(problem.distill) };
+    this.#texts = {
+      ...LOGIT_STATISTICS,
+      ...teacherStatistics(problem.distill),
+      ...drawStatistics(problem.sampleTemperature),
+    };
     this.#words = this.statistics.flatMap(({ name: statistic, type, row, width, list }) =>
       times(width, (word) => ({
         statistic,
@@ -73,16 +80,20 @@ export class OnlineStatistics {
         row: row + word,
       }))
     );
-    const partOf = ({ at }: Word) => at === undefined ? 0 : 1 + Math.floor(at / LIST_PART);
-    const longest = Math.max(...this.statistics.map(({ list, width }) => list ? width : 0));
-    this.parts = times(
-      1 + Math.ceil(longest / LIST_PART),
-      (part) => this.#words.filter((word) => partOf(word) === part),
-    );
+    // What is relative to a max goes with it; what ranks gather does not need it.
+    const gathered = new Set(gatheredOf(problem).map(({ name }) => name as StatisticName));
+    const partOf = ({ statistic, at }: Word) =>
+      !gathered.has(statistic) ? 0 : at === undefined ? 1 : 2 + Math.floor(at / LIST_PART);
+    this.parts = [...Map.groupBy(this.#words, partOf)].sort(([a], [b]) => a - b)
+      .map(([, words]) => words);
     this.quads = Math.max(...this.parts.map((words) => Math.ceil(words.length / 4)));
     this.listFunctions = this.statistics.flatMap(({ name, width }) =>
       this.#texts[name].functions?.(width) ?? []
     );
+    this.takingFunctions = [
+      ...this.statistics.flatMap(({ name }) => this.#texts[name].taking ?? []),
+      ...this.listFunctions,
+    ];
     this.functions = [
       ...this.listFunctions,
       ...this.statistics.flatMap(({ name }) => this.#texts[name].finishing ?? []),

@@ -53,7 +53,11 @@ const OPTIONS_OVER_IDS: readonly [string, (problem: Problem) => boolean][] = [
   ["label smoothing", ({ labelSmoothing }) => labelSmoothing > 0],
   ["a class weight", ({ classWeight }) => classWeight],
   ["the objective statistics", ({ objective }) => objective === "statistics"],
-  ["a further statistic", ({ statistics, topK }) => statistics.length > 0 || topK > 0],
+  [
+    "a further statistic",
+    ({ statistics, topK, sampleTemperature }) =>
+      statistics.length > 0 || topK > 0 || sampleTemperature !== undefined,
+  ],
 ];
 
 /**

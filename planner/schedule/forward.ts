@@ -19,7 +19,7 @@ import type { LogitMatrix } from "./workspace.ts";
 function selectTokens(draft: ScheduleDraft): void {
   const { workspace } = draft;
   draft.dispatch("select-tokens", [1, 1], [
-    ...workspace.read("targets", "class_weight"),
+    ...workspace.read("targets", "class_weight", "seeds"),
     ...workspace.write("kept", "kept_targets", "totals"),
   ], {});
   draft.add(sumTotals(workspace));

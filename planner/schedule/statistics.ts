@@ -13,7 +13,7 @@ import { remembered } from "../remembered.ts";
 import type { CollectiveOp } from "./schedule.ts";
 
 /** What f32 rounding moves a result per token by: what its comparison with a reference allows for. */
-export type Rounding = "logit" | "entropy" | "listed";
+export type Rounding = "logit" | "entropy" | "listed" | "drawn";
 
 /** The result per token that a statistic is kept for. */
 interface Outcome {
@@ -52,6 +52,12 @@ const always = () => true;
 const listed = {
   length: ({ topK }: Problem) => topK,
   wanted: ({ topK }: Problem) => topK > 0,
+  acrossRanks: "all-gather",
+} as const;
+
+/** What is kept of an id that is drawn. */
+const drawn = {
+  wanted: ({ sampleTemperature }: Problem) => sampleTemperature !== undefined,
   acrossRanks: "all-gather",
 } as const;
 
@@ -128,6 +134,14 @@ export const STATISTICS = [
     type: "f32",
     ...listed,
     result: { row: "topk_logprobs", name: "topLogprobs", rounding: "listed" },
+  },
+  // An id that is drawn, and the key by which it was: the largest.
+  { name: "drawnKey", type: "f32", ...drawn },
+  {
+    name: "drawnId",
+    type: "u32",
+    ...drawn,
+    result: { row: "sampled", name: "sampled", rounding: "drawn" },
   },
   // How strong an expert is in the softmax that the others are of.
   {

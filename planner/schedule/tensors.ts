@@ -141,6 +141,14 @@ export const TENSORS = {
     has: ({ classWeight }) => classWeight,
     shape: ({ share, head }) => [share?.wholeVocab ?? head.vocab],
   },
+  seeds: {
+    role: "input",
+    type: "u32",
+    axis: "tokens",
+    has: ({ sampleTemperature }) => sampleTemperature !== undefined,
+    shape: ({ problem }) => [problem.tokens],
+    note: () => "what each token's id is drawn by",
+  },
   upstream: {
     role: "input",
     type: "f32",
@@ -229,8 +237,15 @@ export const TENSORS = {
     type: "u32",
     shape: ({ problem, blocks }) => [keptHeader(blocks) + problem.tokens],
   },
-  // For each kept token the row of the whole weight that is its target.
-  kept_targets: { role: "state", type: "u32", shape: ({ problem }) => [problem.tokens] },
+  // For each kept token the row of the whole weight that is its target; behind them the seeds, where
+  // ids are drawn.
+  kept_targets: {
+    role: "state",
+    type: "u32",
+    shape: ({ problem }) => [
+      (problem.sampleTemperature === undefined ? 1 : 2) * problem.tokens,
+    ],
+  },
   coefficients: {
     role: "state",
     type: "u32",
