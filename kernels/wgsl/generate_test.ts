@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Dtype } from "../../planner/dtype.ts";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { planParallel, rankSchedule } from "../../planner/parallel.ts";
@@ -44,11 +45,12 @@ function rankTexts(): Map<KernelName, string> {
 }
 
 /** Returns the same in subgroup matrices, on a device that has them. */
-function matrixTexts(kind: "matrix" | "split"): Map<KernelName, string> {
+function matrixTexts(dtype: Dtype): Map<KernelName, string> {
+  const kind = dtype === "f32" ? "split" : "matrix";
   const fragment = { m: 16, n: 16, k: 16 };
   const subgroups = { rows: 2, cols: 1, size: 32 };
   const { schedule } = makePlan(
-    parseProblem({ ...problem, dtype: kind === "split" ? "f32" : "f16" }),
+    parseProblem({ ...problem, dtype }),
     {
       ...SPECIFICATION_DEFAULTS,
       features: MATRIX_FEATURES,
@@ -101,8 +103,9 @@ function snapshots(): Map<string, string> {
   });
   const filtered = texts("windowed", { gradientFilter: "auto" });
   const ranks = rankTexts();
-  const matrices = matrixTexts("matrix");
-  const split = matrixTexts("split");
+  const matrices = matrixTexts("f16");
+  const split = matrixTexts("f32");
+  const brain = matrixTexts("bf16");
   const fusion = fusionTexts();
   const distill = distillTexts();
   return new Map([
@@ -120,6 +123,9 @@ function snapshots(): Map<string, string> {
     ] as const).map((name) => [`${name} in matrices`, matrices.get(name)!] as const),
     ...(["forward", "weight-gradient"] as const)
       .map((name) => [`${name} of operands split in two`, split.get(name)!] as const),
+    ...(["forward", "weight-gradient"] as const)
+      .map((name) => [`${name} of bf16 in matrices`, brain.get(name)!] as const),
+    ["row-scales", brain.get("row-scales")!],
     ["operand-bound", split.get("operand-bound")!],
     ...(["fusion-moments", "fusion-strength"] as const)
       .map((name) => [name, fusion.get(name)!] as const),
@@ -131,6 +137,7 @@ function snapshots(): Map<string, string> {
 
 const KERNELS: readonly KernelName[] = [
   "select-tokens",
+  "row-scales",
   "operand-bound",
   "forward",
   "project",

@@ -4,7 +4,7 @@ import { findDevice } from "../devices/profiles.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import type { FlatProblemInput } from "../problem.ts";
 import { parseProblem } from "../problem_schema.ts";
-import { type Tier, tierOf, tilesFor } from "./tile.ts";
+import { type Tier, tierOf, tilesFor, unsuitedTo } from "./tile.ts";
 
 const H100 = findDevice("h100-dawn-unchecked")!.profile;
 const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
@@ -86,6 +86,15 @@ Deno.test("logit gradients take half of what they take in f32", () => {
     }).outline.buffers.find(({ name }) => name === "logit_gradient")!.bytes;
   assert.equal(scratch(findDevice("h100-deno")!.profile), 4 * 4096 * 16384);
   assert.equal(scratch(H100), 2 * 4096 * 16384);
+});
+
+Deno.test("several heads in bf16 have products in f32, and it is said why", () => {
+  const heads = ["large", "expert", "base"].map((name) => ({
+    ...{ name, hidden: 64, vocab: 5000, dtype: "bf16" as const },
+  }));
+  const problem = parseProblem({ tokens: 256, heads, fusion: true });
+  assert.equal(tierOf(makePlan(problem, H100).outline.tile), "f32");
+  assert.equal(unsuitedTo("matrix", problem), "takes one head in bf16, and there are 3");
 });
 
 Deno.test("bf16 takes a power of two for each row, and a record, more than halves do", () => {
