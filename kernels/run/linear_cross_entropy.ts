@@ -28,7 +28,8 @@ import type { Scratch } from "./scratch.ts";
 import { keptInScratch } from "../../planner/schedule/scratch.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
-import { checkHalves } from "./halves.ts";
+import { becomeHalves } from "../../planner/schedule/layout.ts";
+import { checkHalves, decodeHalves, type Halves } from "./halves.ts";
 import {
   decodeResults,
   decodeTotals,
@@ -395,6 +396,19 @@ export class LinearCrossEntropy {
   async readResults(): Promise<Results> {
     const tokens = this.#tokens;
     return this.#checked(decodeResults(this.problem, await this.#read(), tokens));
+  }
+
+  /**
+   * Waits for the device and reads what became of inputs in bf16, of the last step: whether halves
+   * hold them is the same for a weight that stays as it is, and need not be asked in each step.
+   *
+   * @returns `undefined` where products are not of halves made of bf16.
+   * @throws {GpuError} when the device is lost, or reported an error of a call before.
+   */
+  async readHalves(): Promise<Halves | undefined> {
+    if (!becomeHalves(this.problem, this.#plan.schedule.tile)) return undefined;
+    const { halves } = await this.#read(["halves"]);
+    return decodeHalves(this.problem, halves!);
   }
 
   /** Gives the memory back. The caller's buffers stay the caller's. */
