@@ -20,6 +20,7 @@ import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
 import {
+  checkAdapter,
   checkCodes,
   checkComparable,
   checkRanks,
@@ -69,6 +70,7 @@ Examples:
   $ lce plan --model gemma-2-2b --tokens 8192 --dtype bf16 --compare
   $ lce plan --model llama-3.1-8b --largest tokens --budget 8GiB --pass train
   $ lce plan --vocab 256000 --hidden 4096 --codes 4096
+  $ lce plan --model gemma-2-2b --pass train --adapter-rank 16
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --vocab 256000 --hidden 4096 --pass train --ranks 64 --explain
   $ lce plan --model gemma-2-2b --device auto --ranks 4k --scaling strong --svg scaling.svg
@@ -92,11 +94,12 @@ Examples:
       if (against !== undefined) checkComparable(modes);
       // The smallest point stands for the sweep: where it is no problem, none is.
       const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
-      const { problem: asked, request, model } = await requestOf({
+      const { problem: plain, request, model } = await requestOf({
         ...withLeast(largest, flags),
         ...Object.fromEntries(least),
       }, files);
       checkRanks(modes, request);
+      const asked = checkAdapter(plain, modes);
       const parallelism = parallelismOf(request);
       const head = codes === undefined ? undefined : checkCodes(asked, codes);
       const problem = head?.problem ?? asked;

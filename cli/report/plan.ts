@@ -111,8 +111,9 @@ function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): numbe
 /** Returns one line that says what is to be done, on what. */
 export function problemLine({ problem, device }: Pick<Plan, "problem" | "device">): string {
   const { tokens, pass } = problem;
-  const { hidden, vocab, dtype } = headOf(problem);
-  return `${tokens} tokens x ${hidden} hidden x ${vocab} vocab, ${dtype}, ${pass} pass, on ${device.name}`;
+  const { hidden, vocab, dtype, adapter } = headOf(problem);
+  const part = adapter === undefined ? "" : ` (${adapter} of them an adapter's)`;
+  return `${tokens} tokens x ${hidden} hidden${part} x ${vocab} vocab, ${dtype}, ${pass} pass, on ${device.name}`;
 }
 
 /** Returns what the plan chose, in a few lines. */

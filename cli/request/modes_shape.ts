@@ -19,6 +19,8 @@ const PEER_NAMES = [...PEERS.map(({ method }) => method), "all", "none"];
 export const modesShape = {
   codes: z.int().max(MAX_DIMENSION).optional()
     .describe("a codebook head: so many codes stand for the vocabulary"),
+  adapterRank: z.int().min(1).max(MAX_DIMENSION).optional()
+    .describe("a low-rank adapter on the head, of so many columns: it alone is trained"),
   compare: z.boolean().optional().describe("set published methods' memory beside the plan's"),
   explain: z.boolean().optional().describe("list every candidate, and why it lost"),
   largest: z.enum(LARGEST_DIMENSIONS).optional()

@@ -5,6 +5,7 @@
  * @module
  */
 import type { LargestDimension } from "../../planner/largest.ts";
+import { withAdapter } from "../../planner/heads/adapter.ts";
 import { type CodebookHead, codebookHead } from "../../planner/heads/codebook.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { UsageError } from "../exit.ts";
@@ -30,6 +31,33 @@ export function checkCodes(problem: Problem, codes: number): CodebookHead {
     if (error instanceof RangeError) throw new UsageError(`--codes ${codes}: ${error.message}`);
     throw error;
   }
+}
+
+/**
+ * Returns the problem with the adapter that is asked for.
+ *
+ * @throws {UsageError} where something beside it is about a head without one.
+ */
+export function checkAdapter(
+  problem: Problem,
+  { adapterRank, codes, compare, peers, sweep, largest }: Modes,
+): Problem {
+  if (adapterRank === undefined) return problem;
+  const other = Object.entries({
+    codes,
+    compare: compare || undefined,
+    peers,
+    sweep,
+    "largest hidden": largest === "hidden" || undefined,
+  }).find(([, value]) => value !== undefined)?.[0];
+  if (other !== undefined) {
+    throw new UsageError(
+      `--adapter-rank and ${
+        flagName(other)
+      } cannot be given together: that is about a head without an adapter`,
+    );
+  }
+  return withAdapter(problem, adapterRank);
 }
 
 /** Modes that know no ranks, and why. */

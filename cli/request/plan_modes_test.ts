@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { EXIT } from "../exit.ts";
 import { plan } from "../../mod.ts";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { withAdapter } from "../../planner/heads/adapter.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { lce, withFile } from "../testing.ts";
 
@@ -201,3 +202,25 @@ for (const [dimension, words] of LARGEST_WORDS) {
     assert.match(out, words);
   });
 }
+
+Deno.test("--adapter-rank plans gradients of its columns alone, to the byte of the library's plan", async () => {
+  const sizes = { tokens: 512, hidden: 96, vocab: 3000, pass: "train" } as const;
+  const flags = Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const { out } = await lce("plan", ...flags, "--adapter-rank", "8", "--json");
+  const { problem, memory } = JSON.parse(out);
+  assert.deepEqual([problem.heads[0].hidden, problem.heads[0].adapter], [104, 8]);
+  const ours = plan(withAdapter(parseProblem(sizes), 8), SPECIFICATION_DEFAULTS).memory;
+  assert.equal(memory.peakBytes, ours.peakBytes);
+  // Gradients of B and of H A^T, and what any plan gives: results of a token, loss and totals.
+  const results = memory.peakByCategory.output - 4 * 8 * (512 + 3000);
+  assert(results > 0 && results < 32 * 512, `${results}`);
+  const text = await lce("plan", ...flags, "--adapter-rank", "8");
+  assert.match(text.out, /104 hidden \(8 of them an adapter's\) x 3000 vocab/);
+  for (const [flag, value] of [["--codes", "64"], ["--compare"], ["--largest", "hidden"]]) {
+    const args = flag === "--largest" ? flags.filter((_, i) => i !== 2 && i !== 3) : flags;
+    const other = value === undefined ? [flag!] : [flag!, value];
+    const { code, err } = await lce("plan", ...args, "--adapter-rank", "8", ...other);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, /--adapter-rank and .* cannot be given together/);
+  }
+});
