@@ -30,7 +30,7 @@ import { NO_ID } from "./statistic_text.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { block, comment, COMPONENTS, LOWEST, over, plus, times } from "./text.ts";
 import { filterThreshold, headOf } from "../../planner/problem.ts";
-import { VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
+import { inSubgroups, VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
 
 /**
  * Projection, then online statistics per token; logits never leave the
@@ -148,12 +148,37 @@ function stored(stride: number): string {
 
 /** Projection, logits stored: the first of two stages. */
 export function project(context: KernelContext): string {
-  const { schedule } = context;
+  const { schedule: { logitStride }, dispatch } = context;
+  const title = "logits of a token tile and a vocabulary tile, stored.";
+  if (!inSubgroups(dispatch.tile!)) {
+    return tileKernel(context, {
+      title,
+      body: (body) => [
+        `// Store the logits of tokens and ids that exist.`,
+        ...forEachLogit(context, body, { row: [], logit: [`${stored(logitStride)} = z;`] }),
+      ],
+    });
+  }
   return tileKernel(context, {
-    title: "logits of a token tile and a vocabulary tile, stored.",
+    title,
+    types: { logits: "vec4<f32>" },
     body: (body) => [
-      `// Store the logits of tokens and ids that exist.`,
-      ...forEachLogit(context, body, { row: [], logit: [`${stored(schedule.logitStride)} = z;`] }),
+      `// Store the logits of tokens that exist, four at a time; past the last id come zeros.`,
+      ...forEachQuad(body, {
+        row: [],
+        quad: (value) => [
+          block([
+            ...times(4, (c) => {
+              const id = `params.vocab_start + min(${plus("column", c)}, params.vocab - 1u)`;
+              const z = logitText(value(c), biasOf(context, id));
+              return `let z${c} = select(0f, ${z}, ${plus("column", c)} < params.vocab);`;
+            }),
+            `logits[${
+              over(`(position * ${logitStride}u + params.column + column)`, 4)
+            }] = vec4<f32>(z0, z1, z2, z3);`,
+          ], `if (column < params.vocab)`),
+        ],
+      }),
     ],
   });
 }
