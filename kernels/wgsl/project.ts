@@ -30,7 +30,7 @@ import { NO_ID } from "./statistic_text.ts";
 import { OnlineStatistics } from "./statistics.ts";
 import { block, comment, COMPONENTS, LOWEST, over, plus, times } from "./text.ts";
 import { filterThreshold, headOf } from "../../planner/problem.ts";
-import { inSubgroups, VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
+import { inSubgroups, kindOf, workgroupSize } from "../../planner/schedule/tile.ts";
 
 /**
  * Projection, then online statistics per token; logits never leave the
@@ -189,11 +189,16 @@ export function project(context: KernelContext): string {
  * read by nobody.
  */
 export function logitGradient(context: KernelContext): string {
-  const { schedule } = context;
+  const { schedule, dispatch } = context;
   const { problem, gradientStride } = schedule;
   const filters = filterThreshold(problem) > 0;
+  const quads = inSubgroups(dispatch.tile!);
   const halves = keepsHalves(schedule);
+  const [type, words, scale] = halves
+    ? ["vec2<u32>", packed("gradients"), " * scale"]
+    : ["vec4<f32>", "gradients", ""];
   const gradient = gradientText(context);
+  const { vector } = kindOf(dispatch.tile!);
   const row = [`let token = coefficients_of(${inBlocks("position")});`];
   // Past the window come zeros, up to a whole vector of those who read it.
   const quad: QuadText = (value) => [
@@ -204,18 +209,18 @@ export function logitGradient(context: KernelContext): string {
         `let id = params.vocab_start + min(${plus("column", c)}, params.vocab - 1u);`,
         `let z = ${logitText(value(c), biasOf(context, "id"))};`,
         ...noteBusy(context, "exists"),
-        `gradients.${COMPONENTS[c]} = select(0f, ${gradient} * scale, exists);`,
+        `gradients.${COMPONENTS[c]} = select(0f, ${gradient}${scale}, exists);`,
       ])),
     block(
-      [`logits[${over(`(position * ${gradientStride}u + params.column + column)`, 4)}] = ${
-        packed("gradients")
-      };`],
-      `if (column < (params.vocab + ${VECTOR - 1}u) / ${VECTOR}u * ${VECTOR}u)`,
+      [`logits[${
+        over(`(position * ${gradientStride}u + params.column + column)`, 4)
+      }] = ${words};`],
+      `if (column < (params.vocab + ${vector - 1}u) / ${vector}u * ${vector}u)`,
     ),
   ];
   return tileKernel(context, {
     title: "logits of a tile recomputed, and the gradient with respect to them stored.",
-    types: halves ? { logits: "vec2<u32>" } : {},
+    types: quads ? { logits: type } : {},
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
@@ -226,12 +231,11 @@ export function logitGradient(context: KernelContext): string {
     body: (body) => [
       ...(filters ? [`var busy = false;`] : []),
       `// From each logit to its gradient, where token and id exist.`,
-      ...(halves
-        ? [`let scale = gradient_scale();`, ...forEachQuad(body, { row, quad })]
-        : forEachLogit(context, body, {
-          row,
-          logit: [...noteBusy(context), `${stored(gradientStride)} = ${gradient};`],
-        })),
+      ...(halves ? [`let scale = gradient_scale();`] : []),
+      ...(quads ? forEachQuad(body, { row, quad }) : forEachLogit(context, body, {
+        row,
+        logit: [...noteBusy(context), `${stored(gradientStride)} = ${gradient};`],
+      })),
       ...(filters ? agreeOnTile(tileFlag(context, "first_row", "first_column")) : []),
     ],
   });
