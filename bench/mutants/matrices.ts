@@ -100,8 +100,8 @@ export const IN_MATRICES: readonly Mutant[] = [
   {
     name: "halves: past the window there is something left",
     file: "kernels/wgsl/project.ts",
-    find: "select(0f, ${gradient} * scale, exists)",
-    replace: "${gradient} * scale",
+    find: "select(0f, ${gradient}${scale}, exists)",
+    replace: "${gradient}${scale}",
     why: "hidden gradients would take in ids that are not there",
     killers: [PROJECT],
   },
