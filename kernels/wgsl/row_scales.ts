@@ -54,7 +54,7 @@ fn halves_of(pairs: vec4<u32>, scale: f32) -> vec4<u32> {
 
 /** Returns whether the operands of a dispatch become halves on their way. */
 export function halving({ dispatch }: KernelContext): boolean {
-  return dispatch.halving ?? false;
+  return dispatch.halving !== undefined;
 }
 
 /** Returns the scale of the hidden states of a kept token, by its position in the block, or of a row of the window. */

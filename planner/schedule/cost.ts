@@ -142,7 +142,7 @@ export function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;
   const arithmetic = step.tile
     ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates) *
-      (step.halving ? HALVING : 1)
+      (1 + HALVING * (step.halving ?? 0))
     : 0;
   const traffic = dispatchBytes(step) / rates.bytesPerSecond;
   const both = step.tile && !kindOf(step.tile).times.hidesTraffic

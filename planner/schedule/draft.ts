@@ -10,6 +10,7 @@ import { gatherHidden, type GradientAxis, sumGradients } from "./collectives.ts"
 import { Cuts } from "./cuts.ts";
 import type { DeviceProfile } from "../device.ts";
 import { HostLives, type Use } from "./host_lives.ts";
+import { HALVED } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
 import { heldThroughout, type MemoryPrediction } from "./memory.ts";
 import { type Params, PARAMS_BYTES, paramsKey } from "./params.ts";
@@ -51,6 +52,11 @@ interface Alike {
 /** How many dispatches one of a region stands for. */
 function timesOf({ block, window }: Region): number {
   return (block?.times ?? 1) * (window?.times ?? 1);
+}
+
+/** Returns how many of a product's operands become halves, where stored matrices do. */
+function halvedOf(bindings: readonly Binding[]): number {
+  return bindings.filter(({ slot }) => HALVED.some((matrix) => matrix === slot)).length;
 }
 
 /** A schedule in the making. */
@@ -197,7 +203,7 @@ export class ScheduleDraft {
       flops: 0,
       workgroupFlops: 0,
       ...work,
-      ...(work.flops && this.workspace.becomeHalves ? { halving: true as const } : {}),
+      ...(work.flops && this.workspace.becomeHalves ? { halving: halvedOf(bindings) } : {}),
     };
     this.#steps.push(step);
     if (this.#detail === "whole") return;

@@ -122,8 +122,8 @@ export interface Dispatch {
   readonly times?: number;
   /** Stretch of the depth that one workgroup sums, where a product's depth is cut into parts. */
   readonly span?: number;
-  /** Whether operands of its product are in bf16, and become halves on their way. */
-  readonly halving?: true;
+  /** Operands of its product that are in bf16 and become halves on their way, where there are any. */
+  readonly halving?: number;
   /** Order of its tiles, where it is not the plain one. */
   readonly order?: TileOrder;
   /** Workgroups in x and in y. */
