@@ -68,6 +68,34 @@ export function plan(
   return makePlan(problem, device, { ...options, hostIo: false, weights: "resident" });
 }
 
+/**
+ * Plans a problem for {@linkcode runFromHost}: inputs come from the host and results go back to it,
+ * and each buffer is on the device no longer than it is used. Left out, `weights` is `streamed`
+ * where nothing else fits: then one window of the weight is on the device at a time.
+ *
+ * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
+ */
+export function planFromHost(
+  problem: Problem,
+  device: DeviceProfile,
+  options: Omit<PlanOptions, "hostIo"> = {},
+): Plan {
+  return makePlan(problem, device, { ...options, hostIo: true });
+}
+
+export type { TensorSink } from "./host/sink.ts";
+export {
+  generatedSource,
+  SourceError,
+  type TensorBytes,
+  type TensorSource,
+} from "./host/source.ts";
+export {
+  type HostInputs,
+  type HostOptions,
+  type HostRun,
+  runFromHost,
+} from "./kernels/run/streamed.ts";
 export { deviceProfile } from "./kernels/run/device.ts";
 export type {
   GradientBuffers,

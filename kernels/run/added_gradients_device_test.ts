@@ -83,7 +83,7 @@ Deno.test("each gradient is added to or overwritten as the step says", () =>
       }
       assert.throws(
         () => head.lossAndGradients(inputs, gradients, undefined, { add: ["bias"] }),
-        { name: "TypeError", message: /add to the gradient "bias": the plan has hidden, weight/ },
+        { name: "TypeError", message: /have the gradient "bias": the plan has hidden, weight/ },
       );
       head.destroy();
     }

@@ -94,7 +94,7 @@ const INPUT_KEYS = keysOf("input").filter((key) => key !== "upstream");
 true satisfies Same<CamelCase<Exclude<InputKey, "upstream">>, keyof InputBuffers>;
 
 /** Returns the names that programs give a problem's inputs, and what the schedule calls them. */
-function inputsOf(problem: Problem): ReadonlyMap<string, string> {
+export function inputsOf(problem: Problem): ReadonlyMap<string, string> {
   const names = INPUT_KEYS.flatMap((key) =>
     problem.heads.map((head) => tensorName(problem, head, key))
   );
@@ -120,7 +120,7 @@ export function gradientKeys(
   return new Set(names.map((name) => {
     if (wanted.has(name)) return GRADIENTS[name];
     throw new TypeError(
-      `Cannot add to the gradient "${name}": the plan has ${
+      `Cannot have the gradient "${name}": the plan has ${
         wanted.size === 0 ? "none" : [...wanted].join(", ")
       }. Leave it out, or plan a problem that has it`,
     );

@@ -6,7 +6,7 @@
  */
 import type { Plan } from "../../planner/plan.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
-import { type Problem, vocabOf } from "../../planner/problem.ts";
+import type { Problem } from "../../planner/problem.ts";
 import {
   type Asked,
   assignGradients,
@@ -29,14 +29,14 @@ import { keptInScratch } from "../../planner/schedule/scratch.ts";
 import { compileKernels } from "./pipelines.ts";
 import { readParts } from "./readback.ts";
 import { becomeHalves } from "../../planner/schedule/layout.ts";
-import { checkHalves, decodeHalves, type Halves } from "./halves.ts";
+import { decodeHalves, type Halves } from "./halves.ts";
 import {
+  checked,
   decodeResults,
   decodeTotals,
   type DeviceResult,
   type Results,
   resultSlice,
-  type Totals,
 } from "./results.ts";
 import { Encoder } from "./encoder.ts";
 import type { BufferRange, NamedRanges } from "./buffer_range.ts";
@@ -383,7 +383,7 @@ export class LinearCrossEntropy {
    */
   async readLoss(): Promise<number | undefined> {
     const { problem } = this;
-    return this.#checked(decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
+    return checked(problem, decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
   }
 
   /**
@@ -395,7 +395,7 @@ export class LinearCrossEntropy {
    */
   async readResults(): Promise<Results> {
     const tokens = this.#tokens;
-    return this.#checked(decodeResults(this.problem, await this.#read(), tokens));
+    return checked(this.problem, decodeResults(this.problem, await this.#read(), tokens));
   }
 
   /**
@@ -481,18 +481,6 @@ export class LinearCrossEntropy {
     if (kept === undefined) return;
     throw new TypeError(
       `Cannot run backward(): another head has used the shared scratch since forward(), which left ${kept} there. Let nothing come between, call lossAndGradients(), or give the head a scratch of its own`,
-    );
-  }
-
-  #checked<Found extends Totals>(results: Found): Found {
-    checkHalves(results);
-    if (results.badTarget === undefined) return results;
-    const { ignoreIndex } = this.problem;
-    const vocab = vocabOf(this.problem);
-    throw new RangeError(
-      `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
-        vocab - 1
-      }) nor the ignored ${ignoreIndex}`,
     );
   }
 

@@ -14,7 +14,7 @@ import {
   TOTALS,
   WORD,
 } from "../../planner/schedule/layout.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { type Problem, vocabOf } from "../../planner/problem.ts";
 import type { Slice } from "../../planner/schedule/schedule.ts";
 import type { Same } from "../../planner/same.ts";
 import {
@@ -25,7 +25,7 @@ import {
   TOKEN_RESULTS,
   type TokenResultName,
 } from "../../planner/schedule/results.ts";
-import { decodeHalves, type Halves } from "./halves.ts";
+import { checkHalves, decodeHalves, type Halves } from "./halves.ts";
 import type { Outputs } from "./execute.ts";
 
 /** Results of a run that are about all tokens together. */
@@ -87,6 +87,22 @@ export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
     badTarget: bad === 0 ? undefined : bad - 1,
     ...(outputs["halves"] ? { halves: decodeHalves(problem, outputs["halves"]) } : {}),
   };
+}
+
+/**
+ * Returns results that may be told.
+ *
+ * @throws {RangeError} when a target is neither in the vocabulary nor the ignored one.
+ * @throws {HalvesError} when halves do not hold the values in bf16 that they were made of.
+ */
+export function checked<Found extends Totals>(problem: Problem, results: Found): Found {
+  checkHalves(results);
+  if (results.badTarget === undefined) return results;
+  throw new RangeError(
+    `The target of token ${results.badTarget} is neither in the vocabulary (0 to ${
+      vocabOf(problem) - 1
+    }) nor the ignored ${problem.ignoreIndex}`,
+  );
 }
 
 /** Where the numbers of a result per token lie among the words of `tokens`, and how many a token has. */

@@ -154,7 +154,8 @@ export async function checkGradients(
   }, tier);
 }
 
-async function compare(fixture: HeldFixture, results: Results, tier: Tier) {
+/** Compares results with the float64 reference. */
+export async function compare(fixture: HeldFixture, results: Results, tier: Tier) {
   const { ok, checks } = await checkAgreement(
     fixture,
     results,
