@@ -176,6 +176,7 @@ export { adapterGradient, type AdapterSizes, withAdapter } from "./planner/heads
 export type { Differentiated, Objective, Span, TokenValues } from "./objectives/objective.ts";
 export { dapo } from "./objectives/dapo.ts";
 export { dpo, type DpoOptions, type ReferredPair } from "./objectives/dpo.ts";
+export { type GraphBatch, type GraphLoss, graphOnLogits } from "./objectives/graph.ts";
 export { grpo } from "./objectives/grpo.ts";
 export {
   type JudgedAnswer,

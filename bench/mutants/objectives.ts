@@ -32,4 +32,20 @@ export const OBJECTIVES: readonly Mutant[] = [
     why: "rejected answers would be pushed down too little",
     killers: [PAPERS],
   },
+  {
+    name: "a graph's scores are compared as they come",
+    file: "objectives/graph.ts",
+    find: ".nodes.toSorted();",
+    replace: ".nodes;",
+    why: "graphs whose nodes are in another order would differ",
+    killers: [{ test: "objectives/graph_test.ts" }],
+  },
+  {
+    name: "an edge is differentiated by one of its ends",
+    file: "objectives/graph.ts",
+    find: "share * (pull[node]! * ours.sums[token]! + pulled)",
+    replace: "share * (pull[node]! * ours.sums[token]!)",
+    why: "gradients would be half of what they are",
+    killers: [{ test: "objectives/graph_test.ts" }],
+  },
 ];
