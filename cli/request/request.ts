@@ -41,7 +41,7 @@ const count = z.int().min(1).max(MAX_DIMENSION);
 export const choicesShape = {
   strategy: z.enum(STRATEGIES).optional().describe("way to do the job"),
   tier: z.enum(TIERS).optional().describe(
-    "arithmetic of products: in f32; in subgroup matrices of operands in f16; or of operands in f32 that are split in two; the fastest that a device has by default",
+    "arithmetic of products: in f32; in subgroup matrices of operands in f16 or bf16; or of operands in f32 that are split in two; the fastest that a device has by default",
   ),
   window: count.optional().describe("vocabulary ids handled in one step"),
   block: count.optional().describe("tokens handled in one step"),

@@ -11,7 +11,7 @@ import type { Head } from "../problem.ts";
 import type { RatedTile, Tile, TileBody } from "./bodies.ts";
 
 /**
- * The arithmetic of products: in f32 on any device; `matrix`, operands in f16 and sums in f32; or
+ * The arithmetic of products: in f32 on any device; `matrix`, operands in f16, or bf16 that becomes it, and sums in f32; or
  * `split`, the same of operands in f32 that are each a sum of two in f16.
  */
 export const TIERS = ["f32", "matrix", "split"] as const satisfies readonly Tier[];
