@@ -1,0 +1,251 @@
+// deno-lint-ignore-file no-console -- a script prints
+/**
+ * Our output layer beside those of WebGPU libraries that a page can load: time, measured peak
+ * of all buffers, and the largest batch that runs; the same device, inputs and process
+ * conditions. `bench/peers.md` has results.
+ *
+ *     deno run -A bench/peers.ts fetch FOLDER                  # the peers, from npm, once
+ *     deno run -A bench/peers.ts time FOLDER NxDxV... [--json FILE]
+ *     deno run -A bench/peers.ts largest FOLDER DxV MOST [--budget SIZE] [--json FILE]
+ *
+ * A folder that was fetched needs no network and no npm, wherever it is carried.
+ *
+ * @module
+ */
+import { markdown } from "../cli/report/formats.ts";
+import { formatBytes, formatSeconds, parseBytes } from "../planner/units.ts";
+import { METHODS } from "./peers/methods.ts";
+
+/** Packages of the peers, at the versions that are compared. */
+const PACKAGES: Readonly<Record<string, { version: string; also: readonly string[] }>> = {
+  "@jax-js/jax": { version: "0.1.25", also: [] },
+  "@tensorflow/tfjs": { version: "4.22.0", also: ["@tensorflow/tfjs-backend-webgpu"] },
+};
+
+const PASSES = ["forward", "train"] as const;
+
+/** What a method may take for a row, in milliseconds. */
+const PATIENCE_MS = 120_000;
+
+/** Repeats of a timed step, after the first. */
+const REPEATS = 5;
+
+/** How far losses of f32 may be from ours, as a share: sums of thousands of terms, in orders of their own. */
+const AGREEMENT = 1e-4;
+
+/** A row as `bench/peers/one.ts` prints it, or why there is none. */
+interface Row {
+  readonly method: string;
+  readonly pass: string;
+  readonly tokens: number;
+  readonly hidden: number;
+  readonly vocab: number;
+  readonly device?: string;
+  readonly ms?: number;
+  readonly fastest?: number;
+  readonly slowest?: number;
+  readonly loss?: number;
+  readonly peakBytes?: number;
+  readonly beyondBytes?: number;
+  readonly missing?: string;
+}
+
+/** Fetches each peer with what it needs, and makes one module of it. */
+async function fetchPeers(folder: string): Promise<void> {
+  await Deno.mkdir(folder, { recursive: true });
+  const work = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${work}/package.json`, '{ "private": true, "type": "module" }');
+    const wanted = Object.entries(PACKAGES).flatMap(([name, { version, also }]) =>
+      [name, ...also].map((each) => `${each}@${version}`)
+    );
+    await run("npm", ["install", "--silent", "--no-audit", "--no-fund", ...wanted], work);
+    for (const [name, { also }] of Object.entries(PACKAGES)) {
+      const entry = `${work}/entry.js`;
+      const lines = [`export * from "${name}";`, ...also.map((each) => `import "${each}";`)];
+      await Deno.writeTextFile(entry, lines.join("\n"));
+      const output = `${Deno.realPathSync(folder)}/${name.replaceAll("/", "+")}.js`;
+      const flags = ["--quiet", "--node-modules-dir=manual", "--platform", "deno", "--minify"];
+      await run("deno", ["bundle", ...flags, "--output", output, entry], work);
+      console.log(output);
+    }
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+async function run(program: string, args: string[], cwd: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command(program, { args, cwd }).output();
+  if (!success) throw new Error(`${program} failed: ${new TextDecoder().decode(stderr)}`);
+}
+
+/** Does a row in a process of its own. */
+async function one(
+  folder: string,
+  method: string,
+  pass: string,
+  [tokens, hidden, vocab]: readonly number[],
+  repeats: number,
+): Promise<Row> {
+  const about = { method, pass, tokens: tokens!, hidden: hidden!, vocab: vocab! };
+  const script = new URL("peers/one.ts", import.meta.url).pathname;
+  const shape = `${tokens}x${hidden}x${vocab}`;
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", script, folder, method, pass, shape, `${repeats}`],
+    env: { NO_COLOR: "1" },
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, PATIENCE_MS);
+  const { success, stdout, stderr } = await child.output();
+  clearTimeout(timer);
+  if (success) return JSON.parse(new TextDecoder().decode(stdout));
+  if (late) return { ...about, missing: `takes more than ${PATIENCE_MS / 1000} s` };
+  const said = new TextDecoder().decode(stderr).split("\n");
+  const error = said.find((line) => /error: /i.test(line) && !/XDG/.test(line)) ?? "it crashed";
+  return { ...about, missing: error.replace(/^error: (Uncaught )?(\(in promise\) )?/, "") };
+}
+
+/** Returns the row, unless its buffers take more than a budget. */
+function affordable(row: Row, budget: number): Row {
+  if (row.peakBytes === undefined || row.peakBytes <= budget) return row;
+  const { method, pass, tokens, hidden, vocab, peakBytes } = row;
+  return { method, pass, tokens, hidden, vocab, missing: `would take ${formatBytes(peakBytes)}` };
+}
+
+/** Returns the row, unless its loss is not that of the first, which is ours. */
+function agreeing(row: Row, ours: Row): Row {
+  if (row.loss === undefined || ours.loss === undefined) return row;
+  if (Math.abs(row.loss - ours.loss) <= AGREEMENT * Math.abs(ours.loss)) return row;
+  const { method, pass, tokens, hidden, vocab } = row;
+  return {
+    method,
+    pass,
+    tokens,
+    hidden,
+    vocab,
+    missing: `wrong: a loss of ${row.loss}, not ${ours.loss}`,
+  };
+}
+
+async function timeAll(folder: string, shapes: readonly string[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const shape of shapes) {
+    const sizes = shape.split("x").map(Number);
+    for (const pass of PASSES) {
+      let ours: Row | undefined;
+      for (const method of Object.keys(METHODS)) {
+        const row = await one(folder, method, pass, sizes, REPEATS);
+        ours ??= row;
+        rows.push(agreeing(row, ours));
+        console.error(JSON.stringify(rows.at(-1)));
+      }
+    }
+  }
+  return rows;
+}
+
+/** Doubles the batch until a method cannot do it, or there are as many tokens as asked for. */
+async function largestOf(
+  folder: string,
+  sizes: string,
+  most: number,
+  budget: number,
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  const [hidden, vocab] = sizes.split("x").map(Number);
+  for (const pass of PASSES) {
+    const ours = new Map<number, Row>();
+    for (const method of Object.keys(METHODS)) {
+      for (let tokens = 64; tokens <= most; tokens *= 2) {
+        const row = await one(folder, method, pass, [tokens, hidden!, vocab!], 0);
+        if (!ours.has(tokens)) ours.set(tokens, row);
+        rows.push(affordable(agreeing(row, ours.get(tokens)!), budget));
+        console.error(JSON.stringify(rows.at(-1)));
+        if (rows.at(-1)!.missing !== undefined) break;
+      }
+    }
+  }
+  return rows;
+}
+
+function titleOf({ method }: Row): string {
+  const { title, module } = METHODS[method]!;
+  return module ? `${title} (${module} ${PACKAGES[module]!.version})` : title;
+}
+
+function shapeOf({ tokens, hidden, vocab }: Row): string {
+  return `${tokens}x${hidden}x${vocab}`;
+}
+
+const size = (bytes: number | undefined) => bytes === undefined ? "-" : formatBytes(bytes);
+const time = (ms: number | undefined) => ms === undefined ? "-" : formatSeconds(ms / 1000, 3);
+
+/** Returns the table of timed rows, each with the command that does it again. */
+function timeTable(rows: readonly Row[]): string {
+  return markdown([
+    [
+      "shape",
+      "pass",
+      "method",
+      "time",
+      "fastest to slowest",
+      "peak",
+      "beyond inputs and results",
+      "command",
+    ],
+    ...rows.map((row) => [
+      shapeOf(row),
+      row.pass,
+      titleOf(row),
+      row.missing ?? time(row.ms),
+      row.missing ? "-" : `${time(row.fastest)} to ${time(row.slowest)}`,
+      size(row.peakBytes),
+      size(row.beyondBytes),
+      `\`one.ts FOLDER ${row.method} ${row.pass} ${shapeOf(row)}\``,
+    ]),
+  ]);
+}
+
+/** Returns the table of the largest batches: the last that ran, and what was in the way of the next. */
+function largestTable(rows: readonly Row[]): string {
+  const searches = Map.groupBy(rows, ({ method, pass }) => `${pass} ${method}`);
+  return markdown([
+    ["pass", "method", "largest batch", "peak there", "what the next met"],
+    ...[...searches.values()].map((search) => {
+      const last = search.findLast(({ missing }) => missing === undefined);
+      return [
+        search[0]!.pass,
+        titleOf(search[0]!),
+        last ? `${last.tokens} tokens` : "none",
+        size(last?.peakBytes),
+        search.at(-1)!.missing ?? "not tried",
+      ];
+    }),
+  ]);
+}
+
+const [verb, folder, ...rest] = Deno.args;
+/** Takes a flag and its value out of the arguments. */
+function flag(name: string): string | undefined {
+  const at = rest.indexOf(name);
+  return at < 0 ? undefined : rest.splice(at, 2)[1];
+}
+const json = flag("--json");
+const budget = parseBytes(flag("--budget") ?? "1TiB");
+if (verb === "fetch" && folder) await fetchPeers(folder);
+else if ((verb === "time" || verb === "largest") && folder && rest.length > 0) {
+  const rows = verb === "time"
+    ? await timeAll(folder, rest)
+    : await largestOf(folder, rest[0]!, Number(rest[1]), budget);
+  console.log(`On ${rows.find(({ device }) => device)?.device}:\n`);
+  console.log(verb === "time" ? timeTable(rows) : largestTable(rows));
+  if (json) await Deno.writeTextFile(json, `${JSON.stringify(rows, null, 2)}\n`);
+} else {
+  console.error("Usage: peers.ts fetch FOLDER | time FOLDER NxDxV... | largest FOLDER DxV MOST");
+  Deno.exit(2);
+}
