@@ -144,6 +144,17 @@ Deno.test("estimates in matrices are within 10 % of what bench/matrix.md measure
     const { cost } = planned({ ...more, dtype: "f32" }, options);
     assert(Math.abs(1e3 * cost.seconds / ms - 1) <= 0.1, `${1e3 * cost.seconds} ms for ${ms}`);
   }
+  const brain: readonly [number, Partial<FlatProblemInput>, PlanOptions][] = [
+    [36.8, {}, {}],
+    [16.7, small, {}],
+    [158, { pass: "train" }, { strategy: "windowed", window: 16384 }],
+    [67.3, { ...small, pass: "train" }, { strategy: "windowed", window: 16384 }],
+    [51.7, { ...small, pass: "train" }, { strategy: "chunked", block: 4096 }],
+  ];
+  for (const [ms, more, options] of brain) {
+    const { cost } = planned({ ...more, dtype: "bf16" }, options);
+    assert(Math.abs(1e3 * cost.seconds / ms - 1) <= 0.1, `${1e3 * cost.seconds} ms for ${ms}`);
+  }
   const checked = findDevice("h100-dawn")!.profile;
   for (const [ms, more] of [[44.0, {}], [20.0, small]] as const) {
     const { cost: { seconds } } = makePlan(parseProblem({ ...SIZES, ...more }), checked);
