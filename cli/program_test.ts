@@ -171,7 +171,7 @@ Deno.test("bad input files exit with 4 and name the file", async () => {
   const oracle = decodeURIComponent(new URL("../fixtures/oracle", import.meta.url).pathname);
   const unsupported = await lce("run", `${oracle}/distill-jsd.safetensors`);
   assert.equal(unsupported.code, EXIT.input);
-  assert.match(unsupported.err, /needs two heads/);
+  assert.match(unsupported.err, /needs the divergence jsd/);
 });
 
 Deno.test("lce fixture lists, inspects and makes", async () => {

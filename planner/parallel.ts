@@ -271,6 +271,13 @@ function evenShares(total: number, parts: number): Range[] {
 export const MAX_RANKS: number = 1 << 16;
 
 function checkParallelism(problem: Problem, { tensor, data, sequence, overlap }: Parallelism) {
+  if (problem.heads.length > 1) {
+    throw new ParallelismError(
+      `Cannot split the ${problem.heads.length} heads ${
+        problem.heads.map(({ name }) => name).join(", ")
+      } over ranks yet: plan them on one device`,
+    );
+  }
   const { tokens, vocab } = dimensionsOf(problem);
   if (tensor > vocab) {
     throw new ParallelismError(

@@ -140,6 +140,15 @@ export function headOf({ heads }: Problem): Head {
   );
 }
 
+/**
+ * Returns the head that results and gradients are of: the only one, or the student of a teacher.
+ *
+ * @throws {SeveralHeadsError} where there are several, and none of them learns.
+ */
+export function learnerOf(problem: Problem): Head {
+  return problem.distill ? problem.heads[0]! : headOf(problem);
+}
+
 /** The dimensions of a problem with one head. */
 export interface Dimensions {
   /** Rows of the hidden states. */
@@ -174,7 +183,7 @@ export function resized(problem: Problem, dimensions: Loose<Dimensions>): Proble
  */
 export function wantedGradients(
   problem: Problem,
-  { name, bias, frozen }: Head = headOf(problem),
+  { name, bias, frozen }: Head = learnerOf(problem),
 ): ReadonlySet<typeof GRADIENTS[number]> {
   const { pass, distill, heads, gradients = GRADIENTS } = problem;
   if (pass === "forward" || (distill && name !== heads[0]!.name)) return new Set();

@@ -10,7 +10,7 @@ import { compileKernels } from "../../kernels/run/pipelines.ts";
 import { Encoder } from "../../kernels/run/encoder.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../../kernels/measure/timing.ts";
 import type { Plan } from "../../planner/plan.ts";
-import { dimensionsOf, type Problem, projectionFlops } from "../../planner/problem.ts";
+import { type Problem, projectionFlops } from "../../planner/problem.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
 import { type InputKind, writeInputs } from "./inputs.ts";
 
@@ -133,8 +133,12 @@ async function warmUp(pass: () => Promise<StepTimes>, leastMs: number): Promise<
 
 /**
  * Returns the FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was
- * recomputed.
+ * recomputed; 2NDV of a teacher, which has no gradients.
  */
 export function conventionalFlops(problem: Problem): number {
-  return (problem.pass === "train" ? 3 : 1) * projectionFlops(dimensionsOf(problem));
+  const { tokens, pass, heads, distill } = problem;
+  return heads.reduce((sum, { name, hidden, vocab }) => {
+    const learns = pass === "train" && (!distill || name === heads[0]!.name);
+    return sum + (learns ? 3 : 1) * projectionFlops({ tokens, hidden, vocab });
+  }, 0);
 }

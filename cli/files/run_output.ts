@@ -11,7 +11,7 @@ import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores } from "../../fixtures/verify/compare.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
-import { GRADIENTS, headOf, type Problem, wantedGradients } from "../../planner/problem.ts";
+import { GRADIENTS, learnerOf, type Problem, wantedGradients } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import { resultWidth, tokenResults } from "../../planner/schedule/layout.ts";
 import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
@@ -67,7 +67,7 @@ function titleOf(name: TokenResultName): string {
 
 async function openTensors(path: string, { name, problem }: Fixture): Promise<RunOutput> {
   const { tokens } = problem;
-  const { hidden, vocab } = headOf(problem);
+  const { hidden, vocab } = learnerOf(problem);
   const wanted = wantedGradients(problem);
   const shapes = {
     grad_hidden: [tokens, hidden],

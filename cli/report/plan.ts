@@ -5,7 +5,7 @@
  */
 import type { DeviceProfile } from "../../planner/device.ts";
 import type { Outline, Plan } from "../../planner/plan.ts";
-import { dimensionsOf, headOf, logitsBytes, type Problem } from "../../planner/problem.ts";
+import { learnerOf, logitsBytes, type Problem } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import { becomeHalves } from "../../planner/schedule/layout.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
@@ -64,7 +64,11 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       workgroupBytes: workgroupBytes(tile),
     },
     memory: {
-      logitsBytes: logitsBytes(dimensionsOf(problem)),
+      // Of both heads, where one learns from the other.
+      logitsBytes: problem.heads.reduce(
+        (sum, { vocab }) => sum + logitsBytes({ tokens: problem.tokens, vocab }),
+        0,
+      ),
       twoStagePeakBytes: twoStage.peakBytes,
       twoStageExtraPeakBytes: twoStage.extraPeakBytes,
       peakBytes: memory.peakBytes,
@@ -111,9 +115,20 @@ function savedBy({ memory, twoStage }: Pick<Plan, "memory" | "twoStage">): numbe
 /** Returns one line that says what is to be done, on what. */
 export function problemLine({ problem, device }: Pick<Plan, "problem" | "device">): string {
   const { tokens, pass } = problem;
-  const { hidden, vocab, dtype, adapter } = headOf(problem);
+  const { hidden, vocab, dtype, adapter } = learnerOf(problem);
   const part = adapter === undefined ? "" : ` (${adapter} of them an adapter's)`;
-  return `${tokens} tokens x ${hidden} hidden${part} x ${vocab} vocab, ${dtype}, ${pass} pass, on ${device.name}`;
+  return `${tokens} tokens x ${hidden} hidden${part} x ${vocab} vocab, ${dtype}, ${pass} pass${
+    teacherText(problem)
+  }, on ${device.name}`;
+}
+
+/** Says what the problem's head learns from, where it does. */
+function teacherText({ heads, distill }: Problem): string {
+  if (!distill) return "";
+  const { hidden, vocab, dtype } = heads[1]!;
+  const { divergence, temperature } = distill;
+  const at = temperature === 1 ? "" : ` at temperature ${temperature}`;
+  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${at}`;
 }
 
 /** Returns what the plan chose, in a few lines. */
@@ -157,7 +172,7 @@ const BECOME_HALVES =
 function tierText(tile: Tile, problem: Problem, { matrices }: DeviceProfile): string {
   const tier = tierOf(tile);
   if (becomeHalves(problem, tile)) return `${TIERS[tier]}; ${BECOME_HALVES}`;
-  const kind = headOf(problem).dtype === "f32" ? "split" : "matrix";
+  const kind = learnerOf(problem).dtype === "f32" ? "split" : "matrix";
   const reason = tier === "f32" && matrices ? unsuitedTo(kind, problem) : undefined;
   return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;
 }

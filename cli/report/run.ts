@@ -4,7 +4,6 @@
  * @module
  */
 import type { Results } from "../../kernels/run/results.ts";
-import { resized } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import type { Agreement } from "../../fixtures/verify/agreement.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
@@ -19,7 +18,7 @@ import { wrapped } from "./wrap.ts";
 function teraflops(verification: Verification): number {
   const { fixture: { problem }, rounds, time } = verification;
   const tokens = Math.min(problem.tokens, rounds.ran * rounds.tokens);
-  return conventionalFlops(resized(problem, { tokens })) / (time.milliseconds / 1e3) / 1e12;
+  return conventionalFlops({ ...problem, tokens }) / (time.milliseconds / 1e3) / 1e12;
 }
 
 /**

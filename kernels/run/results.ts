@@ -25,6 +25,7 @@ import {
   TOKEN_RESULTS,
   type TokenResultName,
 } from "../../planner/schedule/results.ts";
+import { tensorName } from "../../planner/schedule/tensors.ts";
 import { checkHalves, decodeHalves, type Halves } from "./halves.ts";
 import type { Outputs } from "./execute.ts";
 
@@ -150,7 +151,7 @@ export function decodeResults(
   const arrays: Record<string, Float32Array | Uint32Array> = {};
   for (const name of RESULT_NAMES) {
     const { tensor, type }: ResultLayout = RESULTS[name];
-    const bytes = outputs[tensor];
+    const bytes = outputs[tensorName(problem, problem.heads[0]!, tensor)];
     if (!bytes) continue;
     const rows = rowsOf(problem, name);
     if (rows && rows.width === 0) continue;

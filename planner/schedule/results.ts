@@ -53,7 +53,7 @@ const OF_STATISTICS = Object.fromEntries(
 
 /** The table. */
 export const RESULTS = {
-  perToken: { tensor: "tokens", row: "loss", type: "f32", list: false, rounding: "logit" },
+  perToken: { tensor: "tokens", row: "loss", type: "f32", list: false, rounding: "loss" },
   ...OF_STATISTICS,
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },

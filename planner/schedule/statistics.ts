@@ -13,7 +13,14 @@ import { remembered } from "../remembered.ts";
 import type { CollectiveOp } from "./schedule.ts";
 
 /** What f32 rounding moves a result per token by: what its comparison with a reference allows for. */
-export type Rounding = "logit" | "entropy" | "listed" | "drawn";
+export type Rounding =
+  | "loss"
+  | "logit"
+  | "entropy"
+  | "listed"
+  | "drawn"
+  | "teacher"
+  | "divergence";
 
 /** The result per token that a statistic is kept for. */
 interface Outcome {
@@ -172,7 +179,7 @@ export const STATISTICS = [
     type: "f32",
     wanted: ({ distill }) => distill !== undefined,
     acrossRanks: "all-reduce-sum",
-    result: { row: "teacher_lse", name: "teacherLse" },
+    result: { row: "teacher_lse", name: "teacherLse", rounding: "teacher" },
   },
   // The terms of one of these two sums, each times how much nearer its logit is to its head's max
   // than the other head's logit is to that head's, over T.
@@ -181,7 +188,7 @@ export const STATISTICS = [
     type: "f32",
     wanted: ({ distill }) => distill !== undefined,
     acrossRanks: "all-reduce-sum",
-    result: { row: "divergence", name: "divergence" },
+    result: { row: "divergence", name: "divergence", rounding: "divergence" },
   },
 ] as const satisfies readonly Statistic[];
 
