@@ -42,6 +42,19 @@ function divisible(problem: Problem, { tensor, data, sequence }: Parallelism): P
 
 const few = { ...SEED, numRuns: 40 };
 
+Deno.test("heads of a student and its teacher are not split over ranks yet, and that is said", () => {
+  const sizes = { hidden: 8, vocab: 40 };
+  const problem = parseProblem({
+    tokens: 16,
+    heads: [{ name: "student", ...sizes }, { name: "teacher", ...sizes }],
+    distill: { divergence: "forward-kl" },
+  });
+  assert.throws(
+    () => planParallel(problem, SPECIFICATION_DEFAULTS, { tensor: 2, data: 1, sequence: false }),
+    /student, teacher over ranks yet/,
+  );
+});
+
 Deno.test("every pair of token and vocabulary id belongs to one rank, in one dispatch", () => {
   fc.assert(
     fc.property(problems, devices, splits, (random, device, split) => {

@@ -73,7 +73,7 @@ Deno.test("a result can be bound as it lies, and one that a plan does not have i
     const problem = parseProblem({ ...sizes, statistics: ["entropy"], topK: 3 });
     const head = await LinearCrossEntropy.create(bench.device, plan(problem, bench.profile));
     for (const name of TOKEN_RESULTS) {
-      const has = !["predicted", "strength", "divergence", "teacherLse"].includes(name);
+      const has = !["predicted", "sampled", "strength", "divergence", "teacherLse"].includes(name);
       if (!has) {
         assert.throws(() => head.result(name), {
           name: "TypeError",
