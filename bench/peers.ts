@@ -86,12 +86,14 @@ async function one(
   pass: string,
   [tokens, hidden, vocab]: readonly number[],
   repeats: number,
+  budget?: number,
 ): Promise<Row> {
   const about = { method, pass, tokens: tokens!, hidden: hidden!, vocab: vocab! };
   const script = new URL("peers/one.ts", import.meta.url).pathname;
   const shape = `${tokens}x${hidden}x${vocab}`;
+  const told = budget === undefined ? [] : [`${budget}`];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", script, folder, method, pass, shape, `${repeats}`],
+    args: ["run", "--quiet", "-A", script, folder, method, pass, shape, `${repeats}`, ...told],
     env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
@@ -111,7 +113,7 @@ async function one(
 }
 
 /** Returns the row, unless its buffers take more than a budget. */
-function affordable(row: Row, budget: number): Row {
+function affordable(row: Row, budget = Infinity): Row {
   if (row.peakBytes === undefined || row.peakBytes <= budget) return row;
   const { method, pass, tokens, hidden, vocab, peakBytes } = row;
   return { method, pass, tokens, hidden, vocab, missing: `would take ${formatBytes(peakBytes)}` };
@@ -154,7 +156,7 @@ async function largestOf(
   folder: string,
   sizes: string,
   most: number,
-  budget: number,
+  budget?: number,
 ): Promise<Row[]> {
   const rows: Row[] = [];
   const [hidden, vocab] = sizes.split("x").map(Number);
@@ -162,7 +164,7 @@ async function largestOf(
     const ours = new Map<number, Row>();
     for (const method of Object.keys(METHODS)) {
       for (let tokens = 64; tokens <= most; tokens *= 2) {
-        const row = await one(folder, method, pass, [tokens, hidden!, vocab!], 0);
+        const row = await one(folder, method, pass, [tokens, hidden!, vocab!], 0, budget);
         if (!ours.has(tokens)) ours.set(tokens, row);
         rows.push(affordable(agreeing(row, ours.get(tokens)!), budget));
         console.error(JSON.stringify(rows.at(-1)));
@@ -236,12 +238,15 @@ function flag(name: string): string | undefined {
   return at < 0 ? undefined : rest.splice(at, 2)[1];
 }
 const json = flag("--json");
-const budget = parseBytes(flag("--budget") ?? "1TiB");
+const limit = flag("--budget");
 if (verb === "fetch" && folder) await fetchPeers(folder);
 else if ((verb === "time" || verb === "largest") && folder && rest.length > 0) {
-  const rows = verb === "time"
-    ? await timeAll(folder, rest)
-    : await largestOf(folder, rest[0]!, Number(rest[1]), budget);
+  const rows = verb === "time" ? await timeAll(folder, rest) : await largestOf(
+    folder,
+    rest[0]!,
+    Number(rest[1]),
+    limit === undefined ? undefined : parseBytes(limit),
+  );
   console.log(`On ${rows.find(({ device }) => device)?.device}:\n`);
   console.log(verb === "time" ? timeTable(rows) : largestTable(rows));
   if (json) await Deno.writeTextFile(json, `${JSON.stringify(rows, null, 2)}\n`);

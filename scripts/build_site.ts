@@ -8,6 +8,7 @@
  * @module
  */
 import process from "node:process";
+import packageFile from "../deno.json" with { type: "json" };
 import { STYLE } from "../cli/html/style.ts";
 
 const root = new URL("..", import.meta.url);
@@ -24,15 +25,17 @@ const STATIC = {
 /** The module that workers run, as the bundle of the page asks for it and as it is served. */
 const WORKER = { asked: "./reference_worker.ts", served: "./reference_worker.js" };
 
-async function bundle(entry: string, name: string): Promise<string> {
-  const output = new URL(name, target).pathname;
-  const { success, stderr } = await new Deno.Command("deno", {
-    args: ["bundle", "--quiet", "--platform", "browser", "--minify", "--output", output, entry],
-    cwd: root.pathname,
-  }).output();
-  if (success) return output;
+async function deno(args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command("deno", { args, cwd: root.pathname }).output();
+  if (success) return;
   console.error(new TextDecoder().decode(stderr));
   process.exit(1);
+}
+
+async function bundle(entry: string, name: string): Promise<string> {
+  const output = new URL(name, target).pathname;
+  await deno(["bundle", "--quiet", "--platform", "browser", "--minify", "--output", output, entry]);
+  return output;
 }
 
 await Deno.mkdir(target, { recursive: true });
@@ -55,6 +58,9 @@ for (const [name, file] of Object.entries(STATIC)) {
 }
 const forms = await Deno.readTextFile(new URL("site/style.css", root));
 await Deno.writeTextFile(new URL("style.css", target), `${STYLE}\n${forms}`);
+// What mod.ts exports, as pages of their own that ask no other host for anything.
+const api = new URL("api", target).pathname;
+await deno(["doc", "--quiet", "--html", `--name=${packageFile.name}`, `--output=${api}`, "mod.ts"]);
 const sizes = await Promise.all(
   [...Object.keys(STATIC), "style.css", "main.js", "train.js", "reference_worker.js"].map(async (
     name,

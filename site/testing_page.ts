@@ -182,6 +182,18 @@ Deno.test({
       await visit.close();
     });
 
+    await test.step("it leads to the library's functions, which ask no other host either", async () => {
+      const visit = await Visit.to(browser, address);
+      const { page } = visit;
+      await page.locator('footer a[href="api/all_symbols.html"]').click();
+      await page.locator('a[href$="/LinearCrossEntropy.html"]').first().click();
+      await page.waitForURL(/LinearCrossEntropy/);
+      assert.match(await page.content(), /lossAndGradients/);
+      const foreign = visit.addresses.filter((each) => !each.startsWith(address));
+      assert.deepEqual(foreign, []);
+      await visit.close();
+    });
+
     await test.step("without WebGPU it plans, and says what to do", async () => {
       const visit = await Visit.to(browser, address, () => {
         Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined });

@@ -15,6 +15,8 @@ export interface StepInputs {
   readonly hidden: number;
   readonly vocab: number;
   readonly pass: "forward" | "train";
+  /** Most bytes of buffers, which ours alone can be told. */
+  readonly budget?: number | undefined;
   readonly states: Float32Array<ArrayBuffer>;
   readonly weight: Float32Array<ArrayBuffer>;
   readonly targets: Int32Array<ArrayBuffer>;
@@ -38,9 +40,9 @@ type Library = any;
 export const METHODS: Readonly<Record<string, Method>> = {
   lce: {
     title: "lce",
-    async prepare({ tokens, hidden, vocab, pass, states, weight, targets }) {
+    async prepare({ tokens, hidden, vocab, pass, budget, states, weight, targets }) {
       const { device, profile } = await openDevice({});
-      const planned = plan(parseProblem({ tokens, hidden, vocab, pass }), profile);
+      const planned = plan(parseProblem({ tokens, hidden, vocab, pass }), profile, { budget });
       const { upload, empty } = createBuffers(device);
       const inputs = {
         hidden: upload(states),

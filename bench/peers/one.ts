@@ -2,7 +2,7 @@
 /**
  * One row of `bench/peers.md`, in a process of its own:
  *
- *     deno run -A bench/peers/one.ts FOLDER METHOD forward|train TOKENSxHIDDENxVOCAB [REPEATS]
+ *     deno run -A bench/peers/one.ts FOLDER METHOD forward|train TOKENSxHIDDENxVOCAB [REPEATS [BUDGET]]
  *
  * Prints JSON: the times of the repeats after a first step, which compiles; the loss; and the
  * peak of all buffers from the first on, as a ledger counts them that stands between the
@@ -15,12 +15,12 @@ import { Random } from "../../fixtures/random.ts";
 import { Ledger } from "../../kernels/measure/ledger.ts";
 import { METHODS, type StepInputs } from "./methods.ts";
 
-const [folder, name, pass, shape, repeats = "5"] = Deno.args;
+const [folder, name, pass, shape, repeats = "5", budget] = Deno.args;
 const method = METHODS[name ?? ""];
 const [tokens, hidden, vocab] = (shape ?? "").split("x").map(Number);
 if (!folder || !method || (pass !== "forward" && pass !== "train") || !vocab) {
   console.error(
-    `Usage: one.ts FOLDER ${Object.keys(METHODS).join("|")} forward|train NxDxV [REPEATS]`,
+    `Usage: one.ts FOLDER ${Object.keys(METHODS).join("|")} forward|train NxDxV [REPEATS [BUDGET]]`,
   );
   process.exit(2);
 }
@@ -35,6 +35,7 @@ function inputs(tokens: number, hidden: number, vocab: number): StepInputs {
     hidden,
     vocab,
     pass: pass as StepInputs["pass"],
+    budget: budget === undefined ? undefined : Number(budget),
     states: uniform(tokens * hidden, 12 ** 0.5),
     weight: uniform(vocab * hidden, 2 * (12 / hidden) ** 0.5),
     targets: Int32Array.from({ length: tokens }, () => Math.floor(random.uniform() * vocab)),
