@@ -25,7 +25,7 @@ const PACKAGES: Readonly<Record<string, { version: string; also: readonly string
 const PASSES = ["forward", "train"] as const;
 
 /** What a method may take for a row, in milliseconds. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 /** Repeats of a timed step, after the first. */
 const REPEATS = 5;
