@@ -206,15 +206,19 @@ export function logitsBytes({ tokens, vocab }: Pick<Dimensions, "tokens" | "voca
   return bytesPerElement(ACCUMULATED) * tokens * vocab;
 }
 
-/** Bytes of hidden states, weight and the gradients asked for: what every strategy is given. */
-export function ownedBytes(problem: Problem): number {
+/**
+ * Bytes of hidden states, weight and the gradients asked for, the weight's as it is stored: what every
+ * strategy is given.
+ */
+export function ownedBytes(problem: Problem, weightGradient: Dtype = ACCUMULATED): number {
   const { tokens, heads } = problem;
   return heads.reduce((sum, head) => {
     const { vocab, hidden, dtype } = head;
     const wanted = wantedGradients(problem, head);
-    const [element, gradient] = [bytesPerElement(dtype), bytesPerElement(ACCUMULATED)];
-    const trained = (wanted.has("hidden") ? tokens : 0) + (wanted.has("weight") ? vocab : 0);
-    return sum + (tokens + vocab) * hidden * element + trained * trainedColumns(head) * gradient;
+    const trained = (wanted.has("hidden") ? tokens * bytesPerElement(ACCUMULATED) : 0) +
+      (wanted.has("weight") ? vocab * bytesPerElement(weightGradient) : 0);
+    return sum + (tokens + vocab) * hidden * bytesPerElement(dtype) +
+      trained * trainedColumns(head);
   }, 0);
 }
 

@@ -20,6 +20,7 @@ import type { Mutant } from "./mutant.ts";
 
 const API = "kernels/run/linear_cross_entropy_device_test.ts";
 const ADDED = "kernels/run/added_gradients_device_test.ts";
+const ROUNDED = "kernels/run/rounded_gradient_device_test.ts";
 const FEWER = "kernels/run/fewer_tokens_device_test.ts";
 
 /** Errors in the executor and the public API. */
@@ -167,6 +168,22 @@ export const EXECUTOR: readonly Mutant[] = [
     replace: "return [step];",
     why: "of the micro-batches of a step, the last alone would count",
     killers: [{ test: ADDED, filter: "gradients of micro-batches" }],
+  },
+  {
+    name: "bf16 is cut off where it should be rounded",
+    file: "kernels/wgsl/round_gradient.ts",
+    find: "(bits + vec2<u32>(0x7fffu) + ((bits >> vec2<u32>(16u)) & vec2<u32>(1u)))",
+    replace: "bits",
+    why: "every gradient in bf16 would be too small",
+    killers: [{ test: ROUNDED, filter: "rounded once" }],
+  },
+  {
+    name: "a gradient in 16 bits is overwritten where it should be added to",
+    file: "kernels/wgsl/round_gradient.ts",
+    find: "if (params.first == 0u)",
+    replace: "if (params.first == 2u)",
+    why: "of the micro-batches of a step, the last alone would count",
+    killers: [{ test: ROUNDED, filter: "rounded once" }],
   },
   {
     name: "the token with a bad target is reported one too far",

@@ -60,7 +60,7 @@ export interface HeadsInputBuffers {
   readonly [tensor: string]: MatrixBuffers;
 }
 
-/** Where gradients go, all in f32: of a student's head where it has a teacher. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten, unless a step says `add`. */
+/** Where gradients go, all in f32, unless the weight's is planned in 16 bits: of a student's head where it has a teacher. Needs `STORAGE` and `COPY_DST` usage; what it held is overwritten, unless a step says `add`. */
 export interface GradientBuffers {
   /** `[tokens, hidden]`, where the problem asks for it; of an adapter's columns alone, where it has one. */
   readonly hidden?: MatrixBuffers;

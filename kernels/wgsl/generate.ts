@@ -5,6 +5,7 @@
  */
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { formatTile } from "../../planner/schedule/tile.ts";
+import { roundGradient } from "./round_gradient.ts";
 import { biasGradient, hiddenGradient, hiddenSum, weightGradient } from "./gradients.ts";
 import { fusionMoments, fusionStrength } from "./fusion.ts";
 import { forward, logitGradient, project } from "./project.ts";
@@ -39,6 +40,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "weight-gradient": weightGradient,
   "hidden-gradient": hiddenGradient,
   "hidden-sum": hiddenSum,
+  "round-gradient": roundGradient,
   "bias-gradient": biasGradient,
 };
 

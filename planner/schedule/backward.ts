@@ -6,12 +6,17 @@
  */
 import { LINEAR_WORKGROUP } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
+import { bytesPerElement } from "../dtype.ts";
 import { operand, operands, projection, smoothingWeight } from "./forward.ts";
-import { projectionFlops, vocabOf, wantedGradients } from "../problem.ts";
+import { rowGranule } from "./matrix.ts";
+import { headOf, projectionFlops, vocabOf, wantedGradients } from "../problem.ts";
 import { trainedColumns } from "../heads/head.ts";
 import type { Binding, Slice } from "./schedule.ts";
-import type { Block, Region, Window } from "./shape.ts";
+import { type Block, Infeasible, type Region, type Window } from "./shape.ts";
 import type { HeadBuffers, LogitMatrix } from "./workspace.ts";
+
+/** Workgroups in a row of the grid that rounds a window's gradient: as many as any device allows, about. */
+export const ROUNDING_COLUMNS = 1 << 15;
 
 /** Binds whether each tile of logit gradients is worth multiplying with, where they are filtered. */
 function flags({ shape, cuts, workspace }: ScheduleDraft, access: Binding["access"]): Binding[] {
@@ -143,12 +148,56 @@ function weightGradient(
       ...workspace.gradientBound("read"),
       ...workspace.operandBounds("read"),
       ...workspace.halves("halves", "read"),
-      head.write("grad_weight", window),
+      draft.shape.weightGradient
+        ? { ...windowGradient(draft, head, "read_write"), slot: "grad_weight" }
+        : head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
-    { ...at, mayAdd: true },
+    // What is rounded afterwards is added to then.
+    { ...at, mayAdd: !draft.shape.weightGradient },
     { ...work, ...head.of },
   );
+}
+
+/** Binds the sums in f32 that a window's gradient is rounded from. */
+function windowGradient(
+  { workspace, cuts }: ScheduleDraft,
+  { head }: HeadBuffers,
+  access: Binding["access"],
+): Binding {
+  const elements = cuts.windows[0]!.count * trainedColumns(head);
+  return workspace.bind("window_gradient", access, elements)[0]!;
+}
+
+/**
+ * Rounds the gradient of a window of the weight to what it is stored as, where that is not f32.
+ *
+ * @throws {Infeasible} where windows of it are not aligned as bindings must be.
+ */
+export function roundGradients(draft: ScheduleDraft, window: Window): void {
+  const { shape, workspace, cuts } = draft;
+  const { weightGradient } = shape;
+  if (!weightGradient) return;
+  const rowBytes = trainedColumns(headOf(draft.problem)) * bytesPerElement(weightGradient);
+  const granule = rowGranule(rowBytes, workspace.limits);
+  if (cuts.windowCount > 1 && shape.window % granule !== 0) {
+    throw new Infeasible(
+      `a window of ${shape.window} is not a multiple of ${granule}, as bindings of a gradient in ${weightGradient} must be`,
+    );
+  }
+  const at = { window, first: true, mayAdd: true };
+  if (draft.known("round-gradient", at)) return;
+  for (const head of draft.workspace.heads) {
+    const words = Math.ceil(window.count * trainedColumns(head.head) / 2);
+    const groups = Math.ceil(words / LINEAR_WORKGROUP);
+    draft.dispatch(
+      "round-gradient",
+      [Math.min(groups, ROUNDING_COLUMNS), Math.ceil(groups / ROUNDING_COLUMNS)],
+      [windowGradient(draft, head, "read"), head.write("grad_weight", window)],
+      at,
+      { ...head.of },
+    );
+  }
 }
 
 function biasGradient(

@@ -327,6 +327,7 @@ export class ScheduleDraft {
       splits,
       logitStride: this.workspace.logitStride,
       gradientStride: this.workspace.gradientStride,
+      ...(this.shape.weightGradient ? { weightGradient: this.shape.weightGradient } : {}),
       buffers: this.workspace.buffers,
       params: this.#params,
       paramsStride,

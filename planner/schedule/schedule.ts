@@ -80,6 +80,7 @@ export type KernelName =
   | "weight-gradient"
   | "hidden-gradient"
   | "hidden-sum"
+  | "round-gradient"
   | "bias-gradient";
 
 /** A slice bound to a kernel's slot. */
@@ -293,6 +294,8 @@ export interface Schedule {
   readonly logitStride: number;
   /** The same of the gradients with respect to logits. */
   readonly gradientStride: number;
+  /** What the weight's gradient is rounded to, where it is not kept in f32. */
+  readonly weightGradient?: Dtype;
   /** Every buffer that a step uses, the caller's included. */
   readonly buffers: readonly BufferSpec[];
   /** Without repeats: dispatches with the same values share an entry. */

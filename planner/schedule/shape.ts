@@ -4,7 +4,7 @@
  * @module
  */
 import type { DeviceLimits } from "../device.ts";
-import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
+import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { rowGranule } from "./matrix.ts";
 import { trainedColumns } from "../heads/head.ts";
 import { type Problem, vocabOf, wantedGradients } from "../problem.ts";
@@ -44,6 +44,8 @@ export interface Shape extends Sizes {
   readonly splits: number;
   /** Who owns the buffers, and for how long. */
   readonly residency: Residency;
+  /** What the weight's gradient is rounded to in the caller's buffer, where it is not kept in f32. */
+  readonly weightGradient?: Dtype;
   /** Whether the hidden gradient is summed in one go, even where parts would keep a device busier. */
   readonly oneSum?: boolean;
 }

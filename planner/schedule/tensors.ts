@@ -295,6 +295,8 @@ export const TENSORS = {
     has: ({ fusion }) => fusion,
     shape: ({ problem }) => [MOMENTS_ROWS, tokenStride(problem)],
   },
+  // The gradient of a window of the weight, `[ids of the window, hidden]`, on its way to 16 bits.
+  window_gradient: { role: "scratch", type: "f32" },
   // Sums over parts of a window, `[parts, tokens of the block, hidden]`, on their way to the gradient.
   hidden_parts: { role: "scratch", type: "f32" },
   // Where tokens are split over ranks outside of the layer: the hidden states of all of them, and

@@ -16,7 +16,7 @@ import { halvings } from "../strategies/steps.ts";
 import { MOST_TRIED } from "../tuning.ts";
 import type { Candidate } from "./candidate.ts";
 import { evaluate } from "./evaluate.ts";
-import type { Branch, Question } from "./question.ts";
+import { type Branch, type Question, rounding } from "./question.ts";
 import { type Choices, shapeOf } from "./shapes.ts";
 
 /** Yields candidates on the way to a branch's smallest, which comes last. */
@@ -61,7 +61,11 @@ class Descent {
     this.#mostTokens = mostTokens;
     this.#granules = granulesOf(problem, device);
     // Sums in parts serve speed alone.
-    this.#choices = { residency, oneSum: wantedGradients(problem).has("hidden") };
+    this.#choices = {
+      residency,
+      oneSum: wantedGradients(problem).has("hidden"),
+      ...rounding(branch.question),
+    };
   }
 
   /** Yields ever smaller candidates below the best of other tiles, and returns the last. */
@@ -108,7 +112,8 @@ class Descent {
   /** Returns less than any schedule of some sizes takes. */
   #bound(point: Point): number {
     const { question: { problem, device }, strategy, residency } = this.#branch;
-    const owned = residency === "caller" ? ownedBytes(problem) : 0;
+    const { weightGradient } = this.#choices;
+    const owned = residency === "caller" ? ownedBytes(problem, weightGradient) : 0;
     const params = device.limits.minUniformBufferOffsetAlignment * pairsOf(problem, point);
     return owned + strategy.stored(problem, { tile: this.#tile, ...point }) + params;
   }

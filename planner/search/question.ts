@@ -4,7 +4,8 @@
  * @module
  */
 import type { DeviceProfile } from "../device.ts";
-import type { Problem } from "../problem.ts";
+import { ACCUMULATED, type Dtype } from "../dtype.ts";
+import { type Problem, wantedGradients } from "../problem.ts";
 import { Products } from "../schedule/products.ts";
 import type { Residency, Share, StrategyName } from "../schedule/schedule.ts";
 import { type Tier, type Tile, tilesFor } from "../schedule/tile.ts";
@@ -47,6 +48,12 @@ export interface PlanOptions extends FixedSizes {
    * targets and gradients throughout, and the schedule keeps its own buffers in between.
    */
   readonly hostIo?: boolean | undefined;
+  /**
+   * What the weight's gradient is stored as, in the caller's buffer: `f32` where it is left out. In 16
+   * bits it takes half the memory, and one window of it in f32 besides: a window's gradient is added
+   * up in f32 and rounded once. Only a strategy that is done with a window before the next can do so.
+   */
+  readonly weightGradient?: Dtype | undefined;
   /** The part of a larger job that the problem is: `planParallel()` says which. */
   readonly share?: Share | undefined;
 }
@@ -65,6 +72,14 @@ export interface Question {
 export function ask(problem: Problem, device: DeviceProfile, options: PlanOptions): Question {
   const tiles = options.tile ? [options.tile] : tilesFor(problem, device, options.tier);
   return { problem, device, options, tiles, products: new Products(tiles, device.rates) };
+}
+
+/** Returns what the weight's gradient is rounded to, where it is. */
+export function rounding({ problem, options }: Question): { weightGradient?: Dtype } {
+  const { weightGradient = ACCUMULATED } = options;
+  return weightGradient === ACCUMULATED || !wantedGradients(problem).has("weight")
+    ? {}
+    : { weightGradient };
 }
 
 /** A branch of a search: one strategy, with its buffers in one place. */

@@ -21,7 +21,7 @@ import type { Candidate } from "./candidate.ts";
 import { staysWithin } from "./choice.ts";
 import { evaluated, isCandidate, type Outcome } from "./evaluate.ts";
 import { leastCandidates } from "./least.ts";
-import { ask, type Branch, type PlanOptions } from "./question.ts";
+import { ask, type Branch, type PlanOptions, rounding } from "./question.ts";
 import { refined } from "./refine.ts";
 import { shapesOf } from "./shapes.ts";
 import { tilesBySpeed } from "./tiles.ts";
@@ -119,13 +119,23 @@ function residenciesOf({ weights, hostIo = false, share }: PlanOptions): Residen
 
 /** Returns why a branch has no candidates at all, if so. */
 function refusal(
-  { strategy, residency, question: { problem, device, options, tiles } }: Branch,
+  { strategy, residency, question }: Branch,
 ): string | undefined {
+  const { problem, device, options, tiles } = question;
   const reason = unsuited(strategy, problem);
   if (reason !== undefined) return reason;
   if (residency === "windows" && !strategy.streams) return "needs the whole weight at hand";
   if (residency === "windows" && problem.distill) return "keeps the weights of both heads at hand";
   if (residency === "windows" && options.share) return "has a share of the weight, which stays";
+  const { weightGradient } = rounding(question);
+  if (weightGradient !== undefined) {
+    if (residency !== "caller" || options.share) {
+      return `keeps the weight's gradient in f32: in ${weightGradient} it is for a caller's buffers on one device`;
+    }
+    if (!strategy.finishesWindows || problem.heads.length > 1) {
+      return `adds to the weight's gradient block after block, which ${weightGradient} would round each time`;
+    }
+  }
   if (tiles.length === 0) {
     return `finds no tile: the smallest needs more workgroup memory or invocations than ${device.name} has`;
   }

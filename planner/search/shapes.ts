@@ -12,22 +12,31 @@ import { granulesOf, sizingDevice, splitsOf } from "../strategies/limits.ts";
 import type { Strategy } from "../strategies/strategy.ts";
 import { MANY_PAIRS, STREAMED_WINDOWS } from "../tuning.ts";
 import { worthwhile } from "./choice.ts";
-import type { Branch, FixedSizes } from "./question.ts";
+import { type Branch, type FixedSizes, rounding } from "./question.ts";
 
 /** The choices of a shape that are no sizes. */
-export type Choices = Pick<Shape, "residency" | "oneSum">;
+export type Choices = Pick<Shape, "residency" | "oneSum" | "weightGradient">;
 
 /** Returns the shape of a strategy in some sizes. */
 export function shapeOf(
   problem: Problem,
   { name, streams }: Pick<Strategy, "name" | "streams">,
   sizes: Sizes,
-  { residency, oneSum }: Choices,
+  { residency, oneSum, weightGradient }: Choices,
   { rates }: DeviceProfile,
 ): Shape {
   const { tile, block, window } = sizes;
   const splits = streams ? splitsOf(problem, sizes, rates) : 1;
-  return { strategy: name, tile, block, window, splits, residency, ...(oneSum ? { oneSum } : {}) };
+  return {
+    strategy: name,
+    tile,
+    block,
+    window,
+    splits,
+    residency,
+    ...(oneSum ? { oneSum } : {}),
+    ...(weightGradient ? { weightGradient } : {}),
+  };
 }
 
 /**
@@ -39,12 +48,14 @@ export function* shapesOf(
   tile: Tile,
   fixed: FixedSizes,
 ): Generator<Shape | Infeasible> {
-  const { question: { problem, device }, strategy, residency } = branch;
+  const { question, strategy, residency } = branch;
+  const { problem, device } = question;
+  const choices = { residency, ...rounding(question) };
   const sizes = sizesToTry(branch, tile, fixed);
   for (;;) {
     const next = attempt(() => sizes.next());
     if (next instanceof Infeasible) yield next;
-    else if (!next.done) yield shapeOf(problem, strategy, next.value, { residency }, device);
+    else if (!next.done) yield shapeOf(problem, strategy, next.value, choices, device);
     if (next instanceof Infeasible || next.done) return;
   }
 }

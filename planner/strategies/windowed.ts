@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { clearGradients, gradients, logitGradient } from "../schedule/backward.ts";
+import { clearGradients, gradients, logitGradient, roundGradients } from "../schedule/backward.ts";
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import {
   distillGradients,
@@ -35,6 +35,7 @@ export const windowed: Strategy = {
   fuses: true,
   distills: ["forward", "train"],
   baseline: false,
+  finishesWindows: true,
   mostTokens: (problem, device) => largestBlock(problem, device),
   mostIds(problem, device, tile, block) {
     const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
@@ -71,6 +72,7 @@ export const windowed: Strategy = {
         logitGradient(draft, block, window, gradient);
         gradients(draft, block, window, gradient);
       }
+      roundGradients(draft, window);
       draft.tell("vocab", window);
     }
   },
