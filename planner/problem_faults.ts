@@ -78,8 +78,9 @@ function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
     yield fault(`has the cross-entropy of what is fused alone, not ${task.objective}`);
   }
   if (task.labelSmoothing > 0) yield fault("cannot be smoothed: labelSmoothing must be 0");
-  if (task.topK > 0) yield fault("has no lists of ids yet: topK must be 0");
-  if (task.sampleTemperature !== undefined) yield fault("has no drawing of ids yet");
+  const after = "once strengths are found, ask it of the sum of heads that they make (factorsOf)";
+  if (task.topK > 0) yield fault(`has no lists of ids, topK must be 0: ${after}`);
+  if (task.sampleTemperature !== undefined) yield fault(`has no drawing of ids: ${after}`);
   if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
 }
 
