@@ -5,7 +5,7 @@
  */
 import { peersOf } from "../../planner/peers/mod.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { learnerOf, type Problem } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { beyondInputs } from "../../planner/sweep.ts";
 import { formatBytes } from "../../planner/units.ts";
@@ -34,8 +34,11 @@ interface Row {
 export function peersJson(plan: Plan): Row[] {
   const { problem } = plan;
   const { tokens, pass } = problem;
-  const { hidden, vocab, dtype } = headOf(problem);
-  const plainProblem = parseProblem({ tokens, hidden, vocab, dtype, pass });
+  const { hidden, vocab, dtype } = learnerOf(problem);
+  // Methods of distillation are few, and do no more than that.
+  const plainProblem = problem.distill
+    ? problem
+    : parseProblem({ tokens, hidden, vocab, dtype, pass });
   const plain = new Map(peersOf(plainProblem).map((peer) => [peer.method, peer]));
   const bytes = (value: number | undefined) => value ?? null;
   const rows = peersOf(problem).map((asAsked) => {
@@ -83,8 +86,8 @@ function planned({ device, budget, outline }: Plan, problem: Problem): number | 
   }
 }
 
-const HEADING =
-  "methods: memory beyond inputs of a plain cross-entropy; in training with the gradients";
+const HEADING = (of: string) =>
+  `methods: memory beyond inputs of ${of}; in training with the gradients`;
 
 /** Returns the same for people, the least memory of the plan's pass first. */
 export function peersText(plan: Plan, layout: Layout = {}): string {
@@ -97,7 +100,9 @@ export function peersText(plan: Plan, layout: Layout = {}): string {
       sizeText(row.trainExtraBytes),
       remark(row),
     ]);
-  return `${wrapped(HEADING, layout.width)}\n${
+  return `${
+    wrapped(HEADING(plan.problem.distill ? "distillation" : "a plain cross-entropy"), layout.width)
+  }\n${
     indented(
       table(
         [["method", "forward", "train", "about"], ...rows],

@@ -9,7 +9,7 @@ import type { Dtype } from "../../planner/dtype.ts";
 import { findModel, type Model, MODELS } from "../../planner/models/catalogue.ts";
 import type { OutputHead } from "../../planner/models/head.ts";
 import { ConfigError, isModelConfig, parseModelConfig } from "../../planner/models/hf_config.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { learnerOf, type Problem } from "../../planner/problem.ts";
 import { DEVICE_FILE } from "../files/device_file.ts";
 import { UsageError } from "../exit.ts";
 import { readMap } from "../files/map_file.ts";
@@ -209,10 +209,10 @@ export function modelLine(model: RequestedModel, problem: Problem): string {
   const { name, vocab, dtype, tied, tokenizer, softcap, logitScale, notes } = model;
   return [
     name,
-    typeText(dtype, headOf(problem).dtype),
-    ...(softcap === undefined ? [] : [`softcap ${headOf(problem).softcap ?? "none"}`]),
-    ...(logitScale === undefined ? [] : [`logit scale ${headOf(problem).logitScale}`]),
-    ...(tokenizer === undefined || vocab !== headOf(problem).vocab
+    typeText(dtype, learnerOf(problem).dtype),
+    ...(softcap === undefined ? [] : [`softcap ${learnerOf(problem).softcap ?? "none"}`]),
+    ...(logitScale === undefined ? [] : [`logit scale ${learnerOf(problem).logitScale}`]),
+    ...(tokenizer === undefined || vocab !== learnerOf(problem).vocab
       ? []
       : [`${vocab - tokenizer} of ${vocab} rows are padding or reserved`]),
     ...(tied === undefined ? [] : [headText(tied)]),

@@ -5,6 +5,7 @@
  * @module
  */
 import * as z from "zod";
+import { DIVERGENCES } from "../../planner/heads/distill.ts";
 import { LARGEST_DIMENSIONS } from "../../planner/largest.ts";
 import { MAX_RANKS } from "../../planner/parallel.ts";
 import { SCALINGS } from "../../planner/scaling.ts";
@@ -21,6 +22,16 @@ export const modesShape = {
     .describe("a codebook head: so many codes stand for the vocabulary"),
   adapterRank: z.int().min(1).max(MAX_DIMENSION).optional()
     .describe("a low-rank adapter on the head, of so many columns: it alone is trained"),
+  distill: z.enum(DIVERGENCES).optional()
+    .describe("the head is a student's, and learns from a teacher's by this divergence"),
+  teacherHidden: z.int().min(1).max(MAX_DIMENSION).optional()
+    .describe("inner dimension of the teacher's head"),
+  temperature: z.number().min(1e-3).max(1e6).optional()
+    .describe("divides the logits of student and teacher in the divergence (default: 1)"),
+  distillWeight: z.number().nonnegative().optional()
+    .describe("what the divergence counts in the loss (default: 1)"),
+  ceWeight: z.number().nonnegative().optional()
+    .describe("what the student's cross-entropy counts in the loss (default: 0)"),
   compare: z.boolean().optional().describe("set published methods' memory beside the plan's"),
   explain: z.boolean().optional().describe("list every candidate, and why it lost"),
   largest: z.enum(LARGEST_DIMENSIONS).optional()

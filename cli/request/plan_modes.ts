@@ -7,7 +7,9 @@
 import type { LargestDimension } from "../../planner/largest.ts";
 import { withAdapter } from "../../planner/heads/adapter.ts";
 import { type CodebookHead, codebookHead } from "../../planner/heads/codebook.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { issueText } from "../../planner/issues.ts";
+import { headOf, type Problem } from "../../planner/problem.ts";
+import { problemSchema } from "../../planner/problem_schema.ts";
 import { UsageError } from "../exit.ts";
 import type { Modes } from "./modes_shape.ts";
 import { PEERS_OF_ONE_DEVICE } from "../report/sweep.ts";
@@ -58,6 +60,51 @@ export function checkAdapter(
     );
   }
   return withAdapter(problem, adapterRank);
+}
+
+/** Settings of a teacher, which mean something beside `--distill` alone. */
+const OF_TEACHERS = ["teacherHidden", "temperature", "distillWeight", "ceWeight"] as const;
+
+/**
+ * Returns the problem with the teacher that is asked for: of as many ids as the student, and
+ * stored as it is.
+ *
+ * @throws {UsageError} where there is half of one, or something beside it is about a single head.
+ */
+export function checkDistill(problem: Problem, modes: Modes): Problem {
+  const { distill, teacherHidden, temperature, distillWeight, ceWeight } = modes;
+  if (distill === undefined) {
+    const idle = OF_TEACHERS.find((name) => modes[name] !== undefined);
+    if (idle === undefined) return problem;
+    throw new UsageError(
+      `${flagName(idle)} ${modes[idle]}: is of a teacher: add --distill, or leave it out`,
+    );
+  }
+  if (teacherHidden === undefined) {
+    throw new UsageError(`--distill ${distill}: needs --teacher-hidden, the teacher's hidden size`);
+  }
+  const { codes, adapterRank, peers, sweep, largest, ranks } = modes;
+  const [other] =
+    Object.entries({ codes, adapterRank, peers, sweep, largest, ranks }).find(([, value]) =>
+      value !== undefined
+    ) ?? [];
+  if (other !== undefined) {
+    throw new UsageError(
+      `--distill and ${flagName(other)} cannot be given together: that is about a single head`,
+    );
+  }
+  const head = headOf(problem);
+  const parsed = problemSchema().safeParse({
+    ...problem,
+    heads: [
+      { ...head, name: "student" },
+      { name: "teacher", hidden: teacherHidden, vocab: head.vocab, dtype: head.dtype },
+    ],
+    distill: { divergence: distill, temperature, weight: distillWeight, ceWeight },
+  });
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new UsageError(`--distill ${distill}: ${issue!.path.join(".")} ${issueText(issue!)}`);
 }
 
 /** Modes that know no ranks, and why. */

@@ -224,3 +224,49 @@ Deno.test("--adapter-rank plans gradients of its columns alone, to the byte of t
     assert.match(err, /--adapter-rank and .* cannot be given together/);
   }
 });
+
+Deno.test("--distill plans a student and its teacher, to the byte of the library's plan", async () => {
+  const sizes = { tokens: 512, hidden: 96, vocab: 3000, pass: "train" } as const;
+  const flags = Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const taught = ["--distill", "reverse-kl", "--teacher-hidden", "160"];
+  const more = ["--temperature", "2", "--distill-weight", "0.5", "--ce-weight", "0.25"];
+  const { out } = await lce("plan", ...flags, ...taught, ...more, "--compare", "--json");
+  const { problem, memory, peers } = JSON.parse(out);
+  const expected = parseProblem({
+    tokens: 512,
+    pass: "train",
+    heads: [
+      { name: "student", hidden: 96, vocab: 3000 },
+      { name: "teacher", hidden: 160, vocab: 3000 },
+    ],
+    distill: { divergence: "reverse-kl", temperature: 2, weight: 0.5, ceWeight: 0.25 },
+  });
+  assert.deepEqual(problem, JSON.parse(JSON.stringify(expected)));
+  const ours = plan(expected, SPECIFICATION_DEFAULTS).memory;
+  assert.equal(memory.peakBytes, ours.peakBytes);
+  assert.deepEqual(
+    peers.map(({ method }: { method: string }) => method),
+    ["pytorch-kl", "liger-jsd", "trl-chunks", "lce"],
+  );
+  const text = await lce("plan", ...flags, ...taught);
+  assert.match(text.out, /beside a teacher of 160 hidden x 3000 vocab, f32, by reverse-kl/);
+  const settings = { ...sizes, distill: "reverse-kl", teacherHidden: 160, temperature: 2 };
+  const file = JSON.stringify({ ...settings, distillWeight: 0.5, ceWeight: 0.25 });
+  await withFile(file, async (path) => {
+    const { out } = await lce("plan", "--config", path, "--json");
+    assert.deepEqual(JSON.parse(out).problem, problem);
+  }, ".json");
+  const refused: readonly [string[], RegExp][] = [
+    [["--teacher-hidden", "8"], /--teacher-hidden 8: is of a teacher: add --distill/],
+    [["--distill", "forward-kl"], /needs --teacher-hidden/],
+    [[...taught, "--codes", "64"], /--distill and --codes cannot be given together/],
+    [[...taught, "--tensor-parallel", "2"], /student, teacher over ranks yet/],
+    [[...taught, "--label-smoothing", "0.1"], /ceWeight beside distill is 0/],
+    [[...taught, "--distill-weight", "0"], /leaves nothing to learn/],
+  ];
+  for (const [args, message] of refused) {
+    const { code, err } = await lce("plan", ...flags, ...args);
+    assert.equal(code, EXIT.usage, err);
+    assert.match(err, message);
+  }
+});

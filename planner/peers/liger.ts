@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { dimensionsOf, type Problem } from "../problem.ts";
+import { learnerOf, type Problem } from "../problem.ts";
 import type { Peer, PeerAbout, Phase } from "./peer.ts";
 import { nextPowerOfTwo, returnedGradients, sizes } from "./sizes.ts";
 
@@ -16,7 +16,8 @@ const SOURCE = `https://github.com/linkedin/Liger-Kernel, commit ead96b61, ${FIL
  * states.
  */
 export function ligerChunkRows(problem: Problem): number {
-  const { tokens, hidden, vocab } = dimensionsOf(problem);
+  const { tokens } = problem;
+  const { hidden, vocab } = learnerOf(problem);
   return Math.min(nextPowerOfTwo(Math.ceil(tokens / Math.ceil(vocab / hidden))), tokens);
 }
 

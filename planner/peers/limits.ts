@@ -5,18 +5,18 @@
  * @module
  */
 import type { Dtype } from "../dtype.ts";
-import { headOf, type Problem } from "../problem.ts";
+import { learnerOf, type Problem } from "../problem.ts";
 
 /** Options of a problem that a method may lack: how to name them, and when they are asked for. */
 const OPTIONS = {
-  bias: { title: "a bias", asked: (problem: Problem) => headOf(problem).bias },
+  bias: { title: "a bias", asked: (problem: Problem) => learnerOf(problem).bias },
   softcap: {
     title: "a softcap",
-    asked: (problem: Problem) => headOf(problem).softcap !== undefined,
+    asked: (problem: Problem) => learnerOf(problem).softcap !== undefined,
   },
   logitScale: {
     title: "a logit scale",
-    asked: (problem: Problem) => headOf(problem).logitScale !== 1,
+    asked: (problem: Problem) => learnerOf(problem).logitScale !== 1,
   },
   labelSmoothing: {
     title: "label smoothing",
@@ -60,15 +60,15 @@ export interface PeerLimits {
 /** Returns why a method cannot do a problem, or `undefined` where it can. */
 export function unsuited(limits: PeerLimits, problem: Problem): string | undefined {
   const { dtypes, reductions, hiddenMultiple = 1, maxTokens = Infinity } = limits;
-  if (dtypes && !dtypes.includes(headOf(problem).dtype)) {
-    return `works in ${dtypes.join(" or ")} only, not ${headOf(problem).dtype}`;
+  if (dtypes && !dtypes.includes(learnerOf(problem).dtype)) {
+    return `works in ${dtypes.join(" or ")} only, not ${learnerOf(problem).dtype}`;
   }
   if (reductions && !reductions.includes(problem.reduction)) {
     return `has no reduction "${problem.reduction}", only ${reductions.join(" or ")}`;
   }
-  if (headOf(problem).hidden % hiddenMultiple !== 0) {
+  if (learnerOf(problem).hidden % hiddenMultiple !== 0) {
     return `needs a hidden size that is a multiple of ${hiddenMultiple}, not ${
-      headOf(problem).hidden
+      learnerOf(problem).hidden
     }`;
   }
   if (problem.tokens > maxTokens) {

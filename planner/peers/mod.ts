@@ -8,6 +8,7 @@
 import type { Problem } from "../problem.ts";
 import { CUT, CUT_EXACT, CUT_KAHAN } from "./cut_cross_entropy.ts";
 import { EXECUTORCH_WEBGPU } from "./executorch.ts";
+import { LIGER_JSD, TRL_CHUNKS, TWO_HEADS } from "./distilling.ts";
 import { LIGER, LIGER_0_4, LIGER_F32 } from "./liger.ts";
 import { unsuited } from "./limits.ts";
 import { extraBytes, type Peer, type PeerAbout } from "./peer.ts";
@@ -37,6 +38,9 @@ export const PEERS: readonly Peer[] = [
   EXECUTORCH_WEBGPU,
 ];
 
+/** Every method of distillation from a teacher's head. */
+export const DISTILLING_PEERS: readonly Peer[] = [TWO_HEADS, LIGER_JSD, TRL_CHUNKS];
+
 /** Methods as they no longer are, kept because published figures are of them. */
 export const FORMER_PEERS: readonly Peer[] = [LIGER_0_4];
 
@@ -64,7 +68,7 @@ export interface PeerMemory extends PeerAbout {
  * ```
  */
 export function peersOf(problem: Problem): readonly PeerMemory[] {
-  return PEERS.map((peer) => {
+  return (problem.distill ? DISTILLING_PEERS : PEERS).map((peer) => {
     const { method, title, source, note, limits } = peer;
     const reason = unsuited(limits, problem);
     return {

@@ -6,7 +6,7 @@ import { allowance, expectedMebibytes, peerOf } from "../../scripts/peers/agreem
 import { FIGURES } from "../../scripts/peers/figures.ts";
 import { ligerChunkRows } from "./liger.ts";
 import { unsuited } from "./limits.ts";
-import { FORMER_PEERS, PEERS, peersOf } from "./mod.ts";
+import { DISTILLING_PEERS, FORMER_PEERS, PEERS, peersOf } from "./mod.ts";
 import { extraBytes, peakFormula, type Peer, type Span, SPANS } from "./peer.ts";
 import { unslothChunkRows } from "./unsloth.ts";
 
@@ -265,4 +265,28 @@ Deno.test("Methods have names of their own, and a source with a version or a com
     assert.match(method, /^[a-z0-9]+([-.][a-z0-9]+)*$/);
     assert.match(source, /commit [0-9a-f]{7,10}\b|PyTorch 2\.11|docs\/2\.13\//);
   }
+});
+
+Deno.test("methods of distillation take what their source allocates, counted by hand", () => {
+  const [N, D, E, V] = [1000, 64, 96, 5000];
+  const problem = parseProblem({
+    tokens: N,
+    heads: [{ name: "student", hidden: D, vocab: V }, { name: "teacher", hidden: E, vocab: V }],
+    distill: { divergence: "reverse-kl" },
+  });
+  const found = peersOf(problem);
+  assert.deepEqual(found.map(({ method }) => method), DISTILLING_PEERS.map(({ method }) => method));
+  const trained = Object.fromEntries(
+    found.map(({ method, trainExtraBytes }) => [method, trainExtraBytes]),
+  );
+  // Liger: ceil(V / D) = 79 parts, ceil(N / 79) = 13 tokens of each, 16 as a power of two.
+  assert.equal(trained["liger-jsd"], 4 * (N * D + V * D + N * V) + 4 * (4 * 16 * V + V * D));
+  assert.equal(trained["pytorch-kl"], 4 * 4 * N * V);
+  assert.equal(trained["trl-chunks"], 4 * (3 * N * D + N * E + V * D) + 4 * 7 * 256 * V);
+  const smoothed = parseProblem({
+    ...problem,
+    labelSmoothing: 0.1,
+    distill: { ...problem.distill!, ceWeight: 1 },
+  });
+  assert(peersOf(smoothed).every(({ unsuited }) => unsuited !== undefined));
 });

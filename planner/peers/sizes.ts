@@ -7,7 +7,7 @@
  * @module
  */
 import { bytesPerElement } from "../dtype.ts";
-import { headOf, type Problem, wantedGradients } from "../problem.ts";
+import { learnerOf, type Problem, wantedGradients } from "../problem.ts";
 
 /** Bytes of an array, and how to write them in symbols. */
 export interface Size {
@@ -50,7 +50,7 @@ export interface Sizes {
 /** Returns the arrays of a problem. Which gradients are wanted does not depend on its pass. */
 export function sizes(problem: Problem): Sizes {
   const { tokens: N } = problem;
-  const { hidden: D, vocab: V, dtype } = headOf(problem);
+  const { hidden: D, vocab: V, dtype } = learnerOf(problem);
   const stored = bytesPerElement(dtype);
   const wanted = wantedGradients({ ...problem, pass: "train" });
   const hidden = (each: number = stored): Size => ({ each, count: N * D, symbol: "ND" });

@@ -5,16 +5,27 @@
  * @module
  */
 import type { Dtype } from "../../planner/dtype.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { type Head, headOf, type Problem } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { allowance, expectedMebibytes } from "./agreement.ts";
 import { type Beside, type Figure, FIGURES } from "./figures.ts";
 import { unsuited } from "../../planner/peers/limits.ts";
-import { FORMER_PEERS, PEERS } from "../../planner/peers/mod.ts";
+import { DISTILLING_PEERS, FORMER_PEERS, PEERS } from "../../planner/peers/mod.ts";
 import { extraBytes, peakFormula, type Peer, type Span } from "../../planner/peers/peer.ts";
 
 /** Shape of the formulas: the head of Gemma 2 2B. */
 const SHAPE = { tokens: 8192, hidden: 2304, vocab: 256000 };
+
+/** A problem of distillation: heads of Qwen 2.5's 7B and 72B. */
+const TAUGHT = parseProblem({
+  tokens: 8192,
+  heads: [
+    { name: "student", hidden: 3584, vocab: 152064 },
+    { name: "teacher", hidden: 8192, vocab: 152064 },
+  ],
+  distill: { divergence: "forward-kl" },
+});
+const [student, teacher] = TAUGHT.heads as [Head, Head];
 
 /** Returns a Markdown table whose columns are as wide as their cells, as `deno fmt` wants it. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -57,11 +68,16 @@ function signed(value: number): string {
 
 function formulaRow(peer: Peer): string[] {
   const problem = shapeFor(peer);
+  const [method, ...cells] = formulaCells(peer, problem);
+  return [method!, headOf(problem).dtype, ...cells];
+}
+
+function formulaCells(peer: Peer, problem: Problem): string[] {
   const cells = (["forward", "train"] as const).flatMap((span: Span) => [
     peakFormula(peer, problem, span),
     mebibytes(extraBytes(peer, problem, span)),
   ]);
-  return [`\`${peer.method}\``, headOf(problem).dtype, ...cells];
+  return [`\`${peer.method}\``, ...cells];
 }
 
 function sourceRow({ method, title, source, note }: Peer): string[] {
@@ -153,6 +169,23 @@ ${table(["method", "title", "source", "note"], PEERS.map(sourceRow))}
 Former versions, of which figures were published:
 
 ${table(["method", "title", "source", "note"], FORMER_PEERS.map(sourceRow))}
+
+## Distillation from a teacher's head
+
+${
+    paragraph(
+      `In f32, of ${TAUGHT.tokens} tokens: a student of ${student.hidden} dimensions and a teacher of ${teacher.hidden}, over ${student.vocab} ids. E stands for the teacher's dimensions. No figure of these is published that the models could be held against.`,
+    )
+  }
+
+${
+    table(
+      ["method", "forward", "MiB", "training", "MiB"],
+      DISTILLING_PEERS.map((peer) => formulaCells(peer, TAUGHT)),
+    )
+  }
+
+${table(["method", "title", "source", "note"], DISTILLING_PEERS.map(sourceRow))}
 
 ## Measured here
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { FIGURES } from "./figures.ts";
-import { FORMER_PEERS, PEERS } from "../../planner/peers/mod.ts";
+import { DISTILLING_PEERS, FORMER_PEERS, PEERS } from "../../planner/peers/mod.ts";
 import { peersPage } from "./page.ts";
 
 Deno.test("docs/peers.md is what deno task docs:peers writes", async () => {
@@ -10,7 +10,9 @@ Deno.test("docs/peers.md is what deno task docs:peers writes", async () => {
 
 Deno.test("The page has every method and every figure", () => {
   const page = peersPage();
-  for (const { method } of [...PEERS, ...FORMER_PEERS]) assert(page.includes(`| \`${method}\``));
+  for (const { method } of [...PEERS, ...FORMER_PEERS, ...DISTILLING_PEERS]) {
+    assert(page.includes(`| \`${method}\``));
+  }
   const rows = page.split("\n").filter((line) => / x \d+ x \d+ +\| /.test(line));
   assert.equal(rows.length, FIGURES.length);
 });
