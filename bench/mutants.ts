@@ -25,6 +25,7 @@ import { FUSIONS } from "./mutants/fusion.ts";
 import { GENERATORS } from "./mutants/generators.ts";
 import { HOST } from "./mutants/host.ts";
 import { IN_MATRICES } from "./mutants/matrices.ts";
+import { RANKS } from "./mutants/ranks.ts";
 import { ROUNDS } from "./mutants/rounds.ts";
 import { type Fate, hunt, runKiller } from "./mutants/hunt.ts";
 import { formatKiller, type Mutant, plant } from "./mutants/mutant.ts";
@@ -39,6 +40,7 @@ const MUTANTS: readonly Mutant[] = [
   ...FAULTY,
   ...HOST,
   ...ROUNDS,
+  ...RANKS,
   ...CHOICE,
   ...CODES,
   ...DISTILLATIONS,

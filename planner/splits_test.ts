@@ -45,6 +45,21 @@ Deno.test("the best split is the fastest, and its time that of its plan", () => 
   }
 });
 
+Deno.test("no split is faster than the best by more than counts, be it as small", () => {
+  let smaller = 0;
+  // Where steps take long, replicas win, which have fewer collectives and more of the weight.
+  for (const [bytesPerSecond, seconds] of [[1e6, 0], [1e9, 1e-5], [1e15, 10]] as const) {
+    const problem = { ...PROBLEM, reduction: "sum" } as const;
+    const { best, candidates } = planSplits(problem, H100, 8, {}, links(bytesPerSecond, seconds));
+    const planned = candidates.flatMap(({ planned }) => planned ?? []);
+    const fastest = Math.min(...planned.map(({ time }) => time.seconds));
+    assert(best.planned.time.seconds <= 1.02 * fastest);
+    const peak = (each: typeof best.planned) => each.plan.largest.memory.peakBytes;
+    smaller += planned.filter((each) => peak(each) < peak(best.planned)).length;
+  }
+  assert(smaller > 0, "memory alone would have chosen otherwise");
+});
+
 Deno.test("where traffic costs nothing much own work decides, and where it costs all, traffic", () => {
   const traffic = (bytesPerSecond: number) => {
     const { best } = planSplits(PROBLEM, H100, 8, {}, links(bytesPerSecond));

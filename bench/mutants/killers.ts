@@ -123,6 +123,14 @@ export const BAD_BUFFERS = library("says what is wrong");
 export const SPLIT_VOCABULARY = ranks("a vocabulary split unevenly");
 export const SEQUENCE = ranks("hidden states split by tokens");
 export const REPLICAS = ranks("replicas share the divisor");
+export const PIECES = ranks("piece by piece");
+export const FOUR_PROCESSES: Killer = {
+  test: "cli/mpi_device_test.ts",
+  filter: "four processes",
+};
+export const LINKS: Killer = { test: "planner/links_test.ts" };
+export const LINK_TIMES: Killer = { test: "planner/links_test.ts", filter: "takes its steps" };
+export const SPLITS: Killer = { test: "planner/splits_test.ts" };
 
 const resumes = (filter: string): Killer => ({ test: "cli/resume_device_test.ts", filter });
 
