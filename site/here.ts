@@ -6,8 +6,9 @@
  */
 import { runJson } from "../cli/report/run.ts";
 import packageFile from "../deno.json" with { type: "json" };
-import { type HeldFixture, uploads } from "../fixtures/fixture.ts";
-import { makeSynthetic } from "../fixtures/synthetic.ts";
+import type { TensorSource } from "../host/source.ts";
+import { type Fixture, uploads } from "../fixtures/fixture.ts";
+import { generateSynthetic, makeSynthetic } from "../fixtures/synthetic.ts";
 import { type Verification, verify } from "../fixtures/verify/verify.ts";
 import { type AcquiredDevice, acquireDevice } from "../kernels/run/device.ts";
 import { NoDeviceError } from "../kernels/run/errors.ts";
@@ -61,14 +62,18 @@ export function streamingStrategy(problem: Problem, device: DeviceProfile): Stra
   return chosen.baseline && fastest ? fastest.shape.strategy : chosen.name;
 }
 
-/** Runs a problem, checks it, and times it beside two stages. */
+/**
+ * Runs a problem, checks it, and times it beside two stages: on made-up inputs, or with a weight
+ * of the visitor's own.
+ */
 export async function runHere(
   input: ProblemInput,
   acquired: AcquiredDevice,
   say: (what: string) => void,
+  weight?: TensorSource,
 ): Promise<Found> {
   say("making inputs");
-  const fixture = makeSynthetic(parseProblem(input), 1, "here");
+  const fixture = inputsOf(parseProblem(input), weight);
   const strategy = streamingStrategy(fixture.problem, acquired.profile);
   const verification = await verify(fixture, acquired, { strategy }, {
     onProgress: (what, done, total) => say(`${what}, ${Math.floor((100 * done) / total)} %`),
@@ -84,8 +89,14 @@ export async function runHere(
   return { verification, ms: { lce, twoStage } };
 }
 
+function inputsOf(problem: Problem, weight: TensorSource | undefined): Fixture {
+  if (!weight) return makeSynthetic(problem, 1, "here");
+  const { tensors, ...others } = generateSynthetic(problem, 1, "here");
+  return { ...others, tensors: { ...tensors, weight } };
+}
+
 async function fastest(
-  fixture: HeldFixture,
+  fixture: Fixture,
   { device, profile }: AcquiredDevice,
   strategy: StrategyName,
 ): Promise<number> {

@@ -16,7 +16,7 @@ import { parseNumber } from "../planner/units.ts";
 import { curve, largestView } from "../cli/html/curve.ts";
 import { answer, answerView, optionsOf, plannedFor } from "./answer.ts";
 import { pngOf } from "./card.ts";
-import { headIn } from "./drop.ts";
+import { type FoundHead, headIn } from "./drop.ts";
 import { cardOf, findHere, type Here, runHere } from "./here.ts";
 import { HERE, linkOf, ofModel, problemOf, type Question, readLink } from "./question.ts";
 import { runView } from "./run_view.ts";
@@ -43,6 +43,8 @@ const OWN = "own sizes";
 
 let question: Question;
 let here: Here | undefined;
+/** The head of the file that was given last, if it has one. */
+let own: FoundHead | undefined;
 
 /** Shows HTML in an element. */
 function show(id: string, content: Html): void {
@@ -174,6 +176,7 @@ function listen(): void {
     event.preventDefault();
     void run();
   });
+  at("run-own").addEventListener("change", takeOwn);
   listenToFiles();
 }
 
@@ -192,7 +195,10 @@ function listenToFiles(): void {
   const open = async (file: File | undefined) => {
     if (!file) return;
     try {
-      const { head, name, others } = await headIn(file);
+      give(undefined);
+      const found = await headIn(file);
+      const { head, name, others } = found;
+      give(found);
       at("file-notes").textContent =
         `${name}: ${head.vocab} ids x ${head.hidden}, ${head.dtype}, among ${others} other tensors.`;
       ask(ownSizes(head));
@@ -211,10 +217,35 @@ function listenToFiles(): void {
   }
 }
 
+/** Sizes of a run, which are the file's where its weight is taken. */
+const SIZES = ["hidden", "vocab"] as const;
+
+/** Offers the weight of a file, or no more. */
+function give(found: FoundHead | undefined): void {
+  own = found;
+  at("run-own-label").hidden = found === undefined;
+  at<HTMLInputElement>("run-own").checked = found !== undefined;
+  at("run-own-name").textContent = found
+    ? `${found.name}${found.head.bias ? ", without its bias" : ""}`
+    : "";
+  takeOwn();
+}
+
+/** Fixes the sizes of the run where the file's weight is taken. */
+function takeOwn(): void {
+  const taken = own !== undefined && at<HTMLInputElement>("run-own").checked;
+  for (const size of SIZES) {
+    const input = at<HTMLInputElement>(`run-${size}`);
+    input.readOnly = taken;
+    if (taken) input.value = `${own!.head[size]}`;
+  }
+}
+
 async function run(): Promise<void> {
   if (!here || !("acquired" in here)) return;
   const button = at<HTMLButtonElement>("run-button");
   const number = (id: string) => parseNumber(at<HTMLInputElement>(id).value);
+  const file = at<HTMLInputElement>("run-own").checked ? own : undefined;
   button.disabled = true;
   at("cards").hidden = true;
   const say = (what: string) => at("progress").textContent = what;
@@ -224,10 +255,12 @@ async function run(): Promise<void> {
         tokens: number("run-tokens"),
         hidden: number("run-hidden"),
         vocab: number("run-vocab"),
+        dtype: file?.head.dtype,
         pass: at<HTMLSelectElement>("run-pass").value as Question["pass"],
       },
       here.acquired,
       say,
+      file?.weight,
     );
     show("result", runView(found));
     offer("card-json", new Blob([JSON.stringify(cardOf(found), null, 2)]));

@@ -133,11 +133,28 @@ Deno.test({
       assert.match(await visit.text("#file-notes"), /37 ids x 20, f16, among 1 other/);
       await visit.settled();
       assert.match(await visit.text(".question-line"), /20 hidden x 37 vocab, f16/);
+      // Rows of zeros: every token's loss is log 37, which no made-up weight has.
+      await page.locator("#run-tokens").fill("9");
+      await page.getByRole("button", { name: "Run and verify" }).click();
+      await page.waitForFunction(
+        () => document.getElementById("progress")!.textContent === "Done.",
+        undefined,
+        { timeout: 120000 },
+      );
+      const own = await page.evaluate(async () => {
+        const { href } = document.getElementById("card-json") as HTMLAnchorElement;
+        return await (await fetch(href)).json();
+      });
+      assert.equal(own.ok, true);
+      assert.equal(own.problem.vocab, 37);
+      assert.equal(own.problem.dtype, "f16");
+      assert(Math.abs(own.loss - Math.log(37)) < 2e-6 * Math.log(37), `${own.loss}`);
       const damaged = { name: "damaged.safetensors", mimeType: "", buffer: Buffer.alloc(20, 0xff) };
       await page.locator("#file").setInputFiles(damaged);
       await page.waitForFunction(() =>
         /no safetensors file/.test(document.getElementById("file-notes")!.textContent!)
       );
+      assert(await page.locator("#run-own-label").isHidden());
       await Deno.remove(file);
       await visit.close();
     });
