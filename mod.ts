@@ -74,6 +74,17 @@ export function plan(
  * where nothing else fits: then one window of the weight is on the device at a time.
  *
  * @throws {DoesNotFitError} when no schedule fits, naming the smallest budget that would.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { parseProblem, planFromHost, SPECIFICATION_DEFAULTS } from "@lce/lce";
+ *
+ * const problem = parseProblem({ tokens: 1024, hidden: 2304, vocab: 256000 });
+ * const { memory } = planFromHost(problem, SPECIFICATION_DEFAULTS, { weights: "streamed" });
+ * // The weight alone would take 2.4 GB.
+ * assert(memory.peakBytes < 0.1 * 4 * 2304 * 256000);
+ * ```
  */
 export function planFromHost(
   problem: Problem,

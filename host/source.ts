@@ -23,7 +23,31 @@ export interface TensorSource {
 /** A tensor on the host: an array, or what gives its bytes by range. */
 export type TensorBytes = Uint8Array | TensorSource;
 
-/** A source gave other bytes than it was asked for, or was asked for bytes that it does not have. */
+/**
+ * A source gave other bytes than it was asked for, or was asked for bytes that it does not have.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   parseProblem,
+ *   planFromHost,
+ *   runFromHost,
+ *   SourceError,
+ *   SPECIFICATION_DEFAULTS,
+ * } from "@lce/lce";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const planned = planFromHost(
+ *   parseProblem({ tokens: 2, hidden: 4, vocab: 8 }),
+ *   SPECIFICATION_DEFAULTS,
+ * );
+ * const short = { bytes: 128, heldBytes: 0, read: () => Promise.resolve(new Uint8Array(3)) };
+ * const inputs = { hidden: new Uint8Array(32), weight: short, targets: new Uint8Array(8) };
+ * await assert.rejects(runFromHost(device, planned, inputs), SourceError);
+ * device.destroy();
+ * ```
+ */
 export class SourceError extends Error {
   /** Tells this error from others without `instanceof`. */
   override name = "SourceError";
@@ -39,7 +63,18 @@ export function sourceOf(tensor: TensorBytes): TensorSource {
   };
 }
 
-/** Returns a source whose bytes are made anew whenever they are asked for: `fill` writes a range. */
+/**
+ * Returns a source whose bytes are made anew whenever they are asked for: `fill` writes a range.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { generatedSource } from "@lce/lce";
+ *
+ * const counting = generatedSource(1000, (offset, into) => into.forEach((_, i) => into[i] = offset + i));
+ * assert.deepEqual([...await counting.read(20, 3)], [20, 21, 22]);
+ * ```
+ */
 export function generatedSource(
   bytes: number,
   fill: (offset: number, into: Uint8Array) => void,

@@ -343,7 +343,7 @@ export class LinearCrossEntropy {
    * @example Losses of two micro-batches, left on the device
    * ```ts
    * import assert from "node:assert/strict";
-   * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
+   * import { deviceProfile, LinearCrossEntropy, parseProblem, plan } from "@lce/lce";
    *
    * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
    * const problem = parseProblem({ tokens: 2, hidden: 4, vocab: 8 });

@@ -24,7 +24,7 @@ import { BufferUsage } from "./provider.ts";
  *   plan,
  *   Scratch,
  *   sharedMemory,
- * } from "../../mod.ts";
+ * } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const plans = [64, 32].map((tokens) =>

@@ -57,7 +57,7 @@ export interface HostRun {
  *   parseProblem,
  *   planFromHost,
  *   runFromHost,
- * } from "../../mod.ts";
+ * } from "@lce/lce";
  *
  * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
  * const problem = parseProblem({ tokens: 2, hidden: 64, vocab: 10_000 });

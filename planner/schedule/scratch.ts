@@ -62,7 +62,7 @@ export interface SharedMemory {
  * @example
  * ```ts
  * import assert from "node:assert/strict";
- * import { parseProblem, plan, sharedMemory, SPECIFICATION_DEFAULTS } from "../../mod.ts";
+ * import { parseProblem, plan, sharedMemory, SPECIFICATION_DEFAULTS } from "@lce/lce";
  *
  * const plans = [4096, 1024].map((tokens) =>
  *   plan(
