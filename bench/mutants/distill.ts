@@ -32,4 +32,20 @@ export const DISTILLATIONS: readonly Mutant[] = [
     why: "a divergence would depend on the order of the vocabulary",
     killers: [DISTILL],
   },
+  {
+    name: "a lesson's results come from the wrong head",
+    file: "kernels/run/results.ts",
+    find: "tensorName(problem, problem.heads[0]!, tensor)",
+    replace: "tensorName(problem, problem.heads.at(-1)!, tensor)",
+    why: "a student's gradients would not be found",
+    killers: [DISTILL],
+  },
+  {
+    name: "a lesson's reference takes the teacher's bias of the wrong id",
+    file: "fixtures/reference/ids_task.ts",
+    find: "teacherBias?.[ids[nth]!] ?? 0",
+    replace: "teacherBias?.[nth + 1] ?? 0",
+    why: "a right gradient of the weight would be called wrong",
+    killers: [DISTILL],
+  },
 ];
