@@ -84,7 +84,7 @@ export class OnlineStatistics {
     const gathered = new Set(gatheredOf(problem).map(({ name }) => name as StatisticName));
     const partOf = ({ statistic, at }: Word) =>
       !gathered.has(statistic) ? 0 : at === undefined ? 1 : 2 + Math.floor(at / LIST_PART);
-    this.parts = [...Map.groupBy(this.#words, partOf)].sort(([a], [b]) => a - b)
+    this.parts = [...grouped(this.#words, partOf)].sort(([a], [b]) => a - b)
       .map(([, words]) => words);
     this.quads = Math.max(...this.parts.map((words) => Math.ceil(words.length / 4)));
     this.listFunctions = this.statistics.flatMap(({ name, width }) =>
