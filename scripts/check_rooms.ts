@@ -175,6 +175,14 @@ async function runtimeNames(graph: Map<string, string[]>): Promise<string[]> {
   });
 }
 
+/** Modules of the library that call what Node 20 lacks. */
+async function tooNew(graph: Map<string, string[]>): Promise<string[]> {
+  const paths = [...graph.keys()];
+  const sources = await Promise.all(paths.map((path) => Deno.readTextFile(new URL(path, root))));
+  return paths.filter((_, index) => /^[^*]*\bMap\.groupBy\(/m.test(sources[index]!))
+    .map((path) => `${path} calls Map.groupBy, which Node 20 lacks: planner/grouped.ts does it`);
+}
+
 /** Modules that ship and import tools of tests. */
 function toolsShipped(graph: Map<string, string[]>): string[] {
   return [...graph].flatMap(([path, targets]) =>
@@ -197,6 +205,7 @@ const faults = [
   ...cycles(graph),
   ...await runtimeNames(graph),
   ...await wholeZods(graph),
+  ...await tooNew(await importGraph(["mod.ts"])),
   ...toolsShipped(graph),
   ...wrongWays(await importGraph(await modulesIn(TOOLS))),
 ];

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { grouped } from "../../planner/grouped.ts";
 import type { Collective, Landing, Schedule } from "../../planner/schedule/schedule.ts";
 import { GpuError, withErrorScopes } from "../run/errors.ts";
 import { type Outputs, walk, type Walked } from "../run/execute.ts";
@@ -167,7 +168,7 @@ async function performReady(
 ): Promise<number> {
   const waiting = runs.filter(({ pending }) => pending);
   let performed = 0;
-  for (const group of Map.groupBy(waiting, ({ group }) => group).values()) {
+  for (const group of grouped(waiting, ({ group }) => group).values()) {
     const { share } = group[0]!.job.schedule;
     const { op, what, group: kind } = group[0]!.pending!;
     // In a group of the other kind, a rank may still have a collective with others first.
