@@ -108,8 +108,8 @@ export const IN_MATRICES: readonly Mutant[] = [
   {
     name: "halves: the scale leaves no room for the largest gradient",
     file: "kernels/wgsl/halves.ts",
-    find: "return bitcast<f32>((268u - bound_exponent()) << 23u);",
-    replace: "return bitcast<f32>((272u - bound_exponent()) << 23u);",
+    find: "scale: `bitcast<f32>((268u - ${exponent}) << 23u)`",
+    replace: "scale: `bitcast<f32>((272u - ${exponent}) << 23u)`",
     why: "sure targets' gradients would be infinite",
     killers: [PROJECT, MATRICES],
   },

@@ -42,9 +42,27 @@ export function gradientBound(
 /** Where the bits of the largest logit gradient there may be are. */
 export const GRADIENT_BOUND = "gradient_bound[0]";
 
+/**
+ * Returns the exponent, with its bias, of what has some bits: within what leaves the powers of two
+ * below normal numbers.
+ */
+export function exponentOf(bits: string): string {
+  return `clamp(${bits} >> 23u, 15u, 254u)`;
+}
+
+/** Returns the power of two that takes values of an exponent to 2^14, and its inverse. */
+export function powersOf(exponent: string): { readonly scale: string; readonly unscale: string } {
+  return {
+    scale: `bitcast<f32>((268u - ${exponent}) << 23u)`,
+    unscale: `bitcast<f32>((${exponent} - 14u) << 23u)`,
+  };
+}
+
+const BOUND_POWERS = powersOf("bound_exponent()");
+
 const BOUND_EXPONENT = `// The exponent of the largest logit gradient there may be, with its bias.
 fn bound_exponent() -> u32 {
-  return clamp(${GRADIENT_BOUND} >> 23u, 15u, 254u);
+  return ${exponentOf(GRADIENT_BOUND)};
 }`;
 
 /** The function `gradient_scale()`: a power of two that takes the bound's exponent to 2^14. */
@@ -52,7 +70,7 @@ export const SCALE_FUNCTION = `${BOUND_EXPONENT}
 
 // What logit gradients of 16 bits are kept times.
 fn gradient_scale() -> f32 {
-  return bitcast<f32>((268u - bound_exponent()) << 23u);
+  return ${BOUND_POWERS.scale};
 }`;
 
 /** The function `gradient_unscale()`: the inverse, a normal number as well. */
@@ -60,7 +78,7 @@ export const UNSCALE_FUNCTION = `${BOUND_EXPONENT}
 
 // The inverse of what logit gradients of 16 bits are kept times.
 fn gradient_unscale() -> f32 {
-  return bitcast<f32>((bound_exponent() - 14u) << 23u);
+  return ${BOUND_POWERS.unscale};
 }`;
 
 /** Returns four numbers as halves, in two words. */

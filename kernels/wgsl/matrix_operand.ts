@@ -13,6 +13,7 @@ import {
   workgroupSize,
 } from "../../planner/schedule/tile.ts";
 import type { Side } from "./fragments.ts";
+import { exponentOf, powersOf } from "./halves.ts";
 import type { Operand } from "./product.ts";
 import { modulo, over, plus, scaled, times } from "./text.ts";
 
@@ -122,10 +123,11 @@ export function copied(
 
 /** Returns names for the power of two that takes an operand's largest element to 2^14, and for its inverse. */
 function scale(name: string, bound: string): string[] {
+  const { scale, unscale } = powersOf(`${name}_exponent`);
   return [
-    `let ${name}_exponent = clamp(${bound} >> 23u, 15u, 254u);`,
-    `let ${name}_scale = bitcast<f32>((268u - ${name}_exponent) << 23u);`,
-    `let ${name}_unscale = bitcast<f32>((${name}_exponent - 14u) << 23u);`,
+    `let ${name}_exponent = ${exponentOf(bound)};`,
+    `let ${name}_scale = ${scale};`,
+    `let ${name}_unscale = ${unscale};`,
   ];
 }
 
