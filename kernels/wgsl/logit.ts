@@ -113,10 +113,12 @@ export function gradientText(context: KernelContext): string {
 /** Returns the struct `Coefficients` and `coefficients_of(position)` that reads it. */
 export function coefficientsFunction(problem: Problem): string {
   const stride = tokenStride(problem);
-  const fields = coefficientRows(problem).map((name, row) => {
+  const rows = coefficientRows(problem);
+  const fields = rows.map((name, row) => {
     const word = `coefficients[${plus(row * stride, "position")}]`;
     return name === "target" ? word : `bitcast<f32>(${word})`;
   });
+  const ofTeacher = rows.slice(rows.indexOf("target") + 1).map((name) => `\n  ${name}: f32,`);
   return `// What the gradient by a token's logits is made of: that by logit z of an id is
 // p * (a + c * z) + d * weight_of_id, and b more for the target, where p is the id's softmax.
 struct Coefficients {
@@ -128,11 +130,9 @@ struct Coefficients {
   id_of_target: u32,${
     problem.distill
       ? `
-  // Of the divergence from a teacher: what it counts, both heads' log-sum-exps, and itself.
-  pull: f32,
-  soft_lse: f32,
-  teacher_lse: f32,
-  divergence: f32,`
+  // Of the divergence from a teacher: what it counts, and what its gradient goes by.${
+        ofTeacher.join("")
+      }`
       : ""
   }
 }

@@ -3,12 +3,76 @@
  *
  * @module
  */
-import type { Distill } from "../../planner/heads/distill.ts";
+import type { Distill, Divergence } from "../../planner/heads/distill.ts";
 import type { At, StatisticText } from "./statistic_text.ts";
 import { literal, LOWEST } from "./text.ts";
 
 /** A statistic that only a teacher asks for. */
 export type TeacherStatistic = "soft_sum" | "teacher_max" | "teacher_sum" | "gap";
+
+/** What a divergence is found from, at a temperature. */
+type Gap = (temperature: number) => StatisticText;
+
+/** What the divergence of each kind is found from. */
+const GAPS: Readonly<Record<Divergence, Gap>> = {
+  "forward-kl": (temperature) => gapUnder("teacher", temperature),
+  "reverse-kl": (temperature) => gapUnder("student", temperature),
+};
+
+/** Names in the text of the student's softmax: where the temperature is 1 those of its cross-entropy. */
+function studentsNames(temperature: number) {
+  const plain = temperature === 1;
+  const soft = plain ? "" : "soft_";
+  return {
+    sum: plain ? "sum" : "soft_sum",
+    rescale: `${soft}rescale`,
+    share: `${soft}share`,
+    mine: `${soft}mine`,
+    theirs: `${soft}theirs`,
+    log: plain ? "log_of_sum" : "soft_log",
+  } as const;
+}
+
+/** Names in the text of the teacher's. */
+const TEACHERS_NAMES = {
+  sum: "teacher_sum",
+  rescale: "teacher_rescale",
+  share: "teacher_share",
+  mine: "teacher_mine",
+  theirs: "teacher_theirs",
+  log: "teacher_log",
+} as const;
+
+/** Returns what a divergence of Kullback and Leibler is found from: a mean under one of the softmaxes. */
+function gapUnder(under: "student" | "teacher", temperature: number): StatisticText {
+  const students = studentsNames(temperature);
+  const [own, other] = under === "teacher"
+    ? [TEACHERS_NAMES, students] as const
+    : [students, TEACHERS_NAMES] as const;
+  // How much nearer the logit of the softmax that is averaged over is to its max than the other.
+  const nearer = (student: string, teacher: string) => {
+    const [first, second] = under === "teacher" ? [teacher, student] : [student, teacher];
+    return `((${first}) - (${second})) * ${literal(1 / temperature)}`;
+  };
+  const moved = (at: At) =>
+    `(${at("gap")} + ${at(own.sum)} * ${
+      nearer(`${at("max")} - top`, `${at("teacher_max")} - teacher_top`)
+    })`;
+  return {
+    empty: "0f",
+    rescale: (at) => [`${at("gap")} = ${moved(at)} * ${own.rescale};`],
+    take: (at, { logit, teacher }, share) => {
+      const index = share.slice("share".length);
+      return `${at("gap")} += ${own.share}${index} * ${
+        nearer(`${logit} - top`, `${teacher!} - teacher_top`)
+      };`;
+    },
+    fold: (at, from) => [
+      `${at("gap")} = ${moved(at)} * ${own.mine} + ${moved(from)} * ${own.theirs};`,
+    ],
+    finish: (at) => [`let divergence = ${at("gap")} / ${at(own.sum)} + ${other.log} - ${own.log};`],
+  };
+}
 
 /**
  * Returns the texts of what a teacher asks for, at the temperature of a distillation. Sums are
@@ -25,29 +89,6 @@ export function teacherStatistics(
 ): Readonly<Record<TeacherStatistic, StatisticText>> {
   const factor = literal(Math.LOG2E / temperature);
   const inverse = literal(1 / temperature);
-  const forward = divergence === "forward-kl";
-  const plain = temperature === 1;
-  const soft = {
-    sum: (at: At) => at(plain ? "sum" : "soft_sum"),
-    rescale: plain ? "rescale" : "soft_rescale",
-    share: (index: number) => `${plain ? "" : "soft_"}share${index}`,
-    mine: plain ? "mine" : "soft_mine",
-    theirs: plain ? "theirs" : "soft_theirs",
-    log: plain ? "log_of_sum" : "soft_log",
-  };
-  const ours = {
-    rescale: forward ? "teacher_rescale" : soft.rescale,
-    mine: forward ? "teacher_mine" : soft.mine,
-    theirs: forward ? "teacher_theirs" : soft.theirs,
-  };
-  const total = (at: At) => forward ? at("teacher_sum") : soft.sum(at);
-  // How much nearer the logit of the softmax that is averaged over is to its max than the other.
-  const nearer = (student: string, teacher: string) =>
-    `((${forward ? teacher : student}) - (${forward ? student : teacher})) * ${inverse}`;
-  const moved = (at: At) =>
-    `(${at("gap")} + ${total(at)} * ${
-      nearer(`${at("max")} - top`, `${at("teacher_max")} - teacher_top`)
-    })`;
   return {
     soft_sum: {
       empty: "0f",
@@ -99,24 +140,6 @@ export function teacherStatistics(
         `let teacher_lse = ${at("teacher_max")} * ${inverse} + teacher_log;`,
       ],
     },
-    gap: {
-      empty: "0f",
-      rescale: (at) => [`${at("gap")} = ${moved(at)} * ${ours.rescale};`],
-      take: (at, { logit, teacher }, share) => {
-        const index = Number(share.slice("share".length));
-        const ofSoftmax = forward ? `teacher_${share}` : soft.share(index);
-        return `${at("gap")} += ${ofSoftmax} * ${
-          nearer(`${logit} - top`, `${teacher!} - teacher_top`)
-        };`;
-      },
-      fold: (at, other) => [
-        `${at("gap")} = ${moved(at)} * ${ours.mine} + ${moved(other)} * ${ours.theirs};`,
-      ],
-      finish: (at) => [
-        `let divergence = ${at("gap")} / ${total(at)} + ${
-          forward ? `${soft.log} - teacher_log` : `teacher_log - ${soft.log}`
-        };`,
-      ],
-    },
+    gap: GAPS[divergence](temperature),
   };
 }

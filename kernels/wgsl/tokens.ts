@@ -21,6 +21,7 @@ import {
   tokenStride,
   upstreamRows,
 } from "../../planner/schedule/layout.ts";
+import { keptOf } from "../../planner/heads/distill.ts";
 import { wantsEntropy } from "../../planner/schedule/statistics.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { splitsVocabulary, wholeVocab } from "../../planner/schedule/schedule.ts";
@@ -170,7 +171,7 @@ export function coefficientsKernel(context: KernelContext): string {
     teacher_lse: "bitcast<u32>(teacher_lse)",
     divergence: "bitcast<u32>(divergence)",
   };
-  const ofTeacher = distill ? ["soft_lse", "teacher_lse", "divergence"] as const : [];
+  const ofTeacher = distill ? keptOf(distill).coefficients : [];
   return kernel(dispatch, {
     title: "what the gradient by a token's logits is made of.",
     types: { gradient_bound: "atomic<u32>" },

@@ -15,8 +15,39 @@
  */
 import type { Loose } from "../same.ts";
 
+/** What is kept of a token for a divergence, beside what a head asks for, and what of it a gradient reads. */
+interface Kept {
+  /** Statistics, by their names in the planner's table. */
+  readonly statistics: readonly ("soft_sum" | "teacher_max" | "teacher_sum" | "gap")[];
+  /** Results that every logit's gradient goes by. */
+  readonly coefficients: readonly ("soft_lse" | "teacher_lse" | "divergence")[];
+}
+
+/** Of two softmaxes: what normalises both, and their distance. */
+const OF_SOFTMAXES: Kept = {
+  statistics: ["soft_sum", "teacher_max", "teacher_sum", "gap"],
+  coefficients: ["soft_lse", "teacher_lse", "divergence"],
+};
+
+/**
+ * The table of divergences. Formula and gradient of each are in `kernels/wgsl/distill.ts`, and in
+ * float64 in `fixtures/reference/distilled.ts`.
+ */
+const KEPT: Readonly<Record<Divergence, Kept>> = {
+  "forward-kl": OF_SOFTMAXES,
+  "reverse-kl": OF_SOFTMAXES,
+};
+
 /** What a student's distance from its teacher is measured by. */
-export const DIVERGENCES = ["forward-kl", "reverse-kl"] as const;
+export const DIVERGENCES = Object.keys(KEPT) as readonly Divergence[];
+
+/** Returns what a distillation keeps of a token. */
+export function keptOf({ divergence, temperature }: Distill): Kept {
+  const { statistics, coefficients } = KEPT[divergence];
+  // Where the temperature is 1 a student's sum is the one that its cross-entropy has.
+  const needed = statistics.filter((name) => name !== "soft_sum" || temperature !== 1);
+  return { statistics: needed, coefficients };
+}
 
 /** What a student's distance from its teacher is measured by. */
 export type Divergence = Distill["divergence"];

@@ -5,6 +5,7 @@
  * @module
  */
 import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
+import { keptOf } from "../heads/distill.ts";
 import { DISTRIBUTIONS } from "../heads/fusion.ts";
 import { roundUp } from "./matrix.ts";
 import { type Problem, vocabOf } from "../problem.ts";
@@ -105,17 +106,18 @@ const COEFFICIENT_ROWS = ["a", "b", "c", "d", "lse", "target"] as const;
 
 /**
  * What it reads besides where there is a teacher: the derivative of the loss by the divergence
- * over the temperature, the log-sum-exps of both heads' logits over the temperature, and the
- * divergence.
+ * over the temperature, and what the divergence asks for.
  */
-const DISTILL_ROWS = ["pull", "soft_lse", "teacher_lse", "divergence"] as const;
+type DistillRow = "pull" | ReturnType<typeof keptOf>["coefficients"][number];
 
 /** Name of a number per token that the logit-gradient kernel reads. */
-export type CoefficientRow = typeof COEFFICIENT_ROWS[number] | typeof DISTILL_ROWS[number];
+export type CoefficientRow = typeof COEFFICIENT_ROWS[number] | DistillRow;
 
 /** Returns the numbers per token that the logit-gradient kernel reads, in the order of their rows. */
 export function coefficientRows({ distill }: Problem): readonly CoefficientRow[] {
-  return distill ? [...COEFFICIENT_ROWS, ...DISTILL_ROWS] : COEFFICIENT_ROWS;
+  return distill
+    ? [...COEFFICIENT_ROWS, "pull", ...keptOf(distill).coefficients]
+    : COEFFICIENT_ROWS;
 }
 
 /** What the record of a gradient filter says of a tile of logit gradients; 0 is a tile without a kept token. */

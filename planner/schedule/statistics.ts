@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { keptOf } from "../heads/distill.ts";
 import type { Problem } from "../problem.ts";
 import { remembered } from "../remembered.ts";
 import type { CollectiveOp } from "./schedule.ts";
@@ -67,6 +68,12 @@ const drawn = {
   wanted: ({ sampleTemperature }: Problem) => sampleTemperature !== undefined,
   acrossRanks: "all-gather",
 } as const;
+
+/** Returns whether a problem has a teacher whose divergence asks for a statistic. */
+function taught(name: ReturnType<typeof keptOf>["statistics"][number]) {
+  return ({ distill }: Problem) =>
+    distill !== undefined && keptOf(distill).statistics.includes(name);
+}
 
 /**
  * The table, in the order of the rows in memory. A statistic may follow from
@@ -162,7 +169,7 @@ export const STATISTICS = [
   {
     name: "soft_sum",
     type: "f32",
-    wanted: ({ distill }) => distill !== undefined && distill.temperature !== 1,
+    wanted: taught("soft_sum"),
     acrossRanks: "all-reduce-sum",
     result: { row: "soft_lse" },
   },
@@ -170,14 +177,14 @@ export const STATISTICS = [
   {
     name: "teacher_max",
     type: "f32",
-    wanted: ({ distill }) => distill !== undefined,
+    wanted: taught("teacher_max"),
     acrossRanks: "all-reduce-max",
   },
   // Sum of the teacher's exp((z - max) / T).
   {
     name: "teacher_sum",
     type: "f32",
-    wanted: ({ distill }) => distill !== undefined,
+    wanted: taught("teacher_sum"),
     acrossRanks: "all-reduce-sum",
     result: { row: "teacher_lse", name: "teacherLse", rounding: "teacher" },
   },
@@ -186,7 +193,7 @@ export const STATISTICS = [
   {
     name: "gap",
     type: "f32",
-    wanted: ({ distill }) => distill !== undefined,
+    wanted: taught("gap"),
     acrossRanks: "all-reduce-sum",
     result: { row: "divergence", name: "divergence", rounding: "divergence" },
   },
