@@ -17,6 +17,9 @@ function isFileError(error: unknown): boolean {
     error instanceof Deno.errors.AlreadyExists;
 }
 
+/** What a file holds, whatever its entries are. */
+const RECORD = z.record(z.string(), z.unknown());
+
 /** A file of entries that a schema checks. */
 export class Kept<Entry> {
   /** Keeps entries in a file of that name; the schema's output is an entry. */
@@ -27,12 +30,18 @@ export class Kept<Entry> {
     return join(Deno.env.get("LCE_CACHE") || userCache(), this.name);
   }
 
-  /** Reads what is kept; a file that is missing, out of reach or damaged counts as empty, for it can be made again. */
+  /**
+   * Reads what is kept. A file that is missing, out of reach or damaged counts as empty, and an
+   * entry that is none as missing: both can be made again.
+   */
   async readAll(): Promise<Readonly<Record<string, Entry>>> {
     try {
-      const entries = JSON.parse(await Deno.readTextFile(this.path));
-      const parsed = z.safeParse(z.record(z.string(), this.schema), entries);
-      return parsed.success ? parsed.data as Record<string, Entry> : {};
+      const found = z.safeParse(RECORD, JSON.parse(await Deno.readTextFile(this.path)));
+      const entries = Object.entries(found.success ? found.data : {}).flatMap(([name, entry]) => {
+        const parsed = z.safeParse(this.schema, entry);
+        return parsed.success ? [[name, parsed.data as Entry]] : [];
+      });
+      return Object.fromEntries(entries);
     } catch (error) {
       if (error instanceof SyntaxError || isFileError(error)) return {};
       throw error;
@@ -58,16 +67,34 @@ export class Kept<Entry> {
   }
 
   /**
-   * Keeps an entry, in place of what was kept under its name before.
+   * Keeps an entry, in place of what was kept under its name before. What other processes keep at
+   * the same time is kept too.
    *
    * @returns the file.
    * @throws {InputError} when it cannot be written.
    */
   async keep(name: string, entry: Entry): Promise<string> {
-    const all = { ...await this.readAll(), [name]: entry };
     await this.#makeFolder();
-    await writeWhole(this.path, new TextEncoder().encode(JSON.stringify(all, null, 2) + "\n"));
+    const unlock = await this.#lock();
+    try {
+      const all = { ...await this.readAll(), [name]: entry };
+      await writeWhole(this.path, new TextEncoder().encode(JSON.stringify(all, null, 2) + "\n"));
+    } finally {
+      unlock();
+    }
     return this.path;
+  }
+
+  /** Waits until no other process keeps anything; where files cannot be locked, nobody waits. */
+  async #lock(): Promise<() => void> {
+    let file: Deno.FsFile | undefined;
+    try {
+      file = await Deno.open(`${this.path}.lock`, { create: true, write: true });
+      await file.lock(true);
+    } catch {
+      // An entry that is lost so is measured again.
+    }
+    return () => file?.close();
   }
 
   async #makeFolder(): Promise<void> {
