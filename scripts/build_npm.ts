@@ -3,11 +3,16 @@
  * Builds the npm package: mod.ts as one minified module with its types and source map, which
  * needs neither Deno nor any other package. `npm pack` makes a tarball of it.
  *
+ * The map leads from a place in the module to file and line of the repository, which is what an
+ * error's stack is read for; types are documented but for their examples, which the API's pages
+ * have. Columns, names, sources and examples would take five times as much as all the rest.
+ *
  *     deno task npm [folder]     # dist/npm, and dist/lce-lce-VERSION.tgz
  *
  * @module
  */
 import process from "node:process";
+import { decode, encode, type SourceMapSegment } from "@jridgewell/sourcemap-codec";
 import { rollup } from "rollup";
 import { dts } from "rollup-plugin-dts";
 import ts from "typescript";
@@ -24,9 +29,21 @@ async function run(program: string, args: string[], cwd: string): Promise<string
   process.exit(1);
 }
 
-/** What of a source map is rewritten. */
+/** What of a source map is read. */
 interface SourceMap {
-  sources: string[];
+  readonly sources: readonly string[];
+  readonly mappings: string;
+}
+
+/** Returns where lines of sources begin in a line of the module, of all the places that are known. */
+function lineStarts(segments: readonly SourceMapSegment[]): SourceMapSegment[] {
+  const starts: SourceMapSegment[] = [];
+  for (const [column, source, line] of segments) {
+    const last = starts.at(-1);
+    if (source === undefined || (last?.[1] === source && last[2] === line)) continue;
+    starts.push([column, source, line!, 0]);
+  }
+  return starts;
 }
 
 /** Writes the code and its source map, which names modules as they are called here, not where. */
@@ -35,13 +52,22 @@ async function writeCode(): Promise<void> {
   const flags = ["--platform", "browser", "--minify", "--sourcemap", "linked"];
   await run("deno", ["bundle", "--quiet", ...flags, "--output", output, "mod.ts"], root.pathname);
   const map: SourceMap = JSON.parse(await Deno.readTextFile(`${output}.map`));
-  map.sources = map.sources.map((source) => {
+  const sources = map.sources.map((source) => {
     const path = new URL(source, `file://${output}`).pathname;
     return path.startsWith(root.pathname)
       ? path.slice(root.pathname.length)
       : path.replace(/^.*\/npm\/[^/]+\//, "npm/");
   });
-  await Deno.writeTextFile(`${output}.map`, JSON.stringify(map));
+  const mappings = encode(decode(map.mappings).map(lineStarts));
+  const lines = { version: 3, sources, names: [], mappings };
+  await Deno.writeTextFile(`${output}.map`, JSON.stringify(lines));
+}
+
+/** Returns declarations without what their comments say of whole modules, and without examples. */
+function forReference(declarations: string): string {
+  return declarations
+    .replaceAll(/\/\*\*(?:(?!\*\/)[\s\S])*?@module\s+\*\/\n/g, "")
+    .replaceAll(/(?:\n *\*)*\n *\* @example\b[\s\S]*?(?=\n *\* @|\n *\*\/)/g, "");
 }
 
 /** Writes the declarations of all that mod.ts exports, in one file that imports nothing. */
@@ -72,7 +98,7 @@ async function writeTypes(): Promise<void> {
       console.error(`The declarations import ${imports.join(", ")}, which users need not have`);
       process.exit(1);
     }
-    await Deno.writeTextFile(new URL("lce.d.ts", target), code);
+    await Deno.writeTextFile(new URL("lce.d.ts", target), forReference(code));
   } finally {
     await Deno.remove(emitted, { recursive: true });
   }
@@ -108,5 +134,7 @@ const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(0)} KB`;
 console.log(
   `${new URL(`../${packed.filename}`, target).pathname}: code ${kilobytes(size("lce.js"))}, types ${
     kilobytes(size("lce.d.ts"))
-  }, source map ${kilobytes(size("lce.js.map"))}; all of it packed ${kilobytes(packed.size)}`,
+  }, source map ${kilobytes(size("lce.js.map"))}; all of it ${
+    kilobytes(packed.unpackedSize)
+  } unpacked, ${kilobytes(packed.size)} packed`,
 );

@@ -45,6 +45,55 @@ Deno.test(
   },
 );
 
+/** Bytes of the installed package: its code, its types, its source map and all of its files. */
+const AT_MOST = {
+  "lce.js": 235_000,
+  "lce.d.ts": 80_000,
+  "lce.js.map": 70_000,
+  unpacked: 385_000,
+  packed: 125_000,
+};
+
+Deno.test(
+  "the package is no larger than it is said to be",
+  { ignore: npm === undefined },
+  async () => {
+    const folder = join(await app(), "node_modules", "@lce", "lce");
+    const beside = join(await app(), "..");
+    const [tarball] = [...Deno.readDirSync(beside)].filter(({ name }) => name.endsWith(".tgz"));
+    const { size } = await Deno.stat(join(beside, tarball!.name));
+    const files = [...Deno.readDirSync(folder)].map(({ name }) => name);
+    const bytes = Object.fromEntries(
+      files.map((name) => [name, Deno.statSync(join(folder, name)).size]),
+    );
+    const unpacked = Object.values(bytes).reduce((sum, of) => sum + of, 0);
+    for (const [what, most] of Object.entries(AT_MOST)) {
+      const is: number | undefined = { ...bytes, unpacked, packed: size }[what];
+      assert(is !== undefined && is <= most, `${what}: ${is} of at most ${most} bytes`);
+    }
+  },
+);
+
+Deno.test(
+  "the source map leads an error's stack to its file and line",
+  { ignore: npm === undefined || find("node") === undefined },
+  async () => {
+    const folder = await app();
+    const program = `import { parseProblem, plan, SPECIFICATION_DEFAULTS } from "@lce/lce";
+try {
+  plan(parseProblem({ hidden: 8, vocab: 100 }), SPECIFICATION_DEFAULTS, { budget: 1 });
+} catch (error) {
+  console.log(error.stack);
+}
+`;
+    await Deno.writeTextFile(join(folder, "fails.js"), program);
+    const stack = await run(find("node")!, ["--enable-source-maps", "fails.js"], folder);
+    const [, path, line] = /\/(planner\/plan\.ts):(\d+)/.exec(stack)!;
+    const source = (await Deno.readTextFile(join(ROOT, path!))).split("\n");
+    assert.match(source[Number(line) - 1]!, /new DoesNotFitError/, stack);
+  },
+);
+
 /** What the oldest runtimes that the package is for lack: Node 20, and browsers of 2023. */
 const TOO_NEW = /\b(Map|Object)\.groupBy\b|\bPromise\.(withResolvers|try)\b|\bArray\.fromAsync\b/;
 
