@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { measuringJobs } from "../cli/bench/testing_jobs.ts";
 import { markdown } from "../cli/report/formats.ts";
 import { type FaultCounts, tryEveryFault } from "../kernels/testing/every_fault.ts";
 import { DEVICE_FAULTS } from "../kernels/testing/faulty_device.ts";
@@ -14,9 +15,14 @@ import { smallJobs } from "../kernels/testing/jobs.ts";
 import { modelDevice } from "../kernels/testing/model_device.ts";
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 
-const device = modelDevice();
+const device = modelDevice({ features: ["timestamp-query"] });
 const counts = new Map<string, FaultCounts>();
-for (const [name, job] of smallJobs(device, SPECIFICATION_DEFAULTS)) {
+for (
+  const [name, job] of [
+    ...smallJobs(device, SPECIFICATION_DEFAULTS),
+    ...measuringJobs(SPECIFICATION_DEFAULTS),
+  ]
+) {
   counts.set(name, await tryEveryFault(device, job));
 }
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
@@ -31,11 +37,13 @@ const totals = names.map((_, index) => `${sum(rows.map((row) => Number(row[index
 const page = `# Faults of a device
 
 ${total} faults, one to a run: each way in which a device fails (\`kernels/testing/faulty_device.ts\`),
-at each call at which it can, in each kind of job (\`kernels/testing/jobs.ts\`). After each the run
+at each call at which it can, in each kind of job (\`kernels/testing/jobs.ts\`,
+\`cli/bench/testing_jobs.ts\`). After each the run
 throws what it was, every buffer is destroyed, every error scope is closed and no error is uncaught;
 without one, results are what they were. By \`deno task bench:faults\`, Deno ${Deno.version.deno},
 ${new Date().toISOString().slice(0, 10)}, before a model of a device
-(\`kernels/testing/model_device.ts\`), as \`kernels/faults_test.ts\` does it;
+(\`kernels/testing/model_device.ts\`), as \`kernels/faults_test.ts\` and
+\`cli/bench/faults_test.ts\` do it;
 \`kernels/faults_device_test.ts\` makes some of them before a real one, and \`docs/faults.md\` has what
 the command line makes of them.
 

@@ -7,7 +7,7 @@ import { CommanderError } from "commander";
 import { InputError } from "../fixtures/errors.ts";
 import { MpiError, RankError } from "../kernels/ranks/errors.ts";
 import { HalvesError } from "../kernels/run/halves.ts";
-import { GpuError, NoDeviceError, OutOfMemoryError } from "../kernels/run/errors.ts";
+import { GpuError, isOfDevice, NoDeviceError, OutOfMemoryError } from "../kernels/run/errors.ts";
 import { ParallelismError } from "../planner/parallel.ts";
 import { DoesNotFitError, FixedSizeError } from "../planner/plan.ts";
 
@@ -57,7 +57,8 @@ takes the one that scripts/setup.sh --swiftshader brings, or a newer Mesa.
 "lce plan" needs no device at all.`;
 
 /** How to ask for less. */
-const LESS_MEMORY = "Other programs may hold some; --budget, or a smaller --window, takes less.";
+const LESS_MEMORY =
+  "Other programs may hold some; --budget, or a smaller --window or --shape, takes less.";
 
 /**
  * Returns the exit code of a failure and the text for stderr; no text where it was printed already.
@@ -82,14 +83,14 @@ export function explain(error: unknown): { code: number; text: string | undefine
   if (error instanceof OutOfMemoryError) {
     return { code: EXIT.doesNotFit, text: `${error.message}.\n${LESS_MEMORY}` };
   }
-  // What a call of WebGPU throws; nothing else that we use throws such.
-  if (error instanceof DOMException && error.name === "OperationError") {
-    return { code: EXIT.device, text: `The device failed: ${error.message}` };
-  }
   if (error instanceof HalvesError) {
     return { code: EXIT.doesNotFit, text: `${error.message} (--tier f32)` };
   }
   if (error instanceof GpuError) return { code: EXIT.device, text: error.message };
+  // A call of WebGPU says what, but not whose fault it is.
+  if (isOfDevice(error)) {
+    return { code: EXIT.device, text: `The device failed: ${error.message}` };
+  }
   // Whoever reads our output has read enough: `lce plan | head`.
   if (error instanceof Deno.errors.BrokenPipe) return { code: EXIT.ok, text: undefined };
   const detail = error instanceof Error

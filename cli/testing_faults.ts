@@ -118,7 +118,8 @@ async function onTinyDisk(run: Run, model: string): Promise<Came | undefined> {
 const fails = (call: Call, how: DeviceFault["how"]): DeviceFault => ({ name: "test", call, how });
 
 const NO_SPACE = () => Promise.reject(new Error("No space left on device (os error 28)"));
-const LESS = "\nOther programs may hold some; --budget, or a smaller --window, takes less.";
+const LESS =
+  "\nOther programs may hold some; --budget, or a smaller --window or --shape, takes less.";
 
 /** Every fault. */
 export const FAULT_TABLE: readonly FaultRow[] = [

@@ -78,6 +78,7 @@ export async function measure(
   try {
     return await withErrorScopes(device, async () => {
       for (const spec of schedule.buffers) encoder.create(spec);
+      await encoder.allocated();
       writeInputs(encoder, plan, inputs);
       const idle = await idleTime(device);
       const first = await timeSteps(encoder, schedule.steps, idle);

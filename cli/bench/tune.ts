@@ -7,14 +7,14 @@
  */
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Peaks } from "../../kernels/measure/peaks.ts";
-import { GpuError } from "../../kernels/run/errors.ts";
+import { CompileError, GpuError, OutOfMemoryError } from "../../kernels/run/errors.ts";
 import { predictCost } from "../../planner/schedule/cost.ts";
 import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
 import { type Dtype, headOf, type Problem, projectionFlops } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { type RatedTile, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
-import { measure, type MeasureOptions } from "./measure.ts";
+import { measure, type Measurement, type MeasureOptions } from "./measure.ts";
 
 /** What tuning tells of its progress, and how much time it may take. */
 export interface TuneOptions extends MeasureOptions {
@@ -117,7 +117,8 @@ async function timeTile(
     const { ms } = await measure(plan, acquired, { ...options, kernels: false });
     return { tile, flopsPerSecond: rateFor(plan, device, rates, ms / 1000), missing: undefined };
   } catch (error) {
-    if (!(error instanceof GpuError || error instanceof DoesNotFitError)) throw error;
+    // Any other failure is not the tile's.
+    if (!(error instanceof CompileError || error instanceof DoesNotFitError)) throw error;
     return { tile, flopsPerSecond: undefined, missing: error.message };
   }
 }
@@ -161,22 +162,18 @@ async function busyInvocations(
     const problem = parseProblem(dimensions);
     if (projectionFlops(dimensions) > longEnough && workgroups > 4) break;
     options.onProgress(`${workgroups} workgroups at once`);
-    let plan: Plan;
+    let measured: Measurement;
     try {
       const fixed = { strategy: "fused", window: dimensions.vocab, tile } as const;
-      plan = makePlan(problem, acquired.profile, fixed);
+      measured = await measure(makePlan(problem, acquired.profile, fixed), acquired, options);
     } catch (error) {
-      // A weight of so many rows cannot be bound as one.
-      if (!(error instanceof DoesNotFitError)) throw error;
-      break;
+      // A weight of so many rows cannot be bound as one, or is more than there is room for.
+      const tooLarge = error instanceof DoesNotFitError || error instanceof OutOfMemoryError;
+      if (tooLarge && throughputs.length > 0) break;
+      throw error;
     }
-    const { byKernel, ms } = await measure(plan, acquired, options);
+    const { byKernel, ms } = measured;
     throughputs.push({ workgroups, rate: workgroups / (byKernel.get("forward") ?? ms) });
-  }
-  if (throughputs.length === 0) {
-    throw new DoesNotFitError(
-      "No product of this hidden size fits the device: tune on a smaller one",
-    );
   }
   const best = Math.max(...throughputs.map(({ rate }) => rate));
   const { workgroups } = throughputs.find(({ rate }) => rate >= BUSY * best)!;

@@ -5,6 +5,8 @@
  * @module
  */
 import { idleTime } from "./timing.ts";
+import { withErrorScopes } from "../run/errors.ts";
+import { compiling } from "../run/pipelines.ts";
 import { times } from "../wgsl/text.ts";
 import { BufferUsage } from "../run/provider.ts";
 
@@ -74,10 +76,20 @@ fn main() {
 
 /**
  * Measures a device's peaks, in about `seconds` for each.
+ *
+ * @throws {OutOfMemoryError} when memory runs out.
+ * @throws {GpuError} when the device reports an error or is lost.
  */
-export async function measurePeaks(
+export function measurePeaks(
   device: GPUDevice,
-  { seconds }: { seconds: number },
+  how: { readonly seconds: number },
+): Promise<Peaks> {
+  return withErrorScopes(device, () => measureAll(device, how));
+}
+
+async function measureAll(
+  device: GPUDevice,
+  { seconds }: { readonly seconds: number },
 ): Promise<Peaks> {
   const idle = await idleTime(device);
   const bytes = Math.min(device.limits.maxStorageBufferBindingSize, MOST_READ);
@@ -117,11 +129,11 @@ async function secondsOf(
   groups: number,
   { idle, seconds }: { idle: number; seconds: number },
 ): Promise<number> {
-  const module = device.createShaderModule({ label: "calibration", code });
-  const pipeline = device.createComputePipeline({
-    label: "calibration",
-    layout: "auto",
-    compute: { module, entryPoint: "main" },
+  const label = "calibration";
+  const pipeline = await compiling(device, label, () => {
+    const module = device.createShaderModule({ label, code });
+    const compute = { module, entryPoint: "main" };
+    return device.createComputePipeline({ label, layout: "auto", compute });
   });
   const bindings = device.createBindGroup({
     layout: pipeline.getBindGroupLayout(0),

@@ -93,17 +93,15 @@ async function runTimed(
   const { device } = encoder;
   const set = device.createQuerySet({ type: "timestamp", count: queries });
   const size = queries * TIMESTAMP_BYTES;
-  const resolved = device.createBuffer({
-    label: "staging/timestamps",
-    size,
-    usage: BufferUsage.QUERY_RESOLVE | BufferUsage.COPY_SRC,
-  });
-  const staging = device.createBuffer({
-    label: "staging/timestamps",
-    size,
-    usage: BufferUsage.MAP_READ | BufferUsage.COPY_DST,
-  });
+  const buffers: GPUBuffer[] = [];
+  const create = (usage: number): GPUBuffer => {
+    const buffer = device.createBuffer({ label: "staging/timestamps", size, usage });
+    buffers.push(buffer);
+    return buffer;
+  };
   try {
+    const resolved = create(BufferUsage.QUERY_RESOLVE | BufferUsage.COPY_SRC);
+    const staging = create(BufferUsage.MAP_READ | BufferUsage.COPY_DST);
     let next = 0;
     encoder.timestamps = () => {
       const writes = writesOf(next++);
@@ -117,8 +115,7 @@ async function runTimed(
     return new BigUint64Array(ticks.slice(0));
   } finally {
     encoder.timestamps = undefined;
-    resolved.destroy();
-    staging.destroy();
+    for (const buffer of buffers) buffer.destroy();
     set.destroy();
   }
 }

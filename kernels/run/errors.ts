@@ -23,6 +23,11 @@ export class GpuError extends Error {
   override name = "GpuError";
 }
 
+/** A kernel's text is none that the device takes. */
+export class CompileError extends GpuError {
+  override name = "CompileError";
+}
+
 /**
  * The device has no memory for a buffer, a pipeline or a command.
  *
@@ -60,6 +65,13 @@ export class NoDeviceError extends Error {
   constructor(message: string, readonly remedy?: string) {
     super(message);
   }
+}
+
+/** Returns whether an error is of the device: ours, or what a call of WebGPU throws. */
+export function isOfDevice(error: unknown): error is Error {
+  // Nothing else that we use throws such.
+  return error instanceof GpuError ||
+    (error instanceof DOMException && error.name === "OperationError");
 }
 
 /** Filters of error scopes, in the order of what tells most: a buffer without memory is invalid wherever it is used. */
@@ -139,6 +151,12 @@ export function lossCheck(device: GPUDevice): () => void {
 
 /** @throws {GpuError} with the reason, where the device is lost. */
 export async function throwIfLost(device: GPUDevice): Promise<void> {
+  const lost = await lossOf(device);
+  if (lost) throw lostError(lost);
+}
+
+/** Returns how the device was lost, where it is. */
+export async function lossOf(device: GPUDevice): Promise<GPUDeviceLostInfo | undefined> {
   // A turn of the event loop later, a loss that has happened is known.
   let timer: ReturnType<typeof setTimeout> | undefined;
   const turn = new Promise<undefined>((resolve) => {
@@ -146,7 +164,7 @@ export async function throwIfLost(device: GPUDevice): Promise<void> {
   });
   const lost = await Promise.race([device.lost, turn]);
   clearTimeout(timer);
-  if (lost) throw lostError(lost);
+  return lost;
 }
 
 function lostError({ reason, message }: GPUDeviceLostInfo): GpuError {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Dispatch, Schedule } from "../../planner/schedule/schedule.ts";
-import { catchReports, GpuError, reported } from "./errors.ts";
+import { catchReports, CompileError, reported } from "./errors.ts";
 import { kernelKey, wgslOf } from "../wgsl/generate.ts";
 import { ShaderStage } from "./provider.ts";
 
@@ -20,7 +20,8 @@ const CACHE = new WeakMap<GPUDevice, Map<string, CompiledKernel>>();
  * Compiles every kernel of a schedule that is not compiled yet.
  *
  * @returns the kernels by {@linkcode kernelKey}.
- * @throws {GpuError} when a kernel does not compile, or there is no memory for it.
+ * @throws {CompileError} when a kernel does not compile.
+ * @throws {OutOfMemoryError} when there is no memory for one.
  */
 export async function compileKernels(
   device: GPUDevice,
@@ -47,10 +48,7 @@ async function compile(
   code: string,
 ): Promise<CompiledKernel> {
   const label = dispatch.kernel;
-  const end = catchReports(device);
-  let compiled: CompiledKernel;
-  let report: ReturnType<typeof end>;
-  try {
+  return await compiling(device, label, () => {
     const layout = device.createBindGroupLayout({
       label,
       entries: [
@@ -74,12 +72,28 @@ async function compile(
       layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
       compute: { module, entryPoint: "main" },
     });
-    compiled = { pipeline, layout };
+    return { pipeline, layout };
+  });
+}
+
+/**
+ * Makes a pipeline, and whatever it needs.
+ *
+ * @param label the kernel's name, for the message.
+ * @throws {CompileError} where the device reports that it is none.
+ * @throws {OutOfMemoryError} when there is no memory for it.
+ */
+export async function compiling<T>(device: GPUDevice, label: string, make: () => T): Promise<T> {
+  const end = catchReports(device);
+  let made: T;
+  let report: ReturnType<typeof end>;
+  try {
+    made = make();
   } finally {
     report = end();
   }
   const found = await report;
-  if (!found) return compiled;
+  if (!found) return made;
   if (found.filter === "out-of-memory") throw reported(found);
-  throw new GpuError(`Kernel ${label} does not compile: ${found.message}`);
+  throw new CompileError(`Kernel ${label} does not compile: ${found.message}`);
 }

@@ -29,15 +29,20 @@ interface MadeBuffer extends Made {
   readonly size: number;
   readonly usage: number;
   destroyed: boolean;
+  /** Timestamps that were resolved into it, or copied, if any were. */
+  ticks?: BigUint64Array<ArrayBuffer> | undefined;
 }
+
+/** Nanoseconds from a timestamp to the next: whatever is timed takes long, and equally long. */
+const TICK = 100_000_000n;
 
 /** Buffers and others that commands use: all must be valid, and alive when they are submitted. */
 interface Commands extends Made {
   readonly buffers: ReadonlySet<MadeBuffer>;
 }
 
-/** Returns a model of a device, as far as schedules are run on it. */
-export function modelDevice(): GPUDevice {
+/** Returns a model of a device, as far as schedules are run and timed on it. */
+export function modelDevice({ features = [] as readonly string[] } = {}): GPUDevice {
   const scopes: { filter: string; error: { message: string } | null }[] = [];
   const listeners = new Set<(event: Event) => void>();
 
@@ -59,7 +64,7 @@ export function modelDevice(): GPUDevice {
 
   const device = {
     lost: new Promise(() => {}),
-    features: new Set(),
+    features: new Set(features),
     limits: SPECIFICATION_DEFAULTS.limits,
     addEventListener: (_: string, listener: (event: Event) => void) => listeners.add(listener),
     removeEventListener: (_: string, listener: (event: Event) => void) =>
@@ -72,7 +77,14 @@ export function modelDevice(): GPUDevice {
     },
     createBuffer({ size, usage, label = "" }: GPUBufferDescriptor) {
       const buffer = made(
-        { size, usage, label, destroyed: false, mappedBytes: undefined as number | undefined },
+        {
+          size,
+          usage,
+          label,
+          destroyed: false,
+          mappedBytes: undefined as number | undefined,
+          ticks: undefined as MadeBuffer["ticks"],
+        },
         usage === 0 ? `Buffer ${label} has no usage` : undefined,
       );
       return Object.assign(buffer, {
@@ -89,16 +101,17 @@ export function modelDevice(): GPUDevice {
         },
         getMappedRange(_ = 0, bytes = size) {
           if (bytes !== buffer.mappedBytes) throw new DOMException("not mapped", "OperationError");
-          return new ArrayBuffer(bytes);
+          return buffer.ticks?.buffer ?? new ArrayBuffer(bytes);
         },
       });
     },
+    createQuerySet: () => made({ destroy() {} }, undefined),
     createBindGroupLayout: () => made({}, undefined),
     createPipelineLayout: () => made({}, undefined),
     createShaderModule: ({ code }: GPUShaderModuleDescriptor) =>
       made({}, /@compute/.test(code) ? undefined : "the shader has no entry point"),
     createComputePipeline: ({ compute }: { compute: { module: Made } }) =>
-      made({}, checked("The pipeline", [compute.module])),
+      made({ getBindGroupLayout: () => ({}) }, checked("The pipeline", [compute.module])),
     createBindGroup({ entries }: { entries: { resource: { buffer: MadeBuffer } }[] }) {
       const buffers = entries.map(({ resource }) => resource.buffer);
       return made({ buffers: new Set(buffers) }, checked("The bind group", buffers));
@@ -119,7 +132,17 @@ export function modelDevice(): GPUDevice {
           dispatchWorkgroups() {},
           end() {},
         }),
-        copyBufferToBuffer: (from: MadeBuffer, _: number, to: MadeBuffer) => use(from, to),
+        copyBufferToBuffer(from: MadeBuffer, _: number, to: MadeBuffer) {
+          use(from, to);
+          to.ticks = from.ticks;
+        },
+        resolveQuerySet(_: unknown, first: number, count: number, to: MadeBuffer) {
+          use(to);
+          to.ticks = BigUint64Array.from(
+            { length: count },
+            (_, index) => TICK * BigInt(first + index),
+          );
+        },
         clearBuffer: (buffer: MadeBuffer) => use(buffer),
         finish: () => made({ buffers }, checked("The command buffer", used)),
       };
