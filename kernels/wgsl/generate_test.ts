@@ -4,6 +4,7 @@ import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { planParallel, rankSchedule } from "../../planner/parallel.ts";
 import { makePlan, type PlanOptions } from "../../planner/plan.ts";
+import type { Divergence } from "../../planner/heads/distill.ts";
 import type { ProblemInput } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
@@ -77,9 +78,9 @@ function fusionTexts(): Map<KernelName, string> {
 }
 
 /** Returns the text of what a student learns from its teacher by. */
-function distillTexts(): Map<KernelName, string> {
+function distillTexts(divergence: Divergence): Map<KernelName, string> {
   const heads = ["student", "teacher"].map((name) => ({ name, hidden: 24, vocab: 700 }));
-  const distill = { divergence: "reverse-kl", temperature: 2 } as const;
+  const distill = { divergence, temperature: 2 } as const;
   const taught = { tokens: 200, pass: "train", heads, distill } as const;
   const { schedule } = makePlan(parseProblem(taught), SPECIFICATION_DEFAULTS, {
     strategy: "windowed",
@@ -108,7 +109,9 @@ function snapshots(): Map<string, string> {
   const split = matrixTexts("f32");
   const brain = matrixTexts("bf16");
   const fusion = fusionTexts();
-  const distill = distillTexts();
+  const distill = distillTexts("reverse-kl");
+  const binary = distillTexts("binary-kl");
+  const difference = distillTexts("binary-kl-norm");
   return new Map([
     ...plain,
     ...[...options].map(([kernel, text]) =>
@@ -137,7 +140,13 @@ function snapshots(): Map<string, string> {
     ...(["fusion-moments", "fusion-strength"] as const)
       .map((name) => [name, fusion.get(name)!] as const),
     ...(["distill-statistics", "distill-gradient"] as const)
-      .map((name) => [name, distill.get(name)!] as const),
+      .flatMap((name) =>
+        [
+          [name, distill.get(name)!],
+          [`${name} of each id by itself`, binary.get(name)!],
+          [`${name} of differences`, difference.get(name)!],
+        ] as const
+      ),
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
   ]);
 }

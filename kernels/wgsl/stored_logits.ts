@@ -16,7 +16,7 @@ import {
   noteBusy,
   tileFlag,
 } from "./logit.ts";
-import { pullFunction } from "./distill.ts";
+import { pullFunctions } from "./distill.ts";
 import { filterThreshold } from "../../planner/problem.ts";
 import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
 import { VECTOR } from "../../planner/schedule/tile.ts";
@@ -78,7 +78,7 @@ export function storedLogitGradient(context: KernelContext): string {
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
-      ...(problem.distill ? [pullFunction(problem.distill)] : []),
+      ...(problem.distill ? pullFunctions(problem.distill) : []),
       gradientFunction(problem),
       ...(filters ? [DEVIATION_FUNCTION] : []),
       ...(halves ? [SCALE_FUNCTION] : []),

@@ -4,8 +4,9 @@
  * @module
  */
 import type { Distill, Divergence } from "../../planner/heads/distill.ts";
+import { LOG_OF_ONE_AND } from "./logarithm.ts";
 import type { At, StatisticText } from "./statistic_text.ts";
-import { literal, LOWEST } from "./text.ts";
+import { literal, LOG2E, LOWEST } from "./text.ts";
 
 /** A statistic that only a teacher asks for. */
 export type TeacherStatistic = "soft_sum" | "teacher_max" | "teacher_sum" | "gap";
@@ -17,7 +18,38 @@ type Gap = (temperature: number) => StatisticText;
 const GAPS: Readonly<Record<Divergence, Gap>> = {
   "forward-kl": (temperature) => gapUnder("teacher", temperature),
   "reverse-kl": (temperature) => gapUnder("student", temperature),
+  "binary-kl": (temperature) => sumOf(binaryTerm(temperature)),
+  "binary-kl-norm": (temperature) => sumOf(differenceTerm(temperature)),
 };
+
+/** Returns a sum of what each id adds by itself: of functions, `apart_of(z, teacher_z)` the last. */
+function sumOf(functions: readonly string[]): StatisticText {
+  return {
+    empty: "0f",
+    take: (at, { logit, teacher }) => `${at("gap")} += apart_of(${logit}, ${teacher!});`,
+    taking: functions,
+    fold: (at, other) => [`${at("gap")} = ${at("gap")} + ${other("gap")};`],
+    finish: (at) => [`let divergence = ${at("gap")};`],
+  };
+}
+
+/** Returns the functions of what an id adds that is likely or not, by a sigmoid of either head. */
+function binaryTerm(temperature: number): string[] {
+  return [
+    LOG_OF_ONE_AND,
+    `// How far an id's chance is from the teacher's, both by sigmoids: s_t (y - x) - softplus(y) +
+// softplus(x), seen from the side that the teacher calls unlikely, where no term is large that
+// another takes away.
+fn apart_of(z: f32, teacher_z: f32) -> f32 {
+  let side = select(1f, -1f, teacher_z > 0f) * ${literal(1 / temperature)};
+  let x = z * side;
+  let y = teacher_z * side;
+  let odds = exp2(y * ${LOG2E});
+  let of_student = max(x, 0f) + log_of_one_and(exp2(-abs(x) * ${LOG2E}));
+  return odds / (1f + odds) * (y - x) - log_of_one_and(odds) + of_student;
+}`,
+  ];
+}
 
 /** Names in the text of the student's softmax: where the temperature is 1 those of its cross-entropy. */
 function studentsNames(temperature: number) {
@@ -72,6 +104,24 @@ function gapUnder(under: "student" | "teacher", temperature: number): StatisticT
     ],
     finish: (at) => [`let divergence = ${at("gap")} / ${at(own.sum)} + ${other.log} - ${own.log};`],
   };
+}
+
+/** Returns those of what an id adds by the difference of its logits. */
+function differenceTerm(temperature: number): string[] {
+  return [
+    LOG_OF_ONE_AND,
+    `// How far a sigmoid of the logits' difference d is from 1/2: log cosh(d / 2), where that is small
+// by the square of its tanh.
+fn apart_of(z: f32, teacher_z: f32) -> f32 {
+  let d = abs(z - teacher_z) * ${literal(1 / temperature)};
+  let shrunk = exp2(-d * ${LOG2E});
+  let ratio = (1f - shrunk) / (1f + shrunk);
+  let square = min(ratio * ratio, 0.5f);
+  let near = -0.5f * log_of_one_and(-square);
+  let far = 0.5f * d + log_of_one_and(shrunk) - ${literal(Math.LN2)};
+  return select(far, near, square < 0.5f);
+}`,
+  ];
 }
 
 /**

@@ -7,6 +7,11 @@
  *
  * - `forward-kl`: `sum q log(q / p)`, Hinton's (arXiv 1503.02531);
  * - `reverse-kl`: `sum p log(p / q)`, as in MiniLLM (arXiv 2306.08543);
+ * - `binary-kl`: every id by itself, likely or not: `sum KL(Bernoulli(s_t) | Bernoulli(s))`, with
+ *   `s = sigmoid(z / T)` and `s_t` the teacher's, as in dual-head distillation (DHKD,
+ *   `BinaryKL` of https://github.com/penghui-yang/DHKD, commit 7976c69). No softmax is in it;
+ * - `binary-kl-norm`: by the difference of both logits: `sum KL(Bernoulli(1/2) | Bernoulli(s))`, with
+ *   `s = sigmoid((z - z_t) / T)`, which is what DHKD's scripts train by (`BinaryKLNorm`).
  *
  * The loss of a token is `ceWeight` times its cross-entropy, at temperature 1, and `weight`
  * times the divergence. There is no factor `T^2`: who wants Hinton's has it in `weight`.
@@ -29,6 +34,9 @@ const OF_SOFTMAXES: Kept = {
   coefficients: ["soft_lse", "teacher_lse", "divergence"],
 };
 
+/** Of each id by itself. */
+const OF_IDS: Kept = { statistics: ["gap"], coefficients: [] };
+
 /**
  * The table of divergences. Formula and gradient of each are in `kernels/wgsl/distill.ts`, and in
  * float64 in `fixtures/reference/distilled.ts`.
@@ -36,6 +44,8 @@ const OF_SOFTMAXES: Kept = {
 const KEPT: Readonly<Record<Divergence, Kept>> = {
   "forward-kl": OF_SOFTMAXES,
   "reverse-kl": OF_SOFTMAXES,
+  "binary-kl": OF_IDS,
+  "binary-kl-norm": OF_IDS,
 };
 
 /** What a student's distance from its teacher is measured by. */
@@ -55,7 +65,7 @@ export type Divergence = Distill["divergence"];
 /** How the first head of a problem learns from the second. */
 export interface Distill {
   /** What the distance is measured by. */
-  readonly divergence: "forward-kl" | "reverse-kl";
+  readonly divergence: "forward-kl" | "reverse-kl" | "binary-kl" | "binary-kl-norm";
   /** Divides the logits of both heads in the divergence. */
   readonly temperature: number;
   /** What the divergence counts in the loss. */

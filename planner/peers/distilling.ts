@@ -3,10 +3,14 @@
  *
  * @module
  */
+import type { Divergence } from "../heads/distill.ts";
 import type { Problem } from "../problem.ts";
 import { ligerChunkRows } from "./liger.ts";
 import type { Peer, Phase } from "./peer.ts";
 import { returnedGradients, type Size, sizes } from "./sizes.ts";
+
+/** Divergences of Kullback and Leibler between two softmaxes. */
+const OF_SOFTMAXES: readonly Divergence[] = ["forward-kl", "reverse-kl"];
 
 /** Liger's chunk loop, which computes gradients in the forward pass, recording or not. */
 function chunkLoop(problem: Problem): Phase[] {
@@ -44,7 +48,7 @@ export const LIGER_JSD: Peer = {
   source:
     "https://github.com/linkedin/Liger-Kernel, commit 0eaa2d5d, src/liger_kernel/ops/fused_linear_jsd.py",
   note: "keeps the loss of every logit of every token, in f32",
-  limits: { options: [], reductions: ["mean"] },
+  limits: { options: [], reductions: ["mean"], divergences: OF_SOFTMAXES },
   forward: (problem, recording) => [
     ...chunkLoop(problem),
     { step: "return", live: recording ? returnedGradients(problem, "always") : {} },
@@ -82,7 +86,7 @@ export const TRL_CHUNKS: Peer = {
   source:
     "https://github.com/huggingface/trl, pull request 6526, trl/trainer/distillation_trainer.py, _chunked_divergence_loss, chunks of 256 tokens",
   note: "read in the source, not measured",
-  limits: { options: [], reductions: ["mean"] },
+  limits: { options: [], reductions: ["mean"], divergences: OF_SOFTMAXES },
   forward: (problem, recording) => [
     { step: "chunk", live: { ...gathered(problem), ...trlChunk(problem) } },
     { step: "return", live: recording ? gathered(problem) : {} },
@@ -123,7 +127,7 @@ export const TWO_HEADS: Peer = {
   title: "PyTorch, kl_div of two log_softmax",
   source: "by the definition: both heads' log-probabilities and the gradient of one, in f32",
   note: "least that autograd needs: the logits themselves are freed as soon as they can be",
-  limits: { options: [], open: true },
+  limits: { options: [], open: true, divergences: OF_SOFTMAXES },
   forward: (problem, recording) => [
     {
       step: "log_softmax of the student's logits",
@@ -143,6 +147,138 @@ export const TWO_HEADS: Peer = {
     {
       step: "gradients",
       live: { ...returnedGradients(problem), "gradient by logits": sizes(problem).logits(4) },
+    },
+  ],
+};
+
+/** Rows of a chunk of ms-swift's, as its documentation proposes. */
+const SWIFT_ROWS = 512;
+
+/** What ms-swift's forward pass leaves: gradients, which its backward pass multiplies. */
+function swiftGradients(problem: Problem, note = ""): Record<string, Size | undefined> {
+  const { hidden, weightGradient, biasGradient } = sizes(problem);
+  return {
+    [`hidden gradient${note}`]: hidden(),
+    [`weight gradient${note}`]: weightGradient(4),
+    [`bias gradient${note}`]: biasGradient(4),
+  };
+}
+
+/** ms-swift's chunks, which compute gradients in the forward pass, recording or not. */
+function swiftLoop(problem: Problem): Phase[] {
+  const { stored, hidden, hiddenRows, logitRows, weight, weightGradient } = sizes(problem);
+  const rows = Math.min(SWIFT_ROWS, problem.tokens);
+  const each = logitRows(rows, 4);
+  const teachers = problem.tokens * problem.heads[1]!.hidden;
+  const live = {
+    ...swiftGradients(problem),
+    "student's hidden states that count": hidden(),
+    "teacher's hidden states that count": { each: stored, count: teachers, symbol: "NE" },
+    "student's logits over the temperature": each,
+    "teacher's logits over the temperature": each,
+  };
+  return [
+    {
+      step: "divergence of a chunk",
+      live: {
+        ...live,
+        "student's log-softmax": each,
+        "teacher's log-softmax": each,
+        "softmax that it is a mean under": each,
+        "difference": each,
+        "divergence of each logit": each,
+      },
+    },
+    {
+      step: "weight gradient of a chunk",
+      live: {
+        ...live,
+        "gradient by logits": logitRows(rows),
+        "hidden gradient of the chunk": hiddenRows(rows),
+        "product": weightGradient() ? weight() : undefined,
+      },
+    },
+  ];
+}
+
+/** ms-swift's full-vocabulary divergence by chunks, of a teacher whose hidden states are kept. */
+export const SWIFT_CHUNKS: Peer = {
+  method: "ms-swift-chunks",
+  title: "ms-swift, divergence by chunks",
+  source:
+    "https://github.com/modelscope/ms-swift, pull request 10114, _ChunkedJSD in a revision of it, over jsd_loss of commit 3602360a, swift/rlhf_trainers/gkd_loss.py, chunks of 512 tokens",
+  note: "read in the source, not measured; the pull request is open, and describes Liger's loop",
+  limits: { options: ["bias"], reductions: ["mean"], divergences: OF_SOFTMAXES },
+  forward: (problem, recording) => [
+    ...swiftLoop(problem),
+    { step: "return", live: recording ? swiftGradients(problem) : {} },
+  ],
+  backward(problem) {
+    const { stored, weightGradient } = sizes(problem);
+    return [{
+      step: "times the gradient of the loss",
+      live: {
+        ...swiftGradients(problem),
+        ...swiftGradients(problem, ", multiplied"),
+        "weight gradient as stored": stored < 4 ? weightGradient() : undefined,
+      },
+    }];
+  },
+};
+
+/** What dual-head distillation's criterion has recorded when it returns, and the logits that its caller holds. */
+function dualHeadKept(problem: Problem): Record<string, Size> {
+  const each = sizes(problem).logits(4);
+  return {
+    "student's logits": each,
+    "teacher's logits": each,
+    "sigmoid": each,
+    "sigmoid, clamped": each,
+    "one less it": each,
+    "target": each,
+    "one less the target": each,
+  };
+}
+
+/** DHKD's criterion of every logit by itself, in PyTorch. */
+export const DUAL_HEAD: Peer = {
+  method: "dhkd",
+  title: "DHKD, BinaryKL in PyTorch",
+  source:
+    "https://github.com/penghui-yang/DHKD, commit 7976c69, distiller_zoo/BinaryKL.py and BinaryKLNorm.py",
+  note: "read in the source, not measured; in f32, as its networks are",
+  limits: { options: [], open: true, divergences: ["binary-kl", "binary-kl-norm"] },
+  forward: (problem, recording) => [
+    {
+      step: "the second kl_div",
+      live: {
+        ...dualHeadKept(problem),
+        "divergence of the first kind": sizes(problem).logits(4),
+        "logarithm": sizes(problem).logits(4),
+        "target times its logarithm": sizes(problem).logits(4),
+        "target times the student's": sizes(problem).logits(4),
+        "divergence of the second kind": sizes(problem).logits(4),
+      },
+    },
+    { step: "return", live: recording ? dualHeadKept(problem) : {} },
+  ],
+  backward: (problem) => [
+    {
+      step: "gradient by the sigmoid",
+      live: {
+        ...dualHeadKept(problem),
+        "gradient of the first kind": sizes(problem).logits(4),
+        "gradient of the second kind": sizes(problem).logits(4),
+        "their sum": sizes(problem).logits(4),
+      },
+    },
+    {
+      step: "gradients",
+      live: {
+        ...dualHeadKept(problem),
+        ...returnedGradients(problem),
+        "gradient by logits": sizes(problem).logits(4),
+      },
     },
   ],
 };

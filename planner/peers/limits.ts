@@ -5,6 +5,7 @@
  * @module
  */
 import type { Dtype } from "../dtype.ts";
+import type { Divergence } from "../heads/distill.ts";
 import { learnerOf, type Problem } from "../problem.ts";
 
 /** Options of a problem that a method may lack: how to name them, and when they are asked for. */
@@ -49,6 +50,8 @@ export interface PeerLimits {
   readonly open?: boolean;
   /** Storage types. */
   readonly dtypes?: readonly Dtype[];
+  /** What it distils by, where it does. */
+  readonly divergences?: readonly Divergence[];
   /** Reductions. */
   readonly reductions?: readonly Problem["reduction"][];
   /** The hidden size must be a multiple of this. */
@@ -59,7 +62,11 @@ export interface PeerLimits {
 
 /** Returns why a method cannot do a problem, or `undefined` where it can. */
 export function unsuited(limits: PeerLimits, problem: Problem): string | undefined {
-  const { dtypes, reductions, hiddenMultiple = 1, maxTokens = Infinity } = limits;
+  const { dtypes, divergences, reductions, hiddenMultiple = 1, maxTokens = Infinity } = limits;
+  const { distill } = problem;
+  if (divergences && distill && !divergences.includes(distill.divergence)) {
+    return `distils by ${divergences.join(" or ")} only, not ${distill.divergence}`;
+  }
   if (dtypes && !dtypes.includes(learnerOf(problem).dtype)) {
     return `works in ${dtypes.join(" or ")} only, not ${learnerOf(problem).dtype}`;
   }

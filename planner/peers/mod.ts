@@ -8,7 +8,7 @@
 import type { Problem } from "../problem.ts";
 import { CUT, CUT_EXACT, CUT_KAHAN } from "./cut_cross_entropy.ts";
 import { EXECUTORCH_WEBGPU } from "./executorch.ts";
-import { LIGER_JSD, TRL_CHUNKS, TWO_HEADS } from "./distilling.ts";
+import { DUAL_HEAD, LIGER_JSD, SWIFT_CHUNKS, TRL_CHUNKS, TWO_HEADS } from "./distilling.ts";
 import { LIGER, LIGER_0_4, LIGER_F32 } from "./liger.ts";
 import { unsuited } from "./limits.ts";
 import { extraBytes, type Peer, type PeerAbout } from "./peer.ts";
@@ -39,7 +39,13 @@ export const PEERS: readonly Peer[] = [
 ];
 
 /** Every method of distillation from a teacher's head. */
-export const DISTILLING_PEERS: readonly Peer[] = [TWO_HEADS, LIGER_JSD, TRL_CHUNKS];
+export const DISTILLING_PEERS: readonly Peer[] = [
+  TWO_HEADS,
+  LIGER_JSD,
+  TRL_CHUNKS,
+  SWIFT_CHUNKS,
+  DUAL_HEAD,
+];
 
 /** Methods as they no longer are, kept because published figures are of them. */
 export const FORMER_PEERS: readonly Peer[] = [LIGER_0_4];

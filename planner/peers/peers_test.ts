@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { Divergence } from "../heads/distill.ts";
 import { headOf, type ProblemInput } from "../problem.ts";
 import { parseProblem } from "../problem_schema.ts";
 import { allowance, expectedMebibytes, peerOf } from "../../scripts/peers/agreement.ts";
@@ -269,20 +270,34 @@ Deno.test("Methods have names of their own, and a source with a version or a com
 
 Deno.test("methods of distillation take what their source allocates, counted by hand", () => {
   const [N, D, E, V] = [1000, 64, 96, 5000];
-  const problem = parseProblem({
-    tokens: N,
-    heads: [{ name: "student", hidden: D, vocab: V }, { name: "teacher", hidden: E, vocab: V }],
-    distill: { divergence: "reverse-kl" },
-  });
-  const found = peersOf(problem);
-  assert.deepEqual(found.map(({ method }) => method), DISTILLING_PEERS.map(({ method }) => method));
-  const trained = Object.fromEntries(
-    found.map(({ method, trainExtraBytes }) => [method, trainExtraBytes]),
-  );
+  const taughtBy = (divergence: Divergence) =>
+    parseProblem({
+      tokens: N,
+      heads: [{ name: "student", hidden: D, vocab: V }, { name: "teacher", hidden: E, vocab: V }],
+      distill: { divergence },
+    });
+  const trainedBy = (divergence: Divergence) => {
+    const found = peersOf(taughtBy(divergence));
+    assert.deepEqual(
+      found.map(({ method }) => method),
+      DISTILLING_PEERS.map(({ method }) => method),
+    );
+    return Object.fromEntries(
+      found.map(({ method, trainExtraBytes }) => [method, trainExtraBytes]),
+    );
+  };
+  const trained = trainedBy("reverse-kl");
   // Liger: ceil(V / D) = 79 parts, ceil(N / 79) = 13 tokens of each, 16 as a power of two.
   assert.equal(trained["liger-jsd"], 4 * (N * D + V * D + N * V) + 4 * (4 * 16 * V + V * D));
   assert.equal(trained["pytorch-kl"], 4 * 4 * N * V);
   assert.equal(trained["trl-chunks"], 4 * (3 * N * D + N * E + V * D) + 4 * 7 * 256 * V);
+  assert.equal(trained["ms-swift-chunks"], 4 * (2 * N * D + N * E + V * D) + 4 * 7 * 512 * V);
+  // DHKD: two logits, five arrays that autograd keeps, five more while the second part is computed.
+  assert.equal(trainedBy("binary-kl")["dhkd"], 4 * 12 * N * V);
+  for (const { method, unsuited } of peersOf(taughtBy("binary-kl"))) {
+    if (method !== "dhkd") assert.match(unsuited!, /distils by .* only, not binary-kl/);
+  }
+  const problem = taughtBy("reverse-kl");
   const smoothed = parseProblem({
     ...problem,
     labelSmoothing: 0.1,

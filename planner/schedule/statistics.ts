@@ -188,8 +188,9 @@ export const STATISTICS = [
     acrossRanks: "all-reduce-sum",
     result: { row: "teacher_lse", name: "teacherLse", rounding: "teacher" },
   },
-  // The terms of one of these two sums, each times how much nearer its logit is to its head's max
-  // than the other head's logit is to that head's, over T.
+  // What a divergence is found from. Of softmaxes: the terms of one of these two sums, each times how
+  // much nearer its logit is to its head's max than the other head's logit is to that head's, over
+  // T. Of each id by itself: the sum of what they add.
   {
     name: "gap",
     type: "f32",
