@@ -184,6 +184,12 @@ export {
 } from "./planner/problem.ts";
 export { parseProblem } from "./planner/problem_schema.ts";
 export { adapterGradient, type AdapterSizes, withAdapter } from "./planner/heads/adapter.ts";
+export {
+  expandSubTokens,
+  subTokenDirection,
+  subTokenLength,
+  type SubTokenSizes,
+} from "./planner/heads/sub_tokens.ts";
 export { logitGradientNorm, type SampledRows, sampleRows } from "./planner/heads/sampled_rows.ts";
 export type { Differentiated, Objective, Span, TokenValues } from "./objectives/objective.ts";
 export { dapo } from "./objectives/dapo.ts";

@@ -63,6 +63,13 @@ export interface Task {
   readonly gradientFilter: number | "auto";
   /** Gradients wanted from a training pass; all that exist where it is left out. */
   readonly gradients?: readonly ("hidden" | "weight" | "bias")[] | undefined;
+  /**
+   * Sub-tokens that each hidden state is cut into, where the weight's gradient is of rank one in
+   * these and not the exact one: `[vocab, subTokens]` in place of `[vocab, hidden]`.
+   */
+  readonly subTokens?: number | undefined;
+  /** What that gradient is multiplied by: 1 where it is left out. */
+  readonly subTokenScale?: number | undefined;
 }
 
 /** Dimensions, storage types, pass and options of one linear cross-entropy. */
@@ -192,6 +199,14 @@ export function wantedGradients(
 }
 
 /**
+ * Returns the columns of a head's weight gradient as it is stored: those that are trained, or one
+ * for each sub-token where it is of rank one in these.
+ */
+export function weightColumns({ subTokens }: Problem, head: Head): number {
+  return subTokens ?? trainedColumns(head);
+}
+
+/**
  * Returns the threshold below which a tile's logit gradients count as zero; 0 for exact gradients.
  * `auto` is the storage type's machine epsilon over 32, as in Cut Cross-Entropy (arXiv 2411.09009):
  * what is smaller would not have changed a gradient accumulated in that type.
@@ -215,10 +230,11 @@ export function ownedBytes(problem: Problem, weightGradient: Dtype = ACCUMULATED
   return heads.reduce((sum, head) => {
     const { vocab, hidden, dtype } = head;
     const wanted = wantedGradients(problem, head);
-    const trained = (wanted.has("hidden") ? tokens * bytesPerElement(ACCUMULATED) : 0) +
-      (wanted.has("weight") ? vocab * bytesPerElement(weightGradient) : 0);
+    const ofHidden = wanted.has("hidden") ? trainedColumns(head) : 0;
+    const ofWeight = wanted.has("weight") ? weightColumns(problem, head) : 0;
     return sum + (tokens + vocab) * hidden * bytesPerElement(dtype) +
-      trained * trainedColumns(head);
+      tokens * ofHidden * bytesPerElement(ACCUMULATED) +
+      vocab * ofWeight * bytesPerElement(weightGradient);
   }, 0);
 }
 

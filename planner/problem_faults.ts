@@ -37,6 +37,7 @@ export function* faultsOf(problem: Problem): Generator<Fault> {
     const message = `is ${problem.topK}, but there are ${vocabOf(problem)} ids: ask for no more`;
     yield { field: "topK", message };
   }
+  yield* subTokenFaults(problem);
   yield* fusionFaults(problem);
   yield* distillFaults(problem);
   for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
@@ -64,6 +65,26 @@ export function* faultsOf(problem: Problem): Generator<Fault> {
           `makes a matrix of ${rows} x ${columns} elements, past the 2^53 bytes that can be counted exactly`,
       };
     }
+  }
+}
+
+function* subTokenFaults(problem: Problem): Generator<Fault> {
+  const { heads, subTokens, subTokenScale, gradients } = problem;
+  if (subTokens === undefined) {
+    if (subTokenScale === undefined) return;
+    const message = "is of a weight gradient in sub-tokens: give subTokens, or leave it out";
+    return yield { field: "subTokenScale", message };
+  }
+  const fault = (message: string): Fault => ({ field: "subTokens", message });
+  const { hidden, adapter, frozen } = heads[0]!;
+  if (hidden % subTokens !== 0) {
+    yield fault(`must divide the ${hidden} columns of a hidden state, and ${subTokens} does not`);
+  }
+  if (adapter !== undefined) {
+    yield fault("cannot be beside an adapter, whose gradient is narrow already: leave one out");
+  }
+  if (frozen || gradients?.includes("weight") === false) {
+    yield fault("is of the weight's gradient, which is not wanted: ask for that, or leave it out");
   }
 }
 

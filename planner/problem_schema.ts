@@ -128,6 +128,14 @@ const taskShape = () => ({
     "gradients wanted from a training pass; all that exist by default",
     z.array(z.enum(GRADIENTS)).check(z.minLength(1)),
   ),
+  subTokens: optional(
+    "the weight's gradient is not exact but of rank one in so many sub-tokens of each hidden state (VeLoRA)",
+    dimension("sub-tokens of a hidden state"),
+  ),
+  subTokenScale: optional(
+    "what a weight gradient of rank one in sub-tokens is multiplied by (default: 1)",
+    z.number().check(z.refine((scale) => scale !== 0, "must not be 0")),
+  ),
 });
 
 /** Returns the fields of a problem with one head, each with its default, in the order they are listed. */

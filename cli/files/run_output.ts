@@ -11,7 +11,13 @@ import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores } from "../../fixtures/verify/compare.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
-import { GRADIENTS, learnerOf, type Problem, wantedGradients } from "../../planner/problem.ts";
+import {
+  GRADIENTS,
+  learnerOf,
+  type Problem,
+  wantedGradients,
+  weightColumns,
+} from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import { resultWidth, tokenResults } from "../../planner/schedule/layout.ts";
 import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
@@ -67,11 +73,12 @@ function titleOf(name: TokenResultName): string {
 
 async function openTensors(path: string, { name, problem }: Fixture): Promise<RunOutput> {
   const { tokens } = problem;
-  const { hidden, vocab } = learnerOf(problem);
+  const head = learnerOf(problem);
+  const { hidden, vocab } = head;
   const wanted = wantedGradients(problem);
   const shapes = {
     grad_hidden: [tokens, hidden],
-    grad_weight: [vocab, hidden],
+    grad_weight: [vocab, weightColumns(problem, head)],
     grad_bias: [vocab],
   };
   const gradients = GRADIENTS

@@ -47,6 +47,8 @@ export interface InputBuffers {
   readonly classWeight?: BufferRange;
   /** `[tokens]` in u32, as `rowSeeds` makes them, where an id of each is drawn. */
   readonly seeds?: BufferRange;
+  /** `[hidden / subTokens]` in f32, as `subTokenDirection` makes it, where the weight's gradient is of rank one in sub-tokens. */
+  readonly direction?: BufferRange;
 }
 
 /**
@@ -64,7 +66,7 @@ export interface HeadsInputBuffers {
 export interface GradientBuffers {
   /** `[tokens, hidden]`, where the problem asks for it; of an adapter's columns alone, where it has one. */
   readonly hidden?: MatrixBuffers;
-  /** `[vocab, hidden]`, likewise. */
+  /** `[vocab, hidden]`, likewise; `[vocab, subTokens]` where it is of rank one in sub-tokens. */
   readonly weight?: MatrixBuffers;
   /** `[vocab]`, where the problem asks for it. */
   readonly bias?: BufferRange;

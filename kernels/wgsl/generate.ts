@@ -12,6 +12,7 @@ import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./vocab_parallel.ts";
 import { rowStatistics } from "./row_statistics.ts";
 import { storedLogitGradient } from "./stored_logits.ts";
+import { subTokens } from "./sub_tokens.ts";
 import { operandBound } from "./operand_bound.ts";
 import { rowScales } from "./row_scales.ts";
 import { selectTokens } from "./select_tokens.ts";
@@ -35,6 +36,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   merge,
   reduce,
   coefficients: coefficientsKernel,
+  "sub-tokens": subTokens,
   "logit-gradient": logitGradient,
   "stored-logit-gradient": storedLogitGradient,
   "weight-gradient": weightGradient,

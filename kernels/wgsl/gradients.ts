@@ -6,7 +6,8 @@
  * @module
  */
 import { trainedColumns } from "../../planner/heads/head.ts";
-import { headOf } from "../../planner/problem.ts";
+import { ACCUMULATED } from "../../planner/dtype.ts";
+import { headOf, weightColumns } from "../../planner/problem.ts";
 import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
@@ -15,7 +16,7 @@ import { GRADIENT_BOUND, keepsHalves, UNSCALE_FUNCTION } from "./halves.ts";
 import { OPERAND_BOUNDS } from "./operand_bound.ts";
 import { type Body, eachRound, elementsAtOnce, type Operand } from "./product.ts";
 import { HALVES_OF, halving, POWERS, scaleOfAll } from "./row_scales.ts";
-import { loadVector, storedType } from "./stored.ts";
+import { loadVector, type StoredRows, storedType } from "./stored.ts";
 import { binds, block, comment, kernel, over, plus, scaled, times } from "./text.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { inSubgroups, kindOf, VECTOR, workgroupSize } from "../../planner/schedule/tile.ts";
@@ -25,8 +26,11 @@ import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 interface GradientProduct {
   readonly title: string;
   /** The stored matrix that the logit gradients are multiplied with. */
-  readonly stored: "hidden" | "weight";
+  readonly stored: "hidden" | "projections" | "weight";
+  readonly storedRows: StoredRows;
   readonly output: "grad_weight" | "grad_hidden" | "hidden_parts";
+  /** Columns of the result. */
+  readonly columns: number;
   /** Functions that the operands' loads call. */
   readonly helpers: readonly string[];
   readonly left: Operand;
@@ -45,7 +49,7 @@ interface GradientProduct {
 }
 
 /** Returns the statement that stores a result in a column that exists. */
-function storeFunction({ output, adds }: GradientProduct, hidden: number): string {
+function storeFunction({ output, adds, columns }: GradientProduct): string {
   const value = adds === "never"
     ? "value"
     : adds === "always"
@@ -53,8 +57,8 @@ function storeFunction({ output, adds }: GradientProduct, hidden: number): strin
     : `select(value, ${output}[at] + value, ${adds})`;
   return `// Stores a result, where its column exists.
 fn store(row: u32, column: u32, value: f32) {
-  if (column < ${hidden}u) {
-    let at = row * ${hidden}u + column;
+  if (column < ${columns}u) {
+    let at = row * ${columns}u + column;
     ${output}[at] = ${value};
   }
 }`;
@@ -64,16 +68,12 @@ fn store(row: u32, column: u32, value: f32) {
  * Returns the same for four results that follow each other, in rows of whole fours: whatever was
  * there is read where it counts.
  */
-function storeQuadFunction(
-  { output, adds }: GradientProduct,
-  hidden: number,
-  inSums: boolean,
-): string {
+function storeQuadFunction({ output, adds, columns }: GradientProduct, inSums: boolean): string {
   const add = `sum += ${output}[at];`;
   const given = adds === "never" || adds === "always" ? undefined : adds;
   const condition = [...(given ? [given] : []), ...(inSums ? ["later"] : [])].join(" || ");
   const lines = [
-    `let at = row * ${hidden / 4}u + column / 4u;`,
+    `let at = row * ${columns / 4}u + column / 4u;`,
     ...(adds === "never" && !inSums ? [`${output}[at] = value;`] : [
       `var sum = value;`,
       ...(adds === "always" ? [add] : [block([add], `if (${condition})`)]),
@@ -83,7 +83,7 @@ function storeQuadFunction(
   return `// Stores four results that follow each other, where their columns exist.
 ${
     block(
-      [block(lines, `if (column < ${hidden}u)`)],
+      [block(lines, `if (column < ${columns}u)`)],
       `fn store(row: u32, column: u32, value: vec4<f32>${inSums ? ", later: bool" : ""})`,
     )
   }`;
@@ -120,14 +120,14 @@ fn load_logits(position: u32, column: u32, positions: u32) -> vec4<f32> {
 
 function gradientProduct(context: KernelContext, of: GradientProduct): string {
   const { dispatch, schedule } = context;
-  const { problem } = schedule;
   const tile = dispatch.tile!;
   const halves = keepsHalves(schedule);
   const quads = inSubgroups(tile);
-  const scaled = halving(context);
+  // What is left of sub-tokens is in f32: it never becomes halves.
+  const scaled = halving(context) && of.stored !== "projections" ? of.stored : undefined;
   const body = product(context, of.left, {
     ...of.right,
-    ...(scaled ? { scale: () => scaleOfAll(of.stored) } : {}),
+    ...(scaled ? { scale: () => scaleOfAll(scaled) } : {}),
   });
   const whole = of.span === undefined;
   const { longestSum } = kindOf(tile);
@@ -142,27 +142,25 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
     halves,
     quads,
     later: longestSum === undefined ? undefined : "later",
-    unscale: scaled ? `inverse_of(${scaleOfAll(of.stored)})` : undefined,
+    unscale: scaled ? `inverse_of(${scaleOfAll(scaled)})` : undefined,
   });
   return kernel(dispatch, {
     title: of.title,
     ...body.needs,
     types: {
-      [of.stored]: storedType(problem, tile),
+      [of.stored]: storedType(of.storedRows, tile),
       logits: halves ? "vec4<u32>" : "vec4<f32>",
       ...(quads ? { [of.output]: "vec4<f32>" } : {}),
     },
     memory: body.memory,
     functions: [
-      loadVector(of.stored, problem, tile, tile.cols),
+      loadVector(of.stored, of.storedRows, tile, tile.cols),
       ...body.functions,
       ...of.helpers,
       loadLogits(schedule),
       ...(halves ? [UNSCALE_FUNCTION] : []),
       ...(scaled ? [POWERS, HALVES_OF] : []),
-      quads
-        ? storeQuadFunction(of, trainedColumns(headOf(problem)), longestSum !== undefined)
-        : storeFunction(of, trainedColumns(headOf(problem))),
+      quads ? storeQuadFunction(of, longestSum !== undefined) : storeFunction(of),
     ],
     workgroup: workgroupSize(tile),
     builtins: ["group", "lane", ...body.needs.builtins],
@@ -240,17 +238,24 @@ function storeRounds(
 /** `dW = dzᵀ H` for a window: overwritten by the first token block, added to by the others. */
 export function weightGradient(context: KernelContext): string {
   // Flags are by the tiles of the projection.
-  const { tile } = context.schedule;
+  const { tile, problem } = context.schedule;
+  const head = headOf(problem);
+  const { subTokens } = problem;
+  const stored = subTokens === undefined ? "hidden" : "projections";
   const at = elementsAtOnce(context.dispatch.tile!);
   const ahead = inSubgroups(context.dispatch.tile!);
   return gradientProduct(context, {
     title: "gradient of a window of the weight from one token block.",
-    stored: "hidden",
+    stored,
+    storedRows: subTokens === undefined ? head : { hidden: subTokens, dtype: ACCUMULATED },
     output: "grad_weight",
+    columns: weightColumns(problem, head),
     helpers: ahead ? [] : [
-      `// Four elements of the hidden state of the kept token at a position; zeros past the last.
+      `// Four elements of ${
+        subTokens === undefined ? "the hidden state" : "what is left of the sub-tokens"
+      } of the kept token at a position; zeros past the last.
 fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
-  let state = load_hidden(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
+  let state = load_${stored}(${keptRow(context, "min(position, max(positions, 1u) - 1u)")}, quad);
   return select(vec4<f32>(), state, position < positions);
 }`,
     ],
@@ -284,12 +289,14 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
 
 /** `dH += dz W` for a token block, from one window, or from each part of it by itself. */
 export function hiddenGradient(context: KernelContext): string {
-  const { dispatch, schedule: { tile, block } } = context;
+  const { dispatch, schedule: { problem, tile, block } } = context;
   const { span } = dispatch;
   const at = elementsAtOnce(dispatch.tile!);
   return gradientProduct(context, {
     title: "gradient of a token block's hidden states from one window.",
     stored: "weight",
+    storedRows: headOf(problem),
+    columns: trainedColumns(headOf(problem)),
     helpers: [],
     left: {
       layout: "inner",

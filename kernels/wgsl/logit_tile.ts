@@ -93,14 +93,14 @@ export function tileKernel(context: KernelContext, ending: Ending): string {
     title: ending.title,
     ...body.needs,
     types: {
-      hidden: storedType(problem, tile),
-      weight: storedType(problem, tile),
+      hidden: storedType(headOf(problem), tile),
+      weight: storedType(headOf(problem), tile),
       ...ending.types,
     },
     memory: [...body.memory, ...(ending.memory ?? [])],
     functions: [
-      loadVector("hidden", problem, tile, tile.depth),
-      loadVector("weight", problem, tile, tile.depth),
+      loadVector("hidden", headOf(problem), tile, tile.depth),
+      loadVector("weight", headOf(problem), tile, tile.depth),
       ...scaleFunctions(context),
       ...body.functions,
       logitFunction(headOf(problem)),

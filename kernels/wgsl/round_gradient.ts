@@ -3,9 +3,8 @@
  *
  * @module
  */
-import { trainedColumns } from "../../planner/heads/head.ts";
 import type { Dtype } from "../../planner/dtype.ts";
-import { headOf } from "../../planner/problem.ts";
+import { headOf, weightColumns } from "../../planner/problem.ts";
 import { ROUNDING_COLUMNS } from "../../planner/schedule/backward.ts";
 import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import type { KernelContext } from "./context.ts";
@@ -39,7 +38,7 @@ fn pack(pair: vec2<f32>) -> u32 {
 /** `dW` of a window, from the sums of all token blocks: an invocation for each two elements. */
 export function roundGradient({ dispatch, schedule }: KernelContext): string {
   const { problem, weightGradient } = schedule;
-  const columns = trainedColumns(headOf(problem));
+  const columns = weightColumns(problem, headOf(problem));
   return kernel(dispatch, {
     title: "gradient of a window of the weight, rounded once from its sums in f32.",
     types: { grad_weight: "u32" },

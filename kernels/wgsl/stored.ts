@@ -5,19 +5,22 @@
  * @module
  */
 import type { Dtype } from "../../planner/dtype.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import type { Head } from "../../planner/problem.ts";
 import { takesHalves, type Tile, VECTOR } from "../../planner/schedule/tile.ts";
 import { plus, scaled, times } from "./text.ts";
+
+/** Rows of a stored matrix: how wide they are, and of what. */
+export type StoredRows = Pick<Head, "hidden" | "dtype">;
 
 /**
  * Returns the WGSL element type of a stored `[rows, columns]` matrix, for a tile's kernels. Rows
  * whose length is a multiple of four are read a vector at a time; others, which start anywhere in a
  * word, element by element.
  */
-export function storedType(problem: Problem, tile: Tile): string {
+export function storedType({ hidden, dtype }: StoredRows, tile: Tile): string {
   if (takesHalves(tile)) return "vec4<u32>";
-  const vectors = headOf(problem).hidden % 4 === 0;
-  if (headOf(problem).dtype === "f32") return vectors ? "vec4<f32>" : "f32";
+  const vectors = hidden % 4 === 0;
+  if (dtype === "f32") return vectors ? "vec4<f32>" : "f32";
   return vectors ? "vec2<u32>" : "u32";
 }
 
@@ -33,13 +36,12 @@ function unpackPair(dtype: Exclude<Dtype, "f32">, word: string): string {
  * tile's operands are loaded, zeros past its end. `reach` is what readers go through a row in steps
  * of: where it divides the row, none ever gets past its end.
  */
-export function loadVector(slot: string, problem: Problem, tile: Tile, reach: number): string {
-  return takesHalves(tile) ? loadOctet(slot, problem, reach) : loadQuad(slot, problem, reach);
+export function loadVector(slot: string, rows: StoredRows, tile: Tile, reach: number): string {
+  return takesHalves(tile) ? loadOctet(slot, rows, reach) : loadQuad(slot, rows, reach);
 }
 
 /** Returns eight elements of 16 bits as they are: rows are made of whole vectors. */
-function loadOctet(slot: string, problem: Problem, reach: number): string {
-  const { hidden } = headOf(problem);
+function loadOctet(slot: string, { hidden }: StoredRows, reach: number): string {
   const vectors = hidden / VECTOR;
   const guarded = hidden % reach !== 0;
   const at = `${slot}[${scaled("row", vectors)} + ${
@@ -52,8 +54,7 @@ fn load_${slot}(row: u32, vector: u32) -> vec4<u32> {
 }
 
 /** Returns four elements as f32. */
-function loadQuad(slot: string, problem: Problem, reach: number): string {
-  const { hidden, dtype } = headOf(problem);
+function loadQuad(slot: string, { hidden, dtype }: StoredRows, reach: number): string {
   // No branches: loads inside branches cannot be in flight together, and software devices take
   // minutes to compile them.
   const header = `// Four elements of a row of ${slot}, from a multiple of four on.

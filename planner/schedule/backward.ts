@@ -9,7 +9,7 @@ import type { ScheduleDraft } from "./draft.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { operand, operands, projection, smoothingWeight } from "./forward.ts";
 import { rowGranule } from "./matrix.ts";
-import { headOf, projectionFlops, vocabOf, wantedGradients } from "../problem.ts";
+import { headOf, projectionFlops, vocabOf, wantedGradients, weightColumns } from "../problem.ts";
 import { trainedColumns } from "../heads/head.ts";
 import type { Binding, Slice } from "./schedule.ts";
 import { type Block, Infeasible, type Region, type Window } from "./shape.ts";
@@ -113,6 +113,7 @@ export function gradients(
   window: Window,
   gradient: LogitMatrix,
 ): void {
+  projectSubTokens(draft, block, window);
   const { origin, row } = gradient;
   const at = { block, window, column: window.start - origin, row, first: block.index === 0 };
   if (draft.known("gradients", at)) return;
@@ -124,6 +125,25 @@ export function gradients(
   }
 }
 
+/** Finds what of a block's sub-tokens lies along the direction, at the first window, where that is wanted. */
+function projectSubTokens(draft: ScheduleDraft, block: Block, window: Window): void {
+  const { workspace, problem: { subTokens } } = draft;
+  if (subTokens === undefined || window.start > 0 || draft.known("sub-tokens", { block })) return;
+  const [head] = workspace.heads;
+  draft.dispatch(
+    "sub-tokens",
+    [Math.ceil(subTokens / LINEAR_WORKGROUP), block.count],
+    [
+      ...workspace.read("kept"),
+      head!.read("hidden", block),
+      ...workspace.read("direction"),
+      head!.write("projections", block),
+    ],
+    { block },
+    { ...head!.of },
+  );
+}
+
 function weightGradient(
   draft: ScheduleDraft,
   head: HeadBuffers,
@@ -132,10 +152,10 @@ function weightGradient(
   gradient: LogitMatrix,
   at: Region,
 ): void {
-  const { workspace } = draft;
+  const { workspace, problem } = draft;
   const { grid, work } = draft.products.fitting(
     window.count,
-    trainedColumns(head.head),
+    weightColumns(problem, head.head),
     block.count,
   );
   draft.dispatch(
@@ -143,7 +163,7 @@ function weightGradient(
     grid,
     [
       ...workspace.read("kept"),
-      operand(work.tile, head.read("hidden", block)),
+      operand(work.tile, head.read(problem.subTokens ? "projections" : "hidden", block)),
       ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
       ...workspace.gradientBound("read"),
       ...workspace.operandBounds("read"),
@@ -161,11 +181,11 @@ function weightGradient(
 
 /** Binds the sums in f32 that a window's gradient is rounded from. */
 function windowGradient(
-  { workspace, cuts }: ScheduleDraft,
+  { workspace, cuts, problem }: ScheduleDraft,
   { head }: HeadBuffers,
   access: Binding["access"],
 ): Binding {
-  const elements = cuts.windows[0]!.count * trainedColumns(head);
+  const elements = cuts.windows[0]!.count * weightColumns(problem, head);
   return workspace.bind("window_gradient", access, elements)[0]!;
 }
 
@@ -175,10 +195,10 @@ function windowGradient(
  * @throws {Infeasible} where windows of it are not aligned as bindings must be.
  */
 export function roundGradients(draft: ScheduleDraft, window: Window): void {
-  const { shape, workspace, cuts } = draft;
+  const { shape, workspace, cuts, problem } = draft;
   const { weightGradient } = shape;
   if (!weightGradient) return;
-  const rowBytes = trainedColumns(headOf(draft.problem)) * bytesPerElement(weightGradient);
+  const rowBytes = weightColumns(problem, headOf(problem)) * bytesPerElement(weightGradient);
   const granule = rowGranule(rowBytes, workspace.limits);
   if (cuts.windowCount > 1 && shape.window % granule !== 0) {
     throw new Infeasible(
@@ -188,7 +208,7 @@ export function roundGradients(draft: ScheduleDraft, window: Window): void {
   const at = { window, first: true, mayAdd: true };
   if (draft.known("round-gradient", at)) return;
   for (const head of draft.workspace.heads) {
-    const words = Math.ceil(window.count * trainedColumns(head.head) / 2);
+    const words = Math.ceil(window.count * weightColumns(problem, head.head) / 2);
     const groups = Math.ceil(words / LINEAR_WORKGROUP);
     draft.dispatch(
       "round-gradient",

@@ -10,6 +10,7 @@
  * @module
  */
 import { trainedColumns } from "../heads/head.ts";
+import { weightColumns } from "../problem.ts";
 import type { Collective, Range, Slice } from "./schedule.ts";
 import { hasReducedLoss, tokenStride, totalIndex, WORD } from "./layout.ts";
 import { gatheredOf, gatheredRows, statisticsOf } from "./statistics.ts";
@@ -142,6 +143,7 @@ export function sumGradients(
       if (byTokens !== (axis === "tokens")) return [];
       if (share[group] === 1 || !hasTensor(key, problem, head)) return [];
       const all = byTokens ? problem.tokens : head.vocab;
+      const columns = byTokens ? trainedColumns(head) : weightColumns(problem, head);
       const { start, count } = rows ?? { start: 0, count: all };
       const source = key === "grad_bias"
         ? [words(buffers.vector(key), start, count)]
@@ -152,7 +154,7 @@ export function sumGradients(
         op: byTokens && share.sequence ? "reduce-scatter-sum" : "all-reduce-sum",
         group,
         what: tensorName(problem, head, key),
-        elements: count * (key === "grad_bias" ? 1 : trainedColumns(head)),
+        elements: count * (key === "grad_bias" ? 1 : columns),
         source,
         target: key === "grad_hidden" && !rows ? buffers.ownBuffers(key) : source,
         pass: "backward",

@@ -75,6 +75,7 @@ export type KernelName =
   | "merge"
   | "reduce"
   | "coefficients"
+  | "sub-tokens"
   | "logit-gradient"
   | "stored-logit-gradient"
   | "weight-gradient"

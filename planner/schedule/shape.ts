@@ -6,8 +6,7 @@
 import type { DeviceLimits } from "../device.ts";
 import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { rowGranule } from "./matrix.ts";
-import { trainedColumns } from "../heads/head.ts";
-import { type Problem, vocabOf, wantedGradients } from "../problem.ts";
+import { type Problem, vocabOf, wantedGradients, weightColumns } from "../problem.ts";
 import type { Range, Residency, StrategyName } from "./schedule.ts";
 import type { Tile } from "./tile.ts";
 
@@ -110,7 +109,7 @@ export function windowGranule(problem: Problem, limits: DeviceLimits): number {
     Math.max(
       rowGranule(head.hidden * bytesPerElement(head.dtype), limits),
       wantedGradients(problem, head).has("weight")
-        ? rowGranule(trainedColumns(head) * bytesPerElement(ACCUMULATED), limits)
+        ? rowGranule(weightColumns(problem, head) * bytesPerElement(ACCUMULATED), limits)
         : 1,
     )
   );

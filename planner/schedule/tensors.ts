@@ -7,7 +7,13 @@
  * @module
  */
 import { bytesPerElement, type Dtype } from "../dtype.ts";
-import { filterThreshold, type Head, type Problem, wantedGradients } from "../problem.ts";
+import {
+  filterThreshold,
+  type Head,
+  type Problem,
+  wantedGradients,
+  weightColumns,
+} from "../problem.ts";
 import {
   coefficientRows,
   HALVED,
@@ -90,7 +96,7 @@ function ownTokens({ problem: { tokens }, share }: Extents): number {
 
 const idsOf = ({ head: { vocab } }: Extents) => [vocab];
 const idsByHidden = ({ head: { vocab, hidden } }: Extents) => [vocab, hidden];
-const idsByTrained = ({ head }: Extents) => [head.vocab, trainedColumns(head)];
+const idsByTrained = ({ problem, head }: Extents) => [head.vocab, weightColumns(problem, head)];
 const tokensByHidden = ({ problem: { tokens }, head: { hidden } }: Extents) => [tokens, hidden];
 const tokensByTrained = ({ problem: { tokens }, head }: Extents) => [tokens, trainedColumns(head)];
 const ownTokensByHidden = (extents: Extents) => [ownTokens(extents), extents.head.hidden];
@@ -98,6 +104,8 @@ const ownTokensByTrained = (extents: Extents) => [
   ownTokens(extents),
   trainedColumns(extents.head),
 ];
+const inSubTokens = (problem: Problem, head: Head) =>
+  problem.subTokens !== undefined && wantedGradients(problem, head).has("weight");
 const inSequence = (problem: Problem) => `the first ${problem.tokens} of each row are the tokens'`;
 
 /** The table. */
@@ -148,6 +156,14 @@ export const TENSORS = {
     has: ({ sampleTemperature }) => sampleTemperature !== undefined,
     shape: ({ problem }) => [problem.tokens],
     note: () => "what each token's id is drawn by",
+  },
+  // All of it is on every rank.
+  direction: {
+    role: "input",
+    type: "f32",
+    has: inSubTokens,
+    shape: ({ problem, head }) => [head.hidden / problem.subTokens!],
+    note: () => "what sub-tokens of hidden states are taken along, of length 1",
   },
   upstream: {
     role: "input",
@@ -250,6 +266,16 @@ export const TENSORS = {
     role: "state",
     type: "u32",
     shape: ({ problem }) => [coefficientRows(problem).length, tokenStride(problem)],
+  },
+  // What of each sub-token of a hidden state lies along the direction, times the scale.
+  projections: {
+    role: "state",
+    type: "f32",
+    perHead: true,
+    axis: "tokens",
+    inRows: true,
+    has: inSubTokens,
+    shape: ({ problem }) => [problem.tokens, problem.subTokens!],
   },
   // The bits of the largest logit gradient there may be: what those of 16 bits are scaled by.
   gradient_bound: { role: "state", type: "u32", shape: () => [1] },

@@ -138,8 +138,12 @@ export function tierProblem(
 /** Returns why a problem's products cannot have a kind of body, if so. */
 export function unsuitedTo(
   kind: TileBody["kind"],
-  { heads, distill }: Problem,
+  { heads, distill, subTokens }: Problem,
 ): string | undefined {
+  // What is left of sub-tokens is in f32, and nobody knows its bound.
+  if (subTokens !== undefined && KINDS[kind].scales) {
+    return "takes the weight's gradient from whole hidden states, and this is from sub-tokens";
+  }
   // The gradient's bound, by which halves are scaled, does not know a teacher.
   if (distill && KINDS[kind].scales) return "takes one head, and this has a teacher beside it";
   if (kind === "split" && heads.length > 1) return `takes one head, and there are ${heads.length}`;

@@ -300,7 +300,7 @@ export class Workspace {
 }
 
 /** The matrices of a head that kernels bind rows of. */
-type Bound = "hidden" | "weight" | "grad_hidden" | "grad_weight";
+type Bound = "hidden" | "projections" | "weight" | "grad_hidden" | "grad_weight";
 
 /** What stands for a matrix of a head in kernels where tokens are split outside of the layer. */
 const GATHERED: Readonly<Partial<Record<HeadKey, HeadMatrix>>> = {
@@ -314,25 +314,26 @@ const GATHERED: Readonly<Partial<Record<HeadKey, HeadMatrix>>> = {
  */
 export class HeadBuffers {
   readonly #workspace: Workspace;
-  readonly #matrices: Readonly<Record<Bound, Matrix>>;
+  readonly #matrices = new Map<Bound, Matrix>();
   /** What a dispatch that binds them says of itself. */
   readonly of: Pick<Dispatch, "head">;
 
   constructor(workspace: Workspace, readonly head: Head) {
     this.#workspace = workspace;
     this.of = workspace.problem.heads.length === 1 ? {} : { head: head.name };
-    const matrix = (key: Bound) => workspace.matrix(this.#keyOf(key), head);
-    this.#matrices = {
-      hidden: matrix("hidden"),
-      weight: matrix("weight"),
-      grad_hidden: matrix("grad_hidden"),
-      grad_weight: matrix("grad_weight"),
-    };
   }
 
   /** The tensor that kernels see in the slot of another. */
   #keyOf(key: Bound): HeadMatrix {
     return this.#workspace.share?.sequence ? GATHERED[key] ?? key : key;
+  }
+
+  #matrix(key: Bound): Matrix {
+    let matrix = this.#matrices.get(key);
+    if (!matrix) {
+      this.#matrices.set(key, matrix = this.#workspace.matrix(this.#keyOf(key), this.head));
+    }
+    return matrix;
   }
 
   #category(key: Bound): Category {
@@ -350,7 +351,7 @@ export class HeadBuffers {
   }
 
   #bind(key: Bound, rows: Range, access: Binding["access"]): Binding {
-    const slice = this.#workspace.rows(this.#matrices[key], rows, this.#category(key));
+    const slice = this.#workspace.rows(this.#matrix(key), rows, this.#category(key));
     return { slot: key, slice, access };
   }
 
@@ -377,13 +378,13 @@ export class HeadBuffers {
 
   /** All of a matrix as kernels see it, buffer by buffer. */
   buffers(key: Bound): Slice[] {
-    return this.#workspace.buffersOf(this.#matrices[key], this.#category(key));
+    return this.#workspace.buffersOf(this.#matrix(key), this.#category(key));
   }
 
   /** The rows of a matrix that are the rank's own, buffer by buffer. */
   ownBuffers(key: "hidden" | "grad_hidden"): Slice[] {
     const own = this.#keyOf(key) === key
-      ? this.#matrices[key]
+      ? this.#matrix(key)
       : this.#workspace.matrix(key, this.head);
     return this.#workspace.buffersOf(own, CATEGORY_OF[tensorOf(key).role]);
   }
