@@ -27,6 +27,7 @@ import { HOST } from "./mutants/host.ts";
 import { IN_MATRICES } from "./mutants/matrices.ts";
 import { RANKS } from "./mutants/ranks.ts";
 import { ROUNDS } from "./mutants/rounds.ts";
+import { IN_SUB_TOKENS } from "./mutants/sub_tokens.ts";
 import { type Fate, hunt, runKiller } from "./mutants/hunt.ts";
 import { formatKiller, type Mutant, plant } from "./mutants/mutant.ts";
 import { page } from "./mutants/report.ts";
@@ -48,6 +49,7 @@ const MUTANTS: readonly Mutant[] = [
   ...OBJECTIVES,
   ...FUSIONS,
   ...ADAPTERS,
+  ...IN_SUB_TOKENS,
 ];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */

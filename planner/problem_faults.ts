@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Problem, vocabOf } from "./problem.ts";
+import { type Problem, vocabOf, wantedGradients } from "./problem.ts";
 
 /** Something that is wrong. */
 export interface Fault {
@@ -69,22 +69,24 @@ export function* faultsOf(problem: Problem): Generator<Fault> {
 }
 
 function* subTokenFaults(problem: Problem): Generator<Fault> {
-  const { heads, subTokens, subTokenScale, gradients } = problem;
+  const { heads, subTokens, subTokenScale } = problem;
   if (subTokens === undefined) {
     if (subTokenScale === undefined) return;
     const message = "is of a weight gradient in sub-tokens: give subTokens, or leave it out";
     return yield { field: "subTokenScale", message };
   }
   const fault = (message: string): Fault => ({ field: "subTokens", message });
-  const { hidden, adapter, frozen } = heads[0]!;
+  const { hidden, adapter } = heads[0]!;
   if (hidden % subTokens !== 0) {
     yield fault(`must divide the ${hidden} columns of a hidden state, and ${subTokens} does not`);
   }
   if (adapter !== undefined) {
     yield fault("cannot be beside an adapter, whose gradient is narrow already: leave one out");
   }
-  if (frozen || gradients?.includes("weight") === false) {
-    yield fault("is of the weight's gradient, which is not wanted: ask for that, or leave it out");
+  if (!heads.some((head) => wantedGradients(problem, head).has("weight"))) {
+    yield fault(
+      "is of the weight's gradient, which is not asked for: set the pass to train, and ask for it, or leave it out",
+    );
   }
 }
 

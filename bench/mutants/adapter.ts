@@ -21,8 +21,8 @@ export const ADAPTERS: readonly Mutant[] = [
   {
     name: "rows of a gradient lie as far apart as those of the head",
     file: "kernels/wgsl/gradients.ts",
-    find: "(of, trainedColumns(headOf(problem)))",
-    replace: "(of, headOf(problem).hidden)",
+    find: "columns: trainedColumns(headOf(problem)),",
+    replace: "columns: headOf(problem).hidden,",
     why: "one row's gradient would lie over the next one's",
     killers: [ADAPTER],
   },

@@ -27,7 +27,7 @@ export const IN_BF16: readonly Mutant[] = [
   {
     name: "bf16: gradients are left as the operand was scaled",
     file: "kernels/wgsl/gradients.ts",
-    find: "unscale: scaled ? `inverse_of(${scaleOfAll(of.stored)})` : undefined,",
+    find: "unscale: scaled ? `inverse_of(${scaleOfAll(scaled)})` : undefined,",
     replace: "unscale: undefined,",
     why: "gradients would be larger by a power of two",
     killers: [HALVES],

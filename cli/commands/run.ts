@@ -28,7 +28,13 @@ import { runAll } from "../run/run_all.ts";
 import { sourcesOf, type Tally } from "../run/sources.ts";
 
 /** Settings of a problem that win over those of a fixture. */
-const PROBLEM_SETTINGS = ["gradientFilter", "topK", "sampleTemperature"] as const;
+const PROBLEM_SETTINGS = [
+  "gradientFilter",
+  "topK",
+  "sampleTemperature",
+  "subTokens",
+  "subTokenScale",
+] as const;
 
 /** The flags of the command. */
 interface Flags extends
@@ -177,6 +183,7 @@ Examples:
   $ lce run fixtures/oracle/mean.safetensors --thorough
   $ lce run path/to/model --sample 7 --sample-temperature 0.8 --top-k 5 --output drawn.csv
   $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
+  $ lce run --pass train --sub-tokens 4
   $ lce run --tensor-parallel 3 --pass train
   $ mpirun -n 3 lce run --mpi --tensor-parallel 3 --pass train
   $ lce run --pass train --weights streamed --output gradients.safetensors
@@ -253,6 +260,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
       ...split,
       pass,
       gradientFilter: settings.gradientFilter,
+      subTokens: settings.subTokens,
       reference,
       mpi: ranked || undefined,
     });

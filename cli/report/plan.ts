@@ -119,7 +119,14 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
   const part = adapter === undefined ? "" : ` (${adapter} of them an adapter's)`;
   return `${tokens} tokens x ${hidden} hidden${part} x ${vocab} vocab, ${dtype}, ${pass} pass${
     teacherText(problem)
-  }, on ${device.name}`;
+  }${estimateText(problem)}, on ${device.name}`;
+}
+
+/** Says that the weight's gradient is not the exact one, where it is not. */
+function estimateText({ subTokens, subTokenScale = 1 }: Problem): string {
+  if (subTokens === undefined) return "";
+  const times = subTokenScale === 1 ? "" : `, times ${subTokenScale}`;
+  return `, weight gradient of rank one in ${subTokens} sub-tokens${times}: not the exact one`;
 }
 
 /** Says what the problem's head learns from, where it does. */

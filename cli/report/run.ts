@@ -149,7 +149,20 @@ export function agreementLines(agreement: Agreement, layout: Layout = {}): strin
   return [
     indented("agreement"),
     indented(table(checkRows(agreement), [], { ...inner, keys: 2 }), 4),
-    ...coverageNotes(agreement).map((note) => indented(wrapped(note, inner.width), 4)),
+    ...[...estimateNotes(agreement), ...coverageNotes(agreement)]
+      .map((note) => indented(wrapped(note, inner.width), 4)),
+  ];
+}
+
+/** Says how far an estimate lies from what it estimates, where there is one. */
+function estimateNotes({ estimateError, coverage }: Agreement): string[] {
+  if (estimateError === undefined) return [];
+  const { rows, ofRows } = coverage.gradients.weight ?? coverage;
+  const part = rows === ofRows ? "" : `, in ${rows} of ${ofRows} rows`;
+  return [
+    `the weight gradient is as it was asked for; from the exact one it lies ${
+      Number((100 * estimateError).toPrecision(3))
+    } % of that one's norm${part}`,
   ];
 }
 

@@ -165,6 +165,11 @@ export function checkTogether(
       } fixes it: leave one of them out`,
     );
   }
+  if (largest === "hidden" && flags.subTokens !== undefined) {
+    throw new UsageError(
+      "--largest hidden and --sub-tokens cannot be given together: sub-tokens divide the hidden size",
+    );
+  }
   if (largest === "vocab" && codes !== undefined) {
     throw new UsageError(
       "--largest vocab and --codes cannot be given together: the vocabulary does not matter where codes stand for it",

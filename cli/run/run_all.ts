@@ -7,6 +7,7 @@ import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
+import { withDirection } from "../../fixtures/sub_tokens.ts";
 import { RankError } from "../../kernels/ranks/errors.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
@@ -109,9 +110,10 @@ async function runOne(
     });
     checkStrategy(options.strategy, problem.pass);
     checkRounds({ round, resume }, path, problem.pass);
-    if (sample === undefined) return { ...fixture, problem };
+    const posed = await withDirection({ ...fixture, problem });
+    if (sample === undefined) return posed;
     const seeds = rowSeeds(sample, problem.tokens);
-    return { ...fixture, problem, tensors: { ...fixture.tensors, seeds } };
+    return { ...posed, tensors: { ...posed.tensors, seeds } };
   };
   const progressOf = ({ problem: { tokens } }: Fixture) =>
     progressLines(say, { running: { count: tokens, of: "tokens" } });

@@ -12,7 +12,7 @@ import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { checkAgreement } from "../../fixtures/verify/agreement.ts";
 import { computeReference } from "../../fixtures/reference/reference.ts";
 import type { DeviceProfile } from "../../planner/device.ts";
-import { headOf, type Problem, wantedGradients } from "../../planner/problem.ts";
+import { headOf, type Problem, wantedGradients, weightColumns } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import type { Tier } from "../../planner/schedule/tile.ts";
 import { makePlan } from "../../planner/plan.ts";
@@ -106,6 +106,7 @@ export function lay(
 ) {
   const { tokens } = problem;
   const { hidden, vocab } = headOf(problem);
+  const columns = weightColumns(problem, headOf(problem));
   const parts = (allot: Allot, tensor: TensorName, data?: Uint8Array) =>
     head.layout(tensor, tokens).map(({ bytes, offset }) => allot(bytes, data?.subarray(offset)));
   const inputs = {
@@ -113,6 +114,9 @@ export function lay(
     weight: parts(input, "weight", tensors.weight),
     targets: input(4 * tokens, bytesOf(tensors.targets)),
     ...(tensors.bias ? { bias: input(4 * vocab, bytesOf(tensors.bias)) } : {}),
+    ...(tensors.direction
+      ? { direction: input(4 * tensors.direction.length, bytesOf(tensors.direction)) }
+      : {}),
   };
   const gradients = {
     hidden: parts(gradient, "grad_hidden"),
@@ -121,7 +125,7 @@ export function lay(
   };
   const read = async () => ({
     gradHidden: (await bench.floats(gradients.hidden)).subarray(0, tokens * hidden),
-    gradWeight: (await bench.floats(gradients.weight)).subarray(0, vocab * hidden),
+    gradWeight: (await bench.floats(gradients.weight)).subarray(0, vocab * columns),
     ...(gradients.bias ? { gradBias: await bench.floats([gradients.bias]) } : {}),
   });
   return { inputs, gradients, read };
