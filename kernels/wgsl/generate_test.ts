@@ -104,6 +104,7 @@ function snapshots(): Map<string, string> {
     hidden: 23,
   });
   const filtered = texts("windowed", { gradientFilter: "auto" });
+  const narrow = texts("windowed", { hidden: 24, subTokens: 6, subTokenScale: 0.1 });
   const ranks = rankTexts();
   const matrices = matrixTexts("f16");
   const split = matrixTexts("f32");
@@ -135,6 +136,8 @@ function snapshots(): Map<string, string> {
         texts("windowed", {}, { weightGradient }).get("round-gradient")!,
       ] as const
     ),
+    ["sub-tokens", narrow.get("sub-tokens")!],
+    ["weight-gradient in sub-tokens", narrow.get("weight-gradient")!],
     ["row-scales", brain.get("row-scales")!],
     ["operand-bound", split.get("operand-bound")!],
     ...(["fusion-moments", "fusion-strength"] as const)
@@ -167,6 +170,7 @@ const KERNELS: readonly KernelName[] = [
   "merge",
   "reduce",
   "coefficients",
+  "sub-tokens",
   "logit-gradient",
   "stored-logit-gradient",
   "weight-gradient",

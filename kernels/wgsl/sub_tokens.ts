@@ -9,7 +9,7 @@ import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import type { KernelContext } from "./context.ts";
 import { KEPT_COUNT, keptRow } from "./logit.ts";
 import { loadVector, storedType } from "./stored.ts";
-import { block, kernel, literal } from "./text.ts";
+import { block, kernel, literal, plus, scaled } from "./text.ts";
 
 /** `z = s <h, v>` for each sub-token of each kept token of a block, an invocation for each. */
 export function subTokens(context: KernelContext): string {
@@ -18,6 +18,7 @@ export function subTokens(context: KernelContext): string {
   const count = problem.subTokens!;
   const head = headOf(problem);
   const length = head.hidden / count;
+  const times = subTokenScale === 1 ? "" : `${literal(subTokenScale)} * `;
   return kernel(dispatch, {
     title: "what of each sub-token lies along the direction, times the scale.",
     types: { hidden: storedType(head, tile) },
@@ -31,10 +32,10 @@ export function subTokens(context: KernelContext): string {
       `let row = ${keptRow(context, "position")};`,
       `var sum = 0f;`,
       block([
-        `let column = sub_token * ${length}u + i;`,
+        `let column = ${plus(scaled("sub_token", length), "i")};`,
         `sum += load_hidden(row, column / 4u)[column % 4u] * direction[i];`,
       ], `for (var i = 0u; i < ${length}u; i++)`),
-      `projections[row * ${count}u + sub_token] = ${literal(subTokenScale)} * sum;`,
+      `projections[${plus(scaled("row", count), "sub_token")}] = ${times}sum;`,
     ],
   });
 }
