@@ -63,6 +63,26 @@ Deno.test("a run that got worse exits with 1 where told to, and is reported wher
   }, ".json");
 });
 
+Deno.test("a weight gradient in 16 bits is timed where it is rounded once, and compared with none in f32", async () => {
+  const { code, out, err } = await lce(
+    ...[...TINY, "--pass", "train", "--gradient-dtype", "bf16", "--json"],
+  );
+  assert.equal(code, EXIT.ok, err);
+  const rows: Record<string, string | number>[] = JSON.parse(out);
+  const types = Object.fromEntries(rows.map((row) => [row.strategy, row.gradientDtype]));
+  assert.deepEqual(types, { "two-stage": "f32", windowed: "bf16", chunked: "f32" });
+  const windowed = rows.filter(({ strategy }) => strategy === "windowed");
+  assert("round-gradient" in (windowed[0]!.kernels as unknown as object));
+  await withFile(
+    JSON.stringify(rows.map((row) => ({ ...row, gradientDtype: undefined }))),
+    async (path) => {
+      const same = [...TINY, "--pass", "train", "--gradient-dtype", "bf16", "--against", path];
+      assert.match((await lce(...same)).err, /nothing of 1 of 3 rows: .* gradient bf16 train/);
+    },
+    ".json",
+  );
+});
+
 Deno.test("a run of which nothing fits prints its rows and exits with 5", async () => {
   const { code, out, err } = await lce("bench", "--shape", "8x2000000000x8", "--quick");
   assert.equal(code, EXIT.doesNotFit, err);

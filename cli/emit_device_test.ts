@@ -3,6 +3,7 @@ import { checkAgreement } from "../fixtures/verify/agreement.ts";
 import { uploads } from "../fixtures/fixture.ts";
 import { computeReference } from "../fixtures/reference/reference.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { decodeElements } from "../fixtures/elements.ts";
 import { decodeResults } from "../kernels/run/results.ts";
 import { parseProblem } from "../planner/problem_schema.ts";
 import { EXIT } from "./exit.ts";
@@ -50,6 +51,38 @@ Deno.test("a run rebuilt from what lce emit wrote, and nothing else, agrees", as
       fixture.tensors.targets.filter((id) => id !== manifest.problem.ignoreIndex).length,
     );
     for (const text of Object.values(kernels)) assert.match(text, /^\/\/ [a-z-]+: /);
+  } finally {
+    device.destroy();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a gradient that lce emit was asked for in bf16 comes in that, as the manifest says", async () => {
+  const folder = await Deno.makeTempDir();
+  const { device } = await openDevice();
+  try {
+    const flags = ["--tokens", "100", "--hidden", "20", "--vocab", "301", "--pass", "train"];
+    const more = ["--gradient-dtype", "bf16", "--block", "64"];
+    const { code, err } = await lce("emit", folder, ...flags, ...more);
+    assert.equal(code, EXIT.ok, err);
+    const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
+    assert.equal(manifest.tensors.grad_weight.dtype, "bf16");
+    assert.equal(manifest.tensors.grad_hidden.dtype, "f32");
+    const kernels = Object.fromEntries(
+      Object.keys(manifest.kernels)
+        .map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]),
+    );
+    const { run } = await import(`file://${folder}/host.js`);
+    const fixture = makeSynthetic(parseProblem(manifest.problem), 5);
+    const { grad_weight } = await run(device, manifest, kernels, uploads(fixture));
+    const found = decodeElements("bf16", grad_weight.subarray(0, 2 * 301 * 20));
+    const { gradWeight } = await computeReference(fixture);
+    const largest = gradWeight!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    // Half an ulp of bf16, of sums that are themselves within 1e-5 of the largest.
+    gradWeight!.forEach((value, i) => {
+      const allowed = 2 ** -8 * Math.abs(value) + 1e-5 * largest;
+      assert(Math.abs(found[i]! - value) <= allowed, `${i}: ${found[i]}, ${value}`);
+    });
   } finally {
     device.destroy();
     await Deno.remove(folder, { recursive: true });

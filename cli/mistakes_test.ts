@@ -56,6 +56,41 @@ const CONTRADICTIONS: readonly [string[], number, RegExp][] = [
   ],
   [[...PLAN, "--gradients", "hidden"], EXIT.usage, /--gradients hidden: .*Set the pass to train/],
   [[...PLAN, "--pass", "train", "--gradients", "bias"], EXIT.usage, /set bias to true/],
+  [
+    [...PLAN, "--gradient-dtype", "bf16"],
+    EXIT.usage,
+    /--gradient-dtype bf16: .*the forward pass has none\. Set the pass to train, or leave it out/,
+  ],
+  [
+    [...PLAN, "--pass", "train", "--gradients", "hidden", "--gradient-dtype", "f16"],
+    EXIT.usage,
+    /--gradient-dtype f16: .*no gradient of the weight is asked for/,
+  ],
+  [
+    [...PLAN, "--pass", "train", "--gradient-dtype", "f16", "--tensor-parallel", "2"],
+    EXIT.usage,
+    /--gradient-dtype f16: ranks add up their gradients in f32/,
+  ],
+  [
+    [...PLAN, "--pass", "train", "--gradient-dtype", "f16", "--host-io"],
+    EXIT.usage,
+    /--gradient-dtype f16: lce run, which that plans, gives back gradients in f32/,
+  ],
+  [
+    [...PLAN, "--pass", "train", "--gradient-dtype", "bf16", "--strategy", "chunked"],
+    EXIT.doesNotFit,
+    /chunked adds to the weight's gradient block after block, which bf16 would round each time/,
+  ],
+  [
+    ["bench", "--gradient-dtype", "bf16", "--pass", "forward"],
+    EXIT.usage,
+    /--gradient-dtype bf16: the forward pass has no gradients/,
+  ],
+  [
+    ["bench", "--gradient-dtype", "bf16", "--strategy", "two-stage"],
+    EXIT.usage,
+    /two-stage would round the gradient again and again\. Leave it out, or choose windowed/,
+  ],
   // The weight alone takes 256000 bytes.
   [[...PLAN, "--budget", "200kB"], EXIT.doesNotFit, /the smallest that would is \d+ bytes/],
 ];

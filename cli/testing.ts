@@ -59,6 +59,7 @@ export function row(changed: Partial<BenchRow> = {}): BenchRow {
     dtype: "f32",
     inputs: "flat",
     gradientFilter: 0,
+    gradientDtype: "f32",
     ms: 10,
     fastest: 9.9,
     slowest: 10.1,

@@ -6,11 +6,12 @@
  */
 import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
+import { ACCUMULATED } from "../../planner/dtype.ts";
 import { profileFaults } from "../files/device_file.ts";
 import type { Output } from "../output.ts";
 import { changeText, grew, percentText } from "../request/against_flags.ts";
 import { parseJson, readText } from "../../fixtures/files/text_file.ts";
-import type { Against, BenchRow } from "./bench_row.ts";
+import { type Against, type BenchRow, jobText } from "./bench_row.ts";
 
 const milliseconds = z.number().positive();
 
@@ -27,6 +28,7 @@ const earlierRowSchema = z.object({
   dtype: z.string(),
   inputs: z.string().default("flat"),
   gradientFilter: z.union([z.number(), z.string()]).default(0),
+  gradientDtype: z.string().default(ACCUMULATED),
   ms: milliseconds.nullable(),
   fastest: milliseconds.nullish(),
   slowest: milliseconds.nullish(),
@@ -107,6 +109,7 @@ const KEYS = [
   "dtype",
   "inputs",
   "gradientFilter",
+  "gradientDtype",
 ] as const;
 
 /** Returns the earlier row of the same work: one with a time, of the same device, before others. */
@@ -160,8 +163,8 @@ export function regressions(rows: readonly (BenchRow & Against)[], share: number
   });
 }
 
-function rowName({ tokens, hidden, vocab, dtype, pass, strategy }: BenchRow): string {
-  return `${tokens}x${hidden}x${vocab} ${dtype} ${pass} ${strategy}`;
+function rowName(row: BenchRow): string {
+  return `${jobText(row)} ${row.pass} ${row.strategy}`;
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ACCUMULATED, type Dtype } from "../../planner/dtype.ts";
 import type { InputKind } from "./inputs.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
@@ -20,6 +21,8 @@ export interface BenchRow {
   readonly dtype: string;
   readonly inputs: InputKind;
   readonly gradientFilter: Problem["gradientFilter"];
+  /** What the weight's gradient is stored as. */
+  readonly gradientDtype: string;
   readonly ms: number | null;
   readonly fastest: number | null;
   readonly slowest: number | null;
@@ -61,6 +64,17 @@ export interface Against {
   readonly againstMemory: string | null;
 }
 
+/** Says a row's sizes and types in a few words. */
+export function jobText(
+  { tokens, hidden, vocab, dtype, gradientDtype }: Pick<
+    BenchRow,
+    "tokens" | "hidden" | "vocab" | "dtype" | "gradientDtype"
+  >,
+): string {
+  const rounded = gradientDtype === ACCUMULATED ? "" : `, weight gradient ${gradientDtype}`;
+  return `${tokens}x${hidden}x${vocab} ${dtype}${rounded}`;
+}
+
 /** Returns a row from a measurement, or from the reason for having none. */
 export function benchRow(
   problem: Problem,
@@ -68,6 +82,7 @@ export function benchRow(
   device: string,
   outcome: Measurement | string,
   inputs: InputKind = "flat",
+  gradientDtype: Dtype = ACCUMULATED,
 ): BenchRow {
   const measured = typeof outcome === "string" ? undefined : outcome;
   const schedule = measured?.plan.schedule;
@@ -83,6 +98,7 @@ export function benchRow(
     dtype,
     inputs,
     gradientFilter,
+    gradientDtype,
     ms: measured?.ms ?? null,
     fastest: measured?.fastest ?? null,
     slowest: measured?.slowest ?? null,

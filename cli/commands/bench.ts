@@ -5,13 +5,15 @@
  * @module
  */
 import { Command, Option } from "commander";
+import * as z from "zod";
+import { ACCUMULATED, type Dtype } from "../../planner/dtype.ts";
 import { measurePeaks, type Peaks } from "../../kernels/measure/peaks.ts";
 import { GpuError } from "../../kernels/run/errors.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { headOf, PASSES, type Problem } from "../../planner/problem.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
-import { strategyNamed } from "../../planner/strategies/mod.ts";
+import { ALL_STRATEGIES, strategyNamed } from "../../planner/strategies/mod.ts";
 import { unsuited } from "../../planner/strategies/strategy.ts";
 import { compareRows, noteComparison, readEarlier, regressions } from "../bench/against.ts";
 import {
@@ -22,11 +24,11 @@ import {
 } from "../request/against_flags.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { UsageError } from "../exit.ts";
-import { checkChoices, checkWith } from "../request/request.ts";
+import { checkChoices, checkWith, storedShape } from "../request/request.ts";
 import { parseNumber, quietFlag } from "../request/flags.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
-import { measure, type MeasureOptions } from "../bench/measure.ts";
+import { measure, type Measurement, type MeasureOptions } from "../bench/measure.ts";
 import { INPUT_KINDS, type InputKind } from "../bench/inputs.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
@@ -58,6 +60,7 @@ const SETTINGS = [
   "window",
   "block",
   "gradientFilter",
+  "gradientDtype",
 ] as const;
 
 /** The flags of the command. */
@@ -80,7 +83,14 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
     .description("time the strategies on this machine's device, beside the two-stage baseline")
     .option("--shape <NxDxV...>", "shapes as tokens x hidden x vocab", splitShapes)
     .option("--quick", "two small shapes, few repeats: under a minute on a CPU device");
-  const abouts = { pass: { about: "one pass only" }, strategy: { about: "one strategy only" } };
+  const abouts = {
+    pass: { about: "one pass only" },
+    strategy: { about: "one strategy only" },
+    gradientDtype: {
+      about:
+        "storage type of the weight's gradient in training, for strategies that can round it once (default: f32)",
+    },
+  };
   settingFlags(command, SETTINGS, abouts)
     .addOption(
       new Option("--inputs <kind>", "flat softmax, or peaked as a trained model's")
@@ -117,6 +127,10 @@ Examples:
       const { shape, quick, pass, dtype, strategy, repeats, format, json, kernels } = options;
       const { inputs, webgpu, gradientFilter, against, failOver, roofline, force = false } =
         options;
+      const { gradientDtype } = checkWith(z.strictObject(storedShape), {
+        gradientDtype: options.gradientDtype,
+      });
+      checkRounded(gradientDtype, pass, strategy);
       const fixed = checkChoices({
         window: options.window,
         block: options.block,
@@ -162,7 +176,7 @@ Examples:
             const { tokens } = problem;
             const { hidden, vocab } = headOf(problem);
             output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const choices = { ...fixed, strategy: name };
+            const choices = { ...fixed, strategy: name, gradientDtype };
             const row = await measureOne(problem, choices, acquired, how, failures);
             if (row) rows.push(peaks ? { ...row, ...peaksJson(peaks) } : row);
           }
@@ -191,6 +205,27 @@ Examples:
     });
 }
 
+/** Checks that something that is timed has the gradient that a type is given for. @throws {UsageError} */
+function checkRounded(
+  gradientDtype: Dtype | undefined,
+  pass: Problem["pass"] | undefined,
+  strategy: StrategyName | undefined,
+): void {
+  if (gradientDtype === undefined || gradientDtype === ACCUMULATED) return;
+  if (pass === "forward") {
+    throw new UsageError(
+      `--gradient-dtype ${gradientDtype}: the forward pass has no gradients. Leave it out, or --pass forward`,
+    );
+  }
+  if (strategy === undefined || strategyNamed(strategy).finishesWindows) return;
+  throw new UsageError(
+    `--gradient-dtype ${gradientDtype}: ${strategy} would round the gradient again and again. Leave it out, or choose ${
+      ALL_STRATEGIES.filter(({ finishesWindows }) => finishesWindows).map(({ name }) => name)
+        .join(" or ")
+    }`,
+  );
+}
+
 /** Returns the peaks as each row keeps them, so that rows of several runs may be put together. */
 function peaksJson({ flopsPerSecond, bytesPerSecond }: Peaks) {
   return { peakFlopsPerSecond: flopsPerSecond, peakBytesPerSecond: bytesPerSecond };
@@ -207,22 +242,21 @@ async function measureOne(
   how: MeasureOptions,
   failures: Error[],
 ): Promise<BenchRow | undefined> {
-  const { strategy } = choices;
-  if (unsuited(strategyNamed(strategy), problem) !== undefined) return undefined;
   const { profile } = acquired;
+  const { strategy } = choices;
+  const gradientDtype = problem.pass === "train" && strategyNamed(strategy).finishesWindows
+    ? choices.gradientDtype
+    : undefined;
+  const row = (outcome: Measurement | string) =>
+    benchRow(problem, strategy, profile.name, outcome, how.inputs, gradientDtype);
+  if (unsuited(strategyNamed(strategy), problem) !== undefined) return undefined;
   try {
-    const plan = makePlan(problem, profile, { ...choices, weights: "resident" });
-    return benchRow(
-      problem,
-      strategy,
-      profile.name,
-      await measure(plan, acquired, how),
-      how.inputs,
-    );
+    const plan = makePlan(problem, profile, { ...choices, gradientDtype, weights: "resident" });
+    return row(await measure(plan, acquired, how));
   } catch (error) {
     if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
     failures.push(error);
-    return benchRow(problem, strategy, profile.name, error.message, how.inputs);
+    return row(error.message);
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ACCUMULATED } from "../../planner/dtype.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import type { EarlierRow } from "../bench/against.ts";
 import { drawRoofline } from "../chart/roofline.ts";
@@ -70,13 +71,15 @@ function problemTable(alike: readonly EarlierRow[], rows: readonly EarlierRow[])
 }
 
 function strategyRow(row: EarlierRow, rows: readonly EarlierRow[], slowest: number): Html {
-  const { strategy, ms, fastest, slowest: last, tflops, extraPeakBytes, gradientFilter } = row;
+  const { strategy, ms, fastest, slowest: last, tflops, extraPeakBytes } = row;
+  const { gradientFilter, gradientDtype } = row;
   const baseline = baselineOf(row, rows);
   const filtered = gradientFilter === 0 ? "" : `, gradients filtered (${gradientFilter})`;
+  const rounded = gradientDtype === ACCUMULATED ? "" : `, weight gradient in ${gradientDtype}`;
   if (ms === null) {
     return html`
       <tr class="other">
-        <th scope="row">${strategy}${filtered}</th>
+        <th scope="row">${strategy}${filtered}${rounded}</th>
         <td colspan="${COLUMNS.length - 1}">no time: ${row.missing ??
           "the file does not say why"}</td>
       </tr>
@@ -84,7 +87,7 @@ function strategyRow(row: EarlierRow, rows: readonly EarlierRow[], slowest: numb
   }
   return html`
     <tr class="${row === baseline ? "other" : "ours"}">
-      <th scope="row">${strategy}${filtered}</th>
+      <th scope="row">${strategy}${filtered}${rounded}</th>
       <td class="number">${timeText(ms)}</td>
       <td class="number">${fastest && last ? `${timeText(fastest)} to ${timeText(last)}` : "-"}</td>
       <td class="number">${ratioText(ms, baseline?.ms)}</td>

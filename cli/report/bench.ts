@@ -7,7 +7,7 @@ import type { Peaks } from "../../kernels/measure/peaks.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import type { EarlierRow } from "../bench/against.ts";
-import type { Against, BenchRow } from "../bench/bench_row.ts";
+import { type Against, type BenchRow, jobText } from "../bench/bench_row.ts";
 import { csv, type Format, markdown } from "./formats.ts";
 import { roofText } from "./roof.ts";
 import { table } from "./table.ts";
@@ -91,7 +91,7 @@ function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): s
 }
 
 function keysOf(row: ShownRow): string[] {
-  return [`${row.tokens}x${row.hidden}x${row.vocab} ${row.dtype}`, row.pass, row.strategy];
+  return [jobText(row), row.pass, row.strategy];
 }
 
 function timeText(ms: number | null): string {

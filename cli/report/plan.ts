@@ -4,6 +4,7 @@
  * @module
  */
 import type { DeviceProfile } from "../../planner/device.ts";
+import { ACCUMULATED } from "../../planner/dtype.ts";
 import type { Outline, Plan } from "../../planner/plan.ts";
 import { learnerOf, logitsBytes, type Problem } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
@@ -50,6 +51,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
     strategy: outline.strategy,
     weights: placeOfWeight(outline),
     hostIo: outline.residency !== "caller",
+    gradientDtype: outline.weightGradient ?? ACCUMULATED,
     reason: plan.reason,
     window: outline.window,
     block: outline.block,
@@ -142,7 +144,7 @@ function teacherText({ heads, distill }: Problem): string {
 export function choiceLines(
   { outline, problem, device }: Pick<Plan, "outline" | "problem" | "device">,
 ): string[][] {
-  const { strategy, tile, window, block, splits, residency } = outline;
+  const { strategy, tile, window, block, splits, residency, weightGradient } = outline;
   const summary = strategyNamed(strategy).summary;
   return [
     ["strategy", `${strategy}: ${summary}`],
@@ -155,6 +157,10 @@ export function choiceLines(
     ],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     ["tier", tierText(tile, problem, device)],
+    ...(weightGradient === undefined ? [] : [[
+      "gradient",
+      `of the weight in ${weightGradient}: a window is added up in f32 and rounded once`,
+    ]]),
     [
       "tile",
       `${tile.rows} tokens x ${tile.cols} ids x ${tile.depth} hidden, ${

@@ -7,6 +7,7 @@
 import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
 import { parseJson, readText } from "../../fixtures/files/text_file.ts";
+import { ACCUMULATED } from "../../planner/dtype.ts";
 import { problemJson, problemSchema } from "../../planner/problem_schema.ts";
 import { shown } from "../../planner/shown.ts";
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
@@ -29,6 +30,7 @@ const plannedSchema = z.object({
   // What was chosen.
   strategy: z.string(),
   weights: z.string(),
+  gradientDtype: z.string().default(ACCUMULATED),
   window: z.object({ vocab: z.number() }),
   block: z.object({ tokens: z.number() }),
   // What it takes.
@@ -74,6 +76,7 @@ const FIGURES: readonly {
 const CHOICES: Readonly<Record<string, (plan: ComparablePlan) => string>> = {
   strategy: ({ strategy }) => strategy,
   weights: ({ weights }) => weights,
+  "weight's gradient": ({ gradientDtype }) => gradientDtype,
   window: ({ window }) => `${window.vocab} ids`,
   "token block": ({ block }) => `${block.tokens} tokens`,
 };

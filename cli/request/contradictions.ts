@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { ACCUMULATED, type Dtype } from "../../planner/dtype.ts";
+import { headOf, type Problem, wantedGradients } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES, strategyNamed } from "../../planner/strategies/mod.ts";
@@ -18,6 +19,7 @@ export interface Contradiction {
     | "gradients"
     | "weights"
     | "gradientFilter"
+    | "gradientDtype"
     | "reduction"
     | "labelSmoothing"
     | "zLoss";
@@ -31,6 +33,8 @@ export function contradictionOf(
     strategy?: StrategyName | undefined;
     window?: number | undefined;
     weights?: string | undefined;
+    gradientDtype?: Dtype | undefined;
+    hostIo?: boolean | undefined;
     ranks: boolean;
   },
 ): Contradiction | undefined {
@@ -43,7 +47,34 @@ export function contradictionOf(
       "Set the pass to train, or leave the gradients out";
     return { setting: "gradients", text };
   }
+  const rounded = roundingFault(problem, choices);
+  if (rounded !== undefined) return { setting: "gradientDtype", text: rounded };
   return withoutEffect(problem);
+}
+
+/** Returns why the weight's gradient cannot be rounded to what was asked for. */
+function roundingFault(
+  problem: Problem,
+  { gradientDtype = ACCUMULATED, weights, hostIo, ranks }: {
+    gradientDtype?: Dtype | undefined;
+    weights?: string | undefined;
+    hostIo?: boolean | undefined;
+    ranks: boolean;
+  },
+): string | undefined {
+  if (gradientDtype === ACCUMULATED) return undefined;
+  if (!problem.heads.some((head) => wantedGradients(problem, head).has("weight"))) {
+    const why = problem.pass === "forward" ? "the forward pass has none. Set the pass to train" : (
+      "no gradient of the weight is asked for. Ask for that"
+    );
+    return `${gradientDtype}: is of the weight's gradient, and ${why}, or leave it out`;
+  }
+  const other = ranks
+    ? "ranks add up their gradients in f32"
+    : hostIo || weights === "streamed"
+    ? "lce run, which that plans, gives back gradients in f32"
+    : undefined;
+  return other && `${gradientDtype}: ${other}. Leave one of them out`;
 }
 
 /** Returns a setting that would change nothing. */

@@ -8,7 +8,7 @@ import { headSettings } from "../../planner/models/head.ts";
 import { problemShape } from "../../planner/problem_schema.ts";
 import { parseNumber as readNumber } from "../../planner/units.ts";
 import { type ConfigFiles, readConfigs, type RequestedModel, requestedModel } from "./model.ts";
-import { checkRequest, choicesShape, parallelShape } from "./request.ts";
+import { checkRequest, choicesShape, parallelShape, storedShape } from "./request.ts";
 import { readArgument, type Setting, settingFlags } from "./settings.ts";
 import { webgpuFlag } from "./webgpu.ts";
 
@@ -24,7 +24,8 @@ export function quietFlag(): Option {
 
 /** Adds every flag of a command that plans; {@linkcode requestOf} reads them. */
 export function planningFlags(command: Command): Command {
-  const settings = [...Object.keys(problemShape()), ...Object.keys(choicesShape)] as Setting[];
+  const shapes = { ...problemShape(), ...choicesShape, ...storedShape };
+  const settings = Object.keys(shapes) as Setting[];
   return settingFlags(command, [...settings, "model", "device"])
     .option(
       "--config <file>",

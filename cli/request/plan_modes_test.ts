@@ -270,3 +270,44 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
     assert.match(err, message);
   }
 });
+
+Deno.test("--gradient-dtype plans half of the weight's gradient, and a window of it in f32 besides", async () => {
+  const args = ["plan", "--vocab", "5000", "--hidden", "64", "--tokens", "900", "--pass", "train"];
+  const planned = async (...more: string[]) => {
+    const { code, out, err } = await lce(
+      ...[...args, "--strategy", "windowed", "--window", "512", "--json", ...more],
+    );
+    assert.equal(code, EXIT.ok, err);
+    return JSON.parse(out);
+  };
+  const [plain, rounded] = [await planned(), await planned("--gradient-dtype", "bf16")];
+  assert.deepEqual([plain.gradientDtype, rounded.gradientDtype], ["f32", "bf16"]);
+  const size = ({ memory }: typeof plain, name: string) =>
+    memory.buffers.find((buffer: { name: string }) => buffer.name === name)?.bytes;
+  assert.deepEqual([size(plain, "grad_weight"), size(rounded, "grad_weight")], [
+    4 * 5000 * 64,
+    2 * 5000 * 64,
+  ]);
+  assert.equal(size(rounded, "window_gradient"), 4 * 512 * 64);
+  const { out } = await lce(...args, "--gradient-dtype", "bf16");
+  assert.match(
+    out,
+    /gradient +of the weight in bf16: a window is added up in f32 and rounded once/,
+  );
+  await withFile(
+    "vocab: 5000\nhidden: 64\npass: train\ngradientDtype: f16\n",
+    async (path) => {
+      const { out } = await lce("plan", "--config", path, "--json");
+      assert.equal(JSON.parse(out).gradientDtype, "f16");
+    },
+    ".yaml",
+  );
+  await withFile(JSON.stringify(plain), async (path) => {
+    const { code, out } = await lce(
+      ...[...args, "--gradient-dtype", "bf16", "--against", path, "--window", "512"],
+    );
+    // A window of it in f32 is more scratch than there was.
+    assert.equal(code, EXIT.verification);
+    assert.match(out, /extra peak .* % more\n {2}weight's gradient +bf16 +was f32\n/);
+  }, ".json");
+});

@@ -8,6 +8,7 @@ import * as z from "zod";
 import { InputError } from "../../fixtures/errors.ts";
 import { named } from "../../fixtures/printable.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
+import { DTYPES } from "../../planner/dtype.ts";
 import { issueText, tellingIssues } from "../../planner/issues.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import { MODELS } from "../../planner/models/catalogue.ts";
@@ -50,6 +51,13 @@ export const choicesShape = {
     .describe(
       "keep the weight on the device, stream it from the host window by window (lce run alone does), or whichever is better; streamed where nothing else fits by default",
     ),
+};
+
+/** What results are stored as on the device, where the caller owns them. */
+export const storedShape = {
+  gradientDtype: z.enum(DTYPES).optional().describe(
+    "storage type of the weight's gradient: in 16 bits it takes half the memory, and is rounded once (default: f32)",
+  ),
 };
 
 /** Who owns the buffers, as a plan file says it. */
@@ -97,6 +105,7 @@ export const MODEL_FILE = /[/\\]|^\.{1,2}$|\.json$/i;
 export const planFileSchema = z.strictObject({
   ...problemShape(),
   ...choicesShape,
+  ...storedShape,
   ...ownersShape,
   ...parallelShape,
   ...modesShape,
@@ -155,9 +164,9 @@ export function checkRequest(
   });
   if (contradiction) {
     const { setting, text } = contradiction;
-    const flagged = [setting, "strategy", "pass", "window", "weights", "objective"].some((name) =>
-      name in given
-    );
+    const flagged = [setting, "strategy", "pass", "window", "weights", "objective", "hostIo"].some((
+      name,
+    ) => name in given);
     throw path === undefined || flagged
       ? new UsageError(`${flagName(setting)} ${text}`)
       : new InputError(`${path}: ${setting} ${text}`);

@@ -21,6 +21,7 @@ export type Settings<Name extends Setting> = Partial<Pick<z.input<typeof planFil
 /** What help calls a value, where its kind does not say enough. */
 const VALUE_NAMES: { readonly [Name in Setting]?: string } = {
   dtype: "type",
+  gradientDtype: "type",
   ignoreIndex: "id",
   labelSmoothing: "share",
   zLoss: "factor",

@@ -33,8 +33,8 @@ Deno.test("the weight's gradient in 16 bits is that of f32 rounded once, over to
       const largest = expected!.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       const sums = (dtype === "f32" ? 1e-5 : 2e-3) * largest;
       const plain = plan(problem, profile, { strategy: "windowed", ...options });
-      for (const weightGradient of ["f16", "bf16"] as const) {
-        const planned = plan(problem, profile, { ...options, weightGradient });
+      for (const gradientDtype of ["f16", "bf16"] as const) {
+        const planned = plan(problem, profile, { ...options, gradientDtype });
         assert.equal(planned.schedule.strategy, "windowed");
         const ledger = new Ledger(device);
         const head = await LinearCrossEntropy.create(device, planned);
@@ -51,9 +51,9 @@ Deno.test("the weight's gradient in 16 bits is that of f32 rounded once, over to
         assert.equal(buffer.size, Math.ceil(901 * hidden / 2) * 4);
         const read = async () => {
           const bytes = await readParts(device, [{ buffer, bytes: buffer.size }], "gradient");
-          return decodeElements(weightGradient, bytes.subarray(0, 2 * 901 * hidden));
+          return decodeElements(gradientDtype, bytes.subarray(0, 2 * 901 * hidden));
         };
-        const most = ROUNDED[weightGradient];
+        const most = ROUNDED[gradientDtype];
         // The smallest halves are 2^-24 apart.
         const check = (found: Float32Array, times: number, roundings: number) =>
           expected!.forEach((value, i) => {
@@ -76,19 +76,19 @@ Deno.test("a schedule that would round sums again and again is refused, with the
   withBench(({ profile }) => {
     const problem = parseProblem({ tokens: 150, hidden: 24, vocab: 901, pass: "train" });
     for (const strategy of ["chunked", "two-stage"] as const) {
-      assert.throws(() => plan(problem, profile, { strategy, weightGradient: "bf16" }), {
+      assert.throws(() => plan(problem, profile, { strategy, gradientDtype: "bf16" }), {
         name: "DoesNotFitError",
         message: new RegExp(
           `${strategy} adds to the weight's gradient block after block, which bf16`,
         ),
       });
     }
-    assert.throws(() => planFromHost(problem, profile, { weightGradient: "f16" }), {
+    assert.throws(() => planFromHost(problem, profile, { gradientDtype: "f16" }), {
       name: "DoesNotFitError",
       message: /keeps the weight's gradient in f32/,
     });
     // Where there is no such gradient, there is nothing to round.
-    const frozen = plan({ ...problem, gradients: ["hidden"] }, profile, { weightGradient: "f16" });
+    const frozen = plan({ ...problem, gradients: ["hidden"] }, profile, { gradientDtype: "f16" });
     assert.equal(frozen.schedule.weightGradient, undefined);
     return Promise.resolve();
   }));

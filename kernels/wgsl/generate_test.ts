@@ -133,7 +133,7 @@ function snapshots(): Map<string, string> {
     ...(["f16", "bf16"] as const).map((weightGradient) =>
       [
         `round-gradient to ${weightGradient}`,
-        texts("windowed", {}, { weightGradient }).get("round-gradient")!,
+        texts("windowed", {}, { gradientDtype: weightGradient }).get("round-gradient")!,
       ] as const
     ),
     ["sub-tokens", narrow.get("sub-tokens")!],

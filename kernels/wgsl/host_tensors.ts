@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Dtype } from "../../planner/dtype.ts";
 import type { Problem } from "../../planner/problem.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import {
@@ -25,16 +26,14 @@ export interface HostTensor {
 }
 
 /** Returns the descriptions of the tensors that a schedule's buffers hold, by name. */
-export function hostTensors({ problem, buffers, block, splits }: Schedule): Record<
-  string,
-  HostTensor
-> {
+export function hostTensors(schedule: Schedule): Record<string, HostTensor> {
+  const { problem, buffers, block, splits, weightGradient } = schedule;
   const tensors = tensorsOf(problem);
   const held: Record<string, HostTensor> = {};
   for (const { holds, bytes } of buffers) {
     if (!holds || holds.tensor in held) continue;
     const tensor = tensors.get(holds.tensor)!;
-    const sizes = { blocks: block.count, splits, bytes };
+    const sizes = { blocks: block.count, splits, bytes, weightGradient };
     held[holds.tensor] = described(tensor, problem, sizes);
   }
   return held;
@@ -44,9 +43,14 @@ export function hostTensors({ problem, buffers, block, splits }: Schedule): Reco
 function described(
   { key, head, shape, rows, note }: NamedTensor,
   problem: Problem,
-  { bytes, ...sizes }: { blocks: number; splits: number; bytes: number },
+  { bytes, weightGradient, ...sizes }: {
+    readonly blocks: number;
+    readonly splits: number;
+    readonly bytes: number;
+    readonly weightGradient: Dtype | undefined;
+  },
 ): HostTensor {
-  const dtype = elementType(key, head);
+  const dtype = elementType(key, head, weightGradient);
   return {
     dtype,
     shape: shape?.({ problem, head, ...sizes }) ?? [bytes / elementBytes(dtype)],

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { bytesPerElement, type Dtype } from "../dtype.ts";
+import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import {
   filterThreshold,
   type Head,
@@ -377,8 +377,13 @@ export function keysOf(role: Role): readonly TensorKey[] {
   return TENSOR_KEYS.filter((key) => TENSORS[key].role === role);
 }
 
-/** Returns the type of the elements of a tensor. */
-export function elementType(key: TensorKey, { dtype }: Head): ElementType {
+/** Returns the type of the elements of a tensor, where the weight's gradient is stored as it is told. */
+export function elementType(
+  key: TensorKey,
+  { dtype }: Head,
+  weightGradient: Dtype = ACCUMULATED,
+): ElementType {
+  if (key === "grad_weight") return weightGradient;
   const { type } = tensorOf(key);
   return type === "stored" ? dtype : type;
 }

@@ -53,7 +53,7 @@ export interface PlanOptions extends FixedSizes {
    * bits it takes half the memory, and one window of it in f32 besides: a window's gradient is added
    * up in f32 and rounded once. Only a strategy that is done with a window before the next can do so.
    */
-  readonly weightGradient?: Dtype | undefined;
+  readonly gradientDtype?: Dtype | undefined;
   /** The part of a larger job that the problem is: `planParallel()` says which. */
   readonly share?: Share | undefined;
 }
@@ -76,10 +76,10 @@ export function ask(problem: Problem, device: DeviceProfile, options: PlanOption
 
 /** Returns what the weight's gradient is rounded to, where it is. */
 export function rounding({ problem, options }: Question): { weightGradient?: Dtype } {
-  const { weightGradient = ACCUMULATED } = options;
-  return weightGradient === ACCUMULATED || !wantedGradients(problem).has("weight")
+  const { gradientDtype = ACCUMULATED } = options;
+  return gradientDtype === ACCUMULATED || !wantedGradients(problem).has("weight")
     ? {}
-    : { weightGradient };
+    : { weightGradient: gradientDtype };
 }
 
 /** A branch of a search: one strategy, with its buffers in one place. */

@@ -16,7 +16,7 @@ import { devices, problems, SEED } from "../testing.ts";
 /** The caller's buffers, with a gradient in 16 bits too, the host's, and a weight that is streamed. */
 const residencies = fc.constantFrom<PlanOptions>(
   {},
-  { weightGradient: "bf16" },
+  { gradientDtype: "bf16" },
   { hostIo: true },
   { weights: "streamed" },
 );
@@ -61,7 +61,7 @@ Deno.test("a sketch needs and costs what the whole schedule does, to the byte", 
       const filter = random.labelSmoothing === 0 ? { gradientFilter } : {};
       let problem: Problem = { ...random, ...train, ...filter };
       let options: PlanOptions = residency;
-      if (parallelism && residency.weights === undefined && !residency.weightGradient) {
+      if (parallelism && residency.weights === undefined && !residency.gradientDtype) {
         // As many tokens, and as many of the others, as are split evenly.
         problem = resized(problem, {
           tokens: 6 * Math.ceil(random.tokens / 6),
