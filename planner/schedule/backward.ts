@@ -273,7 +273,12 @@ function hiddenGradient(
   const hidden = trainedColumns(head.head);
   const span = spanOf(draft, hidden);
   const parts = Math.ceil(window.count / span);
-  const { grid, work } = products.fitting(block.count, hidden, Math.min(span, window.count));
+  const { grid, work } = products.fitting(
+    block.count,
+    hidden,
+    Math.min(span, window.count),
+    parts,
+  );
   const kept = workspace.read("kept");
   const bindings = [
     ...kept,

@@ -108,12 +108,12 @@ export class Products {
     return products;
   }
 
-  /** Returns a product in the tile that leaves least of the device idle. */
-  fitting(rows: number, cols: number, depth: number): TiledProduct {
-    const key = `${rows} ${cols} ${depth}`;
+  /** Returns a product in the tile that leaves least of the device idle, where `parts` of it run at once. */
+  fitting(rows: number, cols: number, depth: number, parts = 1): TiledProduct {
+    const key = `${rows} ${cols} ${depth} ${parts}`;
     let product = this.#fitting.get(key);
     if (!product) {
-      product = tiledProduct(rows, cols, depth, this.#fastest(rows, cols, depth, 1).tile);
+      product = tiledProduct(rows, cols, depth, this.#fastest(rows, cols, depth, parts).tile);
       this.#fitting.set(key, product);
     }
     return product;
