@@ -164,3 +164,149 @@ Deno.test("rows of other programs are shown with what they say", () =>
     const filtered = rows.filter((row: { gradientFilter: unknown }) => row.gradientFilter);
     assert.equal(shown.length, rows.length - filtered.length);
   }));
+
+/** Text of a page, without its marks. */
+function words(page: string): string {
+  return page.replaceAll(/<style>[\s\S]*?<\/style>/g, "").replaceAll(/<[^>]*>/g, " ")
+    .replaceAll(/\s+/g, " ");
+}
+
+// deno-lint-ignore no-explicit-any -- what a program that reads JSON sees
+type Json = any;
+
+/** What a page is asked, and what it says then of the same answer of `lce plan`. */
+const ASKED: readonly [string, string[], (plan: Json) => string[]][] = [
+  [
+    "the largest batch",
+    ["--hidden", "64", "--vocab", "5000", "--largest", "tokens", "--budget", "8MiB"],
+    ({ largest, memory }) => [
+      `The output layer of ${largest.value} tokens x 64 hidden x 5000 vocab`,
+      `The largest that fits ${largest.value} tokens fit at the most. With one more: ${largest.limit}`,
+      `at the peak ${formatBytes(memory.peakBytes)}`,
+    ],
+  ],
+  [
+    "the largest hidden size",
+    ["--vocab", "700", "--tokens", "90", "--largest", "hidden", "--budget", "8MiB"],
+    ({ largest }) => [`A hidden size of ${largest.value} fits at the most`, "What fits At most"],
+  ],
+  [
+    "a codebook",
+    ["--hidden", "64", "--vocab", "5000", "--codes", "300"],
+    ({ codebook, memory }) => [
+      "x 5000 vocab, f32, forward pass, on WebGPU specification defaults, by 300 codes",
+      `parameters ${formatBytes(codebook.codebookBytes)} and a map of`,
+      `loss floor ${codebook.lossFloorNats.least.toFixed(3)} to`,
+      `at the peak ${formatBytes(memory.peakBytes)}`,
+      "What fits At most",
+    ],
+  ],
+  [
+    "the largest batch of a codebook",
+    [
+      "--hidden",
+      "64",
+      "--vocab",
+      "5000",
+      "--codes",
+      "300",
+      "--largest",
+      "tokens",
+      "--budget",
+      "1MiB",
+    ],
+    ({ largest, codebook }) => [
+      `${largest.value} tokens fit at the most`,
+      `instead of ${formatBytes(codebook.logitsBytes)}`,
+    ],
+  ],
+  [
+    "a student and its teacher",
+    [
+      ...["--hidden", "64", "--vocab", "5000", "--pass", "train"],
+      ...["--distill", "forward-kl", "--teacher-hidden", "96"],
+    ],
+    ({ memory }) => [
+      "beside a teacher of 96 hidden x 5000 vocab, f32, by forward-kl",
+      `at the peak ${formatBytes(memory.peakBytes)}`,
+      "TRL, divergence by chunks",
+    ],
+  ],
+  [
+    "the best split",
+    ["--tokens", "8190", "--hidden", "64", "--vocab", "5000", "--pass", "train", "--ranks", "6"],
+    ({ perRank, totals, collectives }) => [
+      `0-5 ${perRank[0].vocab.count} ids ${perRank[0].tokens.count}`,
+      `rank 0 sends ${formatBytes(totals.sentBytes)}`,
+      collectives[0].op,
+      "Every split over 6 ranks",
+      "1 x 6",
+    ],
+  ],
+  [
+    "a split that is fixed",
+    [
+      ...["--hidden", "64", "--vocab", "5000", "--pass", "train"],
+      ...["--tensor-parallel", "2", "--data-parallel", "2", "--sequence-parallel"],
+    ],
+    ({ perRank }) => [
+      "4 ranks: the vocabulary split over 2, hidden states split by tokens over the same",
+      `0-3 ${perRank[0].vocab.count} ids ${perRank[0].tokens.count} ${
+        formatBytes(perRank[0].peakBytes)
+      }`,
+    ],
+  ],
+];
+for (const [name, asked, said] of ASKED) {
+  Deno.test(`a report of ${name} says what lce plan says, and asks for nothing else`, () =>
+    withFolder(async (folder) => {
+      const plan = await lce("plan", ...asked, "--json");
+      assert.equal(plan.code, EXIT.ok, plan.err);
+      const path = `${folder}/report.html`;
+      const { code, err } = await lce("report", ...asked, "-o", path);
+      assert.equal(code, EXIT.ok, err);
+      const page = await Deno.readTextFile(path);
+      for (const part of said(JSON.parse(plan.out))) {
+        assert(words(page).includes(part), `${part} in ${words(page)}`);
+      }
+      assert(
+        [...page.matchAll(/\bsrc="([^"]{0,5})/g)].every(([, address]) => address === "data:"),
+      );
+      assert(!page.includes("<script"));
+    }));
+}
+
+Deno.test("the curve of ranks that split hidden states by tokens has a point wherever it looks", () =>
+  withFolder(async (folder) => {
+    const marks = async (...more: string[]) => {
+      const path = `${folder}/ranks${more.length}.html`;
+      const sizes = ["--hidden", "64", "--vocab", "5000", "--tokens", "300"];
+      const { code, err } = await lce(
+        "report",
+        ...sizes,
+        "--tensor-parallel",
+        "3",
+        ...more,
+        "-o",
+        path,
+      );
+      assert.equal(code, EXIT.ok, err);
+      return pictures(await Deno.readTextFile(path)).at(-1)!.match(/<circle/g)!.length;
+    };
+    assert.equal(await marks("--sequence-parallel"), await marks());
+  }));
+
+Deno.test("what no page shows is said, and what a plan file says of looks is left aside", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/report.html`;
+    const config = `${folder}/plan.yaml`;
+    await Deno.writeTextFile(
+      config,
+      "vocab: 5000\nhidden: 64\ntokens: 90\ncompare: true\ntimeline: t.svg\n",
+    );
+    assert.equal((await lce("report", "--config", config, "-o", path)).code, EXIT.ok);
+    await Deno.writeTextFile(config, "vocab: 5000\nhidden: 64\npass: train\nadapterRank: 4\n");
+    const { code, err } = await lce("report", "--config", config, "-o", `${folder}/no.html`);
+    assert.equal(code, EXIT.usage);
+    assert.match(err, /lce report has no page for --adapter-rank: lce plan shows it/);
+  }));

@@ -4,7 +4,8 @@
  * @module
  */
 import type { DeviceProfile } from "../../planner/device.ts";
-import { planLargest } from "../../planner/largest.ts";
+import { type Largest, planLargest, planLargestParallel } from "../../planner/largest.ts";
+import type { Parallelism, ParallelPlan } from "../../planner/parallel.ts";
 import { DoesNotFitError, type PlanOptions } from "../../planner/plan.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { logSpaced, sweep } from "../../planner/sweep.ts";
@@ -27,26 +28,46 @@ export function* curve(
   problem: Problem,
   device: DeviceProfile,
   options: PlanOptions,
+  parallelism?: Parallelism,
 ): Generator<undefined, Html> {
-  const values = logSpaced(FIRST, Math.max(LAST, 4 * problem.tokens), POINTS);
+  // Where ranks split hidden states by tokens, each has as many.
+  const unit = parallelism?.sequence ? parallelism.tensor * parallelism.data : 1;
+  const values = [
+    ...new Set(
+      logSpaced(FIRST, Math.max(LAST, 4 * problem.tokens), POINTS)
+        .map((value) => Math.ceil(value / unit) * unit),
+    ),
+  ];
   const axes = [{ name: "tokens", values }] as const;
   const rows: ChartRow[] = [];
-  for (const point of sweep(problem, device, options, axes)) {
-    rows.push(chartRow(point, options, USUAL_PEERS));
+  // Published methods know no ranks.
+  const methods = parallelism ? [] : USUAL_PEERS;
+  for (const point of sweep(problem, device, options, axes, parallelism)) {
+    rows.push(chartRow(point, options, methods));
     yield;
   }
-  const about = { problem, device, axes, named: {} };
+  const about = { problem, device, axes, parallelism, named: {} };
   return picture(sweepChart(about, rows), "Memory of each method against the number of tokens");
 }
 
-/** Says how many tokens a step can have at most; the budget, or else the device, decides. */
-export function largestView(problem: Problem, device: DeviceProfile, options: PlanOptions): Html {
+/**
+ * Says how many tokens a step can have at most; the budget, or else the device, decides, of each
+ * rank where there are several.
+ */
+export function largestView(
+  problem: Problem,
+  device: DeviceProfile,
+  options: PlanOptions,
+  parallelism?: Parallelism,
+): Html {
   const { budget } = options;
   const within = budget === undefined
     ? "on this device"
     : `within ${formatBytes(budget)} (${exactBytes(budget)})`;
   try {
-    const { value, plan, limit } = planLargest("tokens", problem, device, options);
+    const { value, limit, plan } = parallelism
+      ? largestRank(planLargestParallel("tokens", problem, device, parallelism, options))
+      : planLargest("tokens", problem, device, options);
     return html`<p>At most <strong>${
       value.toLocaleString("en")
     } tokens</strong> fit ${within}: ${plan.outline.strategy}, ${
@@ -56,4 +77,9 @@ export function largestView(problem: Problem, device: DeviceProfile, options: Pl
     if (!(error instanceof DoesNotFitError)) throw error;
     return html`<p role="alert">No token fits ${within}: ${error.message}</p>`;
   }
+}
+
+/** Returns what was found with the plan of the largest rank, beside which no other takes more. */
+function largestRank({ plan, ...found }: Largest<ParallelPlan>): Largest {
+  return { ...found, plan: plan.largest };
 }

@@ -18,27 +18,27 @@ export function codebookJson({ problem: _, lossFloor, ...head }: CodebookHead) {
   return { codebook: { ...head, lossFloorNats: { least, most } } };
 }
 
-/** Returns the same for people. */
-export function codebookText(head: CodebookHead, layout: Layout = {}): string {
+/** Returns what a codebook head takes and gives up: name, figure and note. */
+export function codebookRows(head: CodebookHead): [string, string, string][] {
   const { codes, codebookBytes, mapBytes, weightBytes, lossFloor: [least, most] } = head;
   const floor = least === most ? least.toFixed(3) : `${least.toFixed(3)} to ${most.toFixed(3)}`;
   const kept = (100 * (codebookBytes + mapBytes)) / weightBytes;
-  return `codebook: what follows is over its codes, with log n as bias\n${
-    indented(table(
-      [
-        ["codes", `${codes}`, ""],
-        ["parameters", formatBytes(codebookBytes), `and a map of ${formatBytes(mapBytes)}`],
-        ["instead of", formatBytes(weightBytes), `${kept.toPrecision(3)} % of it is left`],
-        [
-          "logits",
-          formatBytes(head.codeLogitsBytes),
-          `instead of ${formatBytes(head.logitsBytes)}`,
-        ],
-        ["loss floor", floor, "nats a token, where codes share the ids evenly"],
-      ],
-      ["left", "right"],
-      within(layout),
-    ))
+  return [
+    ["codes", `${codes}`, ""],
+    ["parameters", formatBytes(codebookBytes), `and a map of ${formatBytes(mapBytes)}`],
+    ["instead of", formatBytes(weightBytes), `${kept.toPrecision(3)} % of it is left`],
+    ["logits", formatBytes(head.codeLogitsBytes), `instead of ${formatBytes(head.logitsBytes)}`],
+    ["loss floor", floor, "nats a token, where codes share the ids evenly"],
+  ];
+}
+
+/** Said above what is planned for such a head. */
+export const OVER_CODES = "what follows is over its codes, with log n as bias";
+
+/** Returns the same for people. */
+export function codebookText(head: CodebookHead, layout: Layout = {}): string {
+  return `codebook: ${OVER_CODES}\n${
+    indented(table(codebookRows(head), ["left", "right"], within(layout)))
   }`;
 }
 

@@ -128,8 +128,8 @@ export function splitLine({ tensor, data, sequence, overlap }: Parallelism): str
   return `${ranks} rank${ranks === 1 ? "" : "s"}${parts.length > 0 ? `: ${parts.join(", ")}` : ""}`;
 }
 
-/** Returns a line for all ranks whose parts are as large. */
-function rankRows(ranks: readonly Rank[]): string[][] {
+/** Returns names of columns, and a line for all ranks whose parts are as large. */
+export function rankRows(ranks: readonly Rank[]): string[][] {
   const sizes = Map.groupBy(ranks, ({ tokens, vocab }) => `${tokens.count} x ${vocab.count}`);
   return [
     ["ranks", "vocabulary", "tokens", "peak", "extra peak"],
@@ -160,17 +160,14 @@ function spans(numbers: readonly number[]): string {
 /**
  * Returns a line for each collective, those of one kind in one line where there are many blocks.
  */
-function collectiveTable(
-  plan: ParallelPlan,
+export function collectiveRows(
+  { collectives, parallelism }: ParallelPlan,
   links: LinkRates | undefined,
-  layout: Layout,
-): string {
-  const { collectives, parallelism } = plan;
-  if (collectives.length === 0) return "none";
+): string[][] {
   const kinds = Map.groupBy(collectives, ({ op, what }) => `${op} ${what}`);
   const sum = (steps: readonly Collective[], of: (step: Collective) => number) =>
     steps.reduce((total, step) => total + of(step), 0);
-  const rows = [...kinds.values()].map((steps) => {
+  return [...kinds.values()].map((steps) => {
     const { op, what, pass, group, type } = steps[0]!;
     return [
       pass,
@@ -185,11 +182,29 @@ function collectiveTable(
       steps.length === 1 ? "" : `in ${steps.length} steps`,
     ];
   });
+}
+
+/** Returns what collectives send, and how long they take where that is known. */
+export function collectiveNotes(plan: ParallelPlan, links: LinkRates | undefined): string[] {
+  return [
+    `by the ring algorithm rank 0 sends ${formatBytes(totalSent(plan))}`,
+    ...(links ? [timeLine(rankTime(plan, links), links)] : []),
+  ];
+}
+
+function collectiveTable(
+  plan: ParallelPlan,
+  links: LinkRates | undefined,
+  layout: Layout,
+): string {
+  if (plan.collectives.length === 0) return "none";
   const numbers = ["right", "right", ...(links ? ["right"] as const : [])] as const;
   return [
-    table(rows, ["left", "left", "left", "left", ...numbers], { ...layout, keys: 3 }),
-    wrapped(`by the ring algorithm rank 0 sends ${formatBytes(totalSent(plan))}`, layout.width),
-    ...(links ? [wrapped(timeLine(rankTime(plan, links), links), layout.width)] : []),
+    table(collectiveRows(plan, links), ["left", "left", "left", "left", ...numbers], {
+      ...layout,
+      keys: 3,
+    }),
+    ...collectiveNotes(plan, links).map((note) => wrapped(note, layout.width)),
   ].join("\n");
 }
 

@@ -28,12 +28,15 @@ export function splitName({ tensor, data, sequence }: Parallelism): string {
   return `${tensor} x ${data}${sequence ? " seq" : ""}`;
 }
 
-/** Said where times only rank. */
-const ASSUMED =
-  "Ranked by assumed rates, where device (lce tune) or links (lce tune --mpi) were not measured.";
+/** Returns what is to be said of times that only rank. */
+export function splitsNotes({ best }: Splits): string[] {
+  return best.planned.time.measured ? [] : [
+    "Ranked by assumed rates, where device (lce tune) or links (lce tune --mpi) were not measured.",
+  ];
+}
 
-/** Returns every split for people, the best first. */
-export function splitsText({ candidates, best, ranks }: Splits, layout: Layout = {}): string {
+/** Returns names of columns, and a line for every split, the best first. */
+export function splitsRows({ candidates, best }: Splits): string[][] {
   const rows = candidates.map(({ parallelism, planned, verdict }: SplitCandidate) => {
     if (!planned) return [splitName(parallelism), "-", "-", "-", "-", verdict];
     const { plan: { largest }, time } = planned;
@@ -48,13 +51,22 @@ export function splitsText({ candidates, best, ranks }: Splits, layout: Layout =
     ];
   });
   const heads = ["tensor x data", "peak of a rank", "own work", "collectives", "time", "verdict"];
-  return `splits over ${ranks} ranks\n${
-    indented(
-      table(
-        [heads, ...rows],
-        ["left", "right", "right", "right", "right"],
-        within({ ...layout, keys: 1 }),
-      ),
-    )
-  }${best.planned.time.measured ? "" : `\n\n${wrapped(ASSUMED, layout.width)}`}`;
+  return [heads, ...rows];
+}
+
+/** Returns every split for people. */
+export function splitsText(splits: Splits, layout: Layout = {}): string {
+  const { ranks } = splits;
+  return [
+    `splits over ${ranks} ranks\n${
+      indented(
+        table(
+          splitsRows(splits),
+          ["left", "right", "right", "right", "right"],
+          within({ ...layout, keys: 1 }),
+        ),
+      )
+    }`,
+    ...splitsNotes(splits).map((note) => wrapped(note, layout.width)),
+  ].join("\n\n");
 }
