@@ -190,7 +190,12 @@ export {
   subTokenLength,
   type SubTokenSizes,
 } from "./planner/heads/sub_tokens.ts";
-export { logitGradientNorm, type SampledRows, sampleRows } from "./planner/heads/sampled_rows.ts";
+export {
+  logitGradientNorm,
+  type SampledRows,
+  sampleRows,
+  tokenWeights,
+} from "./planner/heads/sampled_rows.ts";
 export type { Differentiated, Objective, Span, TokenValues } from "./objectives/objective.ts";
 export { dapo } from "./objectives/dapo.ts";
 export { dpo, type DpoOptions, type ReferredPair } from "./objectives/dpo.ts";

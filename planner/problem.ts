@@ -70,6 +70,11 @@ export interface Task {
   readonly subTokens?: number | undefined;
   /** What that gradient is multiplied by: 1 where it is left out. */
   readonly subTokenScale?: number | undefined;
+  /**
+   * About how many tokens the weight's gradient is estimated from, each times a weight that is given
+   * (`tokenWeights`), where it is not the exact one.
+   */
+  readonly sampledTokens?: number | undefined;
 }
 
 /** Dimensions, storage types, pass and options of one linear cross-entropy. */

@@ -38,6 +38,7 @@ export function* faultsOf(problem: Problem): Generator<Fault> {
     yield { field: "topK", message };
   }
   yield* subTokenFaults(problem);
+  yield* sampleFaults(problem);
   yield* fusionFaults(problem);
   yield* distillFaults(problem);
   for (const [head, { name, hidden, vocab, frozen, adapter }] of heads.entries()) {
@@ -88,6 +89,27 @@ function* subTokenFaults(problem: Problem): Generator<Fault> {
       "is of the weight's gradient, which is not asked for: set the pass to train, and ask for it, or leave it out",
     );
   }
+}
+
+function* sampleFaults(problem: Problem): Generator<Fault> {
+  const { heads, tokens, sampledTokens, subTokens, gradientFilter, distill } = problem;
+  if (sampledTokens === undefined) return;
+  const fault = (message: string): Fault => ({ field: "sampledTokens", message });
+  if (sampledTokens > tokens) {
+    yield fault(`is ${sampledTokens}, but there are ${tokens} tokens: ask for no more`);
+  }
+  if (!heads.some((head) => wantedGradients(problem, head).has("weight"))) {
+    yield fault(
+      "is of the weight's gradient, which is not asked for: set the pass to train, and ask for it, or leave it out",
+    );
+  }
+  if (subTokens !== undefined) {
+    yield fault("cannot be beside subTokens, which is another estimate: leave one out");
+  }
+  if (gradientFilter !== 0) {
+    yield fault("cannot be filtered: a filter leaves out tiles of tokens that follow each other");
+  }
+  if (distill) yield fault("cannot be of a student: a token's weight does not know its teacher");
 }
 
 function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {

@@ -136,6 +136,10 @@ const taskShape = () => ({
     "what a weight gradient of rank one in sub-tokens is multiplied by (default: 1)",
     z.number().check(z.refine((scale) => scale !== 0, "must not be 0")),
   ),
+  sampledTokens: optional(
+    "the weight's gradient is not exact but estimated from so many tokens (WTA-CRS)",
+    dimension("tokens of a sample"),
+  ),
 });
 
 /** Returns the fields of a problem with one head, each with its default, in the order they are listed. */

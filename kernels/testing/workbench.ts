@@ -114,6 +114,9 @@ export function lay(
     weight: parts(input, "weight", tensors.weight),
     targets: input(4 * tokens, bytesOf(tensors.targets)),
     ...(tensors.bias ? { bias: input(4 * vocab, bytesOf(tensors.bias)) } : {}),
+    ...(tensors.tokenWeights
+      ? { tokenWeights: input(4 * tokens, bytesOf(tensors.tokenWeights)) }
+      : {}),
     ...(tensors.direction
       ? { direction: input(4 * tensors.direction.length, bytesOf(tensors.direction)) }
       : {}),

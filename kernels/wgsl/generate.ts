@@ -15,6 +15,7 @@ import { storedLogitGradient } from "./stored_logits.ts";
 import { subTokens } from "./sub_tokens.ts";
 import { operandBound } from "./operand_bound.ts";
 import { rowScales } from "./row_scales.ts";
+import { sampleTokens } from "./sample_tokens.ts";
 import { selectTokens } from "./select_tokens.ts";
 import { coefficientsKernel, merge, reduce } from "./tokens.ts";
 import type { KernelContext } from "./context.ts";
@@ -37,6 +38,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   reduce,
   coefficients: coefficientsKernel,
   "sub-tokens": subTokens,
+  "sample-tokens": sampleTokens,
   "logit-gradient": logitGradient,
   "stored-logit-gradient": storedLogitGradient,
   "weight-gradient": weightGradient,

@@ -11,7 +11,8 @@ import { headOf, weightColumns } from "../../planner/problem.ts";
 import { TILE_FLAG } from "../../planner/schedule/layout.ts";
 import { product } from "./bodies.ts";
 import type { KernelContext } from "./context.ts";
-import { KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
+import { inBlocks, KEPT_COUNT, keptRow, ownRow, tileFlag } from "./logit.ts";
+import { SAMPLED_COUNT, sampledPosition } from "./sample_tokens.ts";
 import { GRADIENT_BOUND, keepsHalves, UNSCALE_FUNCTION } from "./halves.ts";
 import { OPERAND_BOUNDS } from "./operand_bound.ts";
 import { type Body, eachRound, elementsAtOnce, type Operand } from "./product.ts";
@@ -31,6 +32,8 @@ interface GradientProduct {
   readonly output: "grad_weight" | "grad_hidden" | "hidden_parts";
   /** Columns of the result. */
   readonly columns: number;
+  /** Statements that name what the operands' loads refer to besides. */
+  readonly names?: readonly string[];
   /** Functions that the operands' loads call. */
   readonly helpers: readonly string[];
   readonly left: Operand;
@@ -167,6 +170,7 @@ function gradientProduct(context: KernelContext, of: GradientProduct): string {
     body: [
       `let kept_count = ${KEPT_COUNT};`,
       `let rows = ${of.rows};`,
+      ...(of.names ?? []),
       `let first_column = group.x * ${tile.cols}u;`,
       ...(whole ? [`let first_row = group.y * ${tile.rows}u;`] : [
         `// The depth is cut into parts, which are summed at the same time.`,
@@ -242,6 +246,8 @@ export function weightGradient(context: KernelContext): string {
   const head = headOf(problem);
   const { subTokens } = problem;
   const stored = subTokens === undefined ? "hidden" : "projections";
+  const sampled = binds(context.dispatch, "sample");
+  const count = sampled ? "sample_count" : "kept_count";
   const at = elementsAtOnce(context.dispatch.tile!);
   const ahead = inSubgroups(context.dispatch.tile!);
   return gradientProduct(context, {
@@ -250,7 +256,8 @@ export function weightGradient(context: KernelContext): string {
     storedRows: subTokens === undefined ? head : { hidden: subTokens, dtype: ACCUMULATED },
     output: "grad_weight",
     columns: weightColumns(problem, head),
-    helpers: ahead ? [] : [
+    ...(sampled ? { names: [`let sample_count = ${SAMPLED_COUNT};`] } : {}),
+    helpers: ahead ? [] : sampled ? loadsOfSample(context) : [
       `// Four elements of ${
         subTokens === undefined ? "the hidden state" : "what is left of the sub-tokens"
       } of the kept token at a position; zeros past the last.
@@ -261,8 +268,10 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
     ],
     left: {
       layout: "outer",
-      load: (depth, vector) =>
-        `load_logits(${depth}, ${plus("first_row", `${at}u * (${vector})`)}, kept_count)`,
+      load: (depth, vector) => {
+        const position = sampled ? `sampled_at(${depth}, sample_count)` : depth;
+        return `load_logits(${position}, ${plus("first_row", `${at}u * (${vector})`)}, kept_count)`;
+      },
       bound: GRADIENT_BOUND,
     },
     // In subgroup matrices rows are looked up a step ahead; positions past the last are multiplied
@@ -277,14 +286,32 @@ fn load_kept(position: u32, quad: u32, positions: u32) -> vec4<f32> {
       : {
         layout: "outer",
         load: (depth, quad) =>
-          `load_kept(${depth}, ${plus(over("first_column", at), quad)}, kept_count)`,
+          `load_kept(${depth}, ${plus(over("first_column", at), quad)}, ${count})`,
       },
     rows: "params.vocab",
-    depth: "kept_count",
+    depth: count,
     outputRow: (row) => row,
     stretch: { every: tile.rows, flag: (depth) => tileFlag(context, depth, "first_row") },
     adds: "params.first == 0u",
   });
+}
+
+/** Returns functions that load what belongs to a place in the block's sample of tokens. */
+function loadsOfSample(context: KernelContext): string[] {
+  const position = sampledPosition(context.schedule, "min(place, max(places, 1u) - 1u)");
+  return [
+    `// The position of the token at a place in the sample; past the last, that of the last.
+fn sampled_at(place: u32, places: u32) -> u32 {
+  return ${position};
+}`,
+    `// Four elements of the hidden state of the token at a place in the sample, times its weight; zeros
+// past the last.
+fn load_kept(place: u32, quad: u32, places: u32) -> vec4<f32> {
+  let row = ${keptRow(context, "sampled_at(place, places)")};
+  let state = token_weights[${inBlocks("row")}] * load_hidden(row, quad);
+  return select(vec4<f32>(), state, place < places);
+}`,
+  ];
 }
 
 /** `dH += dz W` for a token block, from one window, or from each part of it by itself. */

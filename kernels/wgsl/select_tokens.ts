@@ -123,8 +123,11 @@ fn is_kept(target_id: i32) -> bool {
   });
 }
 
+/** Consecutive tokens that each invocation looks at, and how many there are of these. */
+export const LISTING = { lanes: LANES, tokensPerLane: TOKENS_PER_LANE } as const;
+
 /** Returns statements that replace each invocation's count by the sum up to its own, in `counts`. */
-function prefixSum(): string[] {
+export function prefixSum(): string[] {
   return [
     `// Sums over the invocations up to each, in steps that double.`,
     `counts[lane] = mine;`,

@@ -119,6 +119,26 @@ export function sampleRows(
   };
 }
 
+/**
+ * Returns a sample as a plan with `sampledTokens` takes it: a weight for each of all tokens, 0 for
+ * those that are not in it.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const sample = { rows: Uint32Array.of(1, 3), weights: Float32Array.of(1, 2.5) };
+ * assert.deepEqual([...tokenWeights(sample, 5)], [0, 1, 0, 2.5, 0]);
+ * ```
+ */
+export function tokenWeights(
+  { rows, weights }: Pick<SampledRows, "rows" | "weights">,
+  tokens: number,
+): Float32Array<ArrayBuffer> {
+  const all = new Float32Array(tokens);
+  rows.forEach((row, at) => all[row] = weights[at]!);
+  return all;
+}
+
 /** Returns how many of the largest to keep, at least one place being left to draws. */
 function fewestErrors(left: Float64Array, count: number): number {
   const bound = (exact: number) => left[exact]! ** 2 / (count - exact);

@@ -9,7 +9,14 @@ import type { ScheduleDraft } from "./draft.ts";
 import { bytesPerElement } from "../dtype.ts";
 import { operand, operands, projection, smoothingWeight } from "./forward.ts";
 import { rowGranule } from "./matrix.ts";
-import { headOf, projectionFlops, vocabOf, wantedGradients, weightColumns } from "../problem.ts";
+import {
+  headOf,
+  type Problem,
+  projectionFlops,
+  vocabOf,
+  wantedGradients,
+  weightColumns,
+} from "../problem.ts";
 import { trainedColumns } from "../heads/head.ts";
 import type { Binding, Slice } from "./schedule.ts";
 import { type Block, Infeasible, type Region, type Window } from "./shape.ts";
@@ -114,6 +121,7 @@ export function gradients(
   gradient: LogitMatrix,
 ): void {
   projectSubTokens(draft, block, window);
+  listSample(draft, block, window);
   const { origin, row } = gradient;
   const at = { block, window, column: window.start - origin, row, first: block.index === 0 };
   if (draft.known("gradients", at)) return;
@@ -144,6 +152,19 @@ function projectSubTokens(draft: ScheduleDraft, block: Block, window: Window): v
   );
 }
 
+/** Lists the tokens of a block that have a weight, at the first window, where a sample is wanted. */
+function listSample(draft: ScheduleDraft, block: Block, window: Window): void {
+  const { workspace, problem: { sampledTokens } } = draft;
+  if (sampledTokens === undefined || window.start > 0 || draft.known("sample", { block })) return;
+  const bindings = [...workspace.read("kept", "token_weights"), ...workspace.write("sample")];
+  draft.dispatch("sample-tokens", [1, 1], bindings, { block });
+}
+
+/** Returns how many tokens of a block a weight's gradient is from: of a sample, its part by their number. */
+function depthOf({ tokens, sampledTokens = tokens }: Problem, { count }: Block): number {
+  return Math.ceil(count * Math.min(1, sampledTokens / tokens));
+}
+
 function weightGradient(
   draft: ScheduleDraft,
   head: HeadBuffers,
@@ -156,13 +177,13 @@ function weightGradient(
   const { grid, work } = draft.products.fitting(
     window.count,
     weightColumns(problem, head.head),
-    block.count,
+    depthOf(problem, block),
   );
   draft.dispatch(
     "weight-gradient",
     grid,
     [
-      ...workspace.read("kept"),
+      ...workspace.read("kept", "sample", "token_weights"),
       operand(work.tile, head.read(problem.subTokens ? "projections" : "hidden", block)),
       ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
       ...workspace.gradientBound("read"),

@@ -76,6 +76,7 @@ export type KernelName =
   | "reduce"
   | "coefficients"
   | "sub-tokens"
+  | "sample-tokens"
   | "logit-gradient"
   | "stored-logit-gradient"
   | "weight-gradient"

@@ -106,6 +106,8 @@ const ownTokensByTrained = (extents: Extents) => [
 ];
 const inSubTokens = (problem: Problem, head: Head) =>
   problem.subTokens !== undefined && wantedGradients(problem, head).has("weight");
+const inSample = (problem: Problem, head: Head) =>
+  problem.sampledTokens !== undefined && wantedGradients(problem, head).has("weight");
 const inSequence = (problem: Problem) => `the first ${problem.tokens} of each row are the tokens'`;
 
 /** The table. */
@@ -156,6 +158,14 @@ export const TENSORS = {
     has: ({ sampleTemperature }) => sampleTemperature !== undefined,
     shape: ({ problem }) => [problem.tokens],
     note: () => "what each token's id is drawn by",
+  },
+  token_weights: {
+    role: "input",
+    type: "f32",
+    axis: "tokens",
+    has: inSample,
+    shape: ({ problem }) => [problem.tokens],
+    note: () => "what each token's term of the weight's gradient is times; 0 leaves it out",
   },
   // All of it is on every rank.
   direction: {
@@ -276,6 +286,14 @@ export const TENSORS = {
     inRows: true,
     has: inSubTokens,
     shape: ({ problem }) => [problem.tokens, problem.subTokens!],
+  },
+  // Of each block's kept tokens the positions of those with a weight, behind the number of them for
+  // each block.
+  sample: {
+    role: "state",
+    type: "u32",
+    has: inSample,
+    shape: ({ problem, blocks }) => [keptHeader(blocks) + problem.tokens],
   },
   // The bits of the largest logit gradient there may be: what those of 16 bits are scaled by.
   gradient_bound: { role: "state", type: "u32", shape: () => [1] },

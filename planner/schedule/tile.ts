@@ -138,11 +138,12 @@ export function tierProblem(
 /** Returns why a problem's products cannot have a kind of body, if so. */
 export function unsuitedTo(
   kind: TileBody["kind"],
-  { heads, distill, subTokens }: Problem,
+  { heads, distill, subTokens, sampledTokens }: Problem,
 ): string | undefined {
-  // What is left of sub-tokens is in f32, and nobody knows its bound.
-  if (subTokens !== undefined && KINDS[kind].scales) {
-    return "takes the weight's gradient from whole hidden states, and this is from sub-tokens";
+  // What is left of sub-tokens, and a state times a weight, is in f32, and nobody knows its bound.
+  if (KINDS[kind].scales && (subTokens !== undefined || sampledTokens !== undefined)) {
+    const of = subTokens === undefined ? "some tokens, by weight" : "sub-tokens";
+    return `takes the weight's gradient from hidden states as they are, and this is from ${of}`;
   }
   // The gradient's bound, by which halves are scaled, does not know a teacher.
   if (distill && KINDS[kind].scales) return "takes one head, and this has a teacher beside it";
