@@ -28,6 +28,7 @@ import { IN_MATRICES } from "./mutants/matrices.ts";
 import { RANKS } from "./mutants/ranks.ts";
 import { ROUNDS } from "./mutants/rounds.ts";
 import { IN_SUB_TOKENS } from "./mutants/sub_tokens.ts";
+import { IN_SAMPLES } from "./mutants/sampled.ts";
 import { type Fate, hunt, runKiller } from "./mutants/hunt.ts";
 import { formatKiller, type Mutant, plant } from "./mutants/mutant.ts";
 import { page } from "./mutants/report.ts";
@@ -50,6 +51,7 @@ const MUTANTS: readonly Mutant[] = [
   ...FUSIONS,
   ...ADAPTERS,
   ...IN_SUB_TOKENS,
+  ...IN_SAMPLES,
 ];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */

@@ -153,7 +153,7 @@ export function rankPart(
   const vocab = { start: 0, count: Math.ceil(headOf(problem).vocab / tensor) };
   const tokens = Math.ceil(problem.tokens / data);
   return {
-    part: resized(problem, { tokens, vocab: vocab.count }),
+    part: partOf(problem, tokens, vocab.count),
     share: shareOf(problem, parallelism, vocab),
   };
 }
@@ -241,7 +241,7 @@ export function rankSchedule(
   { tokens, vocab }: Pick<Rank, "tokens" | "vocab">,
 ): Schedule {
   const { device, shape } = largest;
-  const part = resized(problem, { tokens: tokens.count, vocab: vocab.count });
+  const part = partOf(problem, tokens.count, vocab.count);
   const question = ask(part, device, { ...options, share: shareOf(problem, parallelism, vocab) });
   const sizes = {
     tile: shape.tile,
@@ -250,6 +250,17 @@ export function rankSchedule(
   };
   const strategy = strategyNamed(shape.strategy);
   return emit(question, shapeOf(part, strategy, sizes, shape, device), "whole");
+}
+
+/** Returns the problem of a rank: of a sample, its share by its tokens. */
+function partOf(problem: Problem, tokens: number, vocab: number): Problem {
+  const { sampledTokens } = problem;
+  return {
+    ...resized(problem, { tokens, vocab }),
+    ...(sampledTokens === undefined
+      ? {}
+      : { sampledTokens: Math.ceil(sampledTokens * tokens / problem.tokens) }),
+  };
 }
 
 /** Returns a rank's part in a schedule's terms; none for a rank that is alone. */

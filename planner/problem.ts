@@ -17,7 +17,7 @@ export const REDUCTIONS = ["mean", "sum", "none"] as const;
 /** Loss alone, or loss and gradients. */
 export const PASSES = ["forward", "train"] as const;
 /** Statistics of a row of logits that are kept only when asked for. */
-export const EXTRA_STATISTICS = ["entropy", "predicted"] as const;
+export const EXTRA_STATISTICS = ["entropy", "predicted", "collision"] as const;
 /**
  * The longest list of most likely ids: an invocation keeps one for each of its rows in registers,
  * eight rows' are then 128 words, and a driver that compiles them takes minutes for twice that.
@@ -50,8 +50,8 @@ export interface Task {
   readonly labelSmoothing: number;
   /** Adds `zLoss * lse^2` to each token's loss. */
   readonly zLoss: number;
-  /** Extra results per token: entropy of the softmax, most likely id. */
-  readonly statistics: readonly ("entropy" | "predicted")[];
+  /** Extra results per token: entropy of the softmax, most likely id, collision probability `Σ p²`. */
+  readonly statistics: readonly ("entropy" | "predicted" | "collision")[];
   /** How many of the most likely ids each token has, with their log-probabilities; 0 for none. */
   readonly topK: number;
   /** Draws an id of each token from the softmax at this temperature; none where it is left out. */

@@ -126,7 +126,8 @@ function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
   const after = "once strengths are found, ask it of the sum of heads that they make (factorsOf)";
   if (task.topK > 0) yield fault(`has no lists of ids, topK must be 0: ${after}`);
   if (task.sampleTemperature !== undefined) yield fault(`has no drawing of ids: ${after}`);
-  if (task.statistics.includes("entropy")) yield fault("has no entropy: leave it out");
+  const lacking = task.statistics.find((name) => name !== "predicted");
+  if (lacking !== undefined) yield fault(`has no ${lacking}: leave it out`);
 }
 
 function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator<Fault> {

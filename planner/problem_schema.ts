@@ -106,7 +106,7 @@ const taskShape = () => ({
   ),
   zLoss: setting("adds zLoss * lse^2 to each token", z.number().check(z.nonnegative()), 0),
   statistics: setting(
-    "extra results per token: entropy of the softmax, most likely id",
+    "extra results per token: entropy of the softmax, most likely id, the sum of squares of the softmax",
     z.array(z.enum(EXTRA_STATISTICS)),
     [],
   ),

@@ -94,6 +94,7 @@ export const SYNTHETIC: Killer = { test: "fixtures/synthetic_test.ts" };
 /** Codes in the place of ids. */
 export const CODEBOOK: Killer = { test: "fixtures/codebook_test.ts" };
 export const ADAPTER: Killer = { test: "fixtures/verify/adapter_device_test.ts" };
+export const SAMPLED: Killer = { test: "fixtures/verify/sampled_device_test.ts" };
 export const SUB_TOKENS: Killer = { test: "fixtures/verify/sub_tokens_device_test.ts" };
 export const SUB_TOKEN_PLANS: Killer = { test: "planner/heads/sub_tokens_test.ts" };
 export const FUSION: Killer = { test: "fixtures/verify/fusion_device_test.ts" };

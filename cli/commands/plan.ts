@@ -73,6 +73,7 @@ Examples:
   $ lce plan --vocab 256000 --hidden 4096 --codes 4096
   $ lce plan --model gemma-2-2b --pass train --adapter-rank 16
   $ lce plan --model gemma-2-2b --pass train --sub-tokens 32
+  $ lce plan --model gemma-2-2b --pass train --sampled-tokens 2k
   $ lce plan --vocab 152064 --hidden 3584 --pass train --distill forward-kl --teacher-hidden 8192
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --vocab 256000 --hidden 4096 --pass train --ranks 64 --explain

@@ -34,6 +34,7 @@ const PROBLEM_SETTINGS = [
   "sampleTemperature",
   "subTokens",
   "subTokenScale",
+  "sampledTokens",
 ] as const;
 
 /** The flags of the command. */
@@ -57,6 +58,7 @@ interface Flags extends
   readonly bytes?: number | string;
   readonly shift?: number;
   readonly sample?: number;
+  readonly sampledSeed?: number;
   readonly reference: ReferenceMode;
   readonly thorough?: boolean;
   readonly output?: string;
@@ -85,6 +87,11 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .option(
       "--sample <seed>",
       "draw an id of each token from its softmax, the same for the same seed",
+      parseNumber,
+    )
+    .option(
+      "--sampled-seed <seed>",
+      "what --sampled-tokens are drawn by (default: 0)",
       parseNumber,
     )
     .addOption(
@@ -184,6 +191,7 @@ Examples:
   $ lce run path/to/model --sample 7 --sample-temperature 0.8 --top-k 5 --output drawn.csv
   $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
   $ lce run --pass train --sub-tokens 4
+  $ lce run --pass train --sampled-tokens 32 --sampled-seed 7
   $ lce run --tensor-parallel 3 --pass train
   $ mpirun -n 3 lce run --mpi --tensor-parallel 3 --pass train
   $ lce run --pass train --weights streamed --output gradients.safetensors
@@ -241,6 +249,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     bytes,
     shift,
     sample,
+    sampledSeed,
     reference,
     thorough,
     output: path,
@@ -249,6 +258,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     force = false,
   } = given;
   const settings = withSample(picked(given, PROBLEM_SETTINGS), sample);
+  checkSampled(settings, sampledSeed, ranked);
   const choices = picked(given, keysOf(choicesShape));
   const split = picked(given, keysOf(parallelShape));
   const options = checkChoices(choices);
@@ -261,6 +271,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
       pass,
       gradientFilter: settings.gradientFilter,
       subTokens: settings.subTokens,
+      sampledTokens: settings.sampledTokens,
       reference,
       mpi: ranked || undefined,
     });
@@ -280,10 +291,42 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     );
   }
   const how = {
-    ...{ pass, settings, sample, codebook, options, parallelism, reference },
+    ...{
+      pass,
+      settings,
+      sample,
+      sampledSeed: sampledSeed ?? 0,
+      codebook,
+      options,
+      parallelism,
+      reference,
+    },
     ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
   };
   return { sources, how, acquired: await openDevice({ limits, webgpu }) };
+}
+
+/** @throws {UsageError} where a number is no seed. */
+function checkSeed(flag: string, seed: number): void {
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return;
+  throw new UsageError(`${flag} ${seed}: must be a whole number from 0 to ${2 ** 32 - 1}`);
+}
+
+/** Checks what a sample of tokens is drawn by. @throws {UsageError} where there is none, or ranks have parts of it. */
+function checkSampled(
+  { sampledTokens }: Pick<Flags, "sampledTokens">,
+  seed: number | undefined,
+  ranked: boolean,
+): void {
+  if (seed !== undefined) checkSeed("--sampled-seed", seed);
+  if (sampledTokens === undefined && seed !== undefined) {
+    throw new UsageError("--sampled-seed: is of --sampled-tokens: leave it out, or add that");
+  }
+  if (sampledTokens !== undefined && ranked) {
+    throw new UsageError(
+      "--sampled-tokens and --mpi cannot be given together: a sample is drawn from all tokens, on one device",
+    );
+  }
 }
 
 /** Returns the settings at which ids are drawn, where there is a seed for it. @throws {UsageError} */
@@ -296,9 +339,7 @@ function withSample<Some extends Pick<Flags, "sampleTemperature">>(
     if (sampleTemperature === undefined) return settings;
     throw new UsageError("--sample-temperature: is of --sample SEED: leave it out, or add that");
   }
-  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32) {
-    throw new UsageError(`--sample ${seed}: must be a whole number from 0 to ${2 ** 32 - 1}`);
-  }
+  checkSeed("--sample", seed);
   return { ...settings, sampleTemperature: sampleTemperature ?? 1 };
 }
 

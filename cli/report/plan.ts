@@ -125,7 +125,10 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
 }
 
 /** Says that the weight's gradient is not the exact one, where it is not. */
-function estimateText({ subTokens, subTokenScale = 1 }: Problem): string {
+function estimateText({ subTokens, subTokenScale = 1, sampledTokens }: Problem): string {
+  if (sampledTokens !== undefined) {
+    return `, weight gradient estimated from ${sampledTokens} tokens: not the exact one`;
+  }
   if (subTokens === undefined) return "";
   const times = subTokenScale === 1 ? "" : `, times ${subTokenScale}`;
   return `, weight gradient of rank one in ${subTokens} sub-tokens${times}: not the exact one`;

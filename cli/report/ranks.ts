@@ -8,7 +8,15 @@ import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import type { ParallelVerification, RankVerification } from "../../fixtures/verify/verify_ranks.ts";
 import { collectiveJson, rankJson, splitLine } from "./parallel.ts";
 import { choiceLines, problemLine } from "./plan.ts";
-import { agreementLines, codebookJson, halvesJson, halvesRows, lossRows } from "./run.ts";
+import {
+  agreementLines,
+  codebookJson,
+  halvesJson,
+  halvesRows,
+  lossRows,
+  sampleJson,
+  sampleRows,
+} from "./run.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -29,6 +37,7 @@ export function ranksJson(
     device: largest.device.name,
     problem: problemJson(fixture.problem),
     ...codebookJson(fixture),
+    ...sampleJson(fixture),
     parallel: parallelism,
     // What carried tensors between ranks: one process's memory, or a library between processes.
     exchange: library ?? "memory",
@@ -78,6 +87,7 @@ export function ranksText(
         ["split", splitLine(plan.parallelism)],
         ...choiceLines(largest),
         ...lossRows(verification),
+        ...sampleRows(fixture),
         ...halvesRows(verification.results),
         [
           "time",

@@ -35,6 +35,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
     device: plan.device.name,
     problem: problemJson(fixture.problem),
     ...codebookJson(fixture),
+    ...sampleJson(fixture),
     window: plan.schedule.window,
     block: plan.schedule.block,
     rounds: verification.rounds,
@@ -72,6 +73,7 @@ export function runText(
         ...roundRows(verification),
         ...lossRows(verification),
         ...textRows(textFigures(fixture, results.logprob)),
+        ...sampleRows(fixture),
         ...(results.skippedTiles === undefined
           ? []
           : [["filter", `${(100 * results.skippedTiles).toFixed(1)} % of the tiles skipped`]]),
@@ -216,6 +218,21 @@ export function lossRows(of: Pick<Verification, "results" | "fixture">): string[
 /** Returns what JSON says of a run over codes besides its problem. */
 export function codebookJson({ codebook }: Verification["fixture"]) {
   return codebook ? { codebook: { ids: codebook.vocab } } : {};
+}
+
+/** Returns what JSON says of the sample that the weight's gradient is from, where it is from one. */
+export function sampleJson({ sample }: Verification["fixture"]) {
+  return sample ? { sample } : {};
+}
+
+/** Says the same to people. */
+export function sampleRows({ sample }: Verification["fixture"]): string[][] {
+  if (!sample) return [];
+  const { tokens, exact, seed } = sample;
+  return [[
+    "sample",
+    `${tokens} tokens, ${exact} as they are and the others drawn by seed ${seed}`,
+  ]];
 }
 
 /** An f32 has seven digits. */

@@ -165,6 +165,11 @@ export function checkTogether(
       } fixes it: leave one of them out`,
     );
   }
+  if (largest === "tokens" && flags.sampledTokens !== undefined) {
+    throw new UsageError(
+      "--largest tokens and --sampled-tokens cannot be given together: a sample is of known tokens",
+    );
+  }
   if (largest === "hidden" && flags.subTokens !== undefined) {
     throw new UsageError(
       "--largest hidden and --sub-tokens cannot be given together: sub-tokens divide the hidden size",

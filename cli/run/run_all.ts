@@ -7,6 +7,7 @@ import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
 import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
+import { drawSample } from "../../fixtures/verify/draw_sample.ts";
 import { withDirection } from "../../fixtures/sub_tokens.ts";
 import { RankError } from "../../kernels/ranks/errors.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
@@ -34,6 +35,8 @@ export interface Runs {
   readonly settings: Settings<keyof Problem & Setting>;
   /** What ids are drawn by, where they are. */
   readonly sample: number | undefined;
+  /** What a sample of tokens is drawn by, where the weight's gradient is from one. */
+  readonly sampledSeed: number;
   /** File of a codebook that stands for the weight. */
   readonly codebook: string | undefined;
   readonly reference: ReferenceMode;
@@ -92,7 +95,18 @@ export async function runAll(
 async function runOne(
   { open }: Source,
   acquired: AcquiredDevice,
-  { pass, settings, sample, codebook, options, parallelism, reference, thorough, ...kept }: Runs,
+  {
+    pass,
+    settings,
+    sample,
+    sampledSeed,
+    codebook,
+    options,
+    parallelism,
+    reference,
+    thorough,
+    ...kept
+  }: Runs,
   say: (line: string) => void,
   note: (text: string) => void,
   crew: Crew | undefined,
@@ -118,7 +132,7 @@ async function runOne(
   const progressOf = ({ problem: { tokens } }: Fixture) =>
     progressLines(say, { running: { count: tokens, of: "tokens" } });
   if (crew) return await together(crew, prepare, acquired, { options, reference }, progressOf);
-  const prepared = await prepare();
+  const prepared = await drawSample(await prepare(), acquired, options, sampledSeed);
   const progress = progressOf(prepared);
   return thorough
     ? await thoroughly(prepared, acquired, progress)

@@ -51,6 +51,8 @@ export interface Results extends Totals {
   readonly logprob: Float32Array;
   /** Entropy of the softmax in nats, where the problem asks for it. */
   readonly entropy?: Float32Array;
+  /** Collision probability of the softmax, `Σ p²`, where the problem asks for it. */
+  readonly collision?: Float32Array;
   /** Most likely id, the smaller among equals. */
   readonly predicted?: Uint32Array;
   /** `[tokens, K]`: the K most likely ids, the most likely first, the smaller first among equals. */

@@ -105,6 +105,7 @@ function snapshots(): Map<string, string> {
   });
   const filtered = texts("windowed", { gradientFilter: "auto" });
   const narrow = texts("windowed", { hidden: 24, subTokens: 6, subTokenScale: 0.1 });
+  const sampled = texts("windowed", { sampledTokens: 40, statistics: ["collision"] });
   const ranks = rankTexts();
   const matrices = matrixTexts("f16");
   const split = matrixTexts("f32");
@@ -138,6 +139,9 @@ function snapshots(): Map<string, string> {
     ),
     ["sub-tokens", narrow.get("sub-tokens")!],
     ["weight-gradient in sub-tokens", narrow.get("weight-gradient")!],
+    ["sample-tokens", sampled.get("sample-tokens")!],
+    ["weight-gradient of a sample", sampled.get("weight-gradient")!],
+    ["merge with sums of squares", sampled.get("merge")!],
     ["row-scales", brain.get("row-scales")!],
     ["operand-bound", split.get("operand-bound")!],
     ...(["fusion-moments", "fusion-strength"] as const)
@@ -171,6 +175,7 @@ const KERNELS: readonly KernelName[] = [
   "reduce",
   "coefficients",
   "sub-tokens",
+  "sample-tokens",
   "logit-gradient",
   "stored-logit-gradient",
   "weight-gradient",

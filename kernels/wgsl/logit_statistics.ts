@@ -117,6 +117,17 @@ export const LOGIT_STATISTICS: Readonly<
     },
     finish: (at) => [`let entropy = exact_log - ${at("weighted")} / ${at("sum")};`],
   },
+  squares: {
+    empty: "0f",
+    rescale: (at) => [`${at("squares")} *= rescale * rescale;`],
+    take: (at, _, share) => `${at("squares")} += ${share} * ${share};`,
+    fold: (at, other) => [
+      `${at("squares")} = ${at("squares")} * (mine * mine) + ${
+        other("squares")
+      } * (theirs * theirs);`,
+    ],
+    finish: (at) => [`let collision = ${at("squares")} / (${at("sum")} * ${at("sum")});`],
+  },
   argmax: {
     empty: NO_ID,
     rescale: (at, entries) => [

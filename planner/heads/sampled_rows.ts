@@ -19,7 +19,8 @@ import { mixed, SALT } from "../sampling.ts";
  * `√2` times it: what is drawn by it has the same mean, and the bound of its error holds.
  *
  * @param loss `-log p_y`, in nats.
- * @param lse of the logits, and that of the logits times two: a forward pass at twice the scale.
+ * @param squares what `Σ p²` follows from: the statistic `collision` of the same pass, or the
+ *   log-sum-exps of the logits and of the logits times two, of a pass at twice the scale.
  *
  * @example
  * ```ts
@@ -27,18 +28,23 @@ import { mixed, SALT } from "../sampling.ts";
  * // Four equal logits: p - y is (-3/4, 1/4, 1/4, 1/4).
  * const lse = { once: Math.log(4), twice: Math.log(4) };
  * assert(Math.abs(logitGradientNorm(Math.log(4), lse) - Math.sqrt(0.75)) < 1e-15);
+ * assert(Math.abs(logitGradientNorm(Math.log(4), { collision: 1 / 4 }) - Math.sqrt(0.75)) < 1e-15);
  * assert(logitGradientNorm(Math.log(4)) > Math.sqrt(0.75));
  * ```
  */
 export function logitGradientNorm(
   loss: number,
-  lse?: { readonly once: number; readonly twice: number },
+  squares?: { readonly collision: number } | { readonly once: number; readonly twice: number },
 ): number {
   // What is left to other ids, without the cancellation of `1 - p_y`.
   const others = -Math.expm1(-loss);
-  if (!lse) return Math.SQRT2 * others;
-  const squares = Math.exp(lse.twice - 2 * lse.once) - Math.exp(-2 * loss);
-  return Math.hypot(others, Math.sqrt(Math.max(squares, 0)));
+  if (!squares) return Math.SQRT2 * others;
+  const all = "collision" in squares
+    ? squares.collision
+    : Math.exp(squares.twice - 2 * squares.once);
+  // Theirs are positive, and no more than the square of their sum, whatever was rounded.
+  const theirs = Math.min(Math.max(all - Math.exp(-2 * loss), 0), others ** 2);
+  return Math.hypot(others, Math.sqrt(theirs));
 }
 
 /** What {@linkcode sampleRows} chose. */
@@ -128,6 +134,58 @@ export function sampleRows(
  * import assert from "node:assert/strict";
  * const sample = { rows: Uint32Array.of(1, 3), weights: Float32Array.of(1, 2.5) };
  * assert.deepEqual([...tokenWeights(sample, 5)], [0, 1, 0, 2.5, 0]);
+ * ```
+ *
+ * @example A step whose weight gradient is from two of three tokens
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import {
+ *   deviceProfile,
+ *   LinearCrossEntropy,
+ *   logitGradientNorm,
+ *   parseProblem,
+ *   plan,
+ *   sampleRows,
+ *   tokenWeights,
+ * } from "@lce/lce";
+ *
+ * const device = await (await navigator.gpu.requestAdapter())!.requestDevice();
+ * const problem = parseProblem({
+ *   ...{ tokens: 3, hidden: 4, vocab: 8, pass: "train" },
+ *   ...{ statistics: ["collision"], sampledTokens: 2 },
+ * });
+ * const options = { strategy: "windowed" } as const;
+ * const head = await LinearCrossEntropy.create(
+ *   device,
+ *   plan(problem, deviceProfile(device), options),
+ * );
+ *
+ * const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+ * const buffer = (size: number) => device.createBuffer({ size, usage });
+ * const weights = buffer(3 * 4);
+ * const inputs = {
+ *   ...{ hidden: buffer(3 * 4 * 4), weight: buffer(8 * 4 * 4), targets: buffer(3 * 4) },
+ *   tokenWeights: weights,
+ * };
+ * const states = [1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 3, 0];
+ * device.queue.writeBuffer(inputs.hidden, 0, Float32Array.from(states));
+ *
+ * // Which tokens matter follows from the forward pass: they are chosen before the backward one.
+ * head.forward(inputs);
+ * const { perToken, collision } = await head.readResults();
+ * const norms = Array.from(
+ *   perToken!,
+ *   (loss, token) =>
+ *     logitGradientNorm(loss, { collision: collision![token]! }) *
+ *     Math.hypot(...states.slice(4 * token, 4 * token + 4)),
+ * );
+ * const sample = sampleRows(norms, { count: 2, seed: 1 });
+ * device.queue.writeBuffer(weights, 0, tokenWeights(sample, 3));
+ * head.backward(inputs, { hidden: buffer(3 * 4 * 4), weight: buffer(8 * 4 * 4) });
+ * assert(await head.readLoss() !== undefined);
+ *
+ * head.destroy();
+ * device.destroy();
  * ```
  */
 export function tokenWeights(

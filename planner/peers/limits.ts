@@ -29,6 +29,10 @@ const OPTIONS = {
     title: "entropy per token",
     asked: ({ statistics }: Problem) => statistics.includes("entropy"),
   },
+  collision: {
+    title: "the softmax's sum of squares per token",
+    asked: ({ statistics }: Problem) => statistics.includes("collision"),
+  },
   predicted: {
     title: "predicted ids",
     asked: ({ statistics }: Problem) => statistics.includes("predicted"),

@@ -18,6 +18,7 @@ export type Rounding =
   | "loss"
   | "logit"
   | "entropy"
+  | "collision"
   | "listed"
   | "drawn"
   | "teacher"
@@ -126,6 +127,14 @@ export const STATISTICS = [
     wanted: wantsEntropy,
     acrossRanks: "all-reduce-sum",
     result: { row: "entropy", name: "entropy", rounding: "entropy" },
+  },
+  // Sum of exp(2 (z - max)).
+  {
+    name: "squares",
+    type: "f32",
+    wanted: (problem) => problem.statistics.includes("collision"),
+    acrossRanks: "all-reduce-sum",
+    result: { row: "collision", name: "collision", rounding: "collision" },
   },
   // Id of the largest logit. A rank that does not hold it has the largest number there is.
   {
