@@ -13,7 +13,11 @@ export const NUMBERS =
 export const VARIABLES: readonly { readonly name: string; readonly meaning: string }[] = [
   {
     name: "LCE_CACHE",
-    meaning: "the folder that lce tune keeps rates in (default: lce within the user's cache)",
+    meaning: "the folder that measured rates are kept in (default: lce within the user's cache)",
+  },
+  {
+    name: "LCE_CALIBRATE",
+    meaning: "0 stands for --no-calibrate, wherever there is that flag",
   },
   {
     name: "LCE_WEBGPU",

@@ -3,8 +3,12 @@
  *
  * @module
  */
+import { withFolder } from "../fixtures/testing.ts";
 import { main } from "./program.ts";
 import type { BenchRow } from "./bench/bench_row.ts";
+
+// How fast this machine is decides nothing that tests see, unless they ask for it.
+Deno.env.set("LCE_CALIBRATE", "0");
 
 /** What a run of lce says. */
 interface Said {
@@ -44,6 +48,32 @@ export async function withFile(
     await use(path);
   } finally {
     await Deno.remove(path);
+  }
+}
+
+/** Runs something with a cache of its own, and in its folder; devices are calibrated only where told. */
+export function withCache(
+  use: (folder: string) => Promise<void>,
+  { calibrates = false } = {},
+): Promise<void> {
+  const own = { LCE_CALIBRATE: calibrates ? "1" : "0" };
+  return withFolder((folder) => withVariables({ ...own, LCE_CACHE: folder }, () => use(folder)));
+}
+
+/** Runs something with some variables of the environment. */
+export async function withVariables(
+  variables: Readonly<Record<string, string>>,
+  use: () => Promise<void>,
+): Promise<void> {
+  const before = Object.keys(variables).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(variables)) Deno.env.set(name, value);
+  try {
+    await use();
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
   }
 }
 

@@ -316,6 +316,10 @@ was called, or, as calls of \`LinearCrossEntropy\` only submit work, by \`readLo
 \`readResults()\` after it: a step that the device did not take never has a loss. No fault leaves a
 buffer alive, an error scope open, or an error that nobody catches.
 
+A fault while a device is calibrated, at its first use, costs the calibration: rates are assumed,
+and that is said (\`cli/bench/calibrated_test.ts\` makes every fault at every such call). A device that
+is lost then is lost.
+
 A run is done once more only where the device refuses a buffer, once, and neither with \`--window\`
 nor where finished rounds would be given up for it: the second is planned within what the device had
 given, or half of what it would have had to give.

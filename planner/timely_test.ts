@@ -59,3 +59,33 @@ Deno.test("who fixes sizes gets them, however long a dispatch takes", () => {
   // Where nothing was measured, nothing is said.
   assert.equal(makePlan(problem, SPECIFICATION_DEFAULTS).cost.longestDispatch, undefined);
 });
+
+/** A software device's rates. */
+const SLOW = {
+  ...SPECIFICATION_DEFAULTS,
+  rates: {
+    flopsPerSecond: 1e9,
+    bytesPerSecond: 5e8,
+    secondsPerDispatch: 1e-5,
+    parallelInvocations: 256,
+  },
+};
+
+Deno.test("what is cut for time's sake is no narrower than a tile, which would cost time", () => {
+  for (const pass of ["forward", "train"] as const) {
+    const problem = parseProblem({ tokens: 1024, hidden: 768, vocab: 51200, pass });
+    const { cost, shape } = makePlan(problem, SLOW);
+    assert(shape.window >= shape.tile.cols, JSON.stringify(shape));
+    const whole = makePlan(problem, SLOW, { window: 10240, block: 1024 });
+    // In 100 ms it does two waves, of which the end and the idle part cost one and a half more.
+    assert(cost.seconds <= 2.5 * whole.cost.seconds, `${cost.seconds} ${whole.cost.seconds}`);
+  }
+});
+
+Deno.test("a job of more short dispatches than schedules have takes longer ones, and a plan there is", () => {
+  for (const pass of ["forward", "train"] as const) {
+    const problem = parseProblem({ tokens: 8192, hidden: 4096, vocab: 128256, pass });
+    const { cost } = makePlan(problem, SLOW);
+    assert(cost.longestDispatch! > DISPATCH_SECONDS && cost.longestDispatch! < 1);
+  }
+});

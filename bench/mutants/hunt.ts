@@ -72,7 +72,7 @@ async function call(killer: Killer, copy: TreeCopy): Promise<Verdict | undefined
       ...(killer.filter === undefined ? [] : [`--filter=${killer.filter}`]),
       killer.test,
     ];
-  // Nobody's tuned rates may decide what is run.
+  // Nobody's tuned rates may decide what is run, nor this device's own.
   const untuned = await Deno.makeTempDir();
   const patience = AbortSignal.timeout(1000 * PATIENCE);
   try {
@@ -82,6 +82,7 @@ async function call(killer: Killer, copy: TreeCopy): Promise<Verdict | undefined
       env: {
         NO_COLOR: "1",
         LCE_CACHE: untuned,
+        LCE_CALIBRATE: "0",
         XDG_RUNTIME_DIR: Deno.env.get("XDG_RUNTIME_DIR") ?? "/tmp",
       },
       stdin: "null",

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { calibrate } from "../../kernels/measure/calibrate.ts";
 import { measurePeaks } from "../../kernels/measure/peaks.ts";
 import type { Job } from "../../kernels/testing/every_fault.ts";
 import type { DeviceProfile } from "../../planner/device.ts";
@@ -20,6 +21,10 @@ export function measuringJobs(profile: DeviceProfile): Map<string, Job> {
       const how = { repeats: 1, budgetMs: 1, warmUpMs: 0 };
       const { repeats } = await measure(plan, { device, profile, software: true }, how);
       return repeats;
+    }],
+    ["a calibration", async (device) => {
+      const { parallelInvocations } = await calibrate(device, profile, { software: true });
+      return parallelInvocations;
     }],
   ]);
 }

@@ -8,7 +8,7 @@
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Peaks } from "../../kernels/measure/peaks.ts";
 import { CompileError, GpuError, OutOfMemoryError } from "../../kernels/run/errors.ts";
-import { predictCost } from "../../planner/schedule/cost.ts";
+import { predictCost, rateAt } from "../../planner/schedule/cost.ts";
 import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
 import { type Dtype, headOf, type Problem, projectionFlops } from "../../planner/problem.ts";
@@ -130,19 +130,12 @@ function rateFor(
   rates: DeviceRates,
   seconds: number,
 ): number {
-  const estimate = (flopsPerSecond: number) =>
-    predictCost(schedule, {
-      ...device,
-      rates: { ...rates, flopsPerSecond, tiles: [{ ...schedule.tile, rate: 1 }] },
-    }).seconds;
-  // The estimate falls with the rate: halve the interval, on a scale of ratios.
-  let [low, high] = [1e6, 1e16];
-  for (let i = 0; i < 60; i++) {
-    const middle = Math.sqrt(low * high);
-    if (estimate(middle) > seconds) low = middle;
-    else high = middle;
-  }
-  return Math.sqrt(low * high);
+  const tiles = [{ ...schedule.tile, rate: 1 }];
+  return rateAt(
+    (flopsPerSecond) =>
+      predictCost(schedule, { ...device, rates: { ...rates, flopsPerSecond, tiles } }).seconds,
+    seconds,
+  );
 }
 
 /** Returns the invocations from which more no longer raise the throughput of a product by much. */

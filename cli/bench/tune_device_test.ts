@@ -6,22 +6,8 @@ import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { TILES } from "../../planner/schedule/tile.ts";
 import { EXIT } from "../exit.ts";
-import { lce } from "../testing.ts";
+import { lce, withCache } from "../testing.ts";
 import { keepTunedRates, TUNED, tunedKey, withTunedRates } from "./tuned.ts";
-
-/** Runs something with a cache of its own. */
-async function withCache(use: () => Promise<void>): Promise<void> {
-  const before = Deno.env.get("LCE_CACHE");
-  const folder = await Deno.makeTempDir();
-  Deno.env.set("LCE_CACHE", folder);
-  try {
-    await use();
-  } finally {
-    if (before === undefined) Deno.env.delete("LCE_CACHE");
-    else Deno.env.set("LCE_CACHE", before);
-    await Deno.remove(folder, { recursive: true });
-  }
-}
 
 const RATES = {
   flopsPerSecond: 1e12,

@@ -27,8 +27,11 @@ export async function withTunedRates(profile: DeviceProfile): Promise<DeviceProf
   const rates = (await TUNED.readAll())[tunedKey(profile)];
   if (!rates) return profile;
   // What was not tuned, products in matrices, is as it was known before.
-  const matrix = rates.matrix ?? profile.rates?.matrix;
-  return { ...profile, rates: { ...rates, ...(matrix ? { matrix } : {}) } };
+  const { matrix, split } = { ...profile.rates, ...rates };
+  return {
+    ...profile,
+    rates: { ...rates, ...(matrix ? { matrix } : {}), ...(split ? { split } : {}) },
+  };
 }
 
 /**

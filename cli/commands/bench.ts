@@ -26,6 +26,7 @@ import { checkStrategy } from "../request/contradictions.ts";
 import { UsageError } from "../exit.ts";
 import { checkChoices, checkWith, storedShape } from "../request/request.ts";
 import { parseNumber, quietFlag } from "../request/flags.ts";
+import { calibrateFlag, type CalibrateFlags, remarksOf } from "../request/calibrate.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import { measure, type Measurement, type MeasureOptions } from "../bench/measure.ts";
@@ -64,7 +65,7 @@ const SETTINGS = [
 ] as const;
 
 /** The flags of the command. */
-interface Flags extends Settings<typeof SETTINGS[number]>, AgainstFlags {
+interface Flags extends Settings<typeof SETTINGS[number]>, AgainstFlags, CalibrateFlags {
   readonly shape?: string[];
   readonly quick?: boolean;
   readonly inputs: InputKind;
@@ -104,6 +105,7 @@ export function benchCommand(output: Output, exit: (code: number) => void): Comm
       ),
     )
     .addOption(new Option("--json", "short for --format json").conflicts("format"))
+    .addOption(calibrateFlag())
     .addOption(quietFlag())
     .option("--kernels", "show the time of each kernel");
   return againstFlags(command, {
@@ -161,7 +163,7 @@ Examples:
         warmUpMs: quick ? 0 : 300,
         inputs,
       };
-      const acquired = await openDevice({ webgpu });
+      const acquired = await openDevice({ webgpu, remarks: remarksOf(options, output) });
       const rows: BenchRow[] = [];
       const failures: Error[] = [];
       let peaks: Peaks | undefined;

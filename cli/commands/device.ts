@@ -9,6 +9,7 @@ import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { checkSavePath, saveDeviceFile } from "../files/device_file.ts";
 import { UsageError } from "../exit.ts";
+import { calibrateFlag, remarksOf } from "../request/calibrate.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
@@ -19,6 +20,7 @@ interface Flags {
   readonly list?: boolean;
   readonly save?: string;
   readonly webgpu?: WebGpuChoice;
+  readonly calibrate?: boolean;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -34,6 +36,7 @@ export function deviceCommand(output: Output): Command {
       ]),
     )
     .addOption(webgpuFlag().conflicts("list"))
+    .addOption(calibrateFlag())
     .option("--save <file>", "write this machine's adapter as a profile in YAML")
     .option("--force", "replace the file that --save names")
     .option("--json", "print JSON alone: a device profile as plan files take it")
@@ -46,13 +49,16 @@ Examples:
   $ lce device --webgpu dawn
   $ lce device --list`,
     )
-    .action(async ({ list, save, webgpu, force = false, json }: Flags) => {
+    .action(async ({ list, save, webgpu, calibrate, force = false, json }: Flags) => {
       if (list) {
         return output.print(json ? JSON.stringify(NAMED_DEVICES, null, 2) : listText(output.width));
       }
       if (force && save === undefined) throw new UsageError("--force: needs --save");
       if (save !== undefined) await checkSavePath(save, force);
-      const { device, profile, software } = await openDevice({ webgpu });
+      const { device, profile, software } = await openDevice({
+        webgpu,
+        remarks: remarksOf({ calibrate }, output),
+      });
       device.destroy();
       if (save !== undefined) {
         await saveDeviceFile(save, profile, { force, now: new Date() });

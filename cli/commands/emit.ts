@@ -13,6 +13,7 @@ import { planningFlags, requestOf } from "../request/flags.ts";
 import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { parallelismOf } from "../request/request.ts";
+import { remarksOf } from "../request/calibrate.ts";
 import { deviceOf } from "../request/device.ts";
 import type { WebGpuChoice } from "../request/webgpu.ts";
 
@@ -20,6 +21,7 @@ import type { WebGpuChoice } from "../request/webgpu.ts";
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly force?: boolean;
   readonly webgpu?: WebGpuChoice;
+  readonly calibrate?: boolean;
 }
 
 /** Returns the command. */
@@ -35,7 +37,7 @@ export function emitCommand(output: Output): Command {
 Example:
   $ lce emit out --vocab 50257 --hidden 768 --tokens 1024 --pass train`,
     )
-    .action(async (folder: string, { force, webgpu, ...flags }: Flags) => {
+    .action(async (folder: string, { force, webgpu, calibrate, ...flags }: Flags) => {
       const { problem, request } = await requestOf(flags);
       if (parallelismOf(request)) {
         throw new UsageError(
@@ -54,7 +56,8 @@ Example:
         );
       }
       checkNewFolder(folder, force === true);
-      const plan = makePlan(problem, await deviceOf(request, webgpu), {
+      const remarks = remarksOf({ calibrate }, output);
+      const plan = makePlan(problem, await deviceOf(request, { webgpu, remarks }), {
         ...request,
         hostIo: false,
         weights: "resident",

@@ -17,6 +17,7 @@ import { type Problem, resized } from "../../planner/problem.ts";
 import { againstFlags, checkAgainst, reportWorse } from "../request/against_flags.ts";
 import { linksFor } from "../request/links.ts";
 import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
+import { remarksOf } from "../request/calibrate.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
 import {
@@ -83,88 +84,93 @@ Examples:
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg
   $ lce plan --model gemma-2-2b --sweep tokens=8k..64k --tensor-parallel 8`,
     )
-    .action(async ({ json, force = false, config, webgpu, against, failOver, ...given }) => {
-      checkAgainst({ against, failOver });
-      const files = await readConfigs(config);
-      const modes = checkModes(given, files);
-      const { compare = false, explain = false, largest, codes, ...pictured } = modes;
-      const flags = Object.fromEntries(
-        Object.entries(given).filter(([name]) => !(name in modesShape)),
-      );
-      const { timeline } = modes;
-      const pictures = { ...pictured, force };
-      const { axes, methods } = await checkPictures(pictures, flags);
-      checkTogether(modes, flags);
-      if (against !== undefined) checkComparable(modes);
-      // The smallest point stands for the sweep: where it is no problem, none is.
-      const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
-      const { problem: plain, request, model } = await requestOf({
-        ...withLeast(largest, flags),
-        ...Object.fromEntries(least),
-      }, files);
-      checkRanks(modes, request);
-      const asked = checkDistill(checkAdapter(plain, modes), modes);
-      const parallelism = parallelismOf(request);
-      const head = codes === undefined ? undefined : checkCodes(asked, codes);
-      const problem = head?.problem ?? asked;
-      const device = await deviceOf(request, webgpu);
-      const named = model ? { model: modelJson(model) } : {};
-      const forPeople = !json && (modes.format ?? "table") === "table";
-      if (model && forPeople) output.print(wrapped(modelLine(model, asked), output.width));
-      if (axes.length > 0) {
-        const about = { problem, device, axes, parallelism, named };
-        const shown = json ? { ...pictures, format: "json" as const } : pictures;
-        return await runSweep(about, request, methods, shown, output);
-      }
-      const links = await linksFor(modes.links, request.device);
-      const { ranks, scaling, svg } = modes;
-      if (ranks !== undefined && scaling) {
-        const question = { problem, device, ranks, links, options: request };
-        const { json: asJson, text } = await answerScaling(
-          question,
-          { scaling, svg, force },
-          output,
+    .action(
+      async ({ json, force = false, config, webgpu, calibrate, against, failOver, ...given }) => {
+        checkAgainst({ against, failOver });
+        const files = await readConfigs(config);
+        const modes = checkModes(given, files);
+        const { compare = false, explain = false, largest, codes, ...pictured } = modes;
+        const flags = Object.fromEntries(
+          Object.entries(given).filter(([name]) => !(name in modesShape)),
         );
-        return output.print(json ? JSON.stringify({ ...named, ...asJson() }, null, 2) : text());
-      }
-      const earlier = against === undefined ? undefined : await readEarlierPlan(against);
-      const { found, plan, ...planned } = planFor(problem, device, request, {
-        ...{ parallelism, ranks, links, largest, compare, explain },
-        width: output.width,
-      });
-      // What was looked for was not known before.
-      const shownHead = found && head
-        ? checkCodes(resized(asked, { [largest!]: found.value }), codes!)
-        : head;
-      const answer = () => ({
-        ...named,
-        ...(found ? largestJson(found) : {}),
-        ...(shownHead ? codebookJson(shownHead) : {}),
-        ...planned.json(),
-      });
-      const comparison = earlier && comparePlans(answer(), earlier, against!);
-      const { width } = output;
-      output.print(
-        json
-          ? JSON.stringify(
-            { ...answer(), ...(comparison ? comparisonJson(comparison) : {}) },
-            null,
-            2,
-          )
-          : [
-            ...(found ? [wrapped(largestText(found), width)] : []),
-            ...(shownHead ? [codebookText(shownHead, { width })] : []),
-            planned.text(),
-            ...(comparison ? [comparisonText(comparison, { width })] : []),
-          ].join("\n\n"),
-      );
-      if (timeline !== undefined) {
-        await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
-      }
-      if (!comparison) return;
-      // What is planned has no noise: whatever grew is worse.
-      exit(reportWorse(against!, planRegressions(comparison, failOver ?? 0), output));
-    });
+        const { timeline } = modes;
+        const pictures = { ...pictured, force };
+        const { axes, methods } = await checkPictures(pictures, flags);
+        checkTogether(modes, flags);
+        if (against !== undefined) checkComparable(modes);
+        // The smallest point stands for the sweep: where it is no problem, none is.
+        const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
+        const { problem: plain, request, model } = await requestOf({
+          ...withLeast(largest, flags),
+          ...Object.fromEntries(least),
+        }, files);
+        checkRanks(modes, request);
+        const asked = checkDistill(checkAdapter(plain, modes), modes);
+        const parallelism = parallelismOf(request);
+        const head = codes === undefined ? undefined : checkCodes(asked, codes);
+        const problem = head?.problem ?? asked;
+        const device = await deviceOf(request, {
+          webgpu,
+          remarks: remarksOf({ calibrate }, output),
+        });
+        const named = model ? { model: modelJson(model) } : {};
+        const forPeople = !json && (modes.format ?? "table") === "table";
+        if (model && forPeople) output.print(wrapped(modelLine(model, asked), output.width));
+        if (axes.length > 0) {
+          const about = { problem, device, axes, parallelism, named };
+          const shown = json ? { ...pictures, format: "json" as const } : pictures;
+          return await runSweep(about, request, methods, shown, output);
+        }
+        const links = await linksFor(modes.links, request.device);
+        const { ranks, scaling, svg } = modes;
+        if (ranks !== undefined && scaling) {
+          const question = { problem, device, ranks, links, options: request };
+          const { json: asJson, text } = await answerScaling(
+            question,
+            { scaling, svg, force },
+            output,
+          );
+          return output.print(json ? JSON.stringify({ ...named, ...asJson() }, null, 2) : text());
+        }
+        const earlier = against === undefined ? undefined : await readEarlierPlan(against);
+        const { found, plan, ...planned } = planFor(problem, device, request, {
+          ...{ parallelism, ranks, links, largest, compare, explain },
+          width: output.width,
+        });
+        // What was looked for was not known before.
+        const shownHead = found && head
+          ? checkCodes(resized(asked, { [largest!]: found.value }), codes!)
+          : head;
+        const answer = () => ({
+          ...named,
+          ...(found ? largestJson(found) : {}),
+          ...(shownHead ? codebookJson(shownHead) : {}),
+          ...planned.json(),
+        });
+        const comparison = earlier && comparePlans(answer(), earlier, against!);
+        const { width } = output;
+        output.print(
+          json
+            ? JSON.stringify(
+              { ...answer(), ...(comparison ? comparisonJson(comparison) : {}) },
+              null,
+              2,
+            )
+            : [
+              ...(found ? [wrapped(largestText(found), width)] : []),
+              ...(shownHead ? [codebookText(shownHead, { width })] : []),
+              planned.text(),
+              ...(comparison ? [comparisonText(comparison, { width })] : []),
+            ].join("\n\n"),
+        );
+        if (timeline !== undefined) {
+          await savePicture("--timeline", timeline, drawTimeline(plan), { force, output });
+        }
+        if (!comparison) return;
+        // What is planned has no noise: whatever grew is worse.
+        exit(reportWorse(against!, planRegressions(comparison, failOver ?? 0), output));
+      },
+    );
 }
 
 /** How a plan is asked for, and shown. */

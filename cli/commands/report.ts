@@ -30,6 +30,7 @@ import { codebookRows, OVER_CODES } from "../report/codebook.ts";
 import { largestText } from "../report/largest.ts";
 import { problemLine } from "../report/plan.ts";
 import { type SweepAbout, sweepLine } from "../report/sweep.ts";
+import { remarksOf } from "../request/calibrate.ts";
 import { deviceOf } from "../request/device.ts";
 import { parallelFlags, planningFlags } from "../request/flags.ts";
 import { linksFor } from "../request/links.ts";
@@ -83,25 +84,32 @@ Examples:
   $ lce report --vocab 128256 --hidden 4096 --bench bench.json -o report.html
   $ lce report --bench bench.json -o measured.html`,
     )
-    .action(async ({ output: path, bench, force = false, config, webgpu, ...given }, command) => {
-      await checkNewFile("--output", path, {
-        force,
-        ending: /\.html$/i,
-        holds: "the file holds HTML, so its name must end in .html",
-      });
-      const rows = bench === undefined ? undefined : await readEarlier(bench);
-      const alone = rows && config === undefined && Object.keys(given).length === 0;
-      const { title, sections } = alone
-        ? measured(rows)
-        : await planned(given, { config, webgpu, output });
-      const written = page({
-        title,
-        command: ["lce", "report", ...words(command)].join(" "),
-        version: packageFile.version,
-      }, html`${sections}${rows && section("Time", benchView(rows))}`);
-      await writeWhole(path, new TextEncoder().encode(written.text.trimStart()));
-      output.note(`Wrote ${path}.`);
-    });
+    .action(
+      async (
+        { output: path, bench, force = false, config, webgpu, calibrate, ...given },
+        command,
+      ) => {
+        await checkNewFile("--output", path, {
+          force,
+          ending: /\.html$/i,
+          holds: "the file holds HTML, so its name must end in .html",
+        });
+        const rows = bench === undefined ? undefined : await readEarlier(bench);
+        const alone = rows && config === undefined && Object.keys(given).length === 0;
+        const { title, sections } = alone ? measured(rows) : await planned(given, {
+          config,
+          device: { webgpu, remarks: remarksOf({ calibrate }, output) },
+          output,
+        });
+        const written = page({
+          title,
+          command: ["lce", "report", ...words(command)].join(" "),
+          version: packageFile.version,
+        }, html`${sections}${rows && section("Time", benchView(rows))}`);
+        await writeWhole(path, new TextEncoder().encode(written.text.trimStart()));
+        output.note(`Wrote ${path}.`);
+      },
+    );
 }
 
 /** A page of measurements has no sections besides theirs. */
@@ -113,9 +121,9 @@ function measured(rows: readonly EarlierRow[]): Contents {
 /** Plans what the flags and files ask for: one problem, or a sweep. */
 async function planned(
   given: Record<string, unknown>,
-  { config, webgpu, output }: {
+  { config, device: how, output }: {
     config: string[] | undefined;
-    webgpu: Parameters<typeof deviceOf>[1];
+    device: Parameters<typeof deviceOf>[1];
     output: Output;
   },
 ): Promise<Contents> {
@@ -125,7 +133,7 @@ async function planned(
   if (idle !== undefined) {
     throw new UsageError(`lce report has no page for ${flagName(idle)}: lce plan shows it`);
   }
-  const device = await deviceOf(request, webgpu);
+  const device = await deviceOf(request, how);
   const titled = (line: string) => `The output layer of ${model?.name ?? line}`;
   if (axes.length > 0) {
     const about = { problem, device, axes, parallelism, named: {} };
@@ -270,7 +278,7 @@ function words(command: Command): string[] {
     const name = option.attributeName();
     const value = command.getOptionValue(name);
     if (command.getOptionValueSource(name) !== "cli" || name === "force") return [];
-    if (value === true) return [option.long!];
+    if (value === true || option.negate) return [option.long!];
     const values = REPEATED.has(name) ? [value].flat() : [value];
     return values.flatMap((each) => [option.long!, `${each}`]);
   });

@@ -9,9 +9,11 @@ import { isTensorPath } from "../../fixtures/files/activations.ts";
 import { type ReferenceMode, REFERENCES } from "../../fixtures/reference/scope.ts";
 import { EXIT, UsageError } from "../exit.ts";
 import { checkRunOutput } from "../files/run_output.ts";
+import type { Remarks } from "../bench/calibrated.ts";
 import type { Output } from "../output.ts";
 import { checkStrategy } from "../request/contradictions.ts";
 import { checkSplit, type Crew, RANK_TIMEOUT, withCrew } from "../request/crew.ts";
+import { calibrateFlag, type CalibrateFlags, remarksOf } from "../request/calibrate.ts";
 import { openDevice } from "../request/device.ts";
 import { choiceFlags, parallelFlags, parseNumber, quietFlag } from "../request/flags.ts";
 import {
@@ -44,7 +46,8 @@ interface Flags extends
     | typeof PROBLEM_SETTINGS[number]
     | keyof typeof choicesShape
     | keyof typeof parallelShape
-  > {
+  >,
+  CalibrateFlags {
   readonly mpi?: boolean;
   readonly rankTimeout?: number;
   readonly limits: "adapter" | "default";
@@ -65,7 +68,6 @@ interface Flags extends
   readonly round?: number;
   readonly resume?: boolean;
   readonly force?: boolean;
-  readonly quiet?: boolean;
   readonly json?: boolean;
 }
 
@@ -99,6 +101,7 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
         .choices(["adapter", "default"]).default("adapter"),
     )
     .addOption(webgpuFlag())
+    .addOption(calibrateFlag())
     .option("--checkpoint <folder>", "a checkpoint folder, as an argument is one")
     .option(
       "--weight-tensor <name>",
@@ -222,7 +225,9 @@ async function run(
   exit: (code: number) => void,
   crew?: Crew,
 ): Promise<void> {
-  const prepare = () => prepared(paths, given, crew !== undefined);
+  // Ranks are to plan alike, and would measure each other.
+  const remarks = crew ? undefined : remarksOf(given, output);
+  const prepare = () => prepared(paths, given, remarks, crew !== undefined);
   const { sources, acquired, how } = await (crew?.agreed(prepare) ?? prepare());
   let tally: Tally;
   try {
@@ -234,7 +239,12 @@ async function run(
 }
 
 /** Checks the flags, finds the fixtures and opens the device. */
-async function prepared(paths: readonly string[], given: Flags, ranked: boolean) {
+async function prepared(
+  paths: readonly string[],
+  given: Flags,
+  remarks: Remarks | undefined,
+  ranked: boolean,
+) {
   const {
     pass,
     limits,
@@ -303,7 +313,7 @@ async function prepared(paths: readonly string[], given: Flags, ranked: boolean)
     },
     ...{ thorough: thorough ?? false, path, round, resume, json: json ?? false },
   };
-  return { sources, how, acquired: await openDevice({ limits, webgpu }) };
+  return { sources, how, acquired: await openDevice({ limits, webgpu, remarks }) };
 }
 
 /** @throws {UsageError} where a number is no seed. */

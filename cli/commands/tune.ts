@@ -61,7 +61,8 @@ export function tuneCommand(output: Output, exit: (code: number) => void = () =>
       "after",
       `
 What is measured is kept for this device, WebGPU and version of the kernels, and used
-wherever plans are made on this machine: "plan --device auto", "run" and "bench" say so.
+wherever plans are made on this machine, before what was calibrated at the device's first use:
+"plan --device auto", "run" and "bench" say so.
 
 With --mpi latency and bandwidth of collectives are measured, within a host and, where there are
 several, between hosts, and kept for these hosts: "plan --links auto" says how long collectives

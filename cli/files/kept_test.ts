@@ -1,20 +1,11 @@
 import assert from "node:assert/strict";
 import * as z from "zod";
-import { withFolder } from "../../fixtures/testing.ts";
+import { withCache } from "../testing.ts";
 import { Kept } from "./kept.ts";
 
 /** Gives a test a file of numbers in a folder of its own. */
 function withNumbers(use: (numbers: Kept<number>) => Promise<void>): Promise<void> {
-  return withFolder(async (folder) => {
-    const before = Deno.env.get("LCE_CACHE");
-    Deno.env.set("LCE_CACHE", folder);
-    try {
-      await use(new Kept("numbers.json", z.number()));
-    } finally {
-      if (before === undefined) Deno.env.delete("LCE_CACHE");
-      else Deno.env.set("LCE_CACHE", before);
-    }
-  });
+  return withCache(() => use(new Kept("numbers.json", z.number())));
 }
 
 Deno.test("what others keep at the same time is kept too", () =>

@@ -7,6 +7,7 @@ import { type Command, Option } from "commander";
 import { headSettings } from "../../planner/models/head.ts";
 import { problemShape } from "../../planner/problem_schema.ts";
 import { parseNumber as readNumber } from "../../planner/units.ts";
+import { calibrateFlag } from "./calibrate.ts";
 import { type ConfigFiles, readConfigs, type RequestedModel, requestedModel } from "./model.ts";
 import { checkRequest, choicesShape, parallelShape, storedShape } from "./request.ts";
 import { readArgument, type Setting, settingFlags } from "./settings.ts";
@@ -32,7 +33,8 @@ export function planningFlags(command: Command): Command {
       "plan file in YAML or JSON, or a model's config.json; flags win over it; give both for both",
       (path: string, before: string[] | undefined) => [...(before ?? []), path],
     )
-    .addOption(webgpuFlag());
+    .addOption(webgpuFlag())
+    .addOption(calibrateFlag());
 }
 
 /** A request with the model that it names or describes, if any. */

@@ -4,16 +4,20 @@
  *
  * @module
  */
-import { idleTime } from "./timing.ts";
+import { type Effort, Stopwatch } from "./stopwatch.ts";
 import { withErrorScopes } from "../run/errors.ts";
 import { compiling } from "../run/pipelines.ts";
 import { times } from "../wgsl/text.ts";
 import { BufferUsage } from "../run/provider.ts";
 
 /** A device's measured peaks. */
-export interface Peaks {
+export interface Peaks extends Traffic {
   /** f32 multiply-adds in registers, counted as two. */
   readonly flopsPerSecond: number;
+}
+
+/** What a device's dispatches take besides arithmetic. */
+export interface Traffic {
   /** Reading a buffer much larger than caches, one vec4 at a time. */
   readonly bytesPerSecond: number;
   /** From the start of one empty dispatch to the start of the next. */
@@ -30,6 +34,9 @@ const UNROLLED = 16;
 
 /** Bytes read at a time, where the device allows it: more than any cache holds. */
 const MOST_READ = 2 ** 30;
+
+/** Workgroups that fill a device. A software device wants far fewer than a GPU does. */
+const GROUPS = { software: 64, arithmetic: 8192, reading: 2048 } as const;
 
 /** The loop's length comes from memory, so that no compiler can foresee it. */
 const ARITHMETIC = `@group(0) @binding(0) var<storage, read_write> data: array<vec4<f32>>;
@@ -91,44 +98,76 @@ async function measureAll(
   device: GPUDevice,
   { seconds }: { readonly seconds: number },
 ): Promise<Peaks> {
-  const idle = await idleTime(device);
-  const bytes = Math.min(device.limits.maxStorageBufferBindingSize, MOST_READ);
+  const effort = { timed: seconds, warmUp: seconds / 4, patience: Infinity };
+  return await withData(device, MOST_READ, async (data) => {
+    const watch = await Stopwatch.of(device);
+    const turns = 64;
+    device.queue.writeBuffer(data, 0, Float32Array.of(turns));
+    const flops = 2 * 4 * CHAINS * UNROLLED * turns * WORKGROUP;
+    const time = (groups: number) => secondsOf(watch, ARITHMETIC, data, groups, effort);
+    const few = await time(GROUPS.software);
+    const software = few > 1e-3;
+    const flopsPerSecond = software
+      ? GROUPS.software * flops / few
+      : GROUPS.arithmetic * flops / await time(GROUPS.arithmetic);
+    return { flopsPerSecond, ...await trafficOf(watch, data, software, effort) };
+  });
+}
+
+/** Measures how fast a device reads, and what a dispatch takes, with some memory. */
+export async function measureTraffic(
+  watch: Stopwatch,
+  { bytes, software, ...effort }: Effort & { bytes: number; software: boolean },
+): Promise<Traffic> {
+  return await withData(
+    watch.device,
+    bytes,
+    (data) => trafficOf(watch, data, software, effort),
+  );
+}
+
+async function trafficOf(
+  watch: Stopwatch,
+  data: GPUBuffer,
+  software: boolean,
+  effort: Effort,
+): Promise<Traffic> {
+  const groups = software ? GROUPS.software : GROUPS.reading;
+  return {
+    bytesPerSecond: data.size / await secondsOf(watch, READING, data, groups, effort),
+    secondsPerDispatch: await secondsOf(watch, NOTHING, data, 1, effort),
+  };
+}
+
+/** Gives a measurement so many bytes, or as many as the device binds, and takes them back. */
+async function withData<T>(
+  device: GPUDevice,
+  bytes: number,
+  use: (data: GPUBuffer) => Promise<T>,
+): Promise<T> {
+  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+  const most = Math.min(maxStorageBufferBindingSize, maxBufferSize, bytes);
   const data = device.createBuffer({
     label: "scratch/calibration",
-    size: Math.floor(bytes / 16) * 16,
+    size: Math.floor(most / 16) * 16,
     usage: BufferUsage.STORAGE | BufferUsage.COPY_DST,
   });
   try {
-    const turns = 64;
-    device.queue.writeBuffer(data, 0, Float32Array.of(turns));
-    const time = (code: string, groups: number) =>
-      secondsOf(device, code, data, groups, { idle, seconds });
-    const flops = 2 * 4 * CHAINS * UNROLLED * turns * WORKGROUP;
-    // More workgroups than any device holds at once; a software device wants far fewer.
-    const one = await time(ARITHMETIC, 64);
-    const groups = one > 1e-3 ? 64 : 8192;
-    const arithmetic = groups === 64 ? one : await time(ARITHMETIC, groups);
-    return {
-      flopsPerSecond: (groups * flops) / arithmetic,
-      bytesPerSecond: data.size / await time(READING, groups === 64 ? 64 : 2048),
-      secondsPerDispatch: await time(NOTHING, 1),
-    };
+    return await use(data);
   } finally {
     data.destroy();
   }
 }
 
-/**
- * Returns the seconds of one dispatch: as many in a row as take the time given, less what waiting
- * takes.
- */
+/** Returns the seconds of one dispatch of some text. */
 async function secondsOf(
-  device: GPUDevice,
+  watch: Stopwatch,
   code: string,
   data: GPUBuffer,
   groups: number,
-  { idle, seconds }: { idle: number; seconds: number },
+  effort: Effort,
 ): Promise<number> {
+  const { device } = watch;
   const label = "calibration";
   const pipeline = await compiling(device, label, () => {
     const module = device.createShaderModule({ label, code });
@@ -139,21 +178,14 @@ async function secondsOf(
     layout: pipeline.getBindGroupLayout(0),
     entries: [{ binding: 0, resource: { buffer: data } }],
   });
-  const run = async (count: number): Promise<number> => {
-    const begun = performance.now();
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
+  return await watch.secondsOfOne((commands, count, querySet) => {
+    const writes = { beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 };
+    const pass = commands.beginComputePass(
+      querySet ? { timestampWrites: { querySet, ...writes } } : {},
+    );
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, bindings);
     for (let i = 0; i < count; i++) pass.dispatchWorkgroups(groups);
     pass.end();
-    device.queue.submit([encoder.finish()]);
-    await device.queue.onSubmittedWorkDone();
-    return Math.max(0, performance.now() - begun - idle) / 1000;
-  };
-  await run(1);
-  for (let count = 1;; count *= 2) {
-    const taken = await run(count);
-    if (taken >= seconds || count >= 1 << 16) return taken / count;
-  }
+  }, effort);
 }

@@ -39,15 +39,7 @@ export async function timeSteps(
   if (!encoder.device.features.has("timestamp-query")) {
     return await byWallClock(encoder, steps, idleMilliseconds);
   }
-  const at = (dispatch: number) =>
-    dispatch === 0 && dispatch === last
-      ? { beginningOfPassWriteIndex: 0, endOfPassWriteIndex: 1 }
-      : dispatch === 0
-      ? { beginningOfPassWriteIndex: 0 }
-      : dispatch === last
-      ? { endOfPassWriteIndex: 1 }
-      : undefined;
-  const [begun, ended] = await runTimed(encoder, steps, 2, at);
+  const [begun, ended] = await runTimed(encoder, steps, 2, (dispatch) => endsOf(dispatch, last));
   return { milliseconds: milliseconds(begun!, ended!), clock: "timestamps" };
 }
 
@@ -74,12 +66,24 @@ export async function timeKernels(
   return byKernel;
 }
 
+/** Returns what a pass writes, of which the first tells when it begins and the last when it ends. */
+export function endsOf(
+  pass: number,
+  last: number,
+): Omit<GPUComputePassTimestampWrites, "querySet"> | undefined {
+  if (pass !== 0 && pass !== last) return undefined;
+  return {
+    ...(pass === 0 ? { beginningOfPassWriteIndex: 0 } : {}),
+    ...(pass === last ? { endOfPassWriteIndex: 1 } : {}),
+  };
+}
+
 function dispatchesOf(steps: readonly Step[]): Dispatch[] {
   return steps.filter((step): step is Dispatch => step.kind === "dispatch");
 }
 
-/** WebGPU timestamps are nanoseconds. */
-function milliseconds(from: bigint, to: bigint): number {
+/** Returns the time between two timestamps, which are nanoseconds. */
+export function milliseconds(from: bigint, to: bigint): number {
   return Number(to - from) / 1e6;
 }
 
@@ -90,7 +94,31 @@ async function runTimed(
   queries: number,
   writesOf: (dispatch: number) => Omit<GPUComputePassTimestampWrites, "querySet"> | undefined,
 ): Promise<BigUint64Array> {
-  const { device } = encoder;
+  try {
+    return await ticksOf(encoder.device, queries, (set) => {
+      let next = 0;
+      encoder.timestamps = () => {
+        const writes = writesOf(next++);
+        return writes ? { querySet: set, ...writes } : undefined;
+      };
+      encodeAll(encoder, steps);
+      return encoder;
+    });
+  } finally {
+    encoder.timestamps = undefined;
+  }
+}
+
+/**
+ * Returns what some work wrote to a set of queries that it is given.
+ *
+ * @param play records the work, and returns the commands that it is in, to go on with.
+ */
+export async function ticksOf(
+  device: GPUDevice,
+  queries: number,
+  play: (set: GPUQuerySet) => Pick<Encoder, "commands" | "submit">,
+): Promise<BigUint64Array> {
   const set = device.createQuerySet({ type: "timestamp", count: queries });
   const size = queries * TIMESTAMP_BYTES;
   const buffers: GPUBuffer[] = [];
@@ -102,19 +130,13 @@ async function runTimed(
   try {
     const resolved = create(BufferUsage.QUERY_RESOLVE | BufferUsage.COPY_SRC);
     const staging = create(BufferUsage.MAP_READ | BufferUsage.COPY_DST);
-    let next = 0;
-    encoder.timestamps = () => {
-      const writes = writesOf(next++);
-      return writes ? { querySet: set, ...writes } : undefined;
-    };
-    encodeAll(encoder, steps);
-    encoder.commands().resolveQuerySet(set, 0, queries, resolved, 0);
-    encoder.commands().copyBufferToBuffer(resolved, 0, staging, 0, size);
-    encoder.submit();
+    const work = play(set);
+    work.commands().resolveQuerySet(set, 0, queries, resolved, 0);
+    work.commands().copyBufferToBuffer(resolved, 0, staging, 0, size);
+    work.submit();
     const ticks = await mapped(staging, "timestamps", { offset: 0, bytes: size });
     return new BigUint64Array(ticks.slice(0));
   } finally {
-    encoder.timestamps = undefined;
     for (const buffer of buffers) buffer.destroy();
     set.destroy();
   }

@@ -137,6 +137,23 @@ export function productSeconds(
   return (flops * parallel) / (flopsPerSecond * relativeRate(tile, tiles));
 }
 
+/**
+ * Returns the rate at which an estimate is what was measured. The cost model is turned round, so
+ * that waves, ends and traffic are not mistaken for slowness of a product.
+ *
+ * @param estimate the seconds at so many FLOP/s: the more of these, the fewer.
+ */
+export function rateAt(estimate: (flopsPerSecond: number) => number, seconds: number): number {
+  let [low, high] = [1e6, 1e16];
+  // Halves the interval, on a scale of ratios.
+  for (let i = 0; i < 60; i++) {
+    const middle = Math.sqrt(low * high);
+    if (estimate(middle) > seconds) low = middle;
+    else high = middle;
+  }
+  return Math.sqrt(low * high);
+}
+
 /** Returns the roofline of one dispatch. */
 export function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;

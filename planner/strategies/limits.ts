@@ -8,9 +8,16 @@ import type { DeviceProfile, DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { type Problem, vocabOf } from "../problem.ts";
 import { bodyRates, productSeconds } from "../schedule/cost.ts";
+import { roundUp } from "../schedule/matrix.ts";
 import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
 import { runOf } from "../schedule/products.ts";
-import { blockGranule, Infeasible, type Sizes, windowGranule } from "../schedule/shape.ts";
+import {
+  blockGranule,
+  Infeasible,
+  MAX_PAIRS,
+  type Sizes,
+  windowGranule,
+} from "../schedule/shape.ts";
 import { statisticRows } from "../schedule/statistics.ts";
 import { kindOf, type Tile, workgroupSize } from "../schedule/tile.ts";
 import {
@@ -45,22 +52,35 @@ export function largestWindow(
   const granule = windowGranule(problem, device.limits);
   const rate = bodyRates(tile, device.rates).flopsPerSecond;
   const timely = (DISPATCH_SECONDS * rate) / (2 * tokens * hidden);
+  const narrowest = narrowestWindow(problem, tile, tokens, granule);
   const most = cut(
     vocabOf(problem),
     Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) /
       widestRow(problem),
     granule,
-    Math.max(timely, granule),
+    Math.max(timely, narrowest),
     "window",
   );
   // What nobody measured is not worth a second look: the rate is a guess.
-  return device.rates ? timelyPart(most, granule, tile, tokens, hidden, device.rates) : most;
+  return device.rates
+    ? timelyPart(most, granule, narrowest, tile, tokens, hidden, device.rates)
+    : most;
 }
 
-/** Returns the part of a window whose product is estimated to take good time: at least the smallest. */
+/**
+ * Returns the narrowest window that may be cut for its time's sake: a part of a tile takes as long
+ * as all of it, and a schedule has only so many steps.
+ */
+function narrowestWindow(problem: Problem, tile: Tile, block: number, granule: number): number {
+  const windows = Math.floor(MAX_PAIRS / Math.ceil(problem.tokens / block));
+  return roundUp(Math.max(tile.cols, vocabOf(problem) / Math.max(1, windows)), granule);
+}
+
+/** Returns the part of a window whose product is estimated to take good time: at least the narrowest. */
 function timelyPart(
   window: number,
   granule: number,
+  narrowest: number,
   tile: Tile,
   tokens: number,
   hidden: number,
@@ -76,9 +96,9 @@ function timelyPart(
   // Gradients of the same block and window fill their tiles less well.
   const most = DISPATCH_SHARE * DISPATCH_SECONDS;
   let part = window;
-  while (part > granule && seconds(part) > most) {
+  while (part > narrowest && seconds(part) > most) {
     const share = Math.min(0.9, most / seconds(part));
-    part = Math.max(granule, Math.floor(part * share / granule) * granule);
+    part = Math.max(narrowest, Math.floor(part * share / granule) * granule);
   }
   return part;
 }
@@ -105,9 +125,13 @@ export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes =
   const { limits, rates } = device;
   const granule = blockGranule(problem, limits);
   const hidden = Math.max(...problem.heads.map((head) => head.hidden));
-  // Beside the narrowest window that is worth a dispatch.
+  // Beside the narrowest window that is worth a dispatch, in as many steps as there may be.
+  const windows = Math.ceil(vocabOf(problem) / NARROW_WINDOW);
   const timely = rates
-    ? (DISPATCH_SECONDS * rates.flopsPerSecond) / (2 * hidden * NARROW_WINDOW)
+    ? Math.max(
+      (DISPATCH_SHARE * DISPATCH_SECONDS * rates.flopsPerSecond) / (2 * hidden * NARROW_WINDOW),
+      tokens / Math.floor(MAX_PAIRS / windows),
+    )
     : Infinity;
   return cut(
     tokens,

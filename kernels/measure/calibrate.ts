@@ -1,0 +1,250 @@
+/**
+ * Calibration: a device's rates from a few seconds with one product of each kind that
+ * it has. Work begins tiny and grows until it can be timed, in some tens of MiB, so that
+ * neither a phone's memory nor a software device's patience is asked for much.
+ *
+ * @module
+ */
+import type { BodyRates, DeviceProfile, DeviceRates } from "../../planner/device.ts";
+import { makePlan } from "../../planner/plan.ts";
+import { parseProblem } from "../../planner/problem_schema.ts";
+import { dispatchSeconds, rateAt } from "../../planner/schedule/cost.ts";
+import {
+  type Dispatch,
+  PARAMS_BUFFER,
+  type Schedule,
+  visitBuffers,
+} from "../../planner/schedule/schedule.ts";
+import {
+  feasibleTiles,
+  kindOf,
+  type Tile,
+  type TileBody,
+  workgroupSize,
+} from "../../planner/schedule/tile.ts";
+import { ASSUMED_RATES } from "../../planner/tuning.ts";
+import { Encoder } from "../run/encoder.ts";
+import { GpuError, withErrorScopes } from "../run/errors.ts";
+import { compileKernels } from "../run/pipelines.ts";
+import { measureTraffic, type Traffic } from "./peaks.ts";
+import { type Effort, passes, Stopwatch } from "./stopwatch.ts";
+
+/** Kinds of products in the order in which they are measured, and the type of their operands. */
+const OPERANDS = { registers: "f32", matrix: "f16", split: "f32" } as const satisfies Record<
+  TileBody["kind"],
+  string
+>;
+
+/** A kind of products. */
+type Kind = TileBody["kind"];
+
+/** How a device is calibrated. */
+export interface CalibrateOptions {
+  /** Whether it is a CPU in disguise, which few workgroups fill. */
+  readonly software: boolean;
+  /** The tiles to measure products in: the device's preferred of each kind, unless told. */
+  readonly tiles?: readonly Tile[];
+  /** Is told what is measured. */
+  readonly onProgress?: (what: string) => void;
+}
+
+/**
+ * The product: 8 and 32 MiB of operands in f32, or half of that, and workgroups enough for four
+ * waves on an H100, which reach the rates of longer products.
+ */
+const PRODUCT = { tokens: 2048, hidden: 1024, vocab: 8192 } as const;
+
+/** Bytes that are read: twice what the caches of an H100 hold. */
+const READ_BYTES = 96 * 2 ** 20;
+
+/** What is spent on each figure: about two seconds in all, where there are three kinds of products. */
+const RATE: Effort = { timed: 0.03, warmUp: 0.08, patience: 0.4 };
+const TRAFFIC: Effort = { timed: 0.02, warmUp: 0.03, patience: 0.25 };
+const FILL: Effort = { timed: 0.01, warmUp: 0.03, patience: 0.1 };
+
+/** Seconds of one dispatch from which more workgroups are not tried: far below a watchdog. */
+const LONG = 0.02;
+
+/** Share of the best throughput from which a device counts as busy. */
+const BUSY = 0.8;
+
+/** Returns the tiles that a device is calibrated in: the preferred one of each kind that it can run. */
+function preferredTiles(profile: DeviceProfile): Tile[] {
+  const kinds = Object.keys(OPERANDS) as Kind[];
+  return kinds.flatMap((kind) => feasibleTiles(kind, profile).slice(0, 1));
+}
+
+/**
+ * Measures a device's rates.
+ *
+ * @throws {GpuError} when memory runs out or the device fails.
+ * @throws {DoesNotFitError} when its limits do not hold the product.
+ */
+export function calibrate(
+  device: GPUDevice,
+  profile: DeviceProfile,
+  { software, tiles = preferredTiles(profile), onProgress = () => {} }: CalibrateOptions,
+): Promise<DeviceRates> {
+  return withErrorScopes(device, async () => {
+    const watch = await Stopwatch.of(device);
+    onProgress("reading");
+    const traffic = await measureTraffic(watch, { bytes: READ_BYTES, software, ...TRAFFIC });
+    const rates: Partial<Record<Kind, BodyRates>> = {};
+    for (const tile of tiles) {
+      onProgress(`products in ${kindOf(tile).tier === "f32" ? "f32" : "subgroup matrices"}`);
+      rates[tile.body.kind] = await measureProduct(watch, profile, tile, traffic);
+    }
+    const { registers, ...others } = rates;
+    if (!registers) throw new GpuError(`No product in f32 runs on ${profile.name}`);
+    return { ...registers, ...rounded(traffic), ...others };
+  });
+}
+
+/** Returns figures with as many digits as they are worth. */
+function rounded<Figures extends object>(figures: Figures): Figures {
+  const entries = Object.entries(figures).map(([name, value]) => [
+    name,
+    Number((value as number).toPrecision(4)),
+  ]);
+  return Object.fromEntries(entries) as Figures;
+}
+
+/**
+ * Measures the rate of products in a tile, and how many workgroups of it keep a device busy, by
+ * one kernel in grids of several sizes.
+ */
+export async function measureProduct(
+  watch: Stopwatch,
+  profile: DeviceProfile,
+  tile: Tile,
+  traffic: Traffic,
+): Promise<BodyRates> {
+  const { device } = watch;
+  const { schedule, forward } = productOf(profile, tile);
+  const encoder = new Encoder(schedule, device, await compileKernels(device, schedule), Infinity);
+  try {
+    createBuffers(encoder);
+    await encoder.allocated();
+    // Lists the tokens, and whatever else the product rests on.
+    for (const step of schedule.steps) {
+      if (step.kind === "dispatch" || step.kind === "clear") {
+        encoder.encode(step === forward ? partOf(forward, 1) : step);
+      }
+    }
+    encoder.submit();
+    const recordOf = (workgroups: number) => {
+      const part = partOf(forward, workgroups);
+      return passes((commands, writes) => {
+        encoder.timestamps = () => writes;
+        encoder.encode(part, { commands });
+      });
+    };
+    const all = forward.grid[0] * forward.grid[1];
+    let most = 1;
+    while (most < all && await watch.seconds(recordOf(most), 1) < LONG) {
+      most = Math.min(all, 2 * most);
+    }
+    const seconds = await watch.secondsOfOne(recordOf(most), RATE);
+    let busy = most;
+    while (busy > 1) {
+      const half = busy / 2;
+      const taken = await watch.secondsOfOne(recordOf(half), FILL);
+      if (half / taken < BUSY * most / seconds) break;
+      busy = half;
+    }
+    const parallelInvocations = busy * workgroupSize(tile);
+    const estimate = (flopsPerSecond: number) => {
+      const one = { flopsPerSecond, parallelInvocations, tiles: [{ ...tile, rate: 1 }] };
+      const rates = { ...traffic, ...one, matrix: one, split: one };
+      return dispatchSeconds(withItsBytes(partOf(forward, most), most / all), {
+        ...profile,
+        rates,
+      });
+    };
+    return { ...rounded({ flopsPerSecond: rateAt(estimate, seconds) }), parallelInvocations };
+  } finally {
+    encoder.destroyAll();
+  }
+}
+
+/** Returns the steps of a pass up to a product in a tile, each workgroup of which computes one tile. */
+function productOf(
+  profile: DeviceProfile,
+  tile: Tile,
+): { schedule: Schedule; forward: Dispatch } {
+  const dtype = OPERANDS[tile.body.kind];
+  // As if workgroups without end ran at once: each then takes one tile.
+  const all = { flopsPerSecond: 1e13, parallelInvocations: 2 ** 24 };
+  const device = { ...profile, rates: { ...ASSUMED_RATES, matrix: all, split: all } };
+  const problem = parseProblem({ ...PRODUCT, dtype });
+  const { schedule } = makePlan(problem, device, {
+    strategy: "fused",
+    tile,
+    window: PRODUCT.vocab,
+  });
+  const at = schedule.steps.findIndex((step) =>
+    step.kind === "dispatch" && step.kernel === "forward"
+  );
+  return {
+    schedule: { ...schedule, steps: schedule.steps.slice(0, at + 1) },
+    forward: schedule.steps[at] as Dispatch,
+  };
+}
+
+/** Returns the first workgroups of a dispatch, a power of two of them. */
+function partOf(dispatch: Dispatch, workgroups: number): Dispatch {
+  const [rows] = dispatch.grid;
+  return { ...dispatch, grid: [Math.min(rows, workgroups), Math.max(1, workgroups / rows)] };
+}
+
+/** Returns a part of a dispatch as its cost is reckoned: it reads and writes a share of what is bound. */
+function withItsBytes(part: Dispatch, share: number): Dispatch {
+  const bindings = part.bindings.map((binding) => ({
+    ...binding,
+    slice: { ...binding.slice, bytes: share * binding.slice.bytes },
+  }));
+  return { ...part, bindings };
+}
+
+/** Creates the buffers of some steps, and fills inputs with numbers between a half and one, of either sign. */
+function createBuffers(encoder: Encoder): void {
+  const { schedule, device } = encoder;
+  const used = new Set([PARAMS_BUFFER]);
+  for (const step of schedule.steps) visitBuffers(step, (name) => used.add(name));
+  for (const spec of schedule.buffers) {
+    if (!used.has(spec.name)) continue;
+    encoder.create(spec);
+    if (spec.category !== "input" || spec.holds?.tensor === "targets") continue;
+    const pattern = patternOf(OPERANDS[schedule.tile.body.kind]);
+    for (let at = 0; at < spec.bytes; at += pattern.byteLength) {
+      const bytes = Math.min(pattern.byteLength, spec.bytes - at);
+      device.queue.writeBuffer(encoder.buffer(spec.name), at, pattern.buffer, 0, bytes);
+    }
+    // Lets go of the copies that the queue keeps until it is told to go on.
+    device.queue.submit([]);
+  }
+}
+
+/** Bytes of the pattern that operands repeat. */
+const PATTERN_BYTES = 2 ** 21;
+
+/** Bits of a word that is left as it is drawn, sign and mantissa, and what the others are: exponents. */
+const DRAWN = { f32: [0x807fffff, 0x3f000000], f16: [0x83ff83ff, 0x38003800] } as const;
+
+const PATTERNS = new Map<keyof typeof DRAWN, Uint32Array<ArrayBuffer>>();
+
+/** Returns random numbers, drawn once, as a generator by Marsaglia (2003, Xorshift RNGs) has them. */
+function patternOf(dtype: keyof typeof DRAWN): Uint32Array<ArrayBuffer> {
+  let words = PATTERNS.get(dtype);
+  if (words) return words;
+  const [mask, exponents] = DRAWN[dtype];
+  PATTERNS.set(dtype, words = new Uint32Array(PATTERN_BYTES / 4));
+  let state = 2463534242;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = (state & mask) | exponents;
+  }
+  return words;
+}

@@ -1,0 +1,74 @@
+/**
+ * Calibration, by the work that it does: how long that takes is no test's business.
+ */
+import assert from "node:assert/strict";
+import { openDevice } from "../../cli/request/device.ts";
+import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
+import { feasibleTiles } from "../../planner/schedule/tile.ts";
+import { GpuError } from "../run/errors.ts";
+import { EMULATED, SPLIT } from "../testing/alone.ts";
+import { modelDevice } from "../testing/model_device.ts";
+import { calibrate } from "./calibrate.ts";
+import { Ledger } from "./ledger.ts";
+
+/** Calibrates a model of a device to which each submission takes so many milliseconds. */
+async function onModel(taken: number) {
+  const device = modelDevice();
+  const ledger = new Ledger(device);
+  const { submit } = device.queue;
+  const { now } = performance;
+  let submissions = 0;
+  device.queue.submit = (commands) => {
+    if ([...commands].length > 0) submissions++;
+    return submit.call(device.queue, commands);
+  };
+  performance.now = () => submissions * taken;
+  try {
+    const rates = await calibrate(device, SPECIFICATION_DEFAULTS, { software: false })
+      .catch((error) => error);
+    return { rates, submissions, ledger };
+  } finally {
+    performance.now = now;
+  }
+}
+
+Deno.test("a device that takes a second for anything is asked for next to nothing", async () => {
+  const { rates, submissions, ledger } = await onModel(1000);
+  assert(rates.flopsPerSecond > 0 && rates.bytesPerSecond > 0, `${rates}`);
+  // One of each: reading, nothing, the lists, whether a product is short, and its rate.
+  assert(submissions <= 6, `${submissions}`);
+  assert.equal(ledger.liveBytes, 0);
+});
+
+Deno.test("where time stands still, work ends all the same, and that is said", async () => {
+  const { rates, submissions, ledger } = await onModel(0);
+  assert(rates instanceof GpuError);
+  assert.match(rates.message, /clock stands still/);
+  assert(submissions <= 16, `${submissions}`);
+  assert.equal(ledger.liveBytes, 0);
+});
+
+Deno.test("calibration takes some tens of MiB, and gives them back", async () => {
+  const { rates, ledger } = await onModel(20);
+  assert(rates.flopsPerSecond > 0, `${rates}`);
+  assert(ledger.peakBytes <= 96 * 2 ** 20, `${ledger.peakBytes}`);
+  assert.equal(ledger.liveBytes, 0);
+});
+
+Deno.test("products in subgroup matrices are calibrated in a tile of each kind", async () => {
+  const { device, profile, software } = await openDevice();
+  try {
+    const [registers] = feasibleTiles("registers", profile);
+    const tiles = [registers!, EMULATED, SPLIT];
+    const { matrix, split, ...rates } = await calibrate(device, profile, { software, tiles });
+    for (const one of [rates, matrix!, split!]) {
+      assert(one.flopsPerSecond > 1e6 && one.flopsPerSecond < 1e15, `${one.flopsPerSecond}`);
+      assert(one.parallelInvocations >= 1);
+    }
+    // What stands for matrices here is plain WGSL, and splitting makes three products of one.
+    assert(matrix!.flopsPerSecond < rates.flopsPerSecond);
+    assert(split!.flopsPerSecond < matrix!.flopsPerSecond);
+  } finally {
+    device.destroy();
+  }
+});
