@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { AGAINST } from "./mutants/against.ts";
 import { ADAPTERS } from "./mutants/adapter.ts";
 import { ROOT, TreeCopy } from "./mutants/copy.ts";
 import { IN_BF16 } from "./mutants/bf16.ts";
@@ -52,6 +53,7 @@ const MUTANTS: readonly Mutant[] = [
   ...ADAPTERS,
   ...IN_SUB_TOKENS,
   ...IN_SAMPLES,
+  ...AGAINST,
 ];
 
 /** Copies that are hunted in at the same time: a software device keeps more than one core busy. */

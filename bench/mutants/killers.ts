@@ -144,3 +144,9 @@ export const INTERRUPTED = resumes("while something is written");
 
 /** How long a dispatch takes, by the estimate. */
 export const TIMELY: Killer = { test: "planner/timely_test.ts" };
+
+/** What is set beside an earlier plan or run, and what is given to others. */
+export const PLAN_AGAINST: Killer = { test: "cli/plan_against_test.ts" };
+export const ROWS_AGAINST: Killer = { test: "cli/bench/against_test.ts" };
+export const EMITTED: Killer = { test: "cli/emit_device_test.ts" };
+export const REPORTS: Killer = { test: "cli/report_test.ts" };
