@@ -106,7 +106,7 @@ export interface HeadsProblemInput extends Loose<Task> {
   readonly heads: readonly HeadInput[];
   /** Whether the first is guided by what the second has over the third. */
   readonly fusion?: boolean | undefined;
-  /** How the first learns from the second, which is frozen. */
+  /** How the first learns from the second, which is frozen unless it says otherwise. */
   readonly distill?: DistillInput | undefined;
 }
 
@@ -191,16 +191,24 @@ export function resized(problem: Problem, dimensions: Loose<Dimensions>): Proble
 
 /**
  * Returns the gradients of a head that a problem asks for: none in a forward pass, by default all
- * that exist in training. A frozen head has that of the hidden states alone, a teacher none.
+ * that exist in training. A frozen head has that of the hidden states alone, a frozen teacher none.
  */
 export function wantedGradients(
   problem: Problem,
   { name, bias, frozen }: Head = learnerOf(problem),
 ): ReadonlySet<typeof GRADIENTS[number]> {
   const { pass, distill, heads, gradients = GRADIENTS } = problem;
-  if (pass === "forward" || (distill && name !== heads[0]!.name)) return new Set();
+  const constant = distill && frozen && name !== heads[0]!.name;
+  if (pass === "forward" || constant) return new Set();
   const exists = { hidden: true, weight: !frozen, bias: bias && !frozen };
   return new Set(gradients.filter((name) => exists[name]));
+}
+
+/** Returns whether a teacher has gradients, those of its student's loss by what it has. */
+export function teacherLearns(problem: Problem): boolean {
+  const [, teacher] = problem.heads;
+  return problem.distill !== undefined && teacher !== undefined &&
+    wantedGradients(problem, teacher).size > 0;
 }
 
 /**

@@ -137,9 +137,6 @@ function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator
   if (heads.length !== 2) {
     yield fault(`needs two heads, a student and a teacher, and there are ${heads.length}`);
   }
-  if (heads[1]?.frozen === false) {
-    yield fault("has gradients of the student alone: the teacher must be frozen");
-  }
   if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");
   if (task.topK > 0) yield fault("cannot have lists of the most likely ids yet: topK must be 0");
   if (task.sampleTemperature !== undefined) yield fault("cannot draw ids: that is for generation");

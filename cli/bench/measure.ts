@@ -10,7 +10,7 @@ import { compileKernels } from "../../kernels/run/pipelines.ts";
 import { Encoder } from "../../kernels/run/encoder.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../../kernels/measure/timing.ts";
 import type { Plan } from "../../planner/plan.ts";
-import { type Problem, projectionFlops } from "../../planner/problem.ts";
+import { type Problem, projectionFlops, wantedGradients } from "../../planner/problem.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
 import { type InputKind, writeInputs } from "./inputs.ts";
 
@@ -134,12 +134,13 @@ async function warmUp(pass: () => Promise<StepTimes>, leastMs: number): Promise<
 
 /**
  * Returns the FLOPs by the usual convention: 2NDV forward, 6NDV with gradients, whatever was
- * recomputed; 2NDV of a teacher, which has no gradients.
+ * recomputed; 2NDV of a head without gradients, such as a frozen teacher's.
  */
 export function conventionalFlops(problem: Problem): number {
-  const { tokens, pass, heads, distill } = problem;
-  return heads.reduce((sum, { name, hidden, vocab }) => {
-    const learns = pass === "train" && (!distill || name === heads[0]!.name);
+  const { tokens, heads } = problem;
+  return heads.reduce((sum, head) => {
+    const { hidden, vocab } = head;
+    const learns = wantedGradients(problem, head).size > 0;
     return sum + (learns ? 3 : 1) * projectionFlops({ tokens, hidden, vocab });
   }, 0);
 }

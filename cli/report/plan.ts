@@ -137,10 +137,11 @@ function estimateText({ subTokens, subTokenScale = 1, sampledTokens }: Problem):
 /** Says what the problem's head learns from, where it does. */
 function teacherText({ heads, distill }: Problem): string {
   if (!distill) return "";
-  const { hidden, vocab, dtype } = heads[1]!;
+  const { hidden, vocab, dtype, frozen } = heads[1]!;
   const { divergence, temperature } = distill;
   const at = temperature === 1 ? "" : ` at temperature ${temperature}`;
-  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${at}`;
+  const learns = frozen ? "" : ", both learning";
+  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${at}${learns}`;
 }
 
 /** Returns what the plan chose, in a few lines. */

@@ -26,6 +26,8 @@ export const modesShape = {
     .describe("the head is a student's, and learns from a teacher's by this divergence"),
   teacherHidden: z.int().min(1).max(MAX_DIMENSION).optional()
     .describe("inner dimension of the teacher's head"),
+  teacherLearns: z.boolean().optional()
+    .describe("gradients of the teacher's head too: it is not frozen"),
   temperature: z.number().min(1e-3).max(1e6).optional()
     .describe("divides the logits of student and teacher in the divergence (default: 1)"),
   distillWeight: z.number().nonnegative().optional()

@@ -63,7 +63,13 @@ export function checkAdapter(
 }
 
 /** Settings of a teacher, which mean something beside `--distill` alone. */
-const OF_TEACHERS = ["teacherHidden", "temperature", "distillWeight", "ceWeight"] as const;
+const OF_TEACHERS = [
+  "teacherHidden",
+  "teacherLearns",
+  "temperature",
+  "distillWeight",
+  "ceWeight",
+] as const;
 
 /**
  * Returns the problem with the teacher that is asked for: of as many ids as the student, and
@@ -72,7 +78,7 @@ const OF_TEACHERS = ["teacherHidden", "temperature", "distillWeight", "ceWeight"
  * @throws {UsageError} where there is half of one, or something beside it is about a single head.
  */
 export function checkDistill(problem: Problem, modes: Modes): Problem {
-  const { distill, teacherHidden, temperature, distillWeight, ceWeight } = modes;
+  const { distill, teacherHidden, teacherLearns, temperature, distillWeight, ceWeight } = modes;
   if (distill === undefined) {
     const idle = OF_TEACHERS.find((name) => modes[name] !== undefined);
     if (idle === undefined) return problem;
@@ -98,7 +104,13 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
     ...problem,
     heads: [
       { ...head, name: "student" },
-      { name: "teacher", hidden: teacherHidden, vocab: head.vocab, dtype: head.dtype },
+      {
+        name: "teacher",
+        hidden: teacherHidden,
+        vocab: head.vocab,
+        dtype: head.dtype,
+        frozen: !teacherLearns,
+      },
     ],
     distill: { divergence: distill, temperature, weight: distillWeight, ceWeight },
   });

@@ -3,6 +3,7 @@ import { EXIT } from "../exit.ts";
 import { plan } from "../../mod.ts";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { withAdapter } from "../../planner/heads/adapter.ts";
+import { DISTILLING_PEERS } from "../../planner/peers/mod.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { lce, withFile } from "../testing.ts";
 
@@ -246,8 +247,13 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
   assert.equal(memory.peakBytes, ours.peakBytes);
   assert.deepEqual(
     peers.map(({ method }: { method: string }) => method),
-    ["pytorch-kl", "liger-jsd", "trl-chunks", "lce"],
+    [...DISTILLING_PEERS.map(({ method }) => method), "lce"],
   );
+  const both = await lce("plan", ...flags, ...taught, ...more, "--teacher-learns", "--json");
+  const heads = expected.heads.map((head) => ({ ...head, frozen: false }));
+  const ofBoth = plan({ ...expected, heads }, SPECIFICATION_DEFAULTS).memory;
+  assert.equal(JSON.parse(both.out).memory.peakBytes, ofBoth.peakBytes);
+  assert(ofBoth.peakBytes >= ours.peakBytes + 4 * 160 * (512 + 3000));
   const text = await lce("plan", ...flags, ...taught);
   assert.match(text.out, /beside a teacher of 160 hidden x 3000 vocab, f32, by reverse-kl/);
   const settings = { ...sizes, distill: "reverse-kl", teacherHidden: 160, temperature: 2 };
@@ -258,6 +264,7 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
   }, ".json");
   const refused: readonly [string[], RegExp][] = [
     [["--teacher-hidden", "8"], /--teacher-hidden 8: is of a teacher: add --distill/],
+    [["--teacher-learns"], /--teacher-learns true: is of a teacher: add --distill/],
     [["--distill", "forward-kl"], /needs --teacher-hidden/],
     [[...taught, "--codes", "64"], /--distill and --codes cannot be given together/],
     [[...taught, "--tensor-parallel", "2"], /student, teacher over ranks yet/],

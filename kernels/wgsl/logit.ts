@@ -11,7 +11,13 @@ import {
   tokenStride,
 } from "../../planner/schedule/layout.ts";
 import { wantsEntropy } from "../../planner/schedule/statistics.ts";
-import { filterThreshold, type Head, headOf, type Problem } from "../../planner/problem.ts";
+import {
+  filterThreshold,
+  type Head,
+  headOf,
+  learnerOf,
+  type Problem,
+} from "../../planner/problem.ts";
 import { LARGEST_F32 } from "../../planner/dtype.ts";
 import type { KernelContext } from "./context.ts";
 import { SEED_OF_TOKEN } from "./draw_statistics.ts";
@@ -72,13 +78,8 @@ export function logitText(sum: string, bias: string | undefined): string {
  */
 export function gradientFunction(problem: Problem): string {
   const { labelSmoothing, distill } = problem;
-  const { logitScale, softcap } = headOf(problem);
   // Where p is 0, a masked logit must not make its product infinite.
   const slope = wantsEntropy(problem) ? `(token.a + token.c * max(z, ${LOWEST}))` : "token.a";
-  const chain = [
-    ...(softcap === undefined ? [] : [`(1f - z * z * ${literal(1 / (softcap * softcap))})`]),
-    ...(logitScale === 1 ? [] : [literal(logitScale)]),
-  ];
   const parameters = [
     "z: f32",
     ...(distill ? ["teacher_z: f32"] : []),
@@ -93,7 +94,24 @@ fn gradient_of(${parameters}) -> f32 {
   let dz = p * ${slope} + select(0f, token.b, id == token.id_of_target)${
     labelSmoothing > 0 ? " + token.d * weight_of_id" : ""
   }${distill ? " + pull_of(z, teacher_z, token)" : ""};
-  return ${["dz", ...chain].join(" * ")};
+  return ${["dz", ...slopeOf("z", learnerOf(problem))].join(" * ")};
+}`;
+}
+
+/** Returns the factors of a logit's derivative by the sum of a dot product: those of cap and scale. */
+function slopeOf(z: string, { softcap, logitScale }: Head): string[] {
+  return [
+    ...(softcap === undefined ? [] : [`(1f - ${z} * ${z} * ${literal(1 / (softcap * softcap))})`]),
+    ...(logitScale === 1 ? [] : [literal(logitScale)]),
+  ];
+}
+
+/** Returns `teacher_gradient_of(z, teacher_z, token)`: that by the teacher's own sum. */
+export function teacherGradientFunction(problem: Problem): string {
+  const dz = "teacher_pull_of(z, teacher_z, token)";
+  return `// The gradient by the teacher's sum of a dot product.
+fn teacher_gradient_of(z: f32, teacher_z: f32, token: Coefficients) -> f32 {
+  return ${[dz, ...slopeOf("teacher_z", problem.heads[1]!)].join(" * ")};
 }`;
 }
 

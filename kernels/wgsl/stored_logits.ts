@@ -14,10 +14,11 @@ import {
   inBlocks,
   KEPT_COUNT,
   noteBusy,
+  teacherGradientFunction,
   tileFlag,
 } from "./logit.ts";
 import { pullFunctions } from "./distill.ts";
-import { filterThreshold } from "../../planner/problem.ts";
+import { filterThreshold, teacherLearns } from "../../planner/problem.ts";
 import { keepsHalves, packed, SCALE_FUNCTION } from "./halves.ts";
 import { VECTOR } from "../../planner/schedule/tile.ts";
 import { block, COMPONENTS, kernel, plus, times } from "./text.ts";
@@ -27,7 +28,8 @@ const LANES = 64;
 
 /**
  * Turns stored logits into the gradient with respect to them, a tile for each workgroup:
- * in place, or in 16 bits, where products take it so; beside a teacher the student's. With a
+ * in place, or in 16 bits, where products take it so; beside a teacher the student's, and the
+ * teacher's own where it learns. With a
  * filter, a tile whose every deviation is below the threshold is flagged, for the products to
  * leave out.
  */
@@ -37,6 +39,7 @@ export function storedLogitGradient(context: KernelContext): string {
   const tile = dispatch.tile!;
   const filters = filterThreshold(problem) > 0;
   const halves = keepsHalves(schedule);
+  const learns = teacherLearns(problem);
   const gradient = gradientText(context);
   const inPlace = [
     block([
@@ -46,6 +49,7 @@ export function storedLogitGradient(context: KernelContext): string {
       ...(problem.distill ? [`let teacher_z = teacher_logits[at];`] : []),
       ...noteBusy(context),
       `logits[at] = ${gradient};`,
+      ...(learns ? [`teacher_logits[at] = teacher_gradient_of(z, teacher_z, token);`] : []),
     ], `for (var column = first_column + lane; column < last_column; column += ${LANES}u)`),
   ];
   // Four at a time; past the window come zeros, up to a whole vector of those who read it.
@@ -72,14 +76,19 @@ export function storedLogitGradient(context: KernelContext): string {
     title: halves
       ? "the gradient with respect to stored logits, in 16 bits."
       : `${
-        problem.distill ? "a student's stored logits" : "stored logits"
+        learns
+          ? "a student's stored logits and its teacher's"
+          : problem.distill
+          ? "a student's stored logits"
+          : "stored logits"
       } become the gradient with respect to them, in place.`,
     types: halves ? { logits: "vec4<f32>", gradients: "vec2<u32>" } : {},
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),
-      ...(problem.distill ? pullFunctions(problem.distill) : []),
+      ...(problem.distill ? pullFunctions(problem.distill, learns) : []),
       gradientFunction(problem),
+      ...(learns ? [teacherGradientFunction(problem)] : []),
       ...(filters ? [DEVIATION_FUNCTION] : []),
       ...(halves ? [SCALE_FUNCTION] : []),
     ],

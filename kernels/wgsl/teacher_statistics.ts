@@ -19,14 +19,18 @@ const GAPS: Readonly<Record<Divergence, Gap>> = {
   "forward-kl": (temperature) => gapUnder("teacher", temperature),
   "reverse-kl": (temperature) => gapUnder("student", temperature),
   "binary-kl": (temperature) => sumOf(binaryTerm(temperature)),
+  "reverse-binary-kl": (temperature) => sumOf(binaryTerm(temperature), ["teacher", "logit"]),
   "binary-kl-norm": (temperature) => sumOf(differenceTerm(temperature)),
 };
 
-/** Returns a sum of what each id adds by itself: of functions, `apart_of(z, teacher_z)` the last. */
-function sumOf(functions: readonly string[]): StatisticText {
+/** Returns a sum of what each id adds by itself: `apart_of` of some of its logits, the last of functions. */
+function sumOf(
+  functions: readonly string[],
+  given: readonly ("logit" | "teacher")[] = ["logit", "teacher"],
+): StatisticText {
   return {
     empty: "0f",
-    take: (at, { logit, teacher }) => `${at("gap")} += apart_of(${logit}, ${teacher!});`,
+    take: (at, entry) => `${at("gap")} += apart_of(${given.map((of) => entry[of]!).join(", ")});`,
     taking: functions,
     fold: (at, other) => [`${at("gap")} = ${at("gap")} + ${other("gap")};`],
     finish: (at) => [`let divergence = ${at("gap")};`],

@@ -37,6 +37,10 @@ const OPTIONS = {
     title: "predicted ids",
     asked: ({ statistics }: Problem) => statistics.includes("predicted"),
   },
+  teacher: {
+    title: "gradients of the teacher",
+    asked: ({ distill, heads }: Problem) => distill !== undefined && !heads[1]!.frozen,
+  },
   statistics: {
     title: "the statistics objective",
     asked: ({ objective }: Problem) => objective === "statistics",

@@ -113,19 +113,24 @@ export function storedLogitGradient(
   return gradient;
 }
 
-/** Computes the gradients that follow from a window of logit gradients, those that were asked for. */
+/**
+ * Computes the gradients that follow from a window of logit gradients, those that were asked for.
+ *
+ * @param heads whose logits they are.
+ */
 export function gradients(
   draft: ScheduleDraft,
   block: Block,
   window: Window,
   gradient: LogitMatrix,
+  heads: readonly HeadBuffers[] = draft.workspace.heads,
 ): void {
   projectSubTokens(draft, block, window);
   listSample(draft, block, window);
   const { origin, row } = gradient;
   const at = { block, window, column: window.start - origin, row, first: block.index === 0 };
-  if (draft.known("gradients", at)) return;
-  for (const head of draft.workspace.heads) {
+  if (draft.known(`gradients of ${heads.map(({ head }) => head.name).join(", ")}`, at)) return;
+  for (const head of heads) {
     const wanted = wantedGradients(draft.problem, head.head);
     if (wanted.has("weight")) weightGradient(draft, head, block, window, gradient, at);
     if (wanted.has("hidden")) hiddenGradient(draft, head, block, window, gradient, at);

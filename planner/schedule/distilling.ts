@@ -8,7 +8,15 @@ import { gradients } from "./backward.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { smoothingWeight } from "./forward.ts";
 import type { Block, Window } from "./shape.ts";
-import { projectHeads, readSlots, regionOf, type SideBySide, sideBySide } from "./side_by_side.ts";
+import { teacherLearns, wantedGradients } from "../problem.ts";
+import {
+  projectHeads,
+  readSlots,
+  regionOf,
+  type SideBySide,
+  sideBySide,
+  type SlotLogits,
+} from "./side_by_side.ts";
 
 /** Slots, and names, of the stored logits of the student and its teacher. */
 const LOGITS = ["logits", "teacher_logits"] as const;
@@ -54,7 +62,10 @@ export function distillStatistics(
   );
 }
 
-/** Turns a window of the student's logits into their gradient, in place, and computes what follows from it. */
+/**
+ * Turns a window of the student's logits into their gradient, in place, and the teacher's likewise
+ * unless it is frozen, and computes what follows from them.
+ */
 export function distillGradients(
   draft: ScheduleDraft,
   block: Block,
@@ -63,21 +74,26 @@ export function distillGradients(
 ): void {
   const at = regionOf(block, window, logits);
   const { workspace, problem, shape: { tile } } = draft;
-  const [student, ...teacher] = logits;
+  const [student, teacher] = logits as [SlotLogits, SlotLogits];
+  const learning = [...workspace.heads.entries()].filter(([, { head }]) =>
+    wantedGradients(problem, head).size > 0
+  );
   if (!draft.known("distill-gradient", at)) {
     draft.dispatch(
       "distill-gradient",
       [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
       [
         ...workspace.read("kept"),
-        ...readSlots(workspace, teacher, block),
+        ...(teacherLearns(problem)
+          ? workspace.writeLogits(teacher, block, teacher.slot)
+          : readSlots(workspace, [teacher], block)),
         ...smoothingWeight(draft),
         ...workspace.read("coefficients"),
         ...workspace.writeLogits(student, block),
       ],
       at,
-      { tile, flops: 0, workgroupFlops: 0, head: problem.heads[0]!.name },
+      { tile, flops: 0, workgroupFlops: 0 },
     );
   }
-  gradients(draft, block, window, student);
+  for (const [index, head] of learning) gradients(draft, block, window, logits[index]!, [head]);
 }
