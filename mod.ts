@@ -109,7 +109,9 @@ export {
 } from "./kernels/run/streamed.ts";
 export { deviceProfile } from "./kernels/run/device.ts";
 export type {
+  GradientBufferName,
   GradientBuffers,
+  HeadsGradientBuffers,
   HeadsInputBuffers,
   HeadTensorName,
   InputBuffers,

@@ -171,7 +171,7 @@ export const GENERATORS: readonly Mutant[] = [
   {
     name: "the slope of a softcap is that of another curve",
     file: "kernels/wgsl/logit.ts",
-    find: "(1f - z * z * ${literal(1 / (softcap * softcap))})",
+    find: "(1f - ${z} * ${z} * ${literal(1 / (softcap * softcap))})",
     replace: "(1f - abs(z) * ${literal(1 / softcap)})",
     why: "Gemma 2's gradients would be wrong while its loss is right",
     killers: [PROJECT, STEPS],

@@ -16,10 +16,8 @@ import type {
 import {
   elementBytes,
   elementType,
-  type GradientKey,
   isCallers,
   type NamedTensor,
-  type TensorKey,
   tensorsOf,
 } from "../../planner/schedule/tensors.ts";
 import { roundUp } from "../../planner/schedule/matrix.ts";
@@ -28,8 +26,8 @@ import { roundUp } from "../../planner/schedule/matrix.ts";
 export interface Settings {
   /** Tokens of the step: the first of the plan's. */
   readonly tokens: number;
-  /** Gradients that are added to what their buffers hold. */
-  readonly added: ReadonlySet<GradientKey>;
+  /** Gradients that are added to what their buffers hold, by what the schedule calls them. */
+  readonly added: ReadonlySet<string>;
 }
 
 /** Returns how many bytes of a buffer of the caller's a step of so many tokens uses. */
@@ -89,18 +87,13 @@ export function callSteps(
 
 /** Returns steps that add some gradients to what is there: it is not cleared, nor overwritten. */
 function adding(
-  { problem, buffers }: Schedule,
+  { buffers }: Schedule,
   steps: (Dispatch | Clear)[],
-  added: ReadonlySet<GradientKey>,
+  added: ReadonlySet<string>,
 ): (Dispatch | Clear)[] {
   if (added.size === 0) return steps;
-  const tensors = tensorsOf(problem);
   const held = new Set(
-    buffers
-      .filter(({ holds }) =>
-        holds && (added as ReadonlySet<TensorKey>).has(tensors.get(holds.tensor)!.key)
-      )
-      .map(({ name }) => name),
+    buffers.filter(({ holds }) => holds && added.has(holds.tensor)).map(({ name }) => name),
   );
   return steps.flatMap((step): (Dispatch | Clear)[] => {
     if (step.kind === "clear") return held.has(step.slice.buffer) ? [] : [step];

@@ -74,6 +74,18 @@ export interface GradientBuffers {
   readonly bias?: BufferRange;
 }
 
+/**
+ * Where gradients go where a problem has several heads: those of the head that learns by their own
+ * names, and of a teacher that learns as well by its name before them, such as `teacherWeight`.
+ */
+export interface HeadsGradientBuffers extends GradientBuffers {
+  /** As in {@linkcode GradientBuffers}. */
+  readonly [tensor: string]: MatrixBuffers | undefined;
+}
+
+/** The name of a gradient among {@linkcode GradientBuffers}, or of another head's. */
+export type GradientBufferName = keyof GradientBuffers | HeadTensorName;
+
 /** One buffer of a tensor that the caller provides: how many bytes, and where in the tensor. */
 export interface TensorPart {
   /** The least size that the buffer may have. */
@@ -89,7 +101,7 @@ export type TensorName =
   | "grad_weight"
   | "grad_bias"
   | "upstream";
-/** An input of one head of several, by the head's name and its own. */
+/** An input or a gradient of one head of several, by the head's name and its own: `teacherGradWeight`. */
 export type HeadTensorName = `${string}${"Hidden" | "Weight" | "Bias"}`;
 true satisfies Same<TensorName, keyof InputBuffers | GradientKey | "upstream">;
 
@@ -111,21 +123,38 @@ const GRADIENTS = Object.fromEntries(
 ) as Record<keyof GradientBuffers, GradientKey>;
 true satisfies Same<GradientKey, `grad_${keyof GradientBuffers}`>;
 
+/** Returns the names that programs give gradients, and what the schedule calls them: the first head's without its name. */
+function gradientsOf(problem: Problem): ReadonlyMap<string, string> {
+  const named = problem.heads.flatMap((head, index) =>
+    index > 0 && wantedGradients(problem, head).size === 0 ? [] : Object.entries(GRADIENTS).map(
+      ([name, key]) =>
+        [
+          index === 0 ? name : camelCase(`${head.name}_${name}`),
+          tensorName(problem, head, key),
+        ] as const,
+    )
+  );
+  return new Map(named);
+}
+
 /**
- * Returns what the schedule calls gradients, by their names among {@linkcode GradientBuffers}.
+ * Returns what the schedule calls gradients, by their names among {@linkcode HeadsGradientBuffers}.
  *
  * @throws {TypeError} where the plan does not have one.
  */
-export function gradientKeys(
+export function gradientTensors(
   { problem }: Schedule,
-  names: readonly (keyof GradientBuffers)[],
-): ReadonlySet<GradientKey> {
-  const wanted = wantedGradients(problem, problem.heads[0]!);
+  names: readonly GradientBufferName[],
+): ReadonlySet<string> {
+  const planned = new Map(
+    [...gradientsOf(problem)].filter(([, tensor]) => tensorsOf(problem).has(tensor)),
+  );
   return new Set(names.map((name) => {
-    if (wanted.has(name)) return GRADIENTS[name];
+    const tensor = planned.get(name);
+    if (tensor !== undefined) return tensor;
     throw new TypeError(
       `Cannot have the gradient "${name}": the plan has ${
-        wanted.size === 0 ? "none" : [...wanted].join(", ")
+        planned.size === 0 ? "none" : [...planned.keys()].join(", ")
       }. Leave it out, or plan a problem that has it`,
     );
   }));
@@ -135,6 +164,12 @@ export function gradientKeys(
 function namesOf(problem: Problem): ReadonlyMap<string, string> {
   return new Map([
     ...inputsOf(problem),
+    ...problem.heads.slice(1).flatMap((head) =>
+      Object.values(GRADIENTS)
+        .map((key) => tensorName(problem, head, key))
+        .filter((tensor) => tensorsOf(problem).has(tensor))
+        .map((tensor) => [camelCase(tensor), tensor] as const)
+    ),
     ...Object.values(GRADIENTS).map((key) =>
       [key, tensorName(problem, problem.heads[0]!, key)] as const
     ),
@@ -229,16 +264,13 @@ function checkShared({ steps }: Schedule, named: NamedRanges): void {
  */
 export function assignGradients(
   asked: Asked,
-  gradients: GradientBuffers,
+  gradients: GradientBuffers | HeadsGradientBuffers,
   upstream: BufferRange | undefined,
   inputs: NamedRanges,
 ): NamedRanges {
-  const { schedule } = asked;
   const usage = BufferUsage.STORAGE | BufferUsage.COPY_DST;
-  const names = Object.fromEntries(
-    Object.entries(GRADIENTS).map(([name, key]) => [name, namesOf(schedule.problem).get(key)!]),
-  ) as Record<keyof GradientBuffers, string>;
-  const written = assignAll(asked, names, gradients, usage);
+  const names = Object.fromEntries(gradientsOf(asked.schedule.problem));
+  const written = assignAll(asked, names, gradients as HeadsGradientBuffers, usage);
   const read = {
     ...inputs,
     ...assignAll(asked, { upstream: "upstream" }, { upstream }, BufferUsage.STORAGE),

@@ -11,8 +11,10 @@ import {
   type Asked,
   assignGradients,
   assignInputs,
+  type GradientBufferName,
   type GradientBuffers,
-  gradientKeys,
+  gradientTensors,
+  type HeadsGradientBuffers,
   type HeadsInputBuffers,
   type HeadTensorName,
   type InputBuffers,
@@ -59,7 +61,7 @@ export interface StepOptions {
    * Gradients that are added to what their buffers hold, in place of overwriting it: those of the
    * weight and the bias, say, over the micro-batches of a step.
    */
-  readonly add?: readonly (keyof GradientBuffers)[];
+  readonly add?: readonly GradientBufferName[];
 }
 
 /** What is computed, and on which buffers. */
@@ -67,7 +69,7 @@ export interface StepBuffers extends StepOptions {
   /** The head's tensors, or those of several heads. */
   readonly inputs: InputBuffers | HeadsInputBuffers;
   /** Where gradients go. */
-  readonly gradients?: GradientBuffers;
+  readonly gradients?: GradientBuffers | HeadsGradientBuffers;
   /**
    * `[rows, stride]` in f32 as `packUpstream()` lays it out, where the problem's objective is
    * `statistics` or its reduction `none`.
@@ -179,7 +181,7 @@ export class LinearCrossEntropy {
    * `maxBufferSize`; none where the problem does not have it.
    *
    * @param tensor by its name among {@linkcode InputBuffers}, or `grad_hidden`, `grad_weight`,
-   *   `grad_bias`, `upstream`.
+   *   `grad_bias`, `upstream`; of another head that learns, `teacherGradHidden` and so on.
    * @param tokens of the step that they are for; the planned ones where it is left out.
    * @throws {TypeError} for any other name.
    * @throws {RangeError} for fewer tokens than 1, or more than planned.
@@ -216,8 +218,8 @@ export class LinearCrossEntropy {
    *   tokens than 1, or more than planned.
    */
   backward(
-    inputs: InputBuffers,
-    gradients: GradientBuffers,
+    inputs: InputBuffers | HeadsInputBuffers,
+    gradients: GradientBuffers | HeadsGradientBuffers,
     upstream?: BufferRange,
     options: StepOptions = {},
   ): void {
@@ -235,8 +237,8 @@ export class LinearCrossEntropy {
    *   tokens than 1, or more than planned.
    */
   lossAndGradients(
-    inputs: InputBuffers,
-    gradients: GradientBuffers,
+    inputs: InputBuffers | HeadsInputBuffers,
+    gradients: GradientBuffers | HeadsGradientBuffers,
     upstream?: BufferRange,
     options: StepOptions = {},
   ): void {
@@ -523,7 +525,7 @@ export class LinearCrossEntropy {
       ...(part === "forward" ? [] : clearRecords(schedule)),
       ...callSteps(schedule, this.#stepsOf(part), {
         tokens,
-        added: gradientKeys(schedule, step.add ?? []),
+        added: gradientTensors(schedule, step.add ?? []),
       }),
     ];
     const callers = this.#rangesOf(step, part, tokens);

@@ -73,6 +73,12 @@ export interface Results extends Totals {
   readonly gradWeight?: Float32Array;
   /** `[vocab]`. */
   readonly gradBias?: Float32Array;
+  /** Those of a teacher that learns as well, of its own sizes. */
+  readonly gradTeacherHidden?: Float32Array;
+  /** Likewise. */
+  readonly gradTeacherWeight?: Float32Array;
+  /** Likewise. */
+  readonly gradTeacherBias?: Float32Array;
   /** Share of the tiles of logit gradients that the filter left out; absent without a filter. */
   readonly skippedTiles?: number;
 }
@@ -152,8 +158,11 @@ export function decodeResults(
 ): Results {
   const arrays: Record<string, Float32Array | Uint32Array> = {};
   for (const name of RESULT_NAMES) {
-    const { tensor, type }: ResultLayout = RESULTS[name];
-    const bytes = outputs[tensorName(problem, problem.heads[0]!, tensor)];
+    const layout: ResultLayout = RESULTS[name];
+    const { tensor, type } = layout;
+    const head = problem.heads["head" in layout ? layout.head ?? 0 : 0];
+    const bytes = head && outputs[tensorName(problem, head, tensor)];
+    // Of the only head there is no other.
     if (!bytes) continue;
     const rows = rowsOf(problem, name);
     if (rows && rows.width === 0) continue;

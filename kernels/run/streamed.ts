@@ -9,7 +9,7 @@ import type { TensorSink } from "../../host/sink.ts";
 import type { Plan } from "../../planner/plan.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
 import { elementBytes, elementType, tensorsOf } from "../../planner/schedule/tensors.ts";
-import { type GradientBuffers, gradientKeys, inputsOf } from "./callers_buffers.ts";
+import { type GradientBufferName, gradientTensors, inputsOf } from "./callers_buffers.ts";
 import { execute } from "./execute.ts";
 import { checked, decodeResults, type Results } from "./results.ts";
 
@@ -23,7 +23,7 @@ export type HostInputs = Readonly<Record<string, TensorBytes>>;
 /** How a job of the host is run. */
 export interface HostOptions {
   /** Where gradients go as they come, range by range; those that are left out come as arrays. */
-  readonly sinks?: Readonly<Partial<Record<keyof GradientBuffers, TensorSink>>>;
+  readonly sinks?: Readonly<Partial<Record<GradientBufferName, TensorSink>>>;
   /** Called now and then with the steps done so far. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -86,9 +86,10 @@ export async function runFromHost(
       "Cannot send tensors to a plan of the caller's buffers: make it with planFromHost()",
     );
   }
-  const written = Object.entries(sinks).map(([name, sink]) => {
-    const [key] = gradientKeys(schedule, [name as keyof GradientBuffers]);
-    return [key!, sink] as const;
+  const written = Object.entries(sinks).flatMap(([name, sink]) => {
+    if (!sink) return [];
+    const [key] = gradientTensors(schedule, [name as GradientBufferName]);
+    return [[key!, sink] as const];
   });
   const { outputs, hostPeakBytes } = await execute(schedule, device, {
     inputs: named(schedule, inputs),

@@ -78,8 +78,13 @@ function fusionTexts(): Map<KernelName, string> {
 }
 
 /** Returns the text of what a student learns from its teacher by. */
-function distillTexts(divergence: Divergence): Map<KernelName, string> {
-  const heads = ["student", "teacher"].map((name) => ({ name, hidden: 24, vocab: 700 }));
+function distillTexts(divergence: Divergence, frozen = true): Map<KernelName, string> {
+  const heads = ["student", "teacher"].map((name) => ({
+    name,
+    hidden: 24,
+    vocab: 700,
+    frozen: frozen && name === "teacher",
+  }));
   const distill = { divergence, temperature: 2 } as const;
   const taught = { tokens: 200, pass: "train", heads, distill } as const;
   const { schedule } = makePlan(parseProblem(taught), SPECIFICATION_DEFAULTS, {
@@ -114,6 +119,7 @@ function snapshots(): Map<string, string> {
   const distill = distillTexts("reverse-kl");
   const binary = distillTexts("binary-kl");
   const difference = distillTexts("binary-kl-norm");
+  const both = distillTexts("forward-kl", false);
   return new Map([
     ...plain,
     ...[...options].map(([kernel, text]) =>
@@ -154,6 +160,7 @@ function snapshots(): Map<string, string> {
           [`${name} of differences`, difference.get(name)!],
         ] as const
       ),
+    ["distill-gradient of both", both.get("distill-gradient")!],
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
   ]);
 }

@@ -20,7 +20,12 @@ export type ResultLayout =
     /** What a comparison with the reference allows for; none where the reference does not have it. */
     readonly rounding: Rounding | undefined;
   }
-  | { readonly tensor: GradientKey; readonly type: "f32" };
+  | {
+    readonly tensor: GradientKey;
+    readonly type: "f32";
+    /** Index of the head whose it is, where that is not the first. */
+    readonly head?: number;
+  };
 
 /** The arrays of what follows from statistics, as the table of those has them. */
 type OfStatistics = {
@@ -58,6 +63,9 @@ export const RESULTS = {
   gradHidden: { tensor: "grad_hidden", type: "f32" },
   gradWeight: { tensor: "grad_weight", type: "f32" },
   gradBias: { tensor: "grad_bias", type: "f32" },
+  gradTeacherHidden: { tensor: "grad_hidden", type: "f32", head: 1 },
+  gradTeacherWeight: { tensor: "grad_weight", type: "f32", head: 1 },
+  gradTeacherBias: { tensor: "grad_bias", type: "f32", head: 1 },
 } as const satisfies Readonly<Record<string, ResultLayout>>;
 
 /** Name of an array of results. */
@@ -109,6 +117,12 @@ export const GRADIENT_NAMES = RESULT_NAMES.filter((name) =>
 export function axisOf(name: ResultName): "tokens" | "vocab" {
   const { tensor } = RESULTS[name];
   return tensor === "tokens" ? "tokens" : tensorOf(tensor).axis!;
+}
+
+/** Returns the index of the head that a gradient is of. */
+export function headIn(name: GradientName): number {
+  const { head = 0 }: ResultLayout & { readonly head?: number } = RESULTS[name];
+  return head;
 }
 
 /** Returns which gradient an array is: of the hidden states, the weight or the bias. */
