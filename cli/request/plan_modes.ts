@@ -51,6 +51,7 @@ export function checkAdapter(
     peers,
     sweep,
     "largest hidden": largest === "hidden" || undefined,
+    subTokens: problem.subTokens,
   }).find(([, value]) => value !== undefined)?.[0];
   if (other !== undefined) {
     throw new UsageError(

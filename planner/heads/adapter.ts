@@ -30,7 +30,8 @@ import { headOf, type Problem } from "../problem.ts";
  * assert(memory(whole).byCategory.output > 200 * output);
  * ```
  *
- * @throws {RangeError} unless the rank is a whole number from 1 on, or where the head is frozen.
+ * @throws {RangeError} unless the rank is a whole number from 1 on, or where the head is frozen or its
+ *   gradient is in sub-tokens.
  */
 export function withAdapter(problem: Problem, rank: number): Problem {
   const head = headOf(problem);
@@ -38,6 +39,9 @@ export function withAdapter(problem: Problem, rank: number): Problem {
     throw new RangeError(`An adapter cannot have the rank ${rank}: 1 or more is needed`);
   }
   if (head.frozen) throw new RangeError("An adapter cannot be trained where the head is frozen");
+  if (problem.subTokens !== undefined) {
+    throw new RangeError("An adapter's gradient is narrow already: leave subTokens out");
+  }
   return { ...problem, heads: [{ ...head, hidden: rank + head.hidden, adapter: rank }] };
 }
 
