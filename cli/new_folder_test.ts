@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
+import { openCase } from "../fixtures/files/case.ts";
+import { held } from "../fixtures/fixture.ts";
+import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { namesIn, withFolder } from "../fixtures/testing.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 
 const MAKE = ["--tokens", "5", "--hidden", "4", "--vocab", "9"];
 const EMIT = ["--tokens", "40", "--hidden", "8", "--vocab", "300"];
@@ -64,3 +68,51 @@ Deno.test("emit says why it streams no weight", () =>
     assert.match(err, /--weights streamed: what lce emit writes works on buffers of the host/);
     assert.deepEqual(namesIn(folder), []);
   }));
+
+const PAIR = ["--distill", "reverse-kl", "--teacher-hidden", "12", "--temperature", "2"];
+
+Deno.test("fixture make writes a student and its teacher as one file, which is read as it was asked for", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/pair.safetensors`;
+    const more = ["--bias", "--softcap", "20", "--ce-weight", "0.25", "--distill-weight", "4"];
+    const made = await lce("fixture", "make", path, "--seed", "7", ...MAKE, ...PAIR, ...more);
+    assert.equal(made.code, EXIT.ok, made.err);
+    const { problem, tensors } = await held(await openCase(path));
+    const sizes = { vocab: 9, dtype: "bf16", bias: true } as const;
+    const expected = parseProblem({
+      tokens: 5,
+      heads: [
+        { name: "student", hidden: 4, softcap: 20, ...sizes },
+        { name: "teacher", hidden: 12, ...sizes, bias: false },
+      ],
+      distill: { divergence: "reverse-kl", temperature: 2, weight: 4, ceWeight: 0.25 },
+    });
+    assert.deepEqual(problem, expected);
+    const again = makeSynthetic(expected, 7);
+    assert.deepEqual(tensors, again.tensors);
+    // Every head has numbers of its own.
+    assert.notDeepEqual(tensors.teacherWeight!.slice(0, 72), tensors.weight);
+    assert.deepEqual(namesIn(folder), ["pair.safetensors"]);
+  }));
+
+for (
+  const [args, message] of [
+    [["pair", ...PAIR], /its name must end in \.safetensors/],
+    [["there.safetensors", ...PAIR], /exists already; --force replaces it/],
+    [["a.safetensors", ...PAIR, "--shards", "2"], /--distill reverse-kl and --shards cannot/],
+    [["a.safetensors", ...PAIR, "--codes", "3"], /--distill and --codes cannot/],
+    [["a.safetensors", "--temperature", "2"], /--temperature 2: is of a teacher: add --distill/],
+    [["a.safetensors", "--distill", "reverse-kl"], /needs --teacher-hidden/],
+  ] as const
+) {
+  Deno.test(`fixture make ${args.join(" ")} is a mistake that nothing is written for`, () =>
+    withFolder(async (folder) => {
+      await Deno.writeTextFile(`${folder}/there.safetensors`, "mine");
+      const [name, ...flags] = args;
+      const { code, err } = await lce("fixture", "make", `${folder}/${name}`, ...MAKE, ...flags);
+      assert.equal(code, EXIT.usage);
+      assert.match(err, message);
+      assert.equal(await Deno.readTextFile(`${folder}/there.safetensors`), "mine");
+      assert.deepEqual(namesIn(folder), ["there.safetensors"]);
+    }));
+}

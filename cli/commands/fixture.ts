@@ -10,21 +10,24 @@ import { roleOf } from "../../fixtures/head_tensors.ts";
 import { weightOf } from "../../fixtures/codebook.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { Random } from "../../fixtures/random.ts";
-import { checkCodes } from "../request/plan_modes.ts";
+import { type Modes, modesShape } from "../request/modes_shape.ts";
+import { checkCodes, checkDistill } from "../request/plan_modes.ts";
+import { writePair } from "../../fixtures/files/case_writer.ts";
 import { codebookTensors } from "../../fixtures/files/codebook_file.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { generateSynthetic, generateWeight, syntheticBytes } from "../../fixtures/synthetic.ts";
-import { headOf, type Problem, resized } from "../../planner/problem.ts";
+import type { Distill } from "../../planner/heads/distill.ts";
+import { headOf, learnerOf, type Problem, resized } from "../../planner/problem.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { formatBytes } from "../../planner/units.ts";
 import { UsageError } from "../exit.ts";
 import { parseNumber } from "../request/flags.ts";
-import { checkNewFolder } from "../files/new_file.ts";
+import { checkNewFile, checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
 import { table } from "../report/table.ts";
-import { checkWith } from "../request/request.ts";
+import { checkWith, flagName } from "../request/request.ts";
 import { settingFlag, settingFlags, type Settings } from "../request/settings.ts";
 
 /** The command and its three parts. */
@@ -118,6 +121,15 @@ const SMALL = {
   bias: {},
 };
 
+/** What says that a teacher's head is made beside it. */
+const DISTILL_SETTINGS = [
+  "distill",
+  "teacherHidden",
+  "temperature",
+  "distillWeight",
+  "ceWeight",
+] as const;
+
 /** What of the flags is no problem's: seeds that differ in what they make, and the files' layout. */
 const ownShape = {
   seed: z.int().min(0).max(2 ** 32 - 1),
@@ -129,7 +141,10 @@ const ownShape = {
 
 /** The flags of `make`: a problem's, and its own. */
 interface MakeFlags
-  extends Settings<typeof SETTINGS[number]>, Omit<CheckpointLayout, "embedding" | "others"> {
+  extends
+    Settings<typeof SETTINGS[number]>,
+    Pick<Modes, typeof DISTILL_SETTINGS[number]>,
+    Omit<CheckpointLayout, "embedding" | "others"> {
   readonly seed: number;
   readonly codes?: number;
   readonly force?: boolean;
@@ -137,9 +152,11 @@ interface MakeFlags
 
 function make(output: Output): Command {
   const command = new Command("make")
-    .description("write a synthetic checkpoint folder, the same for the same flags")
-    .argument("<folder>");
-  return settingFlags(command, SETTINGS, SMALL)
+    .description(
+      "write a synthetic checkpoint folder, or a file of two heads, the same for the same flags",
+    )
+    .argument("<folder>", "the folder; with --distill, a file: it must end in .safetensors");
+  return settingFlags(command, [...SETTINGS, ...DISTILL_SETTINGS], SMALL)
     .option("--seed <number>", "where the random numbers start", parseNumber, DEFAULT_FIXTURE.seed)
     .option(
       "--tensor-name <name>",
@@ -163,43 +180,99 @@ function make(output: Output): Command {
 With --codes, many rows of the output embedding are the same, and codebook.safetensors in the
 folder has those that differ and which of them each id has.
 
+With --distill, one file has the tensors of a student's head and of its teacher's, as lce run
+takes them: student_hidden, student_weight, teacher_hidden, teacher_weight and targets.
+
 Examples:
   $ lce fixture make checkpoints/synthetic
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30
-  $ lce fixture make checkpoints/sharded --shards 3 --tensor-name lm_head.weight --bias`,
+  $ lce fixture make checkpoints/sharded --shards 3 --tensor-name lm_head.weight --bias
+  $ lce fixture make pair.safetensors --distill forward-kl --teacher-hidden 256`,
     )
-    .action(
-      async (folder: string, given: MakeFlags) => {
-        const { seed, force, tensorName, shards, batch, codes, ...flags } = given;
-        checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch, codes });
-        const problem = checkWith(problemSchema(), flags);
-        if (batch !== undefined && problem.tokens % batch !== 0) {
-          throw new UsageError(
-            `--batch ${batch}: ${problem.tokens} tokens do not divide into ${batch} sequences`,
-          );
-        }
-        checkNewFolder(folder, force === true);
-        checkMemory(problem);
-        const role = tensorName === undefined ? "embedding" : roleOf(tensorName);
-        const { fixture, others } = codes === undefined
-          ? { fixture: syntheticOf(problem, seed), others: {} }
-          : overCodes(problem, codes, seed);
-        await writeCheckpoint(folder, fixture, {
-          tensorName,
-          shards,
-          batch,
-          others,
-          // Whoever took it for the head would get other numbers.
-          ...(role === "head" ? { embedding: generateWeight(problem, (seed + 1) % 2 ** 32) } : {}),
-        });
-        const named = role === undefined ? ` --weight-tensor ${tensorName}` : "";
-        output.print(`Wrote ${folder}: run it with "lce run ${folder}${named}".`);
-        if (codes === undefined) return;
-        output.print(
-          `With its codes, "lce run ${folder}${named} --codebook ${folder}/${CODEBOOK_FILE}" has the same loss.`,
-        );
-      },
+    .action(async (path: string, given: MakeFlags) => {
+      const { seed, force = false, tensorName, shards, batch, codes, ...flags } = given;
+      const own = checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch, codes });
+      const isMode = (name: string) => DISTILL_SETTINGS.some((each) => each === name);
+      const picked = (modes: boolean) =>
+        Object.fromEntries(Object.entries(flags).filter(([name]) => isMode(name) === modes));
+      const modes = checkWith(z.strictObject(modesShape), picked(true));
+      const single = checkWith(problemSchema(), picked(false));
+      const problem = checkDistill(single, { ...modes, codes });
+      if (problem.distill) {
+        checkWithoutLayout({ tensorName, shards, batch }, problem.distill);
+        return await makePair(path, problem, { seed, force }, output);
+      }
+      await makeCheckpoint(path, problem, { ...own, force }, output);
+    });
+}
+
+/** Makes a file of two heads. @throws {UsageError} where there is one, or its name says otherwise. */
+async function makePair(
+  path: string,
+  problem: Problem,
+  { seed, force }: { readonly seed: number; readonly force: boolean },
+  output: Output,
+): Promise<void> {
+  await checkNewFile("file", path, {
+    force,
+    ending: /\.safetensors$/i,
+    holds: "with --distill it holds tensors, so its name must end in .safetensors",
+  });
+  checkMemory(problem);
+  await writePair(path, syntheticOf(problem, seed));
+  output.print(`Wrote ${path}: run it with "lce run ${path}".`);
+}
+
+/** Makes a checkpoint folder. @throws {UsageError} where that cannot be. */
+async function makeCheckpoint(
+  folder: string,
+  problem: Problem,
+  { seed, force, tensorName, shards, batch, codes }: z.output<z.ZodObject<typeof ownShape>> & {
+    readonly force: boolean;
+  },
+  output: Output,
+): Promise<void> {
+  if (batch !== undefined && problem.tokens % batch !== 0) {
+    throw new UsageError(
+      `--batch ${batch}: ${problem.tokens} tokens do not divide into ${batch} sequences`,
     );
+  }
+  checkNewFolder(folder, force);
+  checkMemory(problem);
+  const role = tensorName === undefined ? "embedding" : roleOf(tensorName);
+  const { fixture, others } = codes === undefined
+    ? { fixture: syntheticOf(problem, seed), others: {} }
+    : overCodes(problem, codes, seed);
+  await writeCheckpoint(folder, fixture, {
+    tensorName,
+    shards,
+    batch,
+    others,
+    // Whoever took it for the head would get other numbers.
+    ...(role === "head"
+      ? { embedding: generateWeight(headOf(problem), (seed + 1) % 2 ** 32) }
+      : {}),
+  });
+  const named = role === undefined ? ` --weight-tensor ${tensorName}` : "";
+  output.print(`Wrote ${folder}: run it with "lce run ${folder}${named}".`);
+  if (codes === undefined) return;
+  output.print(
+    `With its codes, "lce run ${folder}${named} --codebook ${folder}/${CODEBOOK_FILE}" has the same loss.`,
+  );
+}
+
+/** Refuses what is about the files of a checkpoint. @throws {UsageError} */
+function checkWithoutLayout(
+  layout: Readonly<Record<string, unknown>>,
+  { divergence }: Distill,
+): void {
+  const [other] = Object.entries(layout).find(([, value]) => value !== undefined) ?? [];
+  if (other === undefined) return;
+  throw new UsageError(
+    `--distill ${divergence} and ${
+      flagName(other)
+    } cannot be given together: that is about a checkpoint's files`,
+  );
 }
 
 /** Makes inputs. @throws {UsageError} where one is longer than an array can be. */
@@ -255,7 +328,7 @@ function checkMemory(problem: Problem): void {
   const { available } = Deno.systemMemoryInfo();
   if (needed <= available) return;
   const { tokens } = problem;
-  const { hidden, vocab, dtype } = headOf(problem);
+  const { hidden, vocab, dtype } = learnerOf(problem);
   throw new UsageError(
     `--tokens ${tokens} --hidden ${hidden} --vocab ${vocab}: making hidden states in ${dtype}, and what there is for each id, takes ${
       formatBytes(needed)
