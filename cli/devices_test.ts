@@ -32,6 +32,22 @@ Deno.test("--device takes a profile's file, in YAML or JSON", async () => {
   }
 });
 
+Deno.test("a plan says where its rates come from", async () => {
+  const measured = { flopsPerSecond: 1e12, bytesPerSecond: 1e11, secondsPerDispatch: 1e-5 };
+  const rates = { ...measured, parallelInvocations: 4096 };
+  const source = async (...device: string[]) => {
+    const { cost } = JSON.parse((await lce(...PLAN, ...device)).out);
+    return [cost.rates, cost.estimatedMs === null];
+  };
+  assert.deepEqual(await source(), ["assumed", true]);
+  const [shipped, unknown] = await source("--device", "h100-deno");
+  assert.match(shipped, /^shipped, measured on an H100/);
+  assert(!unknown);
+  await withFile(stringify({ ...DEVICE, rates }), async (path) => {
+    assert.deepEqual(await source("--device", path), ["of the device's profile", false]);
+  });
+});
+
 Deno.test("a plan file finds a device's file beside itself", async () => {
   const folder = await Deno.makeTempDir();
   try {

@@ -9,7 +9,8 @@ Deno.test("lce run --json meets its contract on the default fixture", async () =
   assert.equal(code, EXIT.ok, err);
   const entries = JSON.parse(out);
   assert.equal(entries.length, 1);
-  const [{ fixture, pass, strategy, agreement, memory, time, ok }] = entries;
+  const [{ fixture, pass, strategy, agreement, memory, time, ok, rates }] = entries;
+  assert.equal(rates, "assumed");
   assert.deepEqual([fixture, pass, strategy, ok], ["tiny-lm", "forward", "fused", true]);
   assert(agreement.ok && agreement.checks.length >= 3);
   for (const check of agreement.checks) {

@@ -49,9 +49,12 @@ Deno.test("with --no-calibrate or LCE_CALIBRATE=0 nothing is calibrated, and not
 Deno.test("with --quiet a calibration is not told of, but done", () =>
   calibrating(async () => {
     await onModel(async () => {
+      assert.match((await lce("device", "--no-calibrate")).out, /^rates {6}assumed$/m);
       const { err, progress } = await lce("bench", "--quick", "--shape", "4x8x16", "--quiet");
       assert.equal(err, "");
       assert.deepEqual(progress, []);
+      const speeds = /^rates {6}f32 .*FLOP\/s, .*B\/s: calibrated on this machine, /m;
+      assert.match((await lce("device")).out, speeds);
     });
     assert.equal(Object.keys(await CALIBRATED.readAll()).length, 1);
   }));

@@ -6,13 +6,14 @@
 import { Command, Option } from "commander";
 import { type DeviceProfile, LIMIT_NAMES, SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
-import { formatBytes } from "../../planner/units.ts";
+import { formatBytes, formatCount } from "../../planner/units.ts";
 import { checkSavePath, saveDeviceFile } from "../files/device_file.ts";
 import { UsageError } from "../exit.ts";
 import { calibrateFlag, remarksOf } from "../request/calibrate.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
 import type { Output } from "../output.ts";
+import { sourceOfRates } from "../report/plan_words.ts";
 import { table } from "../report/table.ts";
 
 /** The flags of the command. */
@@ -80,7 +81,8 @@ Examples:
 }
 
 /** Returns what a device can do beyond the limits: its features, subgroups and their products. */
-function abilitiesText({ webgpu, features, subgroups, matrices }: DeviceProfile): string {
+function abilitiesText(profile: DeviceProfile): string {
+  const { webgpu, features, subgroups, matrices } = profile;
   const products = (matrices ?? []).map(({ m, n, k, component, result }) => [
     `${m} x ${n} x ${k}`,
     component,
@@ -91,11 +93,25 @@ function abilitiesText({ webgpu, features, subgroups, matrices }: DeviceProfile)
     `webgpu     ${webgpu}`,
     `features   ${features?.join(", ") || "none"}`,
     `subgroups  ${subgroups ? `of ${min === max ? min : `${min} to ${max}`}` : "none"}`,
+    `rates      ${ratesText(profile)}`,
     `matrices   ${products.length > 0 ? "products of a subgroup, m x n x k:" : "none"}`,
     ...(products.length > 0
       ? ["", table([["product", "operands", "result"], ...products], [])]
       : []),
   ].join("\n");
+}
+
+/** Returns how fast a device is, and how that is known. */
+function ratesText(profile: DeviceProfile): string {
+  const source = sourceOfRates(profile);
+  const { rates } = profile;
+  if (!rates) return source;
+  const { matrix, split } = rates;
+  const products = [["f32", rates], ["matrix", matrix], ["split", split]] as const;
+  const speeds = products.flatMap(([tier, one]) =>
+    one ? [`${tier} ${formatCount(one.flopsPerSecond, "FLOP/s")}`] : []
+  );
+  return `${speeds.join(", ")}, ${formatCount(rates.bytesPerSecond, "B/s")}: ${source}`;
 }
 
 function listText(width: number | undefined): string {

@@ -26,7 +26,7 @@ import { DISPATCH_SECONDS } from "../../planner/tuning.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
-import { placeOfWeight } from "./plan_words.ts";
+import { placeOfWeight, sourceOfRates } from "./plan_words.ts";
 import { indented, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -89,7 +89,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       // An estimate only where the device's speed was measured.
       estimatedMs: cost.measuredRates ? cost.seconds * 1000 : null,
       longestDispatchMs: cost.longestDispatch === undefined ? null : cost.longestDispatch * 1000,
-      rates: device.rates?.source ?? null,
+      rates: sourceOfRates(device),
       transferredBytes: cost.transferred,
     },
     alternatives: alternatives.map((alternative) => ({
@@ -289,15 +289,11 @@ function watchdogText({ cost: { longestDispatch = 0 } }: Plan): string {
   }, and a watchdog may end it: smaller blocks or windows take less`;
 }
 
-/**
- * Returns the estimated time and where the device's rates come from; nothing where none were
- * measured.
- */
+/** Returns the estimated time, where all that it rests on was measured, and where rates come from. */
 function timeText({ cost, device }: Plan): string {
-  if (!cost.measuredRates) return "";
-  return `, about ${formatSeconds(cost.seconds)} (rates: ${
-    device.rates?.source ?? "of the device's profile"
-  })`;
+  const rates = ` (rates: ${sourceOfRates(device)})`;
+  if (cost.measuredRates) return `, about ${formatSeconds(cost.seconds)}${rates}`;
+  return device.rates ? "" : `, no estimate of time${rates}`;
 }
 
 /** Returns what is saved beside two stages, if anything is. */

@@ -11,6 +11,7 @@ import { conventionalFlops } from "../bench/measure.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
 import { type TextFigures, textFigures } from "../../fixtures/verify/perplexity.ts";
 import { choiceLines, problemLine } from "./plan.ts";
+import { sourceOfRates } from "./plan_words.ts";
 import { halvesText } from "./retried.ts";
 import { indented, type Layout, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
@@ -33,6 +34,7 @@ export function runJson(verification: Verification, residentPeakBytes: number) {
     pass: fixture.problem.pass,
     strategy: plan.schedule.strategy,
     device: plan.device.name,
+    rates: sourceOfRates(plan.device),
     problem: problemJson(fixture.problem),
     ...codebookJson(fixture),
     ...sampleJson(fixture),
@@ -98,6 +100,7 @@ export function runText(
             formatCount(1e12 * teraflops(verification), "FLOP/s")
           }; ${formatSeconds(time.compileMilliseconds / 1e3)} to compile`,
         ],
+        ["rates", `${sourceOfRates(plan.device)}; by these sizes were chosen`],
       ],
       [],
       within(layout),

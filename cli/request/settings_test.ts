@@ -46,6 +46,7 @@ Deno.test("every flag of lce plan is a setting, but those that are about one run
     "--force",
     "--help",
     "--json",
+    "--no-calibrate",
     "--webgpu",
   ]);
 });
