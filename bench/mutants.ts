@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { parseArgs } from "node:util";
 import { AGAINST } from "./mutants/against.ts";
 import { ADAPTERS } from "./mutants/adapter.ts";
 import { ROOT, TreeCopy } from "./mutants/copy.ts";
@@ -110,14 +111,30 @@ async function deviceName(): Promise<string> {
   return JSON.parse(new TextDecoder().decode(stdout)).name;
 }
 
-const words = Deno.args.filter((word) => !word.startsWith("--"));
+/** What was asked for. A hunt is long: a flag that is not known must not begin one. */
+function asked() {
+  try {
+    const { values, positionals } = parseArgs({
+      args: Deno.args,
+      allowPositionals: true,
+      options: { check: { type: "boolean" }, help: { type: "boolean" } },
+    });
+    if (!values.help) return { check: values.check === true, words: positionals };
+  } catch (error) {
+    console.error((error as Error).message);
+  }
+  console.error("usage: deno task mutants [--check] [WORD...]");
+  Deno.exit(Deno.args.includes("--help") ? 0 : 2);
+}
+
+const { check, words } = asked();
 const wanted = MUTANTS.filter(({ name, file }) =>
   words.length === 0 || words.some((word) => name.includes(word) || file.includes(word))
 );
 
 const stale = (await Promise.all(wanted.map(staleness))).filter((what) => what !== undefined);
 for (const what of stale) console.error(what);
-if (stale.length > 0 || wanted.length === 0 || Deno.args.includes("--check")) {
+if (stale.length > 0 || wanted.length === 0 || check) {
   console.log(`${wanted.length} mutants, ${stale.length} stale`);
   Deno.exit(stale.length > 0 || wanted.length === 0 ? 1 : 0);
 }
