@@ -119,6 +119,7 @@ export type {
   TensorName,
   TensorPart,
 } from "./kernels/run/callers_buffers.ts";
+export { alignmentBytes, GradientAlignment } from "./kernels/run/alignment.ts";
 export {
   LinearCrossEntropy,
   type Part,
@@ -199,6 +200,7 @@ export {
   tokenWeights,
 } from "./planner/heads/sampled_rows.ts";
 export type { Differentiated, Objective, Span, TokenValues } from "./objectives/objective.ts";
+export { type AlignedGradients, alignGradients } from "./objectives/alignment.ts";
 export { dapo } from "./objectives/dapo.ts";
 export { dpo, type DpoOptions, type ReferredPair } from "./objectives/dpo.ts";
 export { type GraphBatch, type GraphLoss, graphOnLogits } from "./objectives/graph.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DISTILL } from "./killers.ts";
+import { ALIGNMENT, DISTILL } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in distillation. */
@@ -79,6 +79,22 @@ export const DISTILLATIONS: readonly Mutant[] = [
     replace: "gradients(draft, block, window, logits[0]!, [head])",
     why: "a teacher would learn what its student does",
     killers: [DISTILL],
+  },
+  {
+    name: "a gradient that agrees is aligned as well",
+    file: "kernels/wgsl/alignment.ts",
+    find: "squares[0] > 0f && inners[0] < 0f",
+    replace: "squares[0] > 0f",
+    why: "what both heads want would be taken from one of them",
+    killers: [ALIGNMENT],
+  },
+  {
+    name: "each buffer is aligned by sums that another overwrites",
+    file: "kernels/run/alignment.ts",
+    find: "first += groups[index]!;",
+    replace: "first += 0;",
+    why: "a group's inner product would be that of its last buffer",
+    killers: [ALIGNMENT],
   },
   {
     name: "a lesson's results come from the wrong head",

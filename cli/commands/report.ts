@@ -47,6 +47,7 @@ const MODES = [
   "codes",
   "distill",
   "teacherHidden",
+  "teacherLearns",
   "temperature",
   "distillWeight",
   "ceWeight",
