@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console -- a script prints
 /**
  * Estimates of time beside every time that was measured on an H100: the rows of `bench/h100.json`,
- * and of each table of `bench/matrix.md` with a column for the estimate. Of rows that are further
- * off than is wanted it prints each kernel too.
+ * and of each table of `bench/matrix.md` with a column for the estimate; then each kernel, where it
+ * was timed by itself, over all rows, and in those that are further off than is wanted.
  *
  *     deno run -A bench/estimates.ts --before ../other-tree
  *
@@ -29,6 +29,8 @@ interface Measured {
   readonly pass: string;
   readonly device: string;
   readonly options: planning.PlanOptions & { readonly strategy: StrategyName };
+  /** Where gradients were filtered: an estimate is of all of them, for it does not know the softmax. */
+  readonly gradientFilter?: number | "auto";
   readonly ms: number;
   /** Milliseconds of each kernel, where they were measured. */
   readonly kernels?: Readonly<Record<string, number>>;
@@ -37,8 +39,8 @@ interface Measured {
 /** Returns the rows that `lce bench` wrote. */
 async function rowsOfJson(): Promise<Measured[]> {
   const rows = JSON.parse(await Deno.readTextFile(new URL("h100.json", import.meta.url)));
-  // What filtered gradients take goes by the softmax, which no plan knows; of PyTorch there are none.
-  return rows.filter((row: Record<string, unknown>) => row.estimatedMs && !row.gradientFilter)
+  // PyTorch's have no tile.
+  return rows.filter((row: Record<string, unknown>) => row.tile)
     .map(({ strategy, block, window, ...row }: Record<string, unknown>) => {
       const streams = strategy === "windowed" || strategy === "fused";
       const options = { strategy, block, ...(streams ? { window } : {}) };
@@ -80,8 +82,6 @@ async function rowsOfTables(): Promise<Measured[]> {
     const row = { tokens, hidden, vocab, dtype: dtype!, pass: pass! };
     const device = method.includes("with checks") ? "h100-dawn" : "h100-dawn-unchecked";
     found.push({ ...row, device, options: { strategy, ...sizes }, ms: Number(cell("ms")) });
-    const inF32 = Number(cell("in f32's tier"));
-    if (inF32) found.push({ ...row, device, options: { strategy, tier: "f32" }, ms: inF32 });
   }
   return found;
 }
@@ -98,10 +98,12 @@ class Planner {
     return new Planner(Object.assign({}, ...await Promise.all(modules)));
   }
 
-  planOf({ tokens, hidden, vocab, dtype, pass, device, options }: Measured): planning.Plan {
+  planOf(
+    { tokens, hidden, vocab, dtype, pass, gradientFilter, device, options }: Measured,
+  ): planning.Plan {
     const { makePlan, parseProblem, findDevice } = this.modules;
     const problem = parseProblem(
-      { tokens, hidden, vocab, dtype, pass } as Parameters<typeof parseProblem>[0],
+      { tokens, hidden, vocab, dtype, pass, gradientFilter } as Parameters<typeof parseProblem>[0],
     );
     return makePlan(problem, findDevice(device)!.profile, options);
   }
@@ -139,6 +141,8 @@ const planners = await Promise.all(trees.map(([, tree]) => Planner.of(tree)));
 const what = ["tokens x hidden x vocab", "pass", "dtype", "tier", "device", "strategy", "sizes"];
 const rows: string[][] = [];
 const kernels: string[][] = [];
+/** Milliseconds of each kernel over all rows: measured, and estimated. */
+const sums = new Map<string, [number, number]>();
 const errors: number[][] = trees.map(() => []);
 for (const each of [...await rowsOfJson(), ...await rowsOfTables()]) {
   const plans = planners.map((planner) => planner.planOf(each));
@@ -149,7 +153,7 @@ for (const each of [...await rowsOfJson(), ...await rowsOfTables()]) {
     each.dtype,
     tile.body.kind,
     each.device,
-    strategy,
+    each.gradientFilter ? `${strategy}, filtered` : strategy,
     `${block} x ${window}`,
   ];
   const estimates = plans.map(({ cost: { seconds } }) => 1000 * seconds);
@@ -158,15 +162,26 @@ for (const each of [...await rowsOfJson(), ...await rowsOfTables()]) {
     each.ms.toFixed(1),
     ...estimates.flatMap((estimate) => [estimate.toFixed(1), offBy(estimate, each.ms)]),
   ]);
+  if (each.gradientFilter) continue;
   const off = estimates.map((estimate) => Math.abs(estimate / each.ms - 1));
   off.forEach((error, tree) => errors[tree]!.push(error));
-  if (off.at(-1)! <= WANTED) continue;
   for (const [kernel, ms] of planners.at(-1)!.byKernel(plans.at(-1)!)) {
     const took = each.kernels?.[kernel];
+    if (took !== undefined) {
+      const [before, estimate] = sums.get(kernel) ?? [0, 0];
+      sums.set(kernel, [before + took, estimate + ms]);
+    }
+    if (off.at(-1)! <= WANTED) continue;
     kernels.push([...name, kernel, took?.toFixed(2) ?? "", ms.toFixed(2)]);
   }
 }
 const columns = [...what, "ms", ...trees.flatMap(([name]) => [name, "off by"])];
 console.log(markdown([columns, ...rows]));
 trees.forEach(([name], tree) => console.log(summary(name, errors[tree]!)));
+console.log(markdown([
+  ["kernel", "ms in all rows", "estimate", "off by"],
+  ...[...sums].map((
+    [kernel, [took, ms]],
+  ) => [kernel, took.toFixed(1), ms.toFixed(1), offBy(ms, took)]),
+]));
 if (kernels.length > 0) console.log(markdown([[...what, "kernel", "ms", "estimate"], ...kernels]));

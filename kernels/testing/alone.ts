@@ -58,6 +58,7 @@ export function scheduleOf<W extends Record<string, Words>>(
     params: 0,
     flops: 0,
     workgroupFlops: 0,
+    traffic: 0,
     ...alone.dispatch,
   };
   const schedule: Schedule = {

@@ -9,6 +9,7 @@ import type { ProblemInput } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import type { Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { MATRIX_FEATURES, registerTile } from "../../planner/schedule/tile.ts";
+import { ALSO_READ } from "../../planner/schedule/traffic.ts";
 import { kernelKey, wgslOf } from "./generate.ts";
 
 /** A tile so small that the text stays readable, with enough invocations that they do not all fit. */
@@ -231,6 +232,44 @@ Deno.test("no kernel but the first reads targets", () => {
   for (const [name, text] of snapshots()) {
     assert.equal(/\btargets\[/.test(text), name.startsWith("select-tokens"), name);
   }
+});
+
+/** Returns the buffers that a text writes, and whether it reads each of them as well. */
+function written(text: string): Map<string, boolean> {
+  const bound = [...text.matchAll(/var<storage, read_write> (\w+)/g)].map(([, slot]) => slot!);
+  const found = new Map<string, boolean>();
+  for (const slot of bound) {
+    let [reads, writes] = [0, 0];
+    for (const { index } of text.matchAll(new RegExp(`\\b${slot}\\[`, "g"))) {
+      let at = index + slot.length;
+      for (let depth = 0; at === index + slot.length || depth > 0; at++) {
+        depth += text[at] === "[" ? 1 : text[at] === "]" ? -1 : 0;
+      }
+      const rest = text.slice(at);
+      const [assigns, adds] = [/^ = /.test(rest), /^ \+= /.test(rest)];
+      const atomic = text[index - 1] === "&";
+      if (assigns || adds || atomic) writes++;
+      if (!assigns || adds || atomic) reads++;
+    }
+    if (writes > 0) found.set(slot, reads > 0);
+  }
+  return found;
+}
+
+Deno.test("of what kernels write, they read what the traffic of a dispatch counts as read", () => {
+  const read = new Map<string, Set<string>>();
+  // A hidden gradient of so few ids is one sum.
+  for (const [name, text] of [...snapshots(), ...texts("windowed", { vocab: 32 })]) {
+    const kernel = name.split(" ")[0] as KernelName;
+    for (const [slot, reads] of written(text)) {
+      if (!reads) continue;
+      read.set(kernel, (read.get(kernel) ?? new Set()).add(slot));
+    }
+  }
+  const counted = Object.entries(ALSO_READ).map(([kernel, slots]) =>
+    [kernel, new Set(Object.keys(slots))] as const
+  );
+  assert.deepEqual(read, new Map(counted));
 });
 
 Deno.test("kernelKey() tells tiles, bindings and the order of tiles apart", () => {

@@ -91,6 +91,7 @@ Deno.test("kernel() has one header for all, and none without a type for each slo
     params: 0,
     flops: 0,
     workgroupFlops: 0,
+    traffic: 8,
   } as const;
   const parts = { title: "t.", workgroup: 4, builtins: ["lane"], body: ["return;"] } as const;
   const text = kernel(dispatch, { ...parts, enables: ["f16"] });

@@ -71,7 +71,7 @@ export function logitGradient(
       ...smoothingWeight(draft),
       ...workspace.read("coefficients"),
       ...workspace.storedBound(),
-      ...workspace.writeLogits(gradient, block),
+      ...workspace.writeLogits(gradient, block, window),
       ...flags(draft, "read_write"),
     ],
     at,
@@ -101,9 +101,9 @@ export function storedLogitGradient(
       ...smoothingWeight(draft),
       ...workspace.read("coefficients"),
       ...workspace.storedBound(),
-      ...(gradient === logits ? workspace.writeLogits(logits, block) : [
-        ...workspace.readLogits(logits, block),
-        ...workspace.writeLogits(gradient, block, "gradients"),
+      ...(gradient === logits ? workspace.writeLogits(logits, block, window) : [
+        ...workspace.readLogits(logits, block, window),
+        ...workspace.writeLogits(gradient, block, window, "gradients"),
       ]),
       ...flags(draft, "read_write"),
     ],
@@ -190,7 +190,7 @@ function weightGradient(
     [
       ...workspace.read("kept", "sample", "token_weights"),
       operand(work.tile, head.read(problem.subTokens ? "projections" : "hidden", block)),
-      ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
+      ...workspace.readLogits(gradient, block, window).map((logits) => operand(work.tile, logits)),
       ...workspace.gradientBound("read"),
       ...workspace.operandBounds("read"),
       ...workspace.halves("halves", "read"),
@@ -260,7 +260,7 @@ function biasGradient(
     [Math.ceil(window.count / LINEAR_WORKGROUP), 1],
     [
       ...workspace.read("kept"),
-      ...workspace.readLogits(gradient, block),
+      ...workspace.readLogits(gradient, block, window),
       ...workspace.storedBound(),
       ...head.biasGradient(),
       ...flags(draft, "read"),
@@ -309,7 +309,7 @@ function hiddenGradient(
   const bindings = [
     ...kept,
     operand(work.tile, head.read("weight", window)),
-    ...workspace.readLogits(gradient, block).map((logits) => operand(work.tile, logits)),
+    ...workspace.readLogits(gradient, block, window).map((logits) => operand(work.tile, logits)),
     ...workspace.gradientBound("read"),
     ...workspace.operandBounds("read"),
     ...workspace.halves("halves", "read"),

@@ -19,7 +19,7 @@ import { kindOf, relativeRate, type Tile, workgroupSize } from "./tile.ts";
 export interface Cost {
   /** Multiply-adds of the matrix products, counted as two. */
   readonly flops: number;
-  /** Bytes that the dispatches read and write, each bound range counted once per dispatch. */
+  /** Bytes that the dispatches read and write, each once per dispatch. */
   readonly bytesMoved: number;
   /** Dispatches in the schedule. */
   readonly dispatches: number;
@@ -56,7 +56,7 @@ export function predictCost(
     if (step.tile && measured) measured = kindOf(step.tile).measured(device.rates!) !== undefined;
     dispatches += times;
     flops += times * step.flops;
-    bytesMoved += times * dispatchBytes(step);
+    bytesMoved += times * step.traffic;
     const each = dispatchSeconds(step, device);
     longestDispatch = Math.max(longestDispatch, each);
     seconds += times * each;
@@ -74,18 +74,6 @@ export function predictCost(
     longestDispatch: device.rates && longestDispatch,
     measuredRates: measured,
   };
-}
-
-/**
- * Returns the bytes a dispatch reads and writes: each bound range once, twice where it is read and
- * written.
- */
-function dispatchBytes(step: Dispatch): number {
-  let bytes = 0;
-  for (const { access, onlyRead, slice } of step.bindings) {
-    bytes += access === "read" || onlyRead ? slice.bytes : 2 * slice.bytes;
-  }
-  return bytes;
 }
 
 /**
@@ -161,7 +149,7 @@ export function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
     ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates) *
       (1 + HALVING * (step.halving ?? 0))
     : 0;
-  const traffic = dispatchBytes(step) / rates.bytesPerSecond;
+  const traffic = step.traffic / rates.bytesPerSecond;
   const both = step.tile && !kindOf(step.tile).times.hidesTraffic
     ? arithmetic + traffic
     : Math.max(arithmetic, traffic);

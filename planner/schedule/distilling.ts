@@ -53,7 +53,7 @@ export function distillStatistics(
     [block.count, 1],
     [
       ...workspace.read("kept", "kept_targets"),
-      ...readSlots(workspace, logits, block),
+      ...readSlots(workspace, logits, block, window),
       ...smoothingWeight(draft),
       ...workspace.write("partials"),
     ],
@@ -85,11 +85,11 @@ export function distillGradients(
       [
         ...workspace.read("kept"),
         ...(teacherLearns(problem)
-          ? workspace.writeLogits(teacher, block, teacher.slot)
-          : readSlots(workspace, [teacher], block)),
+          ? workspace.writeLogits(teacher, block, window, teacher.slot)
+          : readSlots(workspace, [teacher], block, window)),
         ...smoothingWeight(draft),
         ...workspace.read("coefficients"),
-        ...workspace.writeLogits(student, block),
+        ...workspace.writeLogits(student, block, window),
       ],
       at,
       { tile, flops: 0, workgroupFlops: 0 },

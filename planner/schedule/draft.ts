@@ -28,6 +28,7 @@ import {
   type Step,
 } from "./schedule.ts";
 import { type Block, Infeasible, MAX_PAIRS, pairsOf, type Region, type Shape } from "./shape.ts";
+import { trafficOf } from "./traffic.ts";
 import { Workspace } from "./workspace.ts";
 
 /**
@@ -42,10 +43,11 @@ interface Counted {
   readonly uses: readonly Use[];
 }
 
-/** Dispatches of a sketch on a block and a window of some sizes. */
+/** Dispatches of a sketch on a block and a window of some sizes, whose results start afresh or do not. */
 interface Alike {
   readonly block: number | undefined;
   readonly window: number | undefined;
+  readonly first: boolean;
   readonly steps: Counted[];
 }
 
@@ -202,6 +204,7 @@ export class ScheduleDraft {
       ...(times === 1 ? {} : { times }),
       flops: 0,
       workgroupFlops: 0,
+      traffic: trafficOf(this.workspace, kernel, bindings, at, work),
       ...work,
       ...(work.flops && this.workspace.becomeHalves ? { halving: halvedOf(bindings) } : {}),
     };
@@ -214,17 +217,18 @@ export class ScheduleDraft {
 
   /**
    * Whether a sketch has such steps already for a block and a window of the same
-   * sizes: they then stand for these as well.
+   * sizes, whose results start afresh as these do: they then stand for these as well.
    */
   known(what: string, at: Region): boolean {
     if (this.#detail === "whole") return false;
     let kind = this.#alike.get(what);
     if (!kind) this.#alike.set(what, kind = []);
-    const alike = kind.find(({ block, window }) =>
-      block === at.block?.count && window === at.window?.count
+    const [ofBlock, ofWindow, afresh] = [at.block?.count, at.window?.count, Boolean(at.first)];
+    const alike = kind.find(({ block, window, first }) =>
+      block === ofBlock && window === ofWindow && first === afresh
     );
     if (!alike) {
-      kind.push({ block: at.block?.count, window: at.window?.count, steps: this.#like = [] });
+      kind.push({ block: ofBlock, window: ofWindow, first: afresh, steps: this.#like = [] });
       return false;
     }
     const times = timesOf(at);

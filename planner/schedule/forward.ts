@@ -183,7 +183,7 @@ export function project(
     [
       ...workspace.read("kept"),
       ...operands(draft, block, window),
-      ...workspace.writeLogits(logits, block),
+      ...workspace.writeLogits(logits, block, window),
     ],
     at,
     work,

@@ -30,7 +30,7 @@ export function fuse(
   projectHeads(draft, block, window, logits, at);
   draft.dispatch("fusion-moments", [block.count, 1], [
     ...workspace.read("kept", "kept_targets"),
-    ...readSlots(workspace, logits, block),
+    ...readSlots(workspace, logits, block, window),
     ...workspace.write("moments"),
   ], at);
 }

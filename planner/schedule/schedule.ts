@@ -95,6 +95,8 @@ export interface Binding {
   readonly access: "read" | "read_write";
   /** Whether the kernel only reads, though the variable is `read_write`: that keeps loads where they are written. */
   readonly onlyRead?: true;
+  /** Bytes that the kernel goes through, where it binds rows of which its window is a part. */
+  readonly reached?: number;
 }
 
 /** The order in which a product's tiles are given to workgroups. */
@@ -141,6 +143,8 @@ export interface Dispatch {
   readonly flops: number;
   /** FLOPs of one workgroup, tails of tiles included: what the time estimate uses. */
   readonly workgroupFlops: number;
+  /** Bytes that it reads and writes, each once. */
+  readonly traffic: number;
 }
 
 /** Copies rows of a host tensor into a buffer. */

@@ -45,9 +45,10 @@ export function readSlots(
   workspace: Workspace,
   logits: readonly SlotLogits[],
   block: Block,
+  window: Window,
 ): Binding[] {
   return logits.flatMap((each) =>
-    workspace.readLogits(each, block).map((binding) => ({ ...binding, slot: each.slot }))
+    workspace.readLogits(each, block, window).map((binding) => ({ ...binding, slot: each.slot }))
   );
 }
 
@@ -70,7 +71,7 @@ export function projectHeads(
         operand(tile, buffers.read("hidden", block)),
         operand(tile, buffers.read("weight", window)),
         ...buffers.bias(),
-        ...workspace.writeLogits(logits[index]!, block),
+        ...workspace.writeLogits(logits[index]!, block, window),
       ],
       at,
       { ...work, head: buffers.head.name },

@@ -21,7 +21,7 @@ import {
 import { emptyCategories } from "./memory.ts";
 import type { Head, Problem } from "../problem.ts";
 import type { Binding, BufferSpec, Category, Dispatch, Range, Share, Slice } from "./schedule.ts";
-import { Infeasible, type Shape } from "./shape.ts";
+import { Infeasible, type Region, type Shape } from "./shape.ts";
 import { kindOf, tierOf } from "./tile.ts";
 import {
   becomeHalves,
@@ -44,11 +44,18 @@ import {
   type TensorKey,
   tensorName,
   tensorOf,
+  tensorsOf,
 } from "./tensors.ts";
+
+/** A matrix of logits or of their gradient. */
+interface IdsMatrix extends Matrix {
+  /** Returns the bytes that so many ids of a row take. */
+  readonly idsBytes: (ids: number) => number;
+}
 
 /** Where logits or their gradient are stored: rows are kept tokens of a block. */
 export interface LogitMatrix {
-  readonly matrix: Matrix;
+  readonly matrix: IdsMatrix;
   /** First row of the block in the matrix. */
   readonly row: number;
   /** Column of vocabulary id 0. */
@@ -68,8 +75,9 @@ export class Workspace {
   /** The buffers of each head, in the order of the problem's. */
   readonly heads: readonly HeadBuffers[];
   #logitStride = 0;
-  #gradient: Matrix | undefined;
+  #gradient: IdsMatrix | undefined;
   #gradientStride: number | undefined;
+  readonly #reached = new Map<string, number>();
 
   /** @throws {Infeasible} where no buffer can hold what the shape asks for. */
   constructor(
@@ -234,17 +242,18 @@ export class Workspace {
   }
 
   /** A matrix of logits for `rows` tokens and `cols` ids. */
-  logitMatrix(name: string, rows: number, cols: number, unit: number): Matrix {
+  logitMatrix(name: string, rows: number, cols: number, unit: number): IdsMatrix {
     this.#logitStride = logitStride(cols);
-    const { limits } = this;
-    return partition(name, rows, logitRowBytes(cols), Math.min(unit, rows), limits);
+    const matrix = partition(name, rows, logitRowBytes(cols), Math.min(unit, rows), this.limits);
+    return { ...matrix, idsBytes: logitRowBytes };
   }
 
   /** A matrix of gradients with respect to the logits of `rows` tokens and `cols` ids. */
-  gradientMatrix(rows: number, cols: number): Matrix {
+  gradientMatrix(rows: number, cols: number): IdsMatrix {
     const { limits, shape: { tile } } = this;
+    const idsBytes = (ids: number) => gradientRowBytes(ids, tile);
     this.#gradientStride = gradientStride(cols, tile);
-    return partition("logit_gradient", rows, gradientRowBytes(cols, tile), rows, limits);
+    return { ...partition("logit_gradient", rows, idsBytes(cols), rows, limits), idsBytes };
   }
 
   /**
@@ -284,18 +293,51 @@ export class Workspace {
     return this.becomeHalves ? this.bind(slot, access) : [];
   }
 
-  /** Binds the rows of a block in a matrix of logits that is read. */
-  readLogits(logits: LogitMatrix, block: Range): Binding[] {
-    return [{ slot: "logits", slice: this.#logitRows(logits, block), access: "read" }];
+  /** Binds the rows of a block in a matrix of logits of which a window is read, or all. */
+  readLogits(logits: LogitMatrix, block: Range, window?: Range): Binding[] {
+    return [{ slot: "logits", ...this.#logitRows(logits, block, window), access: "read" }];
   }
 
-  /** Binds the rows of a block in a matrix of logits that is written. */
-  writeLogits(logits: LogitMatrix, block: Range, slot = "logits"): Binding[] {
-    return [{ slot, slice: this.#logitRows(logits, block), access: "read_write" }];
+  /** Binds the rows of a block in a matrix of logits of which a window is written. */
+  writeLogits(logits: LogitMatrix, block: Range, window: Range, slot = "logits"): Binding[] {
+    return [{ slot, ...this.#logitRows(logits, block, window), access: "read_write" }];
   }
 
-  #logitRows({ matrix, row }: LogitMatrix, { count }: Range): Slice {
-    return this.rows(matrix, { start: row, count }, CATEGORY_OF[tensorOf("logits").role]);
+  #logitRows(
+    { matrix, row }: LogitMatrix,
+    { count }: Range,
+    window?: Range,
+  ): Pick<Binding, "slice" | "reached"> {
+    const rows = { start: row, count };
+    const slice = this.rows(matrix, rows, CATEGORY_OF[tensorOf("logits").role]);
+    return { slice, ...(window ? { reached: count * matrix.idsBytes(window.count) } : {}) };
+  }
+
+  /**
+   * Returns the bytes that a kernel goes through of what it binds, on a part of the job: of a
+   * tensor that is bound as a whole, what it would take for those tokens and ids alone.
+   */
+  reached({ slice, reached = slice.bytes }: Binding, { block, window }: Region): number {
+    const { problem } = this;
+    const tensor = tensorsOf(problem).get(slice.buffer);
+    if (!(block || window) || !tensor?.shape || tensor.inRows) return reached;
+    const key = `${slice.buffer} ${block?.count} ${window?.count}`;
+    let bytes = this.#reached.get(key);
+    if (bytes === undefined) {
+      const part = (head: Head) => window ? { ...head, vocab: window.count } : head;
+      const extents = {
+        ...this.extents(part(tensor.head)),
+        problem: {
+          ...problem,
+          heads: problem.heads.map(part),
+          ...(block ? { tokens: block.count } : {}),
+        },
+      };
+      const elements = tensor.shape(extents).reduce((a, b) => a * b, 1);
+      bytes = Math.min(reached, elements * elementBytes(elementType(tensor.key, tensor.head)));
+      this.#reached.set(key, bytes);
+    }
+    return bytes;
   }
 }
 
