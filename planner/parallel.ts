@@ -286,7 +286,7 @@ function checkParallelism(problem: Problem, { tensor, data, sequence, overlap }:
     throw new ParallelismError(
       `Cannot split the ${problem.heads.length} heads ${
         problem.heads.map(({ name }) => name).join(", ")
-      } over ranks yet: plan them on one device`,
+      } over ranks: these agree on the largest logit of one head, and sums of the others are relative to their own. Plan them on one device: with --weights streamed one window of each head is there at a time`,
     );
   }
   const { tokens, vocab } = dimensionsOf(problem);

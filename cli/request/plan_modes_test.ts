@@ -267,7 +267,7 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
     [["--teacher-learns"], /--teacher-learns true: is of a teacher: add --distill/],
     [["--distill", "forward-kl"], /needs --teacher-hidden/],
     [[...taught, "--codes", "64"], /--distill and --codes cannot be given together/],
-    [[...taught, "--tensor-parallel", "2"], /student, teacher over ranks yet/],
+    [[...taught, "--tensor-parallel", "2"], /student, teacher over ranks: these agree on/],
     [[...taught, "--label-smoothing", "0.1"], /ceWeight beside distill is 0/],
     [[...taught, "--distill-weight", "0"], /leaves nothing to learn/],
   ];

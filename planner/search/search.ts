@@ -125,7 +125,6 @@ function refusal(
   const reason = unsuited(strategy, problem);
   if (reason !== undefined) return reason;
   if (residency === "windows" && !strategy.streams) return "needs the whole weight at hand";
-  if (residency === "windows" && problem.distill) return "keeps the weights of both heads at hand";
   if (residency === "windows" && options.share) return "has a share of the weight, which stays";
   const { weightGradient } = rounding(question);
   if (weightGradient !== undefined) {
