@@ -158,3 +158,29 @@ Deno.test("chips of a family have the rates that were measured on one of them", 
   }
   assert.equal(measuredRates("NVIDIA H200", "browser"), undefined);
 });
+
+/** Milliseconds of training passes in matrices on an H100, checks of bounds off: bench/matrix.md. */
+const TRAINING = [
+  { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16", windowed: 140, chunked: 124 },
+  { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "bf16", windowed: 158, chunked: 134 },
+  { tokens: 4096, hidden: 4096, vocab: 128256, dtype: "f16", windowed: 60.4, chunked: 47.9 },
+  { tokens: 4096, hidden: 4096, vocab: 128256, dtype: "bf16", windowed: 67.3, chunked: 51.7 },
+] as const;
+
+Deno.test("in matrices an H100 takes the time that plans say within a tenth, and they choose what is faster", () => {
+  const { profile } = findDevice("h100-dawn-unchecked")!;
+  for (const { windowed, chunked, ...sizes } of TRAINING) {
+    const problem = parseProblem({ ...sizes, pass: "train" });
+    for (const [strategy, ms] of [["windowed", windowed], ["chunked", chunked]] as const) {
+      const { seconds } = makePlan(problem, profile, { strategy }).cost;
+      assert(
+        Math.abs(1000 * seconds / ms - 1) < 0.1,
+        `${strategy}: ${1000 * seconds} ms, not ${ms}`,
+      );
+    }
+    // One block of all tokens is two stages.
+    const { shape: { strategy, block }, alternatives } = makePlan(problem, profile);
+    assert(strategy === "chunked" || strategy === "two-stage" && block === sizes.tokens);
+    assert.match(alternatives.find((each) => each.strategy === "windowed")!.reason, /^slower: /);
+  }
+});
