@@ -5,8 +5,10 @@
  * conditions. `bench/peers.md` has results.
  *
  *     deno run -A bench/peers.ts fetch FOLDER                  # the peers, from npm, once
- *     deno run -A bench/peers.ts time FOLDER NxDxV... [--json FILE]
- *     deno run -A bench/peers.ts largest FOLDER DxV MOST [--budget SIZE] [--json FILE]
+ *     deno run -A bench/peers.ts time FOLDER NxDxV... [--seconds S] [--json FILE]
+ *     deno run -A bench/peers.ts largest FOLDER DxV MOST [--from N] [--budget SIZE] [--seconds S] [--json FILE]
+ *
+ * `--seconds` is how long all of it may take: what is left is shared out among what is left to do.
  *
  * A folder that was fetched needs no network and no npm, wherever it is carried.
  *
@@ -22,10 +24,32 @@ const PACKAGES: Readonly<Record<string, { version: string; also: readonly string
   "@tensorflow/tfjs": { version: "4.22.0", also: ["@tensorflow/tfjs-backend-webgpu"] },
 };
 
+/** The method whose losses the others must agree with. */
+const OURS = "lce";
+
 const PASSES = ["forward", "train"] as const;
 
 /** What a method may take for a row, in milliseconds. */
 const PATIENCE_MS = 240_000;
+
+/** Milliseconds within which not even the smallest row is done. */
+const TOO_LITTLE_MS = 2_000;
+
+/** Shares out the milliseconds until a deadline. */
+class Shares {
+  readonly #end: number;
+
+  /** Begins now. */
+  constructor(seconds: number | undefined, private left: number) {
+    this.#end = performance.now() + 1000 * (seconds ?? Infinity);
+  }
+
+  /** Returns when the next of what is left to do must have ended. */
+  next(): number {
+    const now = performance.now();
+    return now + Math.max(0, this.#end - now) / this.left--;
+  }
+}
 
 /** Repeats of a timed step, after the first. */
 const REPEATS = 5;
@@ -79,21 +103,30 @@ async function run(program: string, args: string[], cwd: string): Promise<void> 
   if (!success) throw new Error(`${program} failed: ${new TextDecoder().decode(stderr)}`);
 }
 
+/** What a row may take. */
+interface Limits {
+  /** When it must have ended, by `performance.now()`. */
+  readonly end: number;
+  readonly repeats: number;
+  /** Most bytes of buffers. */
+  readonly budget?: number | undefined;
+}
+
 /** Does a row in a process of its own. */
 async function one(
   folder: string,
   method: string,
   pass: string,
   [tokens, hidden, vocab]: readonly number[],
-  repeats: number,
-  budget?: number,
+  { end, repeats, budget }: Limits,
 ): Promise<Row> {
+  const patience = Math.min(PATIENCE_MS, end - performance.now());
   const about = { method, pass, tokens: tokens!, hidden: hidden!, vocab: vocab! };
   const script = new URL("peers/one.ts", import.meta.url).pathname;
   const shape = `${tokens}x${hidden}x${vocab}`;
-  const told = budget === undefined ? [] : [`${budget}`];
+  const told = [`${repeats}`, `${0.9 * patience / 1000}`, ...(budget ? [`${budget}`] : [])];
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "-A", script, folder, method, pass, shape, `${repeats}`, ...told],
+    args: ["run", "--quiet", "-A", script, folder, method, pass, shape, ...told],
     env: { NO_COLOR: "1" },
     stdout: "piped",
     stderr: "piped",
@@ -102,11 +135,11 @@ async function one(
   const timer = setTimeout(() => {
     late = true;
     child.kill("SIGKILL");
-  }, PATIENCE_MS);
+  }, patience);
   const { success, stdout, stderr } = await child.output();
   clearTimeout(timer);
   if (success) return JSON.parse(new TextDecoder().decode(stdout));
-  if (late) return { ...about, missing: `takes more than ${PATIENCE_MS / 1000} s` };
+  if (late) return { ...about, missing: `takes more than ${Math.round(patience / 1000)} s` };
   const said = new TextDecoder().decode(stderr).split("\n");
   const error = said.find((line) => /error: /i.test(line) && !/XDG/.test(line)) ?? "it crashed";
   return { ...about, missing: error.replace(/^error: (Uncaught )?(\(in promise\) )?/, "") };
@@ -134,14 +167,21 @@ function agreeing(row: Row, ours: Row): Row {
   };
 }
 
-async function timeAll(folder: string, shapes: readonly string[]): Promise<Row[]> {
+async function timeAll(
+  folder: string,
+  shapes: readonly string[],
+  seconds: number | undefined,
+): Promise<Row[]> {
   const rows: Row[] = [];
+  const methods = Object.keys(METHODS);
+  const shares = new Shares(seconds, shapes.length * PASSES.length * methods.length);
   for (const shape of shapes) {
     const sizes = shape.split("x").map(Number);
     for (const pass of PASSES) {
       let ours: Row | undefined;
-      for (const method of Object.keys(METHODS)) {
-        const row = await one(folder, method, pass, sizes, REPEATS);
+      for (const method of methods) {
+        const limits = { end: shares.next(), repeats: REPEATS };
+        const row = await one(folder, method, pass, sizes, limits);
         ours ??= row;
         rows.push(agreeing(row, ours));
         console.error(JSON.stringify(rows.at(-1)));
@@ -151,28 +191,46 @@ async function timeAll(folder: string, shapes: readonly string[]): Promise<Row[]
   return rows;
 }
 
-/** Doubles the batch until a method cannot do it, or there are as many tokens as asked for. */
+/**
+ * Doubles the batch until a method cannot do it, there are as many tokens as asked for, or its time
+ * is over. Ours comes last: it has what the others leave.
+ */
 async function largestOf(
   folder: string,
-  sizes: string,
+  shape: string,
   most: number,
-  budget?: number,
+  { from, budget, seconds }: {
+    readonly from: number;
+    readonly budget: number | undefined;
+    readonly seconds: number | undefined;
+  },
 ): Promise<Row[]> {
-  const rows: Row[] = [];
-  const [hidden, vocab] = sizes.split("x").map(Number);
-  for (const pass of PASSES) {
-    const ours = new Map<number, Row>();
-    for (const method of Object.keys(METHODS)) {
-      for (let tokens = 64; tokens <= most; tokens *= 2) {
-        const row = await one(folder, method, pass, [tokens, hidden!, vocab!], 0, budget);
-        if (!ours.has(tokens)) ours.set(tokens, row);
-        rows.push(affordable(agreeing(row, ours.get(tokens)!), budget));
-        console.error(JSON.stringify(rows.at(-1)));
-        if (rows.at(-1)!.missing !== undefined) break;
-      }
+  const [hidden, vocab] = shape.split("x").map(Number);
+  const searches = PASSES.flatMap((pass) =>
+    Object.keys(METHODS).map((method) => ({ pass, method, rows: [] as Row[] }))
+  );
+  const shares = new Shares(seconds, searches.length);
+  for (const { pass, method, rows } of searches.toReversed()) {
+    const end = shares.next();
+    for (let tokens = from; tokens <= most; tokens *= 2) {
+      const sizes = [tokens, hidden!, vocab!];
+      const row = end - performance.now() < TOO_LITTLE_MS
+        ? { method, pass, tokens, hidden: hidden!, vocab: vocab!, missing: "no time was left" }
+        : await one(folder, method, pass, sizes, { end, repeats: 0, budget });
+      rows.push(affordable(row, budget));
+      console.error(JSON.stringify(rows.at(-1)));
+      if (rows.at(-1)!.missing !== undefined) break;
     }
   }
-  return rows;
+  const ours = searches.filter(({ method }) => method === OURS).flatMap(({ rows }) => rows);
+  return searches.flatMap(({ rows }) => {
+    const agreed = rows.map((row) => {
+      const same = ours.find(({ pass, tokens }) => pass === row.pass && tokens === row.tokens);
+      return same ? agreeing(row, same) : row;
+    });
+    const last = agreed.findIndex(({ missing }) => missing !== undefined);
+    return last < 0 ? agreed : agreed.slice(0, last + 1);
+  });
 }
 
 function titleOf({ method }: Row): string {
@@ -239,18 +297,21 @@ function flag(name: string): string | undefined {
 }
 const json = flag("--json");
 const limit = flag("--budget");
+const from = Number(flag("--from") ?? 64);
+const given = flag("--seconds");
+const seconds = given === undefined ? undefined : Number(given);
 if (verb === "fetch" && folder) await fetchPeers(folder);
 else if ((verb === "time" || verb === "largest") && folder && rest.length > 0) {
-  const rows = verb === "time" ? await timeAll(folder, rest) : await largestOf(
-    folder,
-    rest[0]!,
-    Number(rest[1]),
-    limit === undefined ? undefined : parseBytes(limit),
-  );
+  const budget = limit === undefined ? undefined : parseBytes(limit);
+  const rows = verb === "time"
+    ? await timeAll(folder, rest, seconds)
+    : await largestOf(folder, rest[0]!, Number(rest[1]), { from, budget, seconds });
   console.log(`On ${rows.find(({ device }) => device)?.device}:\n`);
   console.log(verb === "time" ? timeTable(rows) : largestTable(rows));
   if (json) await Deno.writeTextFile(json, `${JSON.stringify(rows, null, 2)}\n`);
 } else {
-  console.error("Usage: peers.ts fetch FOLDER | time FOLDER NxDxV... | largest FOLDER DxV MOST");
+  console.error(
+    "Usage: peers.ts fetch FOLDER | time FOLDER NxDxV... | largest FOLDER DxV MOST [--from N] [--budget SIZE]; both with [--seconds S] [--json FILE]",
+  );
   Deno.exit(2);
 }

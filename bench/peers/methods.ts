@@ -44,15 +44,19 @@ export const METHODS: Readonly<Record<string, Method>> = {
       const { device, profile } = await openDevice({});
       const planned = plan(parseProblem({ tokens, hidden, vocab, pass }), profile, { budget });
       const { upload, empty } = createBuffers(device);
+      const head = await LinearCrossEntropy.create(device, planned);
+      // What is larger than a buffer may be lies in several.
       const inputs = {
-        hidden: upload(states),
-        weight: upload(weight),
+        hidden: head.layout("hidden").map((part) => upload(states, part)),
+        weight: head.layout("weight").map((part) => upload(weight, part)),
         targets: upload(targets),
       };
       const gradients = pass === "train"
-        ? { hidden: empty(states.byteLength), weight: empty(weight.byteLength) }
+        ? {
+          hidden: head.layout("grad_hidden").map(empty),
+          weight: head.layout("grad_weight").map(empty),
+        }
         : undefined;
-      const head = await LinearCrossEntropy.create(device, planned);
       return async () => {
         if (gradients) head.lossAndGradients(inputs, gradients);
         else head.forward(inputs);

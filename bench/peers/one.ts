@@ -2,10 +2,10 @@
 /**
  * One row of `bench/peers.md`, in a process of its own:
  *
- *     deno run -A bench/peers/one.ts FOLDER METHOD forward|train TOKENSxHIDDENxVOCAB [REPEATS [BUDGET]]
+ *     deno run -A bench/peers/one.ts FOLDER METHOD forward|train TOKENSxHIDDENxVOCAB [REPEATS [SECONDS [BUDGET]]]
  *
- * Prints JSON: the times of the repeats after a first step, which compiles; the loss; and the
- * peak of all buffers from the first on, as a ledger counts them that stands between the
+ * Prints JSON: the times of the repeats after a first step, which compiles, of which none begins
+ * that would not end within some seconds of the process's start; the loss; and the peak of all buffers from the first on, as a ledger counts them that stands between the
  * library and `createBuffer`.
  *
  * @module
@@ -15,23 +15,30 @@ import { Random } from "../../fixtures/random.ts";
 import { Ledger } from "../../kernels/measure/ledger.ts";
 import { METHODS, type StepInputs } from "./methods.ts";
 
-const [folder, name, pass, shape, repeats = "5", budget] = Deno.args;
+const [folder, name, pass, shape, repeats = "5", seconds = "Infinity", budget] = Deno.args;
 const method = METHODS[name ?? ""];
 const [tokens, hidden, vocab] = (shape ?? "").split("x").map(Number);
 if (!folder || !method || (pass !== "forward" && pass !== "train") || !vocab) {
   console.error(
-    `Usage: one.ts FOLDER ${Object.keys(METHODS).join("|")} forward|train NxDxV [REPEATS [BUDGET]]`,
+    `Usage: one.ts FOLDER ${
+      Object.keys(METHODS).join("|")
+    } forward|train NxDxV [REPEATS [SECONDS [BUDGET]]]`,
   );
   process.exit(2);
 }
 
+/** Numbers that matrices repeat: twice a prime, so that no two rows of one are the same. */
+const PATTERN = 2 * 524287;
+
 /** Logits of a standard deviation of about 2, from the same numbers for every method. */
 function inputs(tokens: number, hidden: number, vocab: number): StepInputs {
   const random = new Random(1);
+  const pattern = Float32Array.from({ length: PATTERN }, () => random.uniform() - 0.5);
+  // Heads of real models have half a milliard of numbers.
   const uniform = (count: number, by: number) => {
-    // A loop: heads of real models have half a milliard of them.
     const values = new Float32Array(count);
-    for (let at = 0; at < count; at++) values[at] = by * (random.uniform() - 0.5);
+    const scaled = pattern.map((value) => by * value);
+    for (let at = 0; at < count; at += PATTERN) values.set(scaled.subarray(0, count - at), at);
     return values;
   };
   return {
@@ -63,9 +70,13 @@ const given = inputs(tokens!, hidden!, vocab);
 const load = (module: string) =>
   import(new URL(`${module.replaceAll("/", "+")}.js`, `file://${Deno.realPathSync(folder)}/`).href);
 const step = await method.prepare(given, load);
+const prepared = performance.now();
 let loss = await step();
 const times: number[] = [];
-for (let repeat = 0; repeat < Number(repeats); repeat++) {
+const first = performance.now() - prepared;
+// The clock began with the process.
+const inTime = () => performance.now() + (times.at(-1) ?? first) < 1000 * Number(seconds);
+while (times.length < Number(repeats) && inTime()) {
   const begin = performance.now();
   loss = await step();
   times.push(performance.now() - begin);
