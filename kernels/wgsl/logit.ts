@@ -6,6 +6,7 @@
  */
 import {
   coefficientRows,
+  followsTargets,
   keptHeader,
   TILE_FLAG,
   tokenStride,
@@ -87,6 +88,12 @@ export function gradientFunction(problem: Problem): string {
     ...(labelSmoothing > 0 ? ["weight_of_id: f32"] : []),
     "token: Coefficients",
   ].join(", ");
+  if (!followsTargets(problem)) {
+    return `// The gradient by the sum of a dot product, of which no target has a part: through cap and scale.
+fn gradient_of(${parameters}) -> f32 {
+  return ${["pull_of(z, teacher_z, token)", ...slopeOf("z", learnerOf(problem))].join(" * ")};
+}`;
+  }
   return `// The gradient by the sum of a dot product: from softmax and target to the logit, and on through
 // cap and scale.
 fn gradient_of(${parameters}) -> f32 {
@@ -132,33 +139,31 @@ export function gradientText(context: KernelContext): string {
 export function coefficientsFunction(problem: Problem): string {
   const stride = tokenStride(problem);
   const rows = coefficientRows(problem);
-  const fields = rows.map((name, row) => {
+  const words = rows.map((name, row) => {
     const word = `coefficients[${plus(row * stride, "position")}]`;
     return name === "target" ? word : `bitcast<f32>(${word})`;
   });
-  const ofTeacher = rows.slice(rows.indexOf("target") + 1).map((name) => `\n  ${name}: f32,`);
-  return `// What the gradient by a token's logits is made of: that by logit z of an id is
-// p * (a + c * z) + d * weight_of_id, and b more for the target, where p is the id's softmax.
-struct Coefficients {
-  a: f32,
-  b: f32,
-  c: f32,
-  d: f32,
-  lse: f32,
-  id_of_target: u32,${
-    problem.distill
-      ? `
-  // Of the divergence from a teacher: what it counts, and what its gradient goes by.${
-        ofTeacher.join("")
-      }`
-      : ""
+  const fields = rows.map((name) => name === "target" ? "id_of_target: u32," : `${name}: f32,`);
+  const ofTargets = followsTargets(problem);
+  const pull = rows.indexOf("pull");
+  if (pull >= 0) {
+    const meaning =
+      "// Of the divergence from a teacher: what it counts, and what its gradient goes by.";
+    fields.splice(pull, 0, meaning);
   }
+  const meaning = ofTargets
+    ? `// What the gradient by a token's logits is made of: that by logit z of an id is
+// p * (a + c * z) + d * weight_of_id, and b more for the target, where p is the id's softmax.`
+    : "// What the gradient by a token's logits is made of.";
+  return `${meaning}
+struct Coefficients {
+  ${fields.join("\n  ")}
 }
 
 // Those of the kept token at a position among all blocks' tokens.
 fn coefficients_of(position: u32) -> Coefficients {
   return Coefficients(
-    ${fields.join(",\n    ")},
+    ${words.join(",\n    ")},
   );
 }`;
 }

@@ -15,6 +15,7 @@ import { LINEAR_WORKGROUP } from "../../planner/schedule/combining.ts";
 import {
   type CoefficientRow,
   coefficientRows,
+  followsTargets,
   hasReducedLoss,
   type TokenResult,
   tokenResults,
@@ -181,8 +182,12 @@ export function coefficientsKernel(context: KernelContext): string {
       `let position = invocation.x;`,
       block([`return;`], `if (position >= ${KEPT_COUNT})`),
       `let token = ${plus("params.token_start", keptRow(context, "position"))};`,
-      `let id_of_target = kept_targets[token];`,
-      `let lse = ${tokenResult(problem, "lse", "token")};`,
+      ...(followsTargets(problem)
+        ? [
+          `let id_of_target = kept_targets[token];`,
+          `let lse = ${tokenResult(problem, "lse", "token")};`,
+        ]
+        : []),
       ...(wantsEntropy(problem)
         ? [`let entropy = ${tokenResult(problem, "entropy", "token")};`]
         : []),

@@ -113,11 +113,18 @@ type DistillRow = "pull" | ReturnType<typeof keptOf>["coefficients"][number];
 /** Name of a number per token that the logit-gradient kernel reads. */
 export type CoefficientRow = typeof COEFFICIENT_ROWS[number] | DistillRow;
 
+/** Returns whether a logit's gradient has a part of the cross-entropy: it may all be a teacher's. */
+export function followsTargets({ distill }: Problem): boolean {
+  return distill === undefined || distill.ceWeight > 0;
+}
+
 /** Returns the numbers per token that the logit-gradient kernel reads, in the order of their rows. */
-export function coefficientRows({ distill }: Problem): readonly CoefficientRow[] {
-  return distill
-    ? [...COEFFICIENT_ROWS, "pull", ...keptOf(distill).coefficients]
-    : COEFFICIENT_ROWS;
+export function coefficientRows(problem: Problem): readonly CoefficientRow[] {
+  const { distill } = problem;
+  return [
+    ...(followsTargets(problem) ? COEFFICIENT_ROWS : []),
+    ...(distill ? ["pull" as const, ...keptOf(distill).coefficients] : []),
+  ];
 }
 
 /** What the record of a gradient filter says of a tile of logit gradients; 0 is a tile without a kept token. */
