@@ -1,7 +1,7 @@
 /**
- * The table of faults: what can go wrong while `lce run` runs, how a test makes it go
- * wrong, what the user sees and what is left behind. `docs/faults.md` is written from
- * it, and each row is a test.
+ * The table of faults: what can go wrong while a command works on the device, how a test
+ * makes it go wrong, what the user sees and what is left behind. `docs/faults.md` is
+ * written from it, and each row is a test.
  *
  * @module
  */
@@ -22,11 +22,39 @@ export interface Came {
   readonly left?: readonly string[];
 }
 
-/** Runs `lce run` on a small checkpoint, training, with results to a file, and some more flags. */
+/** A command that faults befall: with these flags, in a folder where a small checkpoint is. */
+export interface Faulty {
+  readonly args: (folder: string) => readonly string[];
+  /** What it writes there, whole or not at all. */
+  readonly writes: string;
+}
+
+/** The commands that work on the device for long. Each is given the folder as `LCE_CACHE`, too. */
+export const FAULTY = {
+  run: {
+    args: (folder) => [
+      ...["run", `${folder}/model`, "--pass", "train"],
+      ...["--output", `${folder}/out.safetensors`],
+    ],
+    writes: "out.safetensors",
+  },
+  bench: {
+    args: (folder) => [
+      ...["bench", "--quick", "--shape", "5x16x2000", "--pass", "train"],
+      ...["--roofline", `${folder}/roofline.svg`],
+    ],
+    writes: "roofline.svg",
+  },
+  tune: { args: () => ["tune", "--quick", "--shape", "5x16x2000"], writes: "tuned.json" },
+} as const satisfies Readonly<Record<string, Faulty>>;
+
+/** Runs one of them, with some more flags. */
 export type Run = (...flags: string[]) => ReturnType<typeof lce>;
 
 /** A fault. */
 export interface FaultRow {
+  /** What it befalls; `run` unless told. */
+  readonly of?: keyof typeof FAULTY;
   readonly fault: string;
   /** How a test makes it, for people to read. */
   readonly injected: string;
@@ -35,7 +63,7 @@ export interface FaultRow {
   readonly code: number;
   /** What is printed, where "…" stands for what differs from run to run. */
   readonly sees: string;
-  /** Whether the file of `--output` is there, whole; else nothing is. */
+  /** Whether the file that the command writes is there, whole; else nothing is. */
   readonly whole?: boolean;
   /** Does a run with the fault; `undefined` where this machine cannot make it. */
   make(run: Run, model: string): Promise<Came | undefined>;
@@ -282,6 +310,63 @@ export const FAULT_TABLE: readonly FaultRow[] = [
     sees: "lce: Cannot write …out.safetensors: No space left on device (os error 28)",
     make: onTinyDisk,
   },
+  {
+    of: "bench",
+    fault: "the device has no memory for a strategy",
+    injected: "the eighth `createBuffer` gives an invalid buffer and an out-of-memory error",
+    code: EXIT.ok,
+    sees: "5x16x2000 f32 train two-stage: The device has no memory for …",
+    whole: true,
+    make: onDevice(fails("createBuffer", "out-of-memory"), 8),
+  },
+  {
+    of: "bench",
+    fault: "a strategy's kernel does not compile",
+    injected: "the fifth `createShaderModule` gives an invalid module and a validation error",
+    code: EXIT.device,
+    sees: "lce: Kernel … does not compile: …",
+    make: onDevice(fails("createShaderModule", "validation"), 5),
+  },
+  {
+    of: "bench",
+    fault: "a mapping fails",
+    injected: "the third `mapAsync` rejects",
+    code: EXIT.device,
+    sees: "lce: The device did not hand timestamps over: …",
+    make: onDevice(fails("mapAsync", "throw"), 3),
+  },
+  {
+    of: "bench",
+    fault: "the device is lost",
+    injected: "from the 150th call on, calls do nothing, and `lost` resolves",
+    code: EXIT.device,
+    sees: "lce: The device was lost (…): ask the adapter for a new one",
+    make: onDevice({ name: "test", how: "lose" }, 150),
+  },
+  {
+    of: "tune",
+    fault: "the device has no memory for what bandwidth is measured on",
+    injected: "the first `createBuffer` gives an invalid buffer and an out-of-memory error",
+    code: EXIT.doesNotFit,
+    sees: `lce: The device is out of memory: ….${LESS}`,
+    make: onDevice(fails("createBuffer", "out-of-memory"), 1),
+  },
+  {
+    of: "tune",
+    fault: "a submission is refused",
+    injected: "the 50th `submit` does nothing and gives a validation error",
+    code: EXIT.device,
+    sees: "lce: The device reports: …",
+    make: onDevice(fails("submit", "validation"), 50),
+  },
+  {
+    of: "tune",
+    fault: "the device goes away",
+    injected: "`destroy()` of the real device before the 150th call",
+    code: EXIT.device,
+    sees: "lce: The device was lost (…): ask the adapter for a new one",
+    make: onDevice({ name: "test", how: "destroy" }, 150),
+  },
 ];
 
 /** Returns whether something was printed that a row says, in words of which some differ. */
@@ -290,15 +375,24 @@ export function isSaid({ sees }: FaultRow, said: string): boolean {
   return new RegExp(`^ *${parts.join("[^\\n]*")}$`, "m").test(said);
 }
 
+/** Returns the table of a command's faults. */
+function tableOf(command: keyof typeof FAULTY): string {
+  const rows = FAULT_TABLE.filter(({ of = "run" }) => of === command)
+    .map(({ fault, injected, flags, code, sees, whole }) => [
+      fault,
+      injected + (flags ? ` (\`${flags.join(" ")}\`)` : ""),
+      `${code}`,
+      sees.split("\n").map((line) => `\`${line}\``).join(" "),
+      whole ? "the file, whole" : "nothing",
+    ]);
+  return markdown([
+    ["fault", "how a test makes it", "code", "what is printed", "what is left"],
+    ...rows,
+  ]);
+}
+
 /** Returns the page of faults. */
 export function faultsPage(): string {
-  const rows = FAULT_TABLE.map(({ fault, injected, flags, code, sees, whole }) => [
-    fault,
-    injected + (flags ? ` (\`${flags.join(" ")}\`)` : ""),
-    `${code}`,
-    sees.split("\n").map((line) => `\`${line}\``).join(" "),
-    whole ? "the file, whole" : "nothing",
-  ]);
   return `# Faults
 
 What becomes of \`lce run --pass train --output out.safetensors\` when something fails: how a test
@@ -306,7 +400,7 @@ makes it fail, the exit code, what is printed ("…" stands for what differs fro
 is left of the file. Every GPU buffer is destroyed in each of them. Written by
 \`deno task docs:faults\` from the table (\`cli/testing_faults.ts\`) whose every row is a test.
 
-${markdown([["fault", "how a test makes it", "code", "what is printed", "what is left"], ...rows])}
+${tableOf("run")}
 
 A row fails at one call. \`cli/every_fault_test.ts\` makes every fault of a device at every call of
 such a run, before a model of a device, and \`kernels/faults_test.ts\` makes every fault of a device at every call at
@@ -323,5 +417,20 @@ is lost then is lost.
 A run is done once more only where the device refuses a buffer, once, and neither with \`--window\`
 nor where finished rounds would be given up for it: the second is planned within what the device had
 given, or half of what it would have had to give.
+
+## What is measured
+
+\`lce bench --roofline roofline.svg\` goes on with the next strategy where one is too large for the
+device or does not compile, and prints the rows that it has, in every format, before it says what
+failed: only that a strategy is too large is no failure.
+
+${tableOf("bench")}
+
+\`lce tune\` keeps rates where every tile was measured, or does not compile, which it says: a device
+that fails under one tile would make another the fastest. \`cli/every_fault_test.ts\` makes every
+fault under both too, at the first call, the second, the fourth and so on; \`cli/bench/faults_test.ts\`
+at every call of what they time.
+
+${tableOf("tune")}
 `;
 }

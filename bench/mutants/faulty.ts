@@ -3,7 +3,17 @@
  *
  * @module
  */
-import { FAULT_ROWS, FAULTS, HOSTILE, INSIDE, REPORTED, RETRY, SETTINGS_FILES } from "./killers.ts";
+import {
+  COMMANDS_FAULTS,
+  FAULT_ROWS,
+  FAULTS,
+  HOSTILE,
+  INSIDE,
+  REPORTED,
+  RETRY,
+  SETTINGS_FILES,
+  TIMED_FAULTS,
+} from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 const API = "kernels/run/linear_cross_entropy_device_test.ts";
@@ -130,5 +140,21 @@ export const FAULTY: readonly Mutant[] = [
     replace: "super(message);",
     why: "a terminal would obey what a stranger called a tensor",
     killers: [HOSTILE],
+  },
+  {
+    name: "a plan is timed on buffers that there was no memory for",
+    file: "cli/bench/measure.ts",
+    find: "      await encoder.allocated();\n",
+    replace: "",
+    why: "a strategy that is too large would be a broken device",
+    killers: [TIMED_FAULTS],
+  },
+  {
+    name: "a tile that the device failed at counts as one that it cannot run",
+    file: "cli/bench/tune.ts",
+    find: "if (!(error instanceof CompileError || ",
+    replace: "if (!(error instanceof GpuError || ",
+    why: "rates of a device that was lost would be kept, without the fastest tiles",
+    killers: [COMMANDS_FAULTS],
   },
 ];

@@ -75,12 +75,14 @@ export const FAILURES = execute("whatever fails");
 
 /** Every fault of a device, at every call. */
 export const FAULTS: Killer = { test: "kernels/faults_test.ts" };
+export const TIMED_FAULTS: Killer = { test: "cli/bench/faults_test.ts" };
+export const COMMANDS_FAULTS: Killer = { test: "cli/every_fault_test.ts" };
 
 /** Runs on a device that refuses some memory, and files of strangers. */
 export const RETRY: Killer = { test: "cli/retry_device_test.ts" };
 export const FAULT_ROWS: Killer = {
   test: "cli/faults_device_test.ts",
-  filter: "fault: the disk is full",
+  filter: "fault of lce run: the disk is full",
 };
 export const INSIDE: Killer = { test: "fixtures/files/inside_test.ts" };
 export const HOSTILE: Killer = { test: "cli/hostile_test.ts" };

@@ -39,8 +39,11 @@ export function writeInputs(encoder: Encoder, { schedule, problem }: Plan, kind:
   const random = new Random(1);
   const dimensions = dimensionsOf(problem);
   const { dtype } = headOf(problem);
-  const scale = dimensions.hidden ** -0.25;
-  const pattern = normals().map((value) => value * scale);
+  const { tokens, hidden, vocab } = dimensions;
+  const scale = hidden ** -0.25;
+  // No more of the pattern than the largest matrix has, in whole words.
+  const most = 2 * Math.ceil(Math.max(tokens, vocab) * hidden / 2);
+  const pattern = normals().subarray(0, most).map((value) => value * scale);
   const { targets, states } = kind === "peaked"
     ? peaked(dimensions, pattern, random)
     : { targets: flatTargets(dimensions, random), states: pattern };

@@ -5,11 +5,11 @@
  * @module
  */
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
-import { withErrorScopes } from "../../kernels/run/errors.ts";
+import { OutOfMemoryError, withErrorScopes } from "../../kernels/run/errors.ts";
 import { compileKernels } from "../../kernels/run/pipelines.ts";
 import { Encoder } from "../../kernels/run/encoder.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../../kernels/measure/timing.ts";
-import type { Plan } from "../../planner/plan.ts";
+import { DoesNotFitError, type Plan } from "../../planner/plan.ts";
 import { type Problem, projectionFlops, wantedGradients } from "../../planner/problem.ts";
 import type { Step } from "../../planner/schedule/schedule.ts";
 import { type InputKind, writeInputs } from "./inputs.ts";
@@ -113,6 +113,11 @@ export async function measure(
   } finally {
     encoder.destroyAll();
   }
+}
+
+/** Returns whether an error says that a job is too large for a device, and not that it failed. */
+export function isTooLarge(error: unknown): error is DoesNotFitError | OutOfMemoryError {
+  return error instanceof DoesNotFitError || error instanceof OutOfMemoryError;
 }
 
 /** Returns steps repeated until they last long enough. */

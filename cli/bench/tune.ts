@@ -7,14 +7,14 @@
  */
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Peaks } from "../../kernels/measure/peaks.ts";
-import { CompileError, GpuError, OutOfMemoryError } from "../../kernels/run/errors.ts";
+import { CompileError, GpuError } from "../../kernels/run/errors.ts";
 import { predictCost, rateAt } from "../../planner/schedule/cost.ts";
 import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
 import { type Dtype, headOf, type Problem, projectionFlops } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { type RatedTile, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
-import { measure, type Measurement, type MeasureOptions } from "./measure.ts";
+import { isTooLarge, measure, type Measurement, type MeasureOptions } from "./measure.ts";
 
 /** What tuning tells of its progress, and how much time it may take. */
 export interface TuneOptions extends MeasureOptions {
@@ -161,8 +161,7 @@ async function busyInvocations(
       measured = await measure(makePlan(problem, acquired.profile, fixed), acquired, options);
     } catch (error) {
       // A weight of so many rows cannot be bound as one, or is more than there is room for.
-      const tooLarge = error instanceof DoesNotFitError || error instanceof OutOfMemoryError;
-      if (tooLarge && throughputs.length > 0) break;
+      if (isTooLarge(error) && throughputs.length > 0) break;
       throw error;
     }
     const { byKernel, ms } = measured;

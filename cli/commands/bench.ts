@@ -8,8 +8,8 @@ import { Command, Option } from "commander";
 import * as z from "zod";
 import { ACCUMULATED, type Dtype } from "../../planner/dtype.ts";
 import { measurePeaks, type Peaks } from "../../kernels/measure/peaks.ts";
-import { GpuError } from "../../kernels/run/errors.ts";
-import { DoesNotFitError, makePlan, type PlanOptions } from "../../planner/plan.ts";
+import { isOfDevice, lossOf } from "../../kernels/run/errors.ts";
+import { makePlan, type PlanOptions } from "../../planner/plan.ts";
 import { headOf, PASSES, type Problem } from "../../planner/problem.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { STRATEGIES, type StrategyName } from "../../planner/schedule/schedule.ts";
@@ -29,7 +29,7 @@ import { parseNumber, quietFlag } from "../request/flags.ts";
 import { calibrateFlag, type CalibrateFlags, remarksOf } from "../request/calibrate.ts";
 import { openDevice } from "../request/device.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
-import { measure, type Measurement, type MeasureOptions } from "../bench/measure.ts";
+import { isTooLarge, measure, type Measurement, type MeasureOptions } from "../bench/measure.ts";
 import { INPUT_KINDS, type InputKind } from "../bench/inputs.ts";
 import { checkPicture, savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
@@ -172,16 +172,17 @@ Examples:
           output.progress("measuring the device's peaks");
           peaks = await measurePeaks(acquired.device, { seconds: quick ? 0.1 : 0.3 });
         }
-        for (const problem of problems) {
-          for (const name of STRATEGIES) {
-            if (strategy && name !== strategy) continue;
-            const { tokens } = problem;
-            const { hidden, vocab } = headOf(problem);
-            output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
-            const choices = { ...fixed, strategy: name, gradientDtype };
-            const row = await measureOne(problem, choices, acquired, how, failures);
-            if (row) rows.push(peaks ? { ...row, ...peaksJson(peaks) } : row);
-          }
+        const names = STRATEGIES.filter((name) => !strategy || name === strategy);
+        const cases = problems.flatMap((problem) => names.map((name) => ({ problem, name })));
+        for (const { problem, name } of cases) {
+          const { tokens } = problem;
+          const { hidden, vocab } = headOf(problem);
+          output.progress(`${tokens}x${hidden}x${vocab} ${problem.pass} ${name}`);
+          const choices = { ...fixed, strategy: name, gradientDtype };
+          const row = await measureOne(problem, choices, acquired, how, failures);
+          if (row) rows.push(peaks ? { ...row, ...peaksJson(peaks) } : row);
+          // Nothing is measured any more.
+          if (failures.length > 0 && await lossOf(acquired.device)) break;
         }
       } finally {
         acquired.device.destroy();
@@ -193,6 +194,9 @@ Examples:
         peaks,
         width: output.width,
       }));
+      // What was measured is not lost with the rest.
+      const failed = failures.find((error) => !isTooLarge(error));
+      if (failed) throw failed;
       if (roofline !== undefined) {
         const svg = drawRoofline(acquired.profile.name, peaks!, rows);
         await savePicture("--roofline", roofline, svg, { force, output });
@@ -256,7 +260,7 @@ async function measureOne(
     const plan = makePlan(problem, profile, { ...choices, gradientDtype, weights: "resident" });
     return row(await measure(plan, acquired, how));
   } catch (error) {
-    if (!(error instanceof DoesNotFitError || error instanceof GpuError)) throw error;
+    if (!isTooLarge(error) && !isOfDevice(error)) throw error;
     failures.push(error);
     return row(error.message);
   }

@@ -34,7 +34,9 @@ export async function onFailingMachine<T>(
   const { requestAdapter } = gpu;
   const given: { faulty: FaultyDevice; ledger: Ledger; real: GPUDevice }[] = [];
   gpu.requestAdapter = async (...asked) => {
-    const adapter = model ? modelAdapter(modelDevice()) : await requestAdapter.apply(gpu, asked);
+    const adapter = model
+      ? modelAdapter(modelDevice({ features: ["timestamp-query"] }))
+      : await requestAdapter.apply(gpu, asked);
     const { requestDevice } = adapter!;
     adapter!.requestDevice = async (...asked) => {
       const real = await requestDevice.apply(adapter, asked);
