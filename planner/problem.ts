@@ -153,12 +153,13 @@ export function headOf({ heads }: Problem): Head {
 }
 
 /**
- * Returns the head that results and gradients are of: the only one, or the student of a teacher.
+ * Returns the head that results and gradients are of: the only one, the student of a teacher, or
+ * the large model's that an expert guides.
  *
- * @throws {SeveralHeadsError} where there are several, and none of them learns.
+ * @throws {SeveralHeadsError} where there are several, and nothing is asked of them together.
  */
 export function learnerOf(problem: Problem): Head {
-  return problem.distill ? problem.heads[0]! : headOf(problem);
+  return problem.distill || problem.fusion ? problem.heads[0]! : headOf(problem);
 }
 
 /** The dimensions of a problem with one head. */

@@ -44,9 +44,10 @@ Example:
           "lce emit writes what one device runs: leave out tensorParallel, dataParallel, sequenceParallel and overlap",
         );
       }
-      const other = (["codes", "adapterRank", "distill", "largest", "sweep"] as const).find((
-        name,
-      ) => request[name]);
+      const other = (["codes", "adapterRank", "distill", "fusion", "largest", "sweep"] as const)
+        .find((
+          name,
+        ) => request[name]);
       if (other) {
         throw new UsageError(`lce emit writes the plan that settings fix: leave out ${other}`);
       }

@@ -25,6 +25,7 @@ import {
   checkCodes,
   checkComparable,
   checkDistill,
+  checkFusion,
   checkRanks,
   checkTogether,
   withLeast,
@@ -76,6 +77,7 @@ Examples:
   $ lce plan --model gemma-2-2b --pass train --sub-tokens 32
   $ lce plan --model gemma-2-2b --pass train --sampled-tokens 2k
   $ lce plan --vocab 152064 --hidden 3584 --pass train --distill forward-kl --teacher-hidden 8192
+  $ lce plan --vocab 32000 --hidden 5120 --tokens 256 --fusion --expert-hidden 2048
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --vocab 256000 --hidden 4096 --pass train --ranks 64 --explain
   $ lce plan --model gemma-2-2b --device auto --ranks 4k --scaling strong --svg scaling.svg
@@ -105,7 +107,7 @@ Examples:
           ...Object.fromEntries(least),
         }, files);
         checkRanks(modes, request);
-        const asked = checkDistill(checkAdapter(plain, modes), modes);
+        const asked = checkFusion(checkDistill(checkAdapter(plain, modes), modes), modes);
         const parallelism = parallelismOf(request);
         const head = codes === undefined ? undefined : checkCodes(asked, codes);
         const problem = head?.problem ?? asked;

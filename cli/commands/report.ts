@@ -51,6 +51,9 @@ const MODES = [
   "temperature",
   "distillWeight",
   "ceWeight",
+  "fusion",
+  "expertHidden",
+  "baseHidden",
   "ranks",
   "links",
   "sweep",
@@ -167,7 +170,9 @@ function onePlan(question: PlanQuestion, device: DeviceProfile, output: Output):
       ...soughtSections(question, found),
       section("The plan", planView(plan)),
       // A sweep, and what fits, are of a single head.
-      ...(problem.distill ? [] : memorySections(plan.problem, device, request, { found, output })),
+      ...(problem.heads.length > 1
+        ? []
+        : memorySections(plan.problem, device, request, { found, output })),
     ],
   };
 }

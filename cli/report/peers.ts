@@ -36,7 +36,7 @@ export function peersJson(plan: Plan): Row[] {
   const { tokens, pass } = problem;
   const { hidden, vocab, dtype } = learnerOf(problem);
   // Methods of distillation are few, and do no more than that.
-  const plainProblem = problem.distill
+  const plainProblem = problem.distill || problem.fusion
     ? problem
     : parseProblem({ tokens, hidden, vocab, dtype, pass });
   const plain = new Map(peersOf(plainProblem).map((peer) => [peer.method, peer]));
@@ -64,7 +64,7 @@ export function peersJson(plan: Plan): Row[] {
     note: null,
     unsuited: null,
     forwardExtraBytes: planned(plan, { ...plainProblem, pass: "forward" }),
-    trainExtraBytes: planned(plan, { ...plainProblem, pass: "train" }),
+    trainExtraBytes: problem.fusion ? null : planned(plan, { ...plainProblem, pass: "train" }),
     asAsked: {
       forwardExtraBytes: pass === "forward" ? beyondInputs(plan.memory) : null,
       trainExtraBytes: pass === "train" ? beyondInputs(plan.memory) : null,
@@ -86,11 +86,15 @@ function planned({ device, budget, outline }: Plan, problem: Problem): number | 
   }
 }
 
+const NO_FUSING =
+  "methods: none is known that fuses heads: the repository of dynamic logit fusion's authors (arXiv 2406.15480) had no code when it was looked at, commit dc44066";
+
 const HEADING = (of: string) =>
   `methods: memory beyond inputs of ${of}; in training with the gradients`;
 
 /** Returns the same for people, the least memory of the plan's pass first. */
 export function peersText(plan: Plan, layout: Layout = {}): string {
+  if (plan.problem.fusion) return wrapped(NO_FUSING, layout.width);
   const bytes = plan.problem.pass === "train" ? "trainExtraBytes" : "forwardExtraBytes";
   const rows = peersJson(plan)
     .sort((a, b) => (a[bytes] ?? Infinity) - (b[bytes] ?? Infinity))

@@ -121,7 +121,7 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
   const part = adapter === undefined ? "" : ` (${adapter} of them an adapter's)`;
   return `${tokens} tokens x ${hidden} hidden${part} x ${vocab} vocab, ${dtype}, ${pass} pass${
     teacherText(problem)
-  }${estimateText(problem)}, on ${device.name}`;
+  }${fusionText(problem)}${estimateText(problem)}, on ${device.name}`;
 }
 
 /** Says that the weight's gradient is not the exact one, where it is not. */
@@ -142,6 +142,13 @@ function teacherText({ heads, distill }: Problem): string {
   const at = temperature === 1 ? "" : ` at temperature ${temperature}`;
   const learns = frozen ? "" : ", both learning";
   return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${at}${learns}`;
+}
+
+/** Says what guides the problem's head, where something does. */
+function fusionText({ heads, fusion }: Problem): string {
+  if (!fusion) return "";
+  const [, expert, base] = heads;
+  return ` guided by an expert of ${expert!.hidden} hidden over its base of ${base!.hidden}`;
 }
 
 /** Returns what the plan chose, in a few lines. */

@@ -34,6 +34,12 @@ export const modesShape = {
     .describe("what the divergence counts in the loss (default: 1)"),
   ceWeight: z.number().nonnegative().optional()
     .describe("what the student's cross-entropy counts in the loss (default: 0)"),
+  fusion: z.boolean().optional()
+    .describe("the head is a large model's, guided by what an expert has over its base"),
+  expertHidden: z.int().min(1).max(MAX_DIMENSION).optional()
+    .describe("inner dimension of the expert's head"),
+  baseHidden: z.int().min(1).max(MAX_DIMENSION).optional()
+    .describe("inner dimension of the head of the expert's base (default: the expert's)"),
   compare: z.boolean().optional().describe("set published methods' memory beside the plan's"),
   explain: z.boolean().optional().describe("list every candidate, and why it lost"),
   largest: z.enum(LARGEST_DIMENSIONS).optional()

@@ -8,7 +8,7 @@ import type { LargestDimension } from "../../planner/largest.ts";
 import { withAdapter } from "../../planner/heads/adapter.ts";
 import { type CodebookHead, codebookHead } from "../../planner/heads/codebook.ts";
 import { issueText } from "../../planner/issues.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { headOf, type HeadsProblemInput, type Problem } from "../../planner/problem.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { UsageError } from "../exit.ts";
 import type { Modes } from "./modes_shape.ts";
@@ -91,17 +91,9 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
     throw new UsageError(`--distill ${distill}: needs --teacher-hidden, the teacher's hidden size`);
   }
   const { codes, adapterRank, peers, sweep, largest, ranks } = modes;
-  const [other] =
-    Object.entries({ codes, adapterRank, peers, sweep, largest, ranks }).find(([, value]) =>
-      value !== undefined
-    ) ?? [];
-  if (other !== undefined) {
-    throw new UsageError(
-      `--distill and ${flagName(other)} cannot be given together: that is about a single head`,
-    );
-  }
+  refuseBeside("distill", { codes, adapterRank, peers, sweep, largest, ranks });
   const head = headOf(problem);
-  const parsed = problemSchema().safeParse({
+  return headsOf(`--distill ${distill}`, {
     ...problem,
     heads: [
       { ...head, name: "student" },
@@ -115,9 +107,60 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
     ],
     distill: { divergence: distill, temperature, weight: distillWeight, ceWeight },
   });
+}
+
+/**
+ * Returns the problem of three heads that are fused: of as many ids as the large model's, and
+ * stored as it is.
+ *
+ * @throws {UsageError} where one is missing, or something beside it is about a single head.
+ */
+export function checkFusion(problem: Problem, modes: Modes): Problem {
+  const { fusion, expertHidden, baseHidden = expertHidden } = modes;
+  if (!fusion) {
+    const idle = (["expertHidden", "baseHidden"] as const).find((name) =>
+      modes[name] !== undefined
+    );
+    if (idle === undefined) return problem;
+    throw new UsageError(
+      `${flagName(idle)} ${modes[idle]}: is of heads that are fused: add --fusion, or leave it out`,
+    );
+  }
+  if (expertHidden === undefined) {
+    throw new UsageError("--fusion: needs --expert-hidden, the expert's hidden size");
+  }
+  const { codes, adapterRank, distill, peers, sweep, largest, ranks } = modes;
+  refuseBeside("fusion", { codes, adapterRank, distill, peers, sweep, largest, ranks });
+  const head = headOf(problem);
+  const { vocab, dtype } = head;
+  return headsOf("--fusion", {
+    ...problem,
+    heads: [
+      { ...head, name: "large" },
+      { name: "expert", hidden: expertHidden, vocab, dtype },
+      { name: "base", hidden: baseHidden!, vocab, dtype },
+    ],
+    fusion: true,
+  });
+}
+
+/** Refuses what is about a single head beside several. @throws {UsageError} */
+function refuseBeside(mode: keyof Modes, others: Partial<Modes>): void {
+  const [other] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (other === undefined) return;
+  throw new UsageError(
+    `${flagName(mode)} and ${
+      flagName(other)
+    } cannot be given together: that is about a single head`,
+  );
+}
+
+/** Returns a problem of several heads that a flag makes. @throws {UsageError} where it cannot be. */
+function headsOf(flag: string, input: HeadsProblemInput): Problem {
+  const parsed = problemSchema().safeParse(input);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw new UsageError(`--distill ${distill}: ${issue!.path.join(".")} ${issueText(issue!)}`);
+  throw new UsageError(`${flag}: ${issue!.path.join(".")} ${issueText(issue!)}`);
 }
 
 /** Modes that know no ranks, and why. */

@@ -318,3 +318,42 @@ Deno.test("--gradient-dtype plans half of the weight's gradient, and a window of
     assert.match(out, /extra peak .* % more\n {2}weight's gradient +bf16 +was f32\n/);
   }, ".json");
 });
+
+Deno.test("--fusion plans a large model's head, an expert's and its base's, and says that no peer is known", async () => {
+  const flags = ["plan", "--vocab", "5000", "--hidden", "64", "--tokens", "300"];
+  const fused = [...flags, "--fusion", "--expert-hidden", "24"];
+  const { code, out, err } = await lce(...fused, "--json", "--compare");
+  assert.equal(code, EXIT.ok, err);
+  const planned = JSON.parse(out);
+  const sizes = { vocab: 5000, dtype: "f32" } as const;
+  const problem = parseProblem({
+    tokens: 300,
+    heads: [
+      { name: "large", hidden: 64, ...sizes },
+      { name: "expert", hidden: 24, ...sizes },
+      { name: "base", hidden: 24, ...sizes },
+    ],
+    fusion: true,
+  });
+  assert.deepEqual(planned.problem, JSON.parse(JSON.stringify(problem)));
+  assert.equal(
+    planned.memory.peakBytes,
+    plan(problem, SPECIFICATION_DEFAULTS).memory.peakBytes,
+  );
+  assert.deepEqual(planned.peers.map(({ method }: { method: string }) => method), ["lce"]);
+  const text = await lce(...fused, "--base-hidden", "16", "--compare");
+  assert.match(text.out, /guided by an expert of 24 hidden over its base of 16/);
+  assert.match(text.out, /methods: none is known that fuses heads/);
+  const refused: readonly [string[], RegExp][] = [
+    [[...flags, "--fusion"], /--fusion: needs --expert-hidden/],
+    [[...flags, "--base-hidden", "8"], /--base-hidden 8: is of heads that are fused: add --fusion/],
+    [[...fused, "--codes", "64"], /--fusion and --codes cannot be given together/],
+    [[...fused, "--pass", "train"], /it has no gradients/],
+    [[...fused, "--tensor-parallel", "2"], /large, expert, base over ranks: these agree on/],
+  ];
+  for (const [args, message] of refused) {
+    const { code, err } = await lce(...args);
+    assert.equal(code, EXIT.usage, err);
+    assert.match(err, message);
+  }
+});

@@ -16,6 +16,7 @@ import {
   checkAdapter,
   checkCodes,
   checkDistill,
+  checkFusion,
   checkRanks,
   checkTogether,
   withLeast,
@@ -69,7 +70,7 @@ export async function questionOf(
     ...Object.fromEntries(least),
   }, files);
   checkRanks(modes, request);
-  const asked = checkDistill(checkAdapter(plain, modes), modes);
+  const asked = checkFusion(checkDistill(checkAdapter(plain, modes), modes), modes);
   const head = modes.codes === undefined ? undefined : checkCodes(asked, modes.codes);
   return {
     modes,

@@ -50,6 +50,12 @@ export const DISTILLING_PEERS: readonly Peer[] = [
 /** Methods as they no longer are, kept because published figures are of them. */
 export const FORMER_PEERS: readonly Peer[] = [LIGER_0_4];
 
+/** Returns the methods that do what a problem asks for: none is known that fuses heads. */
+function peersFor({ distill, fusion }: Problem): readonly Peer[] {
+  if (fusion) return [];
+  return distill ? DISTILLING_PEERS : PEERS;
+}
+
 /** What a method needs for a problem, or why it cannot do it. */
 export interface PeerMemory extends PeerAbout {
   /** Why the method cannot do the problem; then it has no numbers. */
@@ -61,7 +67,7 @@ export interface PeerMemory extends PeerAbout {
 }
 
 /**
- * Returns what every method needs for a problem, whichever pass it asks for. What counts
+ * Returns what every method that does it needs for a problem, whichever pass it asks for. What counts
  * is said in `peer.ts`.
  *
  * @example
@@ -74,7 +80,7 @@ export interface PeerMemory extends PeerAbout {
  * ```
  */
 export function peersOf(problem: Problem): readonly PeerMemory[] {
-  return (problem.distill ? DISTILLING_PEERS : PEERS).map((peer) => {
+  return peersFor(problem).map((peer) => {
     const { method, title, source, note, limits } = peer;
     const reason = unsuited(limits, problem);
     return {
