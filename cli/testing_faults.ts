@@ -313,11 +313,11 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   {
     of: "bench",
     fault: "the device has no memory for a strategy",
-    injected: "the eighth `createBuffer` gives an invalid buffer and an out-of-memory error",
+    injected: "the first `createBuffer` for logits gives an invalid one and an out-of-memory error",
     code: EXIT.ok,
     sees: "5x16x2000 f32 train two-stage: The device has no memory for …",
     whole: true,
-    make: onDevice(fails("createBuffer", "out-of-memory"), 8),
+    make: onDevice({ ...fails("createBuffer", "out-of-memory"), label: /logits/ }, 1),
   },
   {
     of: "bench",
@@ -329,11 +329,11 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   },
   {
     of: "bench",
-    fault: "a mapping fails",
-    injected: "the third `mapAsync` rejects",
+    fault: "a call throws",
+    injected: "the 30th `submit` throws what WebGPU's calls throw",
     code: EXIT.device,
-    sees: "lce: The device did not hand timestamps over: …",
-    make: onDevice(fails("mapAsync", "throw"), 3),
+    sees: "lce: The device failed: …",
+    make: onDevice(fails("submit", "throw"), 30),
   },
   {
     of: "bench",

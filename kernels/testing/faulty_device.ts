@@ -22,6 +22,8 @@ export interface DeviceFault {
   readonly name: string;
   /** The call that fails; whichever comes where it is left out. */
   readonly call?: Call;
+  /** What the label of a buffer that is created matches, where no other's creation counts. */
+  readonly label?: RegExp;
   /**
    * `throw`: the call throws, or rejects. `lose`: the device is lost before it. `destroy`: the real
    * one is, and shall show what it does then. Else the call goes by, and an error scope of this
@@ -71,7 +73,7 @@ const COMPILED = new WeakMap<GPUDevice, Compiled>();
 /** Puts a device before `real` whose `nth` call of the fault's kind, counted from 1, fails. */
 export function faultyDevice(
   real: GPUDevice,
-  { call: failing, how, name, lasting = false }: DeviceFault,
+  { call: failing, label: labelled, how, name, lasting = false }: DeviceFault,
   nth: number,
 ): FaultyDevice {
   let compiled = COMPILED.get(real);
@@ -86,8 +88,9 @@ export function faultyDevice(
   const loss = new Promise<GPUDeviceLostInfo>((resolve) => lose = resolve);
 
   /** Returns whether a call is the one to fail, which is reported or thrown. */
-  const fails = (call: Call): boolean => {
+  const fails = (call: Call, label = ""): boolean => {
     if (failing !== undefined && call !== failing) return false;
+    if (labelled && !labelled.test(label)) return false;
     calls++;
     if (lasting ? calls < nth : calls !== nth) return false;
     if (how === "lose") {
@@ -127,7 +130,7 @@ export function faultyDevice(
       return scope.error as GPUError | null ?? await found;
     },
     createBuffer(descriptor: GPUBufferDescriptor) {
-      const failed = fails("createBuffer");
+      const failed = fails("createBuffer", descriptor.label);
       const buffer = failed || lost
         ? invalid(() => real.createBuffer({ ...descriptor, usage: 0 }))
         : real.createBuffer(descriptor);
