@@ -81,6 +81,22 @@ export const DISTILLATIONS: readonly Mutant[] = [
     killers: [DISTILL],
   },
   {
+    name: "a student that learns at once does not wait for its loss's gradient",
+    file: "planner/schedule/distilling.ts",
+    find: " && upstreamRows(problem).length === 0",
+    replace: "",
+    why: "gradients would be had before what they are multiplied by",
+    killers: [DISTILL],
+  },
+  {
+    name: "a softmax is not waited for",
+    file: "planner/schedule/distilling.ts",
+    find: "keptOf(distill).coefficients.length === 0",
+    replace: "keptOf(distill).coefficients.length < 9",
+    why: "logits would be normalised by what a step before has left",
+    killers: [DISTILL],
+  },
+  {
     name: "a gradient that agrees is aligned as well",
     file: "kernels/wgsl/alignment.ts",
     find: "squares[0] > 0f && inners[0] < 0f",

@@ -198,7 +198,8 @@ export class LinearCrossEntropy {
    *
    * @param inputs the head's tensors, or those of several heads.
    * @throws {TypeError} when a buffer is missing, not planned or lacks a usage, or the plan
-   *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`.
+   *   computes gradients along with the loss: a `chunked` plan needs `lossAndGradients()`, and so does
+   *   one of a student that learns in one pass.
    * @throws {RangeError} when a buffer is too small, or does not begin where it may; for fewer
    *   tokens than 1, or more than planned.
    */

@@ -4,11 +4,13 @@
  *
  * @module
  */
+import { keptOf } from "../heads/distill.ts";
+import { type Problem, teacherLearns, wantedGradients } from "../problem.ts";
 import { gradients } from "./backward.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { smoothingWeight } from "./forward.ts";
+import { followsTargets, upstreamRows } from "./layout.ts";
 import type { Block, Window } from "./shape.ts";
-import { teacherLearns, wantedGradients } from "../problem.ts";
 import {
   projectHeads,
   readSlots,
@@ -24,6 +26,17 @@ const LOGITS = ["logits", "teacher_logits"] as const;
 /** Returns where the logits of `rows` tokens and `cols` ids of both heads are stored, the student's first. */
 export function taughtLogits(draft: ScheduleDraft, rows: number, cols: number, unit: number) {
   return sideBySide(draft, LOGITS, rows, cols, unit);
+}
+
+/**
+ * Returns whether gradients go by nothing but a token's own logits, so that they can be had in the
+ * pass that finds the loss: no softmax is in the divergence, cross-entropy does not count, and what
+ * comes from the loss is known to be 1.
+ */
+export function learnsAtOnce(problem: Problem): boolean {
+  const { pass, distill } = problem;
+  return distill !== undefined && pass === "train" && !followsTargets(problem) &&
+    keptOf(distill).coefficients.length === 0 && upstreamRows(problem).length === 0;
 }
 
 /** Projects a block onto a window of both heads, and stores the logits. */

@@ -12,6 +12,7 @@ import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import {
   distillGradients,
   distillStatistics,
+  learnsAtOnce,
   projectBoth,
   taughtLogits,
 } from "../schedule/distilling.ts";
@@ -91,9 +92,13 @@ function fuseByWindow(draft: ScheduleDraft): void {
   fuseEnd(draft);
 }
 
-/** Stores one window's logits of a student and its teacher at a time; in training, once for each pass. */
+/**
+ * Stores one window's logits of a student and its teacher at a time; in training once for each pass,
+ * or once for both where gradients go by nothing that is known only at the end.
+ */
 function distillByWindow(draft: ScheduleDraft): void {
   const { problem, cuts, shape } = draft;
+  if (learnsAtOnce(problem)) return distillAtOnce(draft);
   const logits = taughtLogits(draft, shape.block, shape.window, shape.block);
   const stored = (origin: number) => logits({ row: 0, origin });
   prepare(draft);
@@ -115,4 +120,23 @@ function distillByWindow(draft: ScheduleDraft): void {
       distillGradients(draft, block, window, stored(window.start));
     }
   }
+}
+
+/** The same in one pass: what a window adds to the statistics, then its gradients in its place. */
+function distillAtOnce(draft: ScheduleDraft): void {
+  const { cuts, shape } = draft;
+  const logits = taughtLogits(draft, shape.block, shape.window, shape.block);
+  prepare(draft);
+  clearGradients(draft);
+  for (const block of cuts.blocks) coefficients(draft, block);
+  for (const window of cuts.windows) {
+    const stored = logits({ row: 0, origin: window.start });
+    for (const block of cuts.blocks) {
+      projectBoth(draft, block, window, stored);
+      distillStatistics(draft, block, window, stored);
+      distillGradients(draft, block, window, stored);
+    }
+  }
+  for (const block of cuts.blocks) merge(draft, block);
+  reduce(draft);
 }
