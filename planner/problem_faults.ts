@@ -140,6 +140,9 @@ function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator
   if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");
   if (task.topK > 0) yield fault("cannot have lists of the most likely ids yet: topK must be 0");
   if (task.sampleTemperature !== undefined) yield fault("cannot draw ids: that is for generation");
+  if (distill.beta !== undefined && distill.divergence !== "jsd") {
+    yield fault(`has a beta of ${distill.beta}, which only jsd has, not ${distill.divergence}`);
+  }
   if (distill.weight === 0) yield fault("has a weight of 0, which leaves nothing to learn");
   if (task.objective !== "cross-entropy") {
     yield fault(`cannot be part of the objective ${task.objective}, which has no loss of its own`);

@@ -10,7 +10,7 @@
  */
 import * as z from "zod/mini";
 import { DTYPES } from "./dtype.ts";
-import { type Distill, type DistillInput, DIVERGENCES } from "./heads/distill.ts";
+import { type Distill, type DistillInput, DIVERGENCES, withoutEnds } from "./heads/distill.ts";
 import { type Head, type HeadInput, MAX_DIMENSION, ONLY_HEAD } from "./heads/head.ts";
 import { issueText } from "./issues.ts";
 import {
@@ -76,6 +76,10 @@ const weight = () => z.number().check(z.nonnegative());
 const distillSchema = () =>
   z.strictObject({
     divergence: z.enum(DIVERGENCES),
+    beta: optional(
+      "what the teacher counts in the mixture of jsd, whose ends are forward-kl and reverse-kl (default: 0.5)",
+      z.number().check(z.minimum(0), z.maximum(1)),
+    ),
     temperature: setting(
       "divides the logits of student and teacher in the divergence",
       temperature(),
@@ -215,7 +219,9 @@ function made(): z.ZodMiniType<Problem, ProblemInput> {
         context.issues.push(...parsed.error.issues as z.core.$ZodRawIssue[]);
         return z.NEVER;
       }
-      const problem = "heads" in parsed.data ? parsed.data : fromFlat(parsed.data);
+      const whole = "heads" in parsed.data ? parsed.data : fromFlat(parsed.data);
+      const { distill } = whole;
+      const problem = distill ? { ...whole, distill: withoutEnds(distill) } : whole;
       for (const { head, field, message } of faultsOf(problem)) {
         const path = listed && head !== undefined ? ["heads", head, field] : [field];
         context.issues.push({ code: "custom", path, message, input });

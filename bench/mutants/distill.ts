@@ -59,7 +59,7 @@ export const DISTILLATIONS: readonly Mutant[] = [
   {
     name: "a teacher is pulled by its student's derivative",
     file: "kernels/wgsl/distill.ts",
-    find: "DERIVATIVES[mirrored(divergence)]",
+    find: "DERIVATIVES[mirrored(distill).divergence]",
     replace: "DERIVATIVES[divergence]",
     why: "a teacher's gradients would be those of another loss",
     killers: [DISTILL],

@@ -5,23 +5,55 @@
  * @module
  */
 import { type Distill, type Divergence, mirrored } from "../../planner/heads/distill.ts";
+import { LOG_OF_ONE_AND } from "./logarithm.ts";
 import { literal, LOG2E, LOWEST } from "./text.ts";
+
+/** What a derivative is in terms of: whose it is decides. */
+interface View {
+  /** The fields of a token that hold the log-sum-exps of the head itself and of the other. */
+  readonly lse: string;
+  readonly otherLse: string;
+  /** What of a divergence its distance from a mixture is, in which the other head counts `beta`. */
+  readonly part: string;
+  readonly beta: number;
+}
 
 /** The derivative of a divergence by a logit over the temperature, `x`, beside the other head's, `y`. */
 interface Derivative {
-  /** Statements, given the fields of `token` that hold the log-sum-exps of both. */
-  readonly names: (lse: string, otherLse: string) => readonly string[];
+  /** Statements that it is in terms of. */
+  readonly names: (view: View) => readonly string[];
   readonly derivative: string;
   /** Functions that these call. */
   readonly functions?: readonly string[];
 }
 
 /** The probabilities `p` of one head and `q` of the other, and their logarithms. */
-const softmaxes = (lse: string, otherLse: string) => [
+const softmaxes = ({ lse, otherLse }: View) => [
   `let log_p = x - token.${lse};`,
   `let log_q = y - token.${otherLse};`,
   `let p = exp2(log_p * ${LOG2E});`,
   `let q = exp2(log_q * ${LOG2E});`,
+];
+
+/** `mixed_of(log_p, log_q, beta)`: the logarithms of `p / m` and of `q / m`; and what it calls. */
+export const MIXTURE = [
+  LOG_OF_ONE_AND,
+  `// log(p / m) and log(q / m) of the mixture m = (1 - beta) p + beta q, from how far the smaller of
+// both is below the larger: m is the larger times 1 - w (1 - exp(-d)).
+fn mixed_of(log_p: f32, log_q: f32, beta: f32) -> vec2<f32> {
+  let d = abs(log_p - log_q);
+  let shrunk = exp2(-d * ${LOG2E});
+  // 1 - exp(-d), of a small d by its series, which loses nothing to the 1.
+  let e = min(d, 0.05f);
+  let fallen = select(1f - shrunk, e * (1f - e * (0.5f - e * (1f / 6f - e / 24f))), d < 0.05f);
+  let w = select(1f - beta, beta, log_p > log_q);
+  let near = -select(
+    log(1f - w + w * shrunk),
+    log_of_one_and(-min(w * fallen, 0.5f)),
+    w * fallen < 0.5f
+  );
+  return select(vec2<f32>(near - d, near), vec2<f32>(near, near - d), log_p > log_q);
+}`,
 ];
 
 const CHANCE = `// A sigmoid, made of what only ever shrinks.
@@ -47,6 +79,15 @@ const difference = () => [
 const DERIVATIVES: Readonly<Record<Divergence, Derivative>> = {
   "forward-kl": { names: softmaxes, derivative: "p - q" },
   "reverse-kl": { names: softmaxes, derivative: "p * (log_p - log_q - token.divergence)" },
+  jsd: {
+    names: (view) => [
+      ...softmaxes(view),
+      `let apart = ${literal(1 - view.beta)} * mixed_of(log_p, log_q, ${literal(view.beta)}).x;`,
+      `let part = ${view.part};`,
+    ],
+    derivative: "p * (apart - part)",
+    functions: MIXTURE,
+  },
   "binary-kl": { names: chances, derivative: "side * (p - q)", functions: [CHANCE] },
   "reverse-binary-kl": {
     names: () => [],
@@ -61,14 +102,15 @@ const DERIVATIVES: Readonly<Record<Divergence, Derivative>> = {
  * teacher that learns, `teacher_pull_of`; and what they call.
  */
 export function pullFunctions(
-  { divergence, temperature }: Distill,
+  distill: Distill,
   learns: boolean,
 ): string[] {
+  const { divergence, temperature, beta = 0 } = distill;
   const over = (z: string) =>
     temperature === 1
       ? `max(${z}, ${LOWEST})`
       : `max(${z}, ${LOWEST}) * ${literal(1 / temperature)}`;
-  const [own, others] = [DERIVATIVES[divergence], DERIVATIVES[mirrored(divergence)]];
+  const [own, others] = [DERIVATIVES[divergence], DERIVATIVES[mirrored(distill).divergence]];
   const pull = (
     [name, whose, x, y]: readonly [string, string, string, string],
     { derivative }: Derivative,
@@ -80,14 +122,21 @@ fn ${name}(z: f32, teacher_z: f32, token: Coefficients) -> f32 {
   return token.pull * (${derivative});
 }`;
   const called = [own, ...(learns ? [others] : [])].flatMap(({ functions = [] }) => functions);
+  const students = {
+    ...{ lse: "soft_lse", otherLse: "teacher_lse", part: "token.student_part", beta },
+  };
+  const teachers = {
+    ...{ lse: "teacher_lse", otherLse: "soft_lse", beta: 1 - beta },
+    part: "token.divergence - token.student_part",
+  };
   return [
     ...new Set(called),
-    pull(["pull_of", "the teacher's", "z", "teacher_z"], own, own.names("soft_lse", "teacher_lse")),
+    pull(["pull_of", "the teacher's", "z", "teacher_z"], own, own.names(students)),
     ...(learns
       ? [pull(
         ["teacher_pull_of", "the student's", "teacher_z", "z"],
         others,
-        others.names("teacher_lse", "soft_lse"),
+        others.names(teachers),
       )]
       : []),
   ];

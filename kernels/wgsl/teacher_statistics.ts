@@ -9,7 +9,12 @@ import type { At, StatisticText } from "./statistic_text.ts";
 import { literal, LOG2E, LOWEST } from "./text.ts";
 
 /** A statistic that only a teacher asks for. */
-export type TeacherStatistic = "soft_sum" | "teacher_max" | "teacher_sum" | "gap";
+export type TeacherStatistic =
+  | "soft_sum"
+  | "teacher_max"
+  | "teacher_sum"
+  | "gap"
+  | "student_part";
 
 /** What a divergence is found from, at a temperature. */
 type Gap = (temperature: number) => StatisticText;
@@ -18,10 +23,20 @@ type Gap = (temperature: number) => StatisticText;
 const GAPS: Readonly<Record<Divergence, Gap>> = {
   "forward-kl": (temperature) => gapUnder("teacher", temperature),
   "reverse-kl": (temperature) => gapUnder("student", temperature),
+  jsd: () => sumOfMixture("gap", "divergence"),
   "binary-kl": (temperature) => sumOf(binaryTerm(temperature)),
   "reverse-binary-kl": (temperature) => sumOf(binaryTerm(temperature), ["teacher", "logit"]),
   "binary-kl-norm": (temperature) => sumOf(differenceTerm(temperature)),
 };
+
+/** Returns a sum that a pass of its own adds to, once both softmaxes are known. */
+function sumOfMixture(name: "gap" | "student_part", result: string): StatisticText {
+  return {
+    empty: "0f",
+    fold: (at, other) => [`${at(name)} = ${at(name)} + ${other(name)};`],
+    finish: (at) => [`let ${result} = ${at(name)};`],
+  };
+}
 
 /** Returns a sum of what each id adds by itself: `apart_of` of some of its logits, the last of functions. */
 function sumOf(
@@ -195,5 +210,6 @@ export function teacherStatistics(
       ],
     },
     gap: GAPS[divergence](temperature),
+    student_part: sumOfMixture("student_part", "student_part"),
   };
 }

@@ -171,6 +171,7 @@ export function coefficientsKernel(context: KernelContext): string {
     soft_lse: "bitcast<u32>(soft_lse)",
     teacher_lse: "bitcast<u32>(teacher_lse)",
     divergence: "bitcast<u32>(divergence)",
+    student_part: "bitcast<u32>(student_part)",
   };
   const ofTeacher = distill ? keptOf(distill).coefficients : [];
   return kernel(dispatch, {

@@ -7,6 +7,10 @@
  *
  * - `forward-kl`: `sum q log(q / p)`, Hinton's (arXiv 1503.02531);
  * - `reverse-kl`: `sum p log(p / q)`, as in MiniLLM (arXiv 2306.08543);
+ * - `jsd`: the generalised divergence of Jensen and Shannon, `beta KL(q | m) + (1 - beta) KL(p | m)`
+ *   with the mixture `m = beta q + (1 - beta) p`, as Liger and TRL have it (arXiv 2306.13649).
+ *   It vanishes at both ends of `beta`, where they take `forward-kl` for 0 and `reverse-kl` for 1:
+ *   {@linkcode withoutEnds} does as well;
  * - `binary-kl`: every id by itself, likely or not: `sum KL(Bernoulli(s_t) | Bernoulli(s))`, with
  *   `s = sigmoid(z / T)` and `s_t` the teacher's, as in dual-head distillation (DHKD,
  *   `BinaryKL` of https://github.com/penghui-yang/DHKD, commit 7976c69). No softmax is in it;
@@ -21,12 +25,26 @@
  */
 import type { Loose } from "../same.ts";
 
+/**
+ * A pass over the logits of both heads: for statistics that need nothing but them, or for those of
+ * a mixture of both softmaxes, which the first have to normalise.
+ */
+export type Look = "statistics" | "mixture";
+
 /** What is kept of a token for a divergence, beside what a head asks for, and what of it a gradient reads. */
 interface Traits {
+  /** The passes that find it, in their order. */
+  readonly looks: readonly Look[];
   /** Statistics, by their names in the planner's table. */
-  readonly statistics: readonly ("soft_sum" | "teacher_max" | "teacher_sum" | "gap")[];
+  readonly statistics: readonly (
+    | "soft_sum"
+    | "teacher_max"
+    | "teacher_sum"
+    | "gap"
+    | "student_part"
+  )[];
   /** Results that every logit's gradient goes by. */
-  readonly coefficients: readonly ("soft_lse" | "teacher_lse" | "divergence")[];
+  readonly coefficients: readonly ("soft_lse" | "teacher_lse" | "divergence" | "student_part")[];
 }
 
 /** The same of a divergence, and which one it is where both heads are in each other's place. */
@@ -36,12 +54,20 @@ interface Kind extends Traits {
 
 /** Of two softmaxes: what normalises both, and their distance. */
 const OF_SOFTMAXES: Traits = {
+  looks: ["statistics"],
   statistics: ["soft_sum", "teacher_max", "teacher_sum", "gap"],
   coefficients: ["soft_lse", "teacher_lse", "divergence"],
 };
 
+/** Of two softmaxes and their mixture: also the student's distance from that. */
+const OF_MIXTURES: Traits = {
+  looks: ["statistics", "mixture"],
+  statistics: [...OF_SOFTMAXES.statistics, "student_part"],
+  coefficients: [...OF_SOFTMAXES.coefficients, "student_part"],
+};
+
 /** Of each id by itself. */
-const OF_IDS: Traits = { statistics: ["gap"], coefficients: [] };
+const OF_IDS: Traits = { looks: ["statistics"], statistics: ["gap"], coefficients: [] };
 
 /**
  * The table of divergences. Formula and gradient of each are in `kernels/wgsl/distill.ts`, and in
@@ -50,6 +76,7 @@ const OF_IDS: Traits = { statistics: ["gap"], coefficients: [] };
 const KINDS: Readonly<Record<Divergence, Kind>> = {
   "forward-kl": { ...OF_SOFTMAXES, mirrored: "reverse-kl" },
   "reverse-kl": { ...OF_SOFTMAXES, mirrored: "forward-kl" },
+  "jsd": { ...OF_MIXTURES, mirrored: "jsd" },
   "binary-kl": { ...OF_IDS, mirrored: "reverse-binary-kl" },
   "reverse-binary-kl": { ...OF_IDS, mirrored: "binary-kl" },
   "binary-kl-norm": { ...OF_IDS, mirrored: "binary-kl-norm" },
@@ -60,21 +87,33 @@ export const DIVERGENCES = Object.keys(KINDS) as readonly Divergence[];
 
 /** Returns what a distillation keeps of a token. */
 export function keptOf({ divergence, temperature }: Distill): Traits {
-  const { statistics, coefficients } = KINDS[divergence];
+  const { looks, statistics, coefficients } = KINDS[divergence];
   // Where the temperature is 1 a student's sum is the one that its cross-entropy has.
   const needed = statistics.filter((name) => name !== "soft_sum" || temperature !== 1);
-  return { statistics: needed, coefficients };
+  return { looks, statistics: needed, coefficients };
 }
 
 /** What a student's distance from its teacher is measured by. */
 export type Divergence = Distill["divergence"];
 
 /**
- * Returns the divergence of a teacher from its student: the same number, whose derivative by its
+ * Returns the distillation of a teacher from its student: the same number, whose derivative by its
  * student is that by the teacher.
  */
-export function mirrored(divergence: Divergence): Divergence {
-  return KINDS[divergence].mirrored;
+export function mirrored({ divergence, beta, ...rest }: Distill): Distill {
+  const { mirrored } = KINDS[divergence];
+  return { ...rest, divergence: mirrored, ...(beta === undefined ? {} : { beta: 1 - beta }) };
+}
+
+/** What a teacher counts in a mixture that nobody says anything of. */
+const DEFAULT_BETA = 0.5;
+
+/** Returns a distillation with a mixture wherever one is asked for, and with none at either end. */
+export function withoutEnds({ beta, ...rest }: Distill): Distill {
+  if (rest.divergence !== "jsd") return { ...rest, ...(beta === undefined ? {} : { beta }) };
+  if (beta === 0) return { ...rest, divergence: "forward-kl" };
+  if (beta === 1) return { ...rest, divergence: "reverse-kl" };
+  return { ...rest, beta: beta ?? DEFAULT_BETA };
 }
 
 /** How the first head of a problem learns from the second. */
@@ -83,9 +122,12 @@ export interface Distill {
   readonly divergence:
     | "forward-kl"
     | "reverse-kl"
+    | "jsd"
     | "binary-kl"
     | "reverse-binary-kl"
     | "binary-kl-norm";
+  /** What the teacher counts in the mixture of both, of `jsd` alone: above 0 and below 1. */
+  readonly beta?: number | undefined;
   /** Divides the logits of both heads in the divergence. */
   readonly temperature: number;
   /** What the divergence counts in the loss. */

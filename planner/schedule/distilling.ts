@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { keptOf } from "../heads/distill.ts";
+import { keptOf, type Look } from "../heads/distill.ts";
 import { type Problem, teacherLearns, wantedGradients } from "../problem.ts";
 import { gradients } from "./backward.ts";
 import type { ScheduleDraft } from "./draft.ts";
@@ -73,6 +73,38 @@ export function distillStatistics(
     at,
     { head: problem.heads[0]!.name },
   );
+}
+
+/** Takes a window of both heads' logits into what the statistics of all windows have normalised. */
+function distillMixture(
+  draft: ScheduleDraft,
+  block: Block,
+  window: Window,
+  logits: SideBySide,
+): void {
+  const at = regionOf(block, window, logits);
+  if (draft.known("distill-mixture", at)) return;
+  const { workspace } = draft;
+  draft.dispatch(
+    "distill-mixture",
+    [block.count, 1],
+    [
+      ...workspace.read("kept"),
+      ...readSlots(workspace, logits, block),
+      ...workspace.write("partials"),
+    ],
+    at,
+  );
+}
+
+const LOOKS: Readonly<Record<Look, typeof distillStatistics>> = {
+  statistics: distillStatistics,
+  mixture: distillMixture,
+};
+
+/** Returns the passes over all windows that a divergence is found in. */
+export function distillLooks({ problem }: ScheduleDraft): (typeof distillStatistics)[] {
+  return keptOf(problem.distill!).looks.map((look) => LOOKS[look]);
 }
 
 /**

@@ -69,6 +69,7 @@ export type KernelName =
   | "fusion-moments"
   | "fusion-strength"
   | "distill-statistics"
+  | "distill-mixture"
   | "distill-gradient"
   | "local-max"
   | "fold-partials"

@@ -207,6 +207,14 @@ export const STATISTICS = [
     acrossRanks: "all-reduce-sum",
     result: { row: "divergence", name: "divergence", rounding: "divergence" },
   },
+  // What of it the student's distance from a mixture is.
+  {
+    name: "student_part",
+    type: "f32",
+    wanted: taught("student_part"),
+    acrossRanks: "all-reduce-sum",
+    result: { row: "student_part" },
+  },
 ] as const satisfies readonly Statistic[];
 
 /** Name of a statistic. */

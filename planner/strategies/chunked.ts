@@ -11,7 +11,7 @@ import { clearGradients, gradients, storedLogitGradient } from "../schedule/back
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import {
   distillGradients,
-  distillStatistics,
+  distillLooks,
   projectBoth,
   taughtLogits,
 } from "../schedule/distilling.ts";
@@ -69,9 +69,9 @@ function distillByBlock(draft: ScheduleDraft): void {
   prepare(draft);
   clearGradients(draft);
   for (const block of cuts.blocks) {
-    for (const window of cuts.windows) {
-      projectBoth(draft, block, window, stored);
-      distillStatistics(draft, block, window, stored);
+    for (const window of cuts.windows) projectBoth(draft, block, window, stored);
+    for (const look of distillLooks(draft)) {
+      for (const window of cuts.windows) look(draft, block, window, stored);
     }
     merge(draft, block);
     coefficients(draft, block);

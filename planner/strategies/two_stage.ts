@@ -11,7 +11,7 @@ import type { ScheduleDraft } from "../schedule/draft.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
 import {
   distillGradients,
-  distillStatistics,
+  distillLooks,
   projectBoth,
   taughtLogits,
 } from "../schedule/distilling.ts";
@@ -94,9 +94,9 @@ function distillWhole(draft: ScheduleDraft): void {
   const stored = (row: number) => logits({ row, origin: 0 });
   prepare(draft);
   for (const block of cuts.blocks) {
-    for (const window of cuts.windows) {
-      projectBoth(draft, block, window, stored(block.start));
-      distillStatistics(draft, block, window, stored(block.start));
+    for (const window of cuts.windows) projectBoth(draft, block, window, stored(block.start));
+    for (const look of distillLooks(draft)) {
+      for (const window of cuts.windows) look(draft, block, window, stored(block.start));
     }
     merge(draft, block);
   }

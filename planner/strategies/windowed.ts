@@ -11,6 +11,7 @@ import { clearGradients, gradients, logitGradient, roundGradients } from "../sch
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import {
   distillGradients,
+  distillLooks,
   distillStatistics,
   learnsAtOnce,
   projectBoth,
@@ -102,10 +103,12 @@ function distillByWindow(draft: ScheduleDraft): void {
   const logits = taughtLogits(draft, shape.block, shape.window, shape.block);
   const stored = (origin: number) => logits({ row: 0, origin });
   prepare(draft);
-  for (const window of cuts.windows) {
-    for (const block of cuts.blocks) {
-      projectBoth(draft, block, window, stored(window.start));
-      distillStatistics(draft, block, window, stored(window.start));
+  for (const look of distillLooks(draft)) {
+    for (const window of cuts.windows) {
+      for (const block of cuts.blocks) {
+        projectBoth(draft, block, window, stored(window.start));
+        look(draft, block, window, stored(window.start));
+      }
     }
   }
   for (const block of cuts.blocks) merge(draft, block);
