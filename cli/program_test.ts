@@ -168,10 +168,14 @@ Deno.test("bad input files exit with 4 and name the file", async () => {
       assert(err.includes(path), err);
     }
   }, ".safetensors");
-  const oracle = decodeURIComponent(new URL("../fixtures/oracle", import.meta.url).pathname);
-  const unsupported = await lce("run", `${oracle}/distill-jsd.safetensors`);
-  assert.equal(unsupported.code, EXIT.input);
-  assert.match(unsupported.err, /needs the divergence jsd/);
+  const options = JSON.stringify({ divergence: "tvd" });
+  const header = JSON.stringify({ __metadata__: { options } });
+  const length = String.fromCharCode(header.length).padEnd(8, "\0");
+  await withFile(length + header, async (path) => {
+    const { code, err } = await lce("run", path);
+    assert.equal(code, EXIT.input);
+    assert.match(err, /needs the divergence tvd/);
+  }, ".safetensors");
 });
 
 Deno.test("lce fixture lists, inspects and makes", async () => {

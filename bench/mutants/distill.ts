@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ALIGNMENT, DISTILL } from "./killers.ts";
+import { ALIGNMENT, DISTILL, DISTILL_PLANS } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in distillation. */
@@ -55,6 +55,38 @@ export const DISTILLATIONS: readonly Mutant[] = [
     replace: ";",
     why: "divergences would jump where logits are far apart",
     killers: [DISTILL],
+  },
+  {
+    name: "a mixture's second pass begins anew at every window",
+    file: "kernels/wgsl/mixture.ts",
+    find: "bitcast<u32>(bitcast<f32>(${word}) + ${sums}[0])",
+    replace: "bitcast<u32>(${sums}[0])",
+    why: "a divergence would be of the last words of the vocabulary alone",
+    killers: [DISTILL],
+  },
+  {
+    name: "a mixture weighs the student by what the teacher counts",
+    file: "kernels/wgsl/distill.ts",
+    find: "select(1f - beta, beta, log_p > log_q)",
+    replace: "select(beta, 1f - beta, log_p > log_q)",
+    why: "it would be the divergence of another beta",
+    killers: [DISTILL],
+  },
+  {
+    name: "a teacher's part of a mixture is its student's",
+    file: "kernels/wgsl/distill.ts",
+    find: "token.divergence - token.student_part",
+    replace: "token.student_part",
+    why: "a teacher's gradients would not sum to zero",
+    killers: [DISTILL],
+  },
+  {
+    name: "the ends of a mixture are each other's",
+    file: "planner/heads/distill.ts",
+    find: 'if (beta === 0) return { ...rest, divergence: "forward-kl" };',
+    replace: 'if (beta === 0) return { ...rest, divergence: "reverse-kl" };',
+    why: "0 would not be what Liger and TRL have for it",
+    killers: [DISTILL_PLANS],
   },
   {
     name: "a teacher is pulled by its student's derivative",

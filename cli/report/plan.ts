@@ -138,10 +138,11 @@ function estimateText({ subTokens, subTokenScale = 1, sampledTokens }: Problem):
 function teacherText({ heads, distill }: Problem): string {
   if (!distill) return "";
   const { hidden, vocab, dtype, frozen } = heads[1]!;
-  const { divergence, temperature } = distill;
+  const { divergence, beta, temperature } = distill;
+  const mixture = beta === undefined ? "" : ` (beta ${beta})`;
   const at = temperature === 1 ? "" : ` at temperature ${temperature}`;
   const learns = frozen ? "" : ", both learning";
-  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${at}${learns}`;
+  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${mixture}${at}${learns}`;
 }
 
 /** Says what guides the problem's head, where something does. */

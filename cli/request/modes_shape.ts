@@ -28,6 +28,10 @@ export const modesShape = {
     .describe("inner dimension of the teacher's head"),
   teacherLearns: z.boolean().optional()
     .describe("gradients of the teacher's head too: it is not frozen"),
+  beta: z.number().min(0).max(1).optional()
+    .describe(
+      "what the teacher counts in the mixture of --distill jsd, whose ends are forward-kl and reverse-kl (default: 0.5)",
+    ),
   temperature: z.number().min(1e-3).max(1e6).optional()
     .describe("divides the logits of student and teacher in the divergence (default: 1)"),
   distillWeight: z.number().nonnegative().optional()

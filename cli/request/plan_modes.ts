@@ -67,6 +67,7 @@ export function checkAdapter(
 const OF_TEACHERS = [
   "teacherHidden",
   "teacherLearns",
+  "beta",
   "temperature",
   "distillWeight",
   "ceWeight",
@@ -79,7 +80,8 @@ const OF_TEACHERS = [
  * @throws {UsageError} where there is half of one, or something beside it is about a single head.
  */
 export function checkDistill(problem: Problem, modes: Modes): Problem {
-  const { distill, teacherHidden, teacherLearns, temperature, distillWeight, ceWeight } = modes;
+  const { distill, teacherHidden, teacherLearns, distillWeight: weight, ...of } = modes;
+  const { beta, temperature, ceWeight } = of;
   if (distill === undefined) {
     const idle = OF_TEACHERS.find((name) => modes[name] !== undefined);
     if (idle === undefined) return problem;
@@ -105,7 +107,7 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
         frozen: !teacherLearns,
       },
     ],
-    distill: { divergence: distill, temperature, weight: distillWeight, ceWeight },
+    distill: { divergence: distill, beta, temperature, weight, ceWeight },
   });
 }
 

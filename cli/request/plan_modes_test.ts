@@ -254,6 +254,14 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
   const ofBoth = plan({ ...expected, heads }, SPECIFICATION_DEFAULTS).memory;
   assert.equal(JSON.parse(both.out).memory.peakBytes, ofBoth.peakBytes);
   assert(ofBoth.peakBytes >= ours.peakBytes + 4 * 160 * (512 + 3000));
+  const mixed = ["--distill", "jsd", "--beta", "0.3", "--teacher-hidden", "160"];
+  const ofMixture = await lce("plan", ...flags, ...mixed, "--json");
+  const distill = { divergence: "jsd", beta: 0.3 } as const;
+  assert.equal(
+    JSON.parse(ofMixture.out).memory.peakBytes,
+    plan(parseProblem({ ...expected, distill }), SPECIFICATION_DEFAULTS).memory.peakBytes,
+  );
+  assert.match((await lce("plan", ...flags, ...mixed)).out, /by jsd \(beta 0.3\)/);
   const text = await lce("plan", ...flags, ...taught);
   assert.match(text.out, /beside a teacher of 160 hidden x 3000 vocab, f32, by reverse-kl/);
   const settings = { ...sizes, distill: "reverse-kl", teacherHidden: 160, temperature: 2 };
@@ -265,6 +273,9 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
   const refused: readonly [string[], RegExp][] = [
     [["--teacher-hidden", "8"], /--teacher-hidden 8: is of a teacher: add --distill/],
     [["--teacher-learns"], /--teacher-learns true: is of a teacher: add --distill/],
+    [["--beta", "0.3"], /--beta 0.3: is of a teacher: add --distill/],
+    [[...taught, "--beta", "0.3"], /a beta of 0.3, which only jsd has, not reverse-kl/],
+    [["--distill", "jsd", "--beta", "2"], /--beta/],
     [["--distill", "forward-kl"], /needs --teacher-hidden/],
     [[...taught, "--codes", "64"], /--distill and --codes cannot be given together/],
     [[...taught, "--tensor-parallel", "2"], /student, teacher over ranks: these agree on/],

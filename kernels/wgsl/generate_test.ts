@@ -86,7 +86,7 @@ function distillTexts(divergence: Divergence, frozen = true): Map<KernelName, st
     vocab: 700,
     frozen: frozen && name === "teacher",
   }));
-  const distill = { divergence, temperature: 2 } as const;
+  const distill = { divergence, temperature: 2, ...(divergence === "jsd" ? { beta: 0.3 } : {}) };
   const taught = { tokens: 200, pass: "train", heads, distill } as const;
   const { schedule } = makePlan(parseProblem(taught), SPECIFICATION_DEFAULTS, {
     strategy: "windowed",
@@ -118,6 +118,7 @@ function snapshots(): Map<string, string> {
   const brain = matrixTexts("bf16");
   const fusion = fusionTexts();
   const distill = distillTexts("reverse-kl");
+  const mixture = distillTexts("jsd");
   const binary = distillTexts("binary-kl");
   const difference = distillTexts("binary-kl-norm");
   const both = distillTexts("forward-kl", false);
@@ -162,6 +163,8 @@ function snapshots(): Map<string, string> {
         ] as const
       ),
     ["distill-gradient of both", both.get("distill-gradient")!],
+    ["distill-mixture", mixture.get("distill-mixture")!],
+    ["distill-gradient of a mixture", mixture.get("distill-gradient")!],
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
   ]);
 }
@@ -176,6 +179,7 @@ const KERNELS: readonly KernelName[] = [
   "fusion-moments",
   "fusion-strength",
   "distill-statistics",
+  "distill-mixture",
   "distill-gradient",
   "local-max",
   "fold-partials",

@@ -12,6 +12,9 @@ import { returnedGradients, type Size, sizes } from "./sizes.ts";
 /** Divergences of Kullback and Leibler between two softmaxes. */
 const OF_SOFTMAXES: readonly Divergence[] = ["forward-kl", "reverse-kl"];
 
+/** Of methods that have that of a mixture as well, which takes other arrays. */
+const OR_MIXED = { divergences: OF_SOFTMAXES, unmodelled: ["jsd"] } as const;
+
 /** Liger's chunk loop, which computes gradients in the forward pass, recording or not. */
 function chunkLoop(problem: Problem): Phase[] {
   const { logits, logitRows, weight } = sizes(problem);
@@ -41,14 +44,14 @@ function chunkLoop(problem: Problem): Phase[] {
   ];
 }
 
-/** Liger's fused linear JSD, of which both divergences of Kullback and Leibler are the ends. */
+/** Liger's fused linear JSD, whose ends are both divergences of Kullback and Leibler: the same arrays for each. */
 export const LIGER_JSD: Peer = {
   method: "liger-jsd",
   title: "Liger's fused linear JSD",
   source:
     "https://github.com/linkedin/Liger-Kernel, commit 0eaa2d5d, src/liger_kernel/ops/fused_linear_jsd.py",
   note: "keeps the loss of every logit of every token, in f32",
-  limits: { options: [], reductions: ["mean"], divergences: OF_SOFTMAXES },
+  limits: { options: [], reductions: ["mean"], divergences: [...OF_SOFTMAXES, "jsd"] },
   forward: (problem, recording) => [
     ...chunkLoop(problem),
     { step: "return", live: recording ? returnedGradients(problem, "always") : {} },
@@ -86,7 +89,7 @@ export const TRL_CHUNKS: Peer = {
   source:
     "https://github.com/huggingface/trl, pull request 6526, trl/trainer/distillation_trainer.py, _chunked_divergence_loss, chunks of 256 tokens",
   note: "read in the source, not measured",
-  limits: { options: [], reductions: ["mean"], divergences: OF_SOFTMAXES },
+  limits: { options: [], reductions: ["mean"], ...OR_MIXED },
   forward: (problem, recording) => [
     { step: "chunk", live: { ...gathered(problem), ...trlChunk(problem) } },
     { step: "return", live: recording ? gathered(problem) : {} },
@@ -127,7 +130,7 @@ export const TWO_HEADS: Peer = {
   title: "PyTorch, kl_div of two log_softmax",
   source: "by the definition: both heads' log-probabilities and the gradient of one, in f32",
   note: "least that autograd needs: the logits themselves are freed as soon as they can be",
-  limits: { options: [], open: true, divergences: OF_SOFTMAXES },
+  limits: { options: [], open: true, ...OR_MIXED },
   forward: (problem, recording) => [
     {
       step: "log_softmax of the student's logits",
@@ -208,7 +211,7 @@ export const SWIFT_CHUNKS: Peer = {
   source:
     "https://github.com/modelscope/ms-swift, pull request 10114, _ChunkedJSD in a revision of it, over jsd_loss of commit 3602360a, swift/rlhf_trainers/gkd_loss.py, chunks of 512 tokens",
   note: "read in the source, not measured; the pull request is open, and describes Liger's loop",
-  limits: { options: ["bias"], reductions: ["mean"], divergences: OF_SOFTMAXES },
+  limits: { options: ["bias"], reductions: ["mean"], ...OR_MIXED },
   forward: (problem, recording) => [
     ...swiftLoop(problem),
     { step: "return", live: recording ? swiftGradients(problem) : {} },

@@ -60,6 +60,8 @@ export interface PeerLimits {
   readonly dtypes?: readonly Dtype[];
   /** What it distils by, where it does. */
   readonly divergences?: readonly Divergence[];
+  /** What it distils by as well, though no model of its memory is held here. */
+  readonly unmodelled?: readonly Divergence[];
   /** Reductions. */
   readonly reductions?: readonly Problem["reduction"][];
   /** The hidden size must be a multiple of this. */
@@ -70,8 +72,12 @@ export interface PeerLimits {
 
 /** Returns why a method cannot do a problem, or `undefined` where it can. */
 export function unsuited(limits: PeerLimits, problem: Problem): string | undefined {
-  const { dtypes, divergences, reductions, hiddenMultiple = 1, maxTokens = Infinity } = limits;
+  const { dtypes, divergences, unmodelled = [], reductions, ...most } = limits;
+  const { hiddenMultiple = 1, maxTokens = Infinity } = most;
   const { distill } = problem;
+  if (distill && unmodelled.includes(distill.divergence)) {
+    return `its memory by ${distill.divergence} is not modelled`;
+  }
   if (divergences && distill && !divergences.includes(distill.divergence)) {
     return `distils by ${divergences.join(" or ")} only, not ${distill.divergence}`;
   }

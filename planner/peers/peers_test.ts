@@ -297,6 +297,12 @@ Deno.test("methods of distillation take what their source allocates, counted by 
   for (const { method, unsuited } of peersOf(taughtBy("binary-kl"))) {
     if (method !== "dhkd") assert.match(unsuited!, /distils by .* only, not binary-kl/);
   }
+  assert.equal(trainedBy("jsd")["liger-jsd"], trained["liger-jsd"]);
+  const reasons = Object.fromEntries(
+    peersOf(taughtBy("jsd")).map(({ method, unsuited }) => [method, unsuited]),
+  );
+  assert.match(reasons["trl-chunks"]!, /its memory by jsd is not modelled/);
+  assert.match(reasons["dhkd"]!, /distils by .* only, not jsd/);
   const problem = taughtBy("reverse-kl");
   const smoothed = parseProblem({
     ...problem,

@@ -90,7 +90,7 @@ function distillMixture(
     [block.count, 1],
     [
       ...workspace.read("kept"),
-      ...readSlots(workspace, logits, block),
+      ...readSlots(workspace, logits, block, window),
       ...workspace.write("partials"),
     ],
     at,

@@ -20,6 +20,7 @@ export const ALSO_READ: {
   "row-scales": { halves: "always" },
   "forward": { partials: "later" },
   "distill-statistics": { partials: "later" },
+  "distill-mixture": { partials: "always" },
   "fusion-moments": { moments: "later" },
   "fold-partials": { statistics: "always" },
   "coefficients": { gradient_bound: "always" },

@@ -29,7 +29,8 @@ export const chunked: Strategy = {
   summary: "stores one token block's logits at a time, no recompute",
   streams: false,
   passes: ["train"],
-  distills: ["train"],
+  // A forward pass too, of which a second look at the logits would else be a second product.
+  distills: ["forward", "train"],
   baseline: false,
   mostTokens: largestStored,
   mostIds: largestWindow,
@@ -66,14 +67,16 @@ function distillByBlock(draft: ScheduleDraft): void {
   const { problem, cuts, shape } = draft;
   const logits = taughtLogits(draft, shape.block, vocabOf(problem), shape.block);
   const stored = logits({ row: 0, origin: 0 });
+  const trains = problem.pass === "train";
   prepare(draft);
-  clearGradients(draft);
+  if (trains) clearGradients(draft);
   for (const block of cuts.blocks) {
     for (const window of cuts.windows) projectBoth(draft, block, window, stored);
     for (const look of distillLooks(draft)) {
       for (const window of cuts.windows) look(draft, block, window, stored);
     }
     merge(draft, block);
+    if (!trains) continue;
     coefficients(draft, block);
     for (const window of cuts.windows) distillGradients(draft, block, window, stored);
   }
