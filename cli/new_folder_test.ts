@@ -69,7 +69,7 @@ Deno.test("emit says why it streams no weight", () =>
     assert.deepEqual(namesIn(folder), []);
   }));
 
-const PAIR = ["--distill", "reverse-kl", "--teacher-hidden", "12", "--temperature", "2"];
+const PAIR = ["--distill", "jsd", "--beta", "0.25", "--teacher-hidden", "12", "--temperature", "2"];
 
 Deno.test("fixture make writes a student and its teacher as one file, which is read as it was asked for", () =>
   withFolder(async (folder) => {
@@ -85,7 +85,7 @@ Deno.test("fixture make writes a student and its teacher as one file, which is r
         { name: "student", hidden: 4, softcap: 20, ...sizes },
         { name: "teacher", hidden: 12, ...sizes, bias: false },
       ],
-      distill: { divergence: "reverse-kl", temperature: 2, weight: 4, ceWeight: 0.25 },
+      distill: { divergence: "jsd", beta: 0.25, temperature: 2, weight: 4, ceWeight: 0.25 },
     });
     assert.deepEqual(problem, expected);
     const again = makeSynthetic(expected, 7);
@@ -99,7 +99,7 @@ for (
   const [args, message] of [
     [["pair", ...PAIR], /its name must end in \.safetensors/],
     [["there.safetensors", ...PAIR], /exists already; --force replaces it/],
-    [["a.safetensors", ...PAIR, "--shards", "2"], /--distill reverse-kl and --shards cannot/],
+    [["a.safetensors", ...PAIR, "--shards", "2"], /--distill jsd and --shards cannot/],
     [["a.safetensors", ...PAIR, "--codes", "3"], /--distill and --codes cannot/],
     [["a.safetensors", "--temperature", "2"], /--temperature 2: is of a teacher: add --distill/],
     [["a.safetensors", "--distill", "reverse-kl"], /needs --teacher-hidden/],

@@ -125,6 +125,7 @@ const SMALL = {
 const DISTILL_SETTINGS = [
   "distill",
   "teacherHidden",
+  "beta",
   "temperature",
   "distillWeight",
   "ceWeight",
