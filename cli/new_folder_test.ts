@@ -99,7 +99,7 @@ for (
   const [args, message] of [
     [["pair", ...PAIR], /its name must end in \.safetensors/],
     [["there.safetensors", ...PAIR], /exists already; --force replaces it/],
-    [["a.safetensors", ...PAIR, "--shards", "2"], /--distill jsd and --shards cannot/],
+    [["a.safetensors", ...PAIR, "--shards", "2"], /--distill and --shards cannot/],
     [["a.safetensors", ...PAIR, "--codes", "3"], /--distill and --codes cannot/],
     [["a.safetensors", "--temperature", "2"], /--temperature 2: is of a teacher: add --distill/],
     [["a.safetensors", "--distill", "reverse-kl"], /needs --teacher-hidden/],
@@ -116,3 +116,28 @@ for (
       assert.deepEqual(namesIn(folder), ["there.safetensors"]);
     }));
 }
+
+Deno.test("fixture make writes heads that are fused as one file, in which each head is itself", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/fused.safetensors`;
+    const flags = ["--fusion", "--expert-hidden", "6", "--base-hidden", "2", "--seed", "7"];
+    const made = await lce("fixture", "make", path, ...MAKE, ...flags);
+    assert.equal(made.code, EXIT.ok, made.err);
+    const { problem, tensors } = await held(await openCase(path));
+    const sizes = { vocab: 9, dtype: "bf16" } as const;
+    const expected = parseProblem({
+      tokens: 5,
+      heads: [
+        { name: "large", hidden: 4, ...sizes },
+        { name: "expert", hidden: 6, ...sizes },
+        { name: "base", hidden: 2, ...sizes },
+      ],
+      fusion: true,
+      statistics: ["predicted"],
+    });
+    assert.deepEqual(problem, expected);
+    assert.deepEqual(tensors, makeSynthetic(expected, 7).tensors);
+    const capped = await lce("fixture", "make", path, ...MAKE, ...flags, "--bias", "--force");
+    assert.equal(capped.code, EXIT.usage);
+    assert.match(capped.err, /--fusion and --bias cannot be given together/);
+  }));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FUSION, MISMATCH, SUM_OF_HEADS } from "./killers.ts";
+import { FUSION, FUSION_RUN, MISMATCH, SUM_OF_HEADS } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 const KERNELS = "kernels/wgsl/fusion.ts";
@@ -89,5 +89,29 @@ export const FUSIONS: readonly Mutant[] = [
     replace: "column += 0;",
     why: "one head's weight would lie over another's",
     killers: [SUM_OF_HEADS],
+  },
+  {
+    name: "a strength that no search tried is taken for one of those it did",
+    file: "fixtures/reference/fused.ts",
+    find: "< 1e-6);",
+    replace: "< 0.05);",
+    why: "a run would call agreement what is none",
+    killers: [FUSION_RUN],
+  },
+  {
+    name: "a run's strength is compared with the best without rounding",
+    file: "fixtures/reference/fused.ts",
+    find: "<= least + 2 * noise",
+    replace: "<= least - 2 * noise",
+    why: "where strengths are as good as each other a right one would be refused",
+    killers: [FUSION_RUN],
+  },
+  {
+    name: "what is fused is compared at twice the base",
+    file: "fixtures/reference/fused.ts",
+    find: "(strength) => -strength",
+    replace: "(strength) => -2 * strength",
+    why: "loss and most likely ids would be of other logits than the device's",
+    killers: [FUSION_RUN],
   },
 ];

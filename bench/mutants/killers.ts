@@ -99,6 +99,7 @@ export const ADAPTER: Killer = { test: "fixtures/verify/adapter_device_test.ts" 
 export const SAMPLED: Killer = { test: "fixtures/verify/sampled_device_test.ts" };
 export const SUB_TOKENS: Killer = { test: "fixtures/verify/sub_tokens_device_test.ts" };
 export const SUB_TOKEN_PLANS: Killer = { test: "planner/heads/sub_tokens_test.ts" };
+export const FUSION_RUN: Killer = { test: "fixtures/verify/fusion_run_device_test.ts" };
 export const FUSION: Killer = { test: "fixtures/verify/fusion_device_test.ts" };
 export const MISMATCH: Killer = { test: "planner/heads/fusion_test.ts" };
 export const LISTED: Killer = { test: "fixtures/verify/top_k_device_test.ts" };

@@ -11,14 +11,13 @@ import { weightOf } from "../../fixtures/codebook.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { Random } from "../../fixtures/random.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
-import { checkCodes, checkDistill } from "../request/plan_modes.ts";
-import { writePair } from "../../fixtures/files/case_writer.ts";
+import { checkCodes, checkDistill, checkFusion } from "../request/plan_modes.ts";
+import { writeCase } from "../../fixtures/files/case_writer.ts";
 import { codebookTensors } from "../../fixtures/files/codebook_file.ts";
 import { DEFAULT_FIXTURE, findFixtures } from "../../fixtures/files/open.ts";
 import { printable } from "../../fixtures/printable.ts";
 import { SafetensorsFile } from "../../fixtures/files/safetensors.ts";
 import { generateSynthetic, generateWeight, syntheticBytes } from "../../fixtures/synthetic.ts";
-import type { Distill } from "../../planner/heads/distill.ts";
 import { headOf, learnerOf, type Problem, resized } from "../../planner/problem.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { formatBytes } from "../../planner/units.ts";
@@ -121,14 +120,17 @@ const SMALL = {
   bias: {},
 };
 
-/** What says that a teacher's head is made beside it. */
-const DISTILL_SETTINGS = [
+/** What says that other heads are made beside it: a teacher's, or those of an expert and its base. */
+const HEADS_SETTINGS = [
   "distill",
   "teacherHidden",
   "beta",
   "temperature",
   "distillWeight",
   "ceWeight",
+  "fusion",
+  "expertHidden",
+  "baseHidden",
 ] as const;
 
 /** What of the flags is no problem's: seeds that differ in what they make, and the files' layout. */
@@ -144,7 +146,7 @@ const ownShape = {
 interface MakeFlags
   extends
     Settings<typeof SETTINGS[number]>,
-    Pick<Modes, typeof DISTILL_SETTINGS[number]>,
+    Pick<Modes, typeof HEADS_SETTINGS[number]>,
     Omit<CheckpointLayout, "embedding" | "others"> {
   readonly seed: number;
   readonly codes?: number;
@@ -154,10 +156,13 @@ interface MakeFlags
 function make(output: Output): Command {
   const command = new Command("make")
     .description(
-      "write a synthetic checkpoint folder, or a file of two heads, the same for the same flags",
+      "write a synthetic checkpoint folder, or a file of several heads, the same for the same flags",
     )
-    .argument("<folder>", "the folder; with --distill, a file: it must end in .safetensors");
-  return settingFlags(command, [...SETTINGS, ...DISTILL_SETTINGS], SMALL)
+    .argument(
+      "<folder>",
+      "the folder; with --distill or --fusion, a file: it must end in .safetensors",
+    );
+  return settingFlags(command, [...SETTINGS, ...HEADS_SETTINGS], SMALL)
     .option("--seed <number>", "where the random numbers start", parseNumber, DEFAULT_FIXTURE.seed)
     .option(
       "--tensor-name <name>",
@@ -182,33 +187,37 @@ With --codes, many rows of the output embedding are the same, and codebook.safet
 folder has those that differ and which of them each id has.
 
 With --distill, one file has the tensors of a student's head and of its teacher's, as lce run
-takes them: student_hidden, student_weight, teacher_hidden, teacher_weight and targets.
+takes them: student_hidden, student_weight, teacher_hidden, teacher_weight and targets. With --fusion it has those of a large model, of an
+expert and of its base: large.hidden, large.weight, tuned.hidden, base.hidden and so on.
 
 Examples:
   $ lce fixture make checkpoints/synthetic
   $ lce fixture make checkpoints/capped --vocab 32000 --hidden 64 --dtype f16 --softcap 30
   $ lce fixture make checkpoints/sharded --shards 3 --tensor-name lm_head.weight --bias
-  $ lce fixture make pair.safetensors --distill forward-kl --teacher-hidden 256`,
+  $ lce fixture make pair.safetensors --distill forward-kl --teacher-hidden 256
+  $ lce fixture make fused.safetensors --fusion --expert-hidden 48`,
     )
     .action(async (path: string, given: MakeFlags) => {
       const { seed, force = false, tensorName, shards, batch, codes, ...flags } = given;
       const own = checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch, codes });
-      const isMode = (name: string) => DISTILL_SETTINGS.some((each) => each === name);
+      const isMode = (name: string) => HEADS_SETTINGS.some((each) => each === name);
       const picked = (modes: boolean) =>
         Object.fromEntries(Object.entries(flags).filter(([name]) => isMode(name) === modes));
       const modes = checkWith(z.strictObject(modesShape), picked(true));
       const single = checkWith(problemSchema(), picked(false));
-      const problem = checkDistill(single, { ...modes, codes });
-      if (problem.distill) {
-        checkWithoutLayout({ tensorName, shards, batch }, problem.distill);
-        return await makePair(path, problem, { seed, force }, output);
+      const asked = { ...modes, codes };
+      const problem = checkFusion(checkDistill(single, asked), asked);
+      if (problem.heads.length > 1) {
+        checkWithoutLayout({ tensorName, shards, batch }, problem);
+        if (problem.fusion) checkPlain(problem);
+        return await makeHeads(path, problem, { seed, force }, output);
       }
       await makeCheckpoint(path, problem, { ...own, force }, output);
     });
 }
 
-/** Makes a file of two heads. @throws {UsageError} where there is one, or its name says otherwise. */
-async function makePair(
+/** Makes a file of several heads. @throws {UsageError} where there is one, or its name says otherwise. */
+async function makeHeads(
   path: string,
   problem: Problem,
   { seed, force }: { readonly seed: number; readonly force: boolean },
@@ -217,10 +226,10 @@ async function makePair(
   await checkNewFile("file", path, {
     force,
     ending: /\.safetensors$/i,
-    holds: "with --distill it holds tensors, so its name must end in .safetensors",
+    holds: `with ${modeOf(problem)} it holds tensors, so its name must end in .safetensors`,
   });
   checkMemory(problem);
-  await writePair(path, syntheticOf(problem, seed));
+  await writeCase(path, syntheticOf(problem, seed));
   output.print(`Wrote ${path}: run it with "lce run ${path}".`);
 }
 
@@ -262,15 +271,31 @@ async function makeCheckpoint(
   );
 }
 
+/** Returns the flag that has several heads made. */
+function modeOf({ fusion }: Problem): string {
+  return fusion ? "--fusion" : "--distill";
+}
+
+/** Refuses heads that no file of fused ones has. @throws {UsageError} */
+function checkPlain(problem: Problem): void {
+  const { bias, softcap } = learnerOf(problem);
+  const [other] = Object.entries({ bias: bias || undefined, softcap })
+    .find(([, value]) => value !== undefined) ?? [];
+  if (other === undefined) return;
+  throw new UsageError(
+    `--fusion and ${flagName(other)} cannot be given together: files of fused heads have none`,
+  );
+}
+
 /** Refuses what is about the files of a checkpoint. @throws {UsageError} */
 function checkWithoutLayout(
   layout: Readonly<Record<string, unknown>>,
-  { divergence }: Distill,
+  problem: Problem,
 ): void {
   const [other] = Object.entries(layout).find(([, value]) => value !== undefined) ?? [];
   if (other === undefined) return;
   throw new UsageError(
-    `--distill ${divergence} and ${
+    `${modeOf(problem)} and ${
       flagName(other)
     } cannot be given together: that is about a checkpoint's files`,
   );
