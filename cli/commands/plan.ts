@@ -16,20 +16,12 @@ import { makePlan, type Plan, type PlanOptions } from "../../planner/plan.ts";
 import { type Problem, resized } from "../../planner/problem.ts";
 import { againstFlags, checkAgainst, reportWorse } from "../request/against_flags.ts";
 import { linksFor } from "../request/links.ts";
-import { parallelFlags, planningFlags, requestOf } from "../request/flags.ts";
+import { parallelFlags, planningFlags } from "../request/flags.ts";
 import { remarksOf } from "../request/calibrate.ts";
 import { deviceOf } from "../request/device.ts";
 import { type Modes, modesShape } from "../request/modes_shape.ts";
-import {
-  checkAdapter,
-  checkCodes,
-  checkComparable,
-  checkDistill,
-  checkFusion,
-  checkRanks,
-  checkTogether,
-  withLeast,
-} from "../request/plan_modes.ts";
+import { checkCodes, checkComparable } from "../request/plan_modes.ts";
+import { questionOf } from "../request/question.ts";
 import { modelJson, modelLine, readConfigs } from "../request/model.ts";
 import { savePicture } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
@@ -46,10 +38,9 @@ import {
   readEarlierPlan,
 } from "../report/plan_against.ts";
 import { wrapped } from "../report/wrap.ts";
-import { checkModes, parallelismOf } from "../request/request.ts";
 import { settingFlags } from "../request/settings.ts";
 import { answerScaling, answerSplits } from "./plan_ranks.ts";
-import { checkPictures, runSweep } from "./sweep.ts";
+import { runSweep } from "./sweep.ts";
 
 /** Returns the command. `exit` takes the exit code of a plan that is worse than an earlier one. */
 export function planCommand(output: Output, exit: (code: number) => void): Command {
@@ -89,28 +80,12 @@ Examples:
     .action(
       async ({ json, force = false, config, webgpu, calibrate, against, failOver, ...given }) => {
         checkAgainst({ against, failOver });
-        const files = await readConfigs(config);
-        const modes = checkModes(given, files);
-        const { compare = false, explain = false, largest, codes, ...pictured } = modes;
-        const flags = Object.fromEntries(
-          Object.entries(given).filter(([name]) => !(name in modesShape)),
-        );
-        const { timeline } = modes;
-        const pictures = { ...pictured, force };
-        const { axes, methods } = await checkPictures(pictures, flags);
-        checkTogether(modes, flags);
+        const question = await questionOf(given, await readConfigs(config), { force });
+        const { modes, problem, asked, head, request, model } = question;
+        const { parallelism, axes, methods } = question;
         if (against !== undefined) checkComparable(modes);
-        // The smallest point stands for the sweep: where it is no problem, none is.
-        const least = axes.map(({ name, values }) => [name, Math.min(...values)]);
-        const { problem: plain, request, model } = await requestOf({
-          ...withLeast(largest, flags),
-          ...Object.fromEntries(least),
-        }, files);
-        checkRanks(modes, request);
-        const asked = checkFusion(checkDistill(checkAdapter(plain, modes), modes), modes);
-        const parallelism = parallelismOf(request);
-        const head = codes === undefined ? undefined : checkCodes(asked, codes);
-        const problem = head?.problem ?? asked;
+        const { compare = false, explain = false, largest, codes, timeline, ...pictured } = modes;
+        const pictures = { ...pictured, force };
         const device = await deviceOf(request, {
           webgpu,
           remarks: remarksOf({ calibrate }, output),
