@@ -285,3 +285,31 @@ Deno.test("the commands of docs/checkpoints.md do what it says", {
     }
     assert.deepEqual(namesIn(folder), ["biased", "gpt2", "losses.csv", "sharded", "tied"]);
   }));
+
+Deno.test("what each rank takes of the host is planned from the checkpoint's config, and measured", () =>
+  withFolder(async (folder) => {
+    const sizes = ["--tokens", "23", "--hidden", "10", "--vocab", "301", "--bias"];
+    assert.equal((await lce("fixture", "make", `${folder}/model`, ...sizes)).code, EXIT.ok);
+    for (const pass of ["forward", "train"]) {
+      const split = ["--tensor-parallel", "3", "--data-parallel", "2", "--pass", pass, "--json"];
+      const [run] = JSON.parse((await lce("run", `${folder}/model`, ...split)).out);
+      const job = [...sizes, "--dtype", "bf16", "--host-io", "--device", "auto"];
+      const plan = JSON.parse((await lce("plan", ...job, ...split)).out);
+      const planned = plan.perRank.map(({ host }: { host: { peakBytes: number } }) =>
+        host.peakBytes
+      );
+      const measured = run.perRank.map((rank: { measuredHostPeakBytes: number }) =>
+        rank.measuredHostPeakBytes
+      );
+      assert.deepEqual(planned, measured);
+      // Parts of two sizes in either direction, and a plan of the largest.
+      assert.equal(new Set(planned).size, 4);
+      assert.equal(plan.host.peakBytes, Math.max(...planned));
+    }
+    // Nothing is the host's where tensors are the caller's.
+    const callers = await lce("plan", ...sizes, "--tensor-parallel", "3", "--json");
+    assert.deepEqual(
+      JSON.parse(callers.out).perRank.map(({ host }: { host: null }) => host),
+      [null, null, null],
+    );
+  }));

@@ -12,6 +12,7 @@
  */
 import type { DeviceProfile } from "./device.ts";
 import { type MemoryPrediction, predictMemory } from "./schedule/memory.ts";
+import { type HostMemory, planHostMemory } from "./schedule/host_memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { dimensionsOf, headOf, type Problem, resized } from "./problem.ts";
 import type { Collective, CollectiveOp, Range, Schedule, Share } from "./schedule/schedule.ts";
@@ -67,6 +68,8 @@ export interface Rank {
   readonly vocab: Range;
   /** Bytes of GPU buffers that its schedule keeps alive. */
   readonly memory: MemoryPrediction;
+  /** Bytes of the host's memory, where it is the host that tensors come from. */
+  readonly host?: HostMemory | undefined;
 }
 
 /** What a job that several devices do together takes. */
@@ -114,20 +117,21 @@ export function planParallel(
   const vocabs = evenShares(headOf(problem).vocab, tensor);
   const tokens = evenShares(problem.tokens, data);
   const largest = makePlan(part, device, { ...options, share });
-  const memories = new Map<string, MemoryPrediction>();
+  const memories = new Map<string, Pick<Rank, "memory" | "host">>();
   const memoryOf = (part: Pick<Rank, "tokens" | "vocab">) => {
     // Ids do not matter to memory: parts as large take as much.
     const size = `${part.tokens.count} x ${part.vocab.count}`;
     const known = memories.get(size);
     if (known) return known;
-    const memory = predictMemory(rankSchedule({ problem, parallelism, largest, options }, part));
-    memories.set(size, memory);
-    return memory;
+    const schedule = rankSchedule({ problem, parallelism, largest, options }, part);
+    const found = { memory: predictMemory(schedule), host: planHostMemory(schedule) };
+    memories.set(size, found);
+    return found;
   };
   const ranks = Array.from({ length: tensor * data }, (_, rank): Rank => {
     const [tensorRank, dataRank] = [rank % tensor, Math.floor(rank / tensor)];
     const part = { tokens: tokens[dataRank]!, vocab: vocabs[tensorRank]! };
-    return { rank, tensorRank, dataRank, ...part, memory: memoryOf(part) };
+    return { rank, tensorRank, dataRank, ...part, ...memoryOf(part) };
   });
   return {
     problem,

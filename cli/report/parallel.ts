@@ -29,7 +29,7 @@ export function parallelPlanJson(plan: ParallelPlan, extras: RanksExtras = {}) {
     ...planJson(largest, extras),
     problem: problemJson(problem),
     parallel: parallelism,
-    perRank: ranks.map(rankJson),
+    perRank: ranks.map((rank) => ({ ...rankJson(rank), host: rank.host ?? null })),
     collectives: collectives.map((step) => collectiveJson(step, parallelism, links)),
     time: timeJson(rankTime(plan, links)),
     links: links ?? null,
@@ -106,7 +106,7 @@ export function parallelPlanText(plan: ParallelPlan, extras: RanksExtras = {}): 
     wrapped(splitLine(plan.parallelism), width),
     "",
     "memory of each rank",
-    indented(table(rankRows(plan.ranks), ["left", "right", "right", "right", "right"], inner)),
+    indented(table(rankRows(plan.ranks), ["left", ...Array(5).fill("right")], inner)),
     "",
     "collectives",
     indented(collectiveTable(plan, links, inner)),
@@ -132,15 +132,16 @@ export function splitLine({ tensor, data, sequence, overlap }: Parallelism): str
 export function rankRows(ranks: readonly Rank[]): string[][] {
   const sizes = Map.groupBy(ranks, ({ tokens, vocab }) => `${tokens.count} x ${vocab.count}`);
   return [
-    ["ranks", "vocabulary", "tokens", "peak", "extra peak"],
+    ["ranks", "vocabulary", "tokens", "peak", "extra peak", ...(ranks[0]?.host ? ["host"] : [])],
     ...[...sizes.values()].map((alike) => {
-      const { tokens, vocab, memory } = alike[0]!;
+      const { tokens, vocab, memory, host } = alike[0]!;
       return [
         spans(alike.map(({ rank }) => rank)),
         `${vocab.count} ids`,
         `${tokens.count}`,
         formatBytes(memory.peakBytes),
         formatBytes(memory.extraPeakBytes),
+        ...(host ? [formatBytes(host.peakBytes)] : []),
       ];
     }),
   ];

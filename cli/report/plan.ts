@@ -11,7 +11,7 @@ import { problemJson } from "../../planner/problem_schema.ts";
 import { becomeHalves } from "../../planner/schedule/layout.ts";
 import { type BufferSpec, type Residency, wholeOf } from "../../planner/schedule/schedule.ts";
 import { strategyNamed } from "../../planner/strategies/mod.ts";
-import { type HostMemory, planHostMemory } from "../../planner/schedule/host_memory.ts";
+import { planHostMemory } from "../../planner/schedule/host_memory.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import {
   kindOf,
@@ -81,7 +81,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       peakByCategory: memory.byCategory,
       buffers: outline.buffers.map(({ name, bytes, category }) => ({ name, bytes, category })),
     },
-    host: hostOf(plan) ?? null,
+    host: planHostMemory(plan.schedule) ?? null,
     cost: {
       flops: cost.flops,
       bytesMoved: cost.bytesMoved,
@@ -102,11 +102,6 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
       : {}),
     ...(compare ? { peers: peersJson(plan) } : {}),
   };
-}
-
-/** Returns the host's memory of a plan that `lce run` carries out, whose matrices stay in their files. */
-function hostOf({ outline, schedule }: Plan): HostMemory | undefined {
-  return outline.residency === "caller" ? undefined : planHostMemory(schedule);
 }
 
 /** Returns the extra bytes that a plan saves beside two stages: never less than none. */
@@ -263,7 +258,7 @@ export type MemoryRow = readonly [name: string, bytes: number, note: string];
 /** Returns what a plan takes at its peak, beside what two stages would. */
 export function memoryRows(plan: Plan): MemoryRow[] {
   const { memory, twoStage } = plan;
-  const host = hostOf(plan);
+  const host = planHostMemory(plan.schedule);
   return [
     ["inputs", memory.byCategory.input, ""],
     ["outputs", memory.byCategory.output, ""],

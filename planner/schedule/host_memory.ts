@@ -125,11 +125,12 @@ export function predictHostMemory(
 
 /**
  * Returns the host's memory of a run whose matrices stay in their files and whose results are
- * kept, of which a schedule without uploads has none.
+ * kept; none of a schedule that uploads nothing, as tensors are the caller's throughout.
  */
-export function planHostMemory(schedule: Schedule): HostMemory {
+export function planHostMemory(schedule: Schedule): HostMemory | undefined {
   const tensors = tensorsOf(schedule.problem);
   const uploaded = new Set(allPieces(schedule).map(({ tensor }) => tensor));
+  if (uploaded.size === 0) return undefined;
   const held = Object.fromEntries(
     [...uploaded].map((name) => {
       const bytes = tensorBytes(schedule, name);
