@@ -153,6 +153,7 @@ export {
   overIds,
 } from "./planner/heads/codebook.ts";
 export type { MemoryPrediction } from "./planner/schedule/memory.ts";
+export type { HostMemory } from "./planner/schedule/host_memory.ts";
 export {
   type Alternative,
   type Candidate,

@@ -88,6 +88,8 @@ export const INSIDE: Killer = { test: "fixtures/files/inside_test.ts" };
 export const HOSTILE: Killer = { test: "cli/hostile_test.ts" };
 export const SETTINGS_FILES: Killer = { test: "cli/files/map_file_test.ts" };
 
+export const CLASS_ROUNDS: Killer = { test: "fixtures/verify/rounds_device_test.ts" };
+
 /** Bytes on the host, and in files. */
 export const SOURCES: Killer = { test: "host/source_test.ts" };
 export const FILE_RANGE: Killer = { test: "fixtures/files/file_range_test.ts" };

@@ -3,11 +3,19 @@
  *
  * @module
  */
-import { INTERRUPTED, JOURNAL, RESUMED, TIMELY } from "./killers.ts";
+import { CLASS_ROUNDS, INTERRUPTED, JOURNAL, RESUMED, TIMELY } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in rounds and their journal. */
 export const ROUNDS: readonly Mutant[] = [
+  {
+    name: "a mean with class weights is cut into rounds",
+    file: "fixtures/verify/rounds.ts",
+    find: "if (problem.classWeight && hasReducedLoss(problem)) {",
+    replace: "if (problem.classWeight && !hasReducedLoss(problem)) {",
+    why: "it would be divided by how many tokens there are, and not by their weights",
+    killers: [CLASS_ROUNDS],
+  },
   {
     name: "a last round is filled up with tokens that count",
     file: "fixtures/verify/rounds.ts",
