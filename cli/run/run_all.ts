@@ -8,15 +8,18 @@ import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
 import { drawSample } from "../../fixtures/verify/draw_sample.ts";
+import { fixtureAt } from "../../fixtures/reference/fused.ts";
 import { withDirection } from "../../fixtures/sub_tokens.ts";
+import type { Verification } from "../../fixtures/verify/verify.ts";
 import { RankError } from "../../kernels/ranks/errors.ts";
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import type { Parallelism } from "../../planner/parallel.ts";
 import type { PlanOptions } from "../../planner/plan.ts";
+import { ONLY_HEAD } from "../../planner/heads/head.ts";
 import type { Problem } from "../../planner/problem.ts";
 import { rowSeeds } from "../../planner/sampling.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
-import { EXIT, explain } from "../exit.ts";
+import { EXIT, explain, UsageError } from "../exit.ts";
 import type { Output } from "../output.ts";
 import { progressLines } from "../progress.ts";
 import type { Crew } from "../request/crew.ts";
@@ -116,11 +119,16 @@ async function runOne(
     say("reading");
     const opened = await open();
     const fixture = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
+    if (thorough && fixture.problem.fusion) {
+      throw new UsageError(
+        `--thorough: tries training, and ${fixture.name} has heads that are fused: leave one of them out`,
+      );
+    }
     for (const remark of fixture.notes ?? []) note(`${fixture.name}: ${remark}`);
     const problem = checkWith(problemSchema(), {
       ...fixture.problem,
       ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
-      ...settings,
+      ...(fixture.problem.fusion ? searchSettings(settings, path) : settings),
     });
     checkStrategy(options.strategy, problem.pass);
     checkRounds({ round, resume }, path, problem.pass);
@@ -138,5 +146,43 @@ async function runOne(
     ? await thoroughly(prepared, acquired, progress)
     : await once(prepared, acquired, {
       ...{ parallelism, options, reference, path, round, resume, progress, note },
+      next: prepared.problem.fusion && listsOf(settings)
+        ? (found) => atStrengths(found, listsOf(settings)!)
+        : undefined,
     });
+}
+
+/** What is asked of each token's softmax, which is not known before its strength is. */
+type Lists = Pick<Runs["settings"], "topK" | "sampleTemperature">;
+
+/** Returns what of some settings is such, if anything is. */
+function listsOf({ topK, sampleTemperature }: Runs["settings"]): Lists | undefined {
+  if (!topK && sampleTemperature === undefined) return undefined;
+  return {
+    ...(topK ? { topK } : {}),
+    ...(sampleTemperature === undefined ? {} : { sampleTemperature }),
+  };
+}
+
+/** Returns those of the settings that a search has. @throws {UsageError} where a file would lack the others. */
+function searchSettings(settings: Runs["settings"], path: string | undefined): Runs["settings"] {
+  const { topK: _, sampleTemperature: __, ...others } = settings;
+  if (path === undefined || !listsOf(settings)) return others;
+  throw new UsageError(
+    `--output ${path}: holds what a search finds; --top-k and --sample of fused heads are another run, at its strengths: leave one of them out`,
+  );
+}
+
+/** Returns the fixture of the head that heads are at the strengths which a search found, with what is asked of it. */
+async function atStrengths({ fixture, results }: Verification, lists: Lists): Promise<Fixture> {
+  const sum = await fixtureAt(fixture, results.strength!);
+  return {
+    ...sum,
+    name: `${sum.name}, at these strengths`,
+    problem: checkWith(problemSchema(), {
+      ...sum.problem,
+      heads: sum.problem.heads.map((head) => ({ ...head, name: ONLY_HEAD })),
+      ...lists,
+    }),
+  };
 }

@@ -45,6 +45,8 @@ export interface Once {
   readonly resume: boolean;
   readonly progress: (what: string, done: number, total: number) => void;
   readonly note: (text: string) => void;
+  /** Returns what is run once a search has found something, where something is. */
+  readonly next?: ((found: Verification) => Promise<Fixture>) | undefined;
   /** Told how many rounds there are to go on from, where a run breaks off. */
   readonly onKept?: (rounds: number) => void;
 }
@@ -71,7 +73,7 @@ export async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once
 async function attempt(
   fixture: Fixture,
   acquired: AcquiredDevice,
-  { parallelism, options, reference, path, round, resume, progress, note, onKept }: Once,
+  { parallelism, options, reference, path, round, resume, progress, note, next, onKept }: Once,
 ): Promise<Found> {
   const how = { reference, onProgress: progress };
   if (parallelism) {
@@ -96,6 +98,17 @@ async function attempt(
     if (remark !== undefined) note(remark);
     throw error;
   }
+  const searched = foundOnce(found);
+  if (!next) return searched;
+  const following = foundOnce(await verify(await next(found), acquired, options, how));
+  return {
+    ok: searched.ok && following.ok,
+    json: () => ({ ...searched.json(), ok: searched.ok && following.ok, next: following.json() }),
+    text: (layout) => `${searched.text(layout)}\n\n${following.text(layout)}`,
+  };
+}
+
+function foundOnce(found: Verification): Found {
   const resident = residentPeakBytes();
   return {
     ok: found.ok,
