@@ -131,3 +131,25 @@ Deno.test("lce run --sample writes an id for each token, the same in rounds and 
     assert.deepEqual(await drawn("--round", "32"), found);
     assert.deepEqual(await drawn("--strategy", "two-stage", "--top-k", "2"), found);
   }));
+
+Deno.test("lce run --output writes the gradients of a teacher that learns, as they were compared", () =>
+  withFolder(async (folder) => {
+    const [pair, out] = [`${folder}/pair.safetensors`, `${folder}/out.safetensors`];
+    const sizes = ["--tokens", "9", "--vocab", "70", "--hidden", "10", "--dtype", "f32"];
+    const taught = ["--distill", "binary-kl", "--teacher-hidden", "7", "--teacher-learns"];
+    const made = await lce("fixture", "make", pair, ...sizes, ...taught, "--bias");
+    assert.equal(made.code, EXIT.ok, made.err);
+    const run = await lce("run", pair, "--pass", "train", "--output", out, "--json");
+    assert.equal(run.code, EXIT.ok, run.err);
+    const [{ agreement }] = JSON.parse(run.out);
+    assert(agreement.coverage.complete);
+    assert.deepEqual(agreement.coverage.gradients["teacher's weight"], { rows: 70, ofRows: 70 });
+    const file = await SafetensorsFile.open(out);
+    assert.deepEqual(file.find("grad_weight").shape, [70, 10]);
+    assert.deepEqual(file.find("grad_teacher_hidden").shape, [9, 7]);
+    assert.deepEqual(file.find("grad_teacher_weight").shape, [70, 7]);
+    assert(!file.has("grad_teacher_bias"));
+    const gradient = floats(await file.read("grad_teacher_weight"), "grad_teacher_weight");
+    assert(gradient.some((value) => Math.abs(value) > 1e-6));
+    assert.deepEqual(namesIn(folder), ["out.safetensors", "pair.safetensors"]);
+  }));

@@ -124,6 +124,7 @@ const SMALL = {
 const HEADS_SETTINGS = [
   "distill",
   "teacherHidden",
+  "teacherLearns",
   "beta",
   "temperature",
   "distillWeight",

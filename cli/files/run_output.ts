@@ -11,17 +11,21 @@ import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores } from "../../fixtures/verify/compare.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
-import {
-  GRADIENTS,
-  learnerOf,
-  type Problem,
-  wantedGradients,
-  weightColumns,
-} from "../../planner/problem.ts";
+import type { Problem } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import { resultWidth, tokenResults } from "../../planner/schedule/layout.ts";
-import { RESULTS, TOKEN_RESULTS, type TokenResultName } from "../../planner/schedule/results.ts";
-import type { GradientKey } from "../../planner/schedule/tensors.ts";
+import {
+  axisOf,
+  GRADIENT_NAMES,
+  type GradientName,
+  gradientOf,
+  gradientWidth,
+  headIn,
+  RESULTS,
+  TOKEN_RESULTS,
+  type TokenResultName,
+} from "../../planner/schedule/results.ts";
+import { hasTensor, snakeCase } from "../../planner/schedule/tensors.ts";
 import { textJson } from "../report/run.ts";
 import { checkNewFile } from "./new_file.ts";
 import { checkJournal } from "./run_journal.ts";
@@ -73,16 +77,14 @@ function titleOf(name: TokenResultName): string {
 
 async function openTensors(path: string, { name, problem }: Fixture): Promise<RunOutput> {
   const { tokens } = problem;
-  const head = learnerOf(problem);
-  const { hidden, vocab } = head;
-  const wanted = wantedGradients(problem);
-  const shapes = {
-    grad_hidden: [tokens, hidden],
-    grad_weight: [vocab, weightColumns(problem, head)],
-    grad_bias: [vocab],
+  const gradients = GRADIENT_NAMES.filter((of) => {
+    const head = problem.heads[headIn(of)];
+    return head !== undefined && hasTensor(RESULTS[of].tensor, problem, head);
+  });
+  const shapeOf = (of: GradientName) => {
+    const rows = axisOf(of) === "tokens" ? tokens : problem.heads[headIn(of)]!.vocab;
+    return gradientOf(of) === "bias" ? [rows] : [rows, gradientWidth(problem, of)];
   };
-  const gradients = GRADIENTS
-    .filter((of) => wanted.has(of)).map((of) => `grad_${of}` as const satisfies GradientKey);
   const writer = await SafetensorsWriter.create(
     path,
     {
@@ -94,12 +96,14 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
           return [row, { dtype: type === "u32" ? "U32" : "F32", shape }];
         }),
       ),
-      ...Object.fromEntries(gradients.map((of) => [of, { dtype: "F32", shape: shapes[of] }])),
+      ...Object.fromEntries(
+        gradients.map((of) => [snakeCase(of), { dtype: "F32", shape: shapeOf(of) }]),
+      ),
     },
     { fixture: name, problem: JSON.stringify(problemJson(problem)) },
   );
   return {
-    stores: Object.fromEntries(gradients.map((of) => [of, writer.store(of)])),
+    stores: Object.fromEntries(gradients.map((of) => [of, writer.store(snakeCase(of))])),
     async finish({ fixture, results }) {
       await writer.store("targets").write(0, bytesOf(givenTargets(fixture)));
       for (const column of columnsOf(problem)) {

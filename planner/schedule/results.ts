@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { type Problem, weightColumns } from "../problem.ts";
 import type { TokenResult } from "./layout.ts";
 import { type Resulting, type Rounding, type Statistic, STATISTICS } from "./statistics.ts";
 import { type GradientKey, tensorOf } from "./tensors.ts";
@@ -123,6 +124,12 @@ export function axisOf(name: ResultName): "tokens" | "vocab" {
 export function headIn(name: GradientName): number {
   const { head = 0 }: ResultLayout & { readonly head?: number } = RESULTS[name];
   return head;
+}
+
+/** Returns the elements of a row of a gradient. */
+export function gradientWidth(problem: Problem, name: GradientName): number {
+  const head = problem.heads[headIn(name)]!;
+  return { hidden: head.hidden, weight: weightColumns(problem, head), bias: 1 }[gradientOf(name)];
 }
 
 /** Returns which gradient an array is: of the hidden states, the weight or the bias. */
