@@ -46,15 +46,15 @@ async function bundled(program: string): Promise<string> {
   }
 }
 
-Deno.test("a bundle has zod where a problem is checked, and below 120 KB of code where a plan is run", async () => {
+Deno.test("a bundle has zod where a problem is checked, and below 135 KB of code where a plan is run", async () => {
   const mod = JSON.stringify(import.meta.resolve("./mod.ts"));
   const whole = await bundled(`export * from ${mod};`);
   assert.match(whole, /ZodMini/);
-  assert(whole.length < 235_000, `${whole.length} bytes`);
+  assert(whole.length < 265_000, `${whole.length} bytes`);
   const running = await bundled(
     `import { LinearCrossEntropy } from ${mod}; console.log(LinearCrossEntropy);`,
   );
   assert.doesNotMatch(running, /Zod/);
   assert.match(running, /@compute/);
-  assert(running.length < 120_000, `${running.length} bytes`);
+  assert(running.length < 135_000, `${running.length} bytes`);
 });

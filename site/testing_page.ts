@@ -149,6 +149,25 @@ Deno.test({
       assert.equal(own.problem.vocab, 37);
       assert.equal(own.problem.dtype, "f16");
       assert(Math.abs(own.loss - Math.log(37)) < 2e-6 * Math.log(37), `${own.loss}`);
+      // Dropped, as well as chosen: the same tensor, of other sizes.
+      await page.evaluate((length) => {
+        const header = JSON.stringify({
+          "lm_head.weight": { dtype: "F32", shape: [5, 4], data_offsets: [0, 80] },
+        }).padEnd(length);
+        const file = new Uint8Array(8 + length + 80);
+        file[0] = length;
+        file.set(new TextEncoder().encode(header), 8);
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([file], "dropped.safetensors"));
+        document.getElementById("drop")!.dispatchEvent(
+          new DragEvent("drop", { dataTransfer, cancelable: true, bubbles: true }),
+        );
+      }, 120);
+      await page.waitForFunction(() =>
+        /5 ids x 4, f32/.test(document.getElementById("file-notes")!.textContent!)
+      );
+      await visit.settled();
+      assert.match(await visit.text(".question-line"), /4 hidden x 5 vocab, f32/);
       const damaged = { name: "damaged.safetensors", mimeType: "", buffer: Buffer.alloc(20, 0xff) };
       await page.locator("#file").setInputFiles(damaged);
       await page.waitForFunction(() =>

@@ -16,7 +16,20 @@ export interface SubTokenSizes {
   readonly subTokens: number;
 }
 
-/** Returns the numbers of one sub-token. @throws {RangeError} where they do not divide a state evenly. */
+/**
+ * Returns the numbers of one sub-token, which `direction` of a step's inputs has.
+ *
+ * @throws {RangeError} where sub-tokens do not divide a state evenly.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * import { subTokenLength } from "@lce/lce";
+ *
+ * assert.equal(subTokenLength({ hidden: 2304, subTokens: 32 }), 72);
+ * assert.throws(() => subTokenLength({ hidden: 2304, subTokens: 31 }), /a whole number that divides/);
+ * ```
+ */
 export function subTokenLength({ hidden, subTokens }: SubTokenSizes): number {
   if (Number.isInteger(subTokens) && subTokens >= 1 && hidden % subTokens === 0) {
     return hidden / subTokens;
