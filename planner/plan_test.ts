@@ -333,3 +333,20 @@ Deno.test("sizes of every order are planned, or refused with a reason", () => {
     { ...SEED, numRuns: 300 },
   );
 });
+
+Deno.test("chunked works on windows that a caller fixes, under a budget too; two stages do not", () => {
+  const problem = parseProblem({ tokens: 96, hidden: 32, vocab: 1000, pass: "train" });
+  for (const budget of [undefined, 2 ** 30]) {
+    const fixed = { window: 64, block: 64, budget };
+    const { schedule, candidates } = makePlan(problem, SPECIFICATION_DEFAULTS, {
+      ...fixed,
+      strategy: "chunked",
+    });
+    assert.deepEqual(schedule.window, { vocab: 64, count: 16 });
+    assert(candidates.every(({ shape }) => shape.window === 64));
+    assert.throws(
+      () => makePlan(problem, SPECIFICATION_DEFAULTS, { ...fixed, strategy: "two-stage" }),
+      /works on the whole vocabulary/,
+    );
+  }
+});

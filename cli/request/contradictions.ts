@@ -9,7 +9,7 @@ import { headOf, type Problem, wantedGradients } from "../../planner/problem.ts"
 import { parseProblem } from "../../planner/problem_schema.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
 import { ALL_STRATEGIES, strategyNamed } from "../../planner/strategies/mod.ts";
-import { unsuited } from "../../planner/strategies/strategy.ts";
+import { type Strategy, unsuited } from "../../planner/strategies/strategy.ts";
 import { UsageError } from "../exit.ts";
 
 /** What contradicts itself: the setting at fault, and its value with why. */
@@ -116,15 +116,21 @@ function windowFault(
   problem: Problem,
   { strategy, window }: { strategy?: StrategyName | undefined; window?: number | undefined },
 ): string | undefined {
-  if (!keepsWhole(strategy)) return undefined;
+  if (strategy === undefined || strategyNamed(strategy).cuts) return undefined;
   if (window === undefined || window >= headOf(problem).vocab) return undefined;
   return `${strategy}: works on the whole vocabulary, so a window of ${window} ids is of no use. ` +
-    `Leave the window out, or choose ${STREAMING}`;
+    `Leave the window out, or choose ${CUTTING}`;
 }
 
 /** Strategies that take one window after the other, for people. */
-const STREAMING = ALL_STRATEGIES.filter(({ streams }) => streams).map(({ name }) => name)
-  .join(" or ");
+const STREAMING = namesOf(({ streams }) => streams);
+
+/** Strategies whose windows may be fixed, for people. */
+const CUTTING = namesOf(({ cuts }) => cuts);
+
+function namesOf(which: (strategy: Strategy) => boolean): string {
+  return ALL_STRATEGIES.filter(which).map(({ name }) => name).join(" or ");
+}
 
 /** Returns whether a strategy keeps the logits of every id at once, so that it takes no windows. */
 function keepsWhole(strategy: StrategyName | undefined): boolean {

@@ -178,9 +178,11 @@ Deno.test("in matrices an H100 takes the time that plans say within a tenth, and
         `${strategy}: ${1000 * seconds} ms, not ${ms}`,
       );
     }
-    // One block of all tokens is two stages.
-    const { shape: { strategy, block }, alternatives } = makePlan(problem, profile);
-    assert(strategy === "chunked" || strategy === "two-stage" && block === sizes.tokens);
+    const { shape: { strategy }, alternatives, memory } = makePlan(problem, profile);
+    assert.equal(strategy, "chunked");
+    // PyTorch's two stages in bf16 took 24,000 and 6,012 MiB.
+    const share = sizes.vocab === 256000 ? 0.1 * 24000 : 0.36 * 6012;
+    assert(memory.extraPeakBytes <= share * 2 ** 20);
     assert.match(alternatives.find((each) => each.strategy === "windowed")!.reason, /^slower: /);
   }
 });

@@ -126,8 +126,10 @@ class Descent {
     for (const block of fitted(options.block, this.#mostTokens, blockGranule, problem.tokens)) {
       const most = this.#idsBeside(block);
       if (most === 0) continue;
-      if (!strategy.streams) yield { block, window: most };
-      else {
+      if (!strategy.streams) {
+        const window = Math.min(options.window ?? most, most);
+        if (strategy.cuts || window === most) yield { block, window };
+      } else {
         for (const window of fitted(options.window, most, windowGranule, vocab)) {
           yield { block, window };
         }
@@ -149,7 +151,7 @@ class Descent {
       const block = stepped(of.block, this.#granules.block, sign);
       if (block < 1 || block > this.#mostTokens) continue;
       const most = this.#idsBeside(block);
-      const window = streams ? of.window : most;
+      const window = streams || options.window !== undefined ? of.window : most;
       if (window >= 1 && window <= most) yield { block, window };
     }
   }

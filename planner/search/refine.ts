@@ -18,7 +18,7 @@ export function* refined(
 ): Generator<Shape | Infeasible> {
   const promising = promisingTiles(branch.question);
   for (const { shape: { tile, block, window } } of paretoFront(found)) {
-    const sizes = branch.strategy.streams ? { block, window } : { block };
+    const sizes = branch.strategy.cuts ? { block, window } : { block };
     for (const other of promising) {
       if (!sameTile(other, tile)) yield* shapesOf(branch, other, sizes);
     }

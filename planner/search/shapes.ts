@@ -80,7 +80,7 @@ function* sizesToTry(branch: Branch, tile: Tile, fixed: FixedSizes): Generator<S
     if (smaller && (largest instanceof Infeasible || largest < narrowest)) continue;
     if (largest instanceof Infeasible) throw largest;
     const ids = largest;
-    const windows = strategy.streams
+    const windows = strategy.cuts
       ? fixedOr(
         fixed.window,
         ids,
@@ -124,8 +124,8 @@ function largestIds(
 }
 
 /** @throws {Infeasible} where a strategy that needs the whole vocabulary is to work on windows. */
-function checkWindow({ streams }: Strategy, problem: Problem, { window }: FixedSizes): void {
-  if (streams || window === undefined || window >= vocabOf(problem)) return;
+function checkWindow({ cuts }: Strategy, problem: Problem, { window }: FixedSizes): void {
+  if (cuts || window === undefined || window >= vocabOf(problem)) return;
   throw new Infeasible("works on the whole vocabulary, not on windows of it");
 }
 

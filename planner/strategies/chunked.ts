@@ -18,16 +18,26 @@ import {
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { prepare, project, rowStatistics } from "../schedule/forward.ts";
 import { headOf, vocabOf } from "../problem.ts";
-import { logitBytes } from "../schedule/layout.ts";
+import { gradientBytes, gradientType, LOGIT_TYPE, logitBytes } from "../schedule/layout.ts";
+import type { Tile } from "../schedule/tile.ts";
 import { largestStored, largestWindow } from "./limits.ts";
-import { eighths } from "./steps.ts";
+import { eighths, halvings } from "./steps.ts";
 import type { Strategy } from "./strategy.ts";
+
+/** Windows that are tried beside a block: narrower ones save little of what a block of logits takes. */
+const WINDOWS = 6;
+
+/** Returns whether gradients of stored logits are of another type, and have a place of their own. */
+function apart(tile: Tile): boolean {
+  return gradientType(tile) !== LOGIT_TYPE;
+}
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {
   name: "chunked",
   summary: "stores one token block's logits at a time, no recompute",
   streams: false,
+  cuts: true,
   passes: ["train"],
   // A forward pass too, of which a second look at the logits would else be a second product.
   distills: ["forward", "train"],
@@ -35,8 +45,12 @@ export const chunked: Strategy = {
   mostTokens: largestStored,
   mostIds: largestWindow,
   blocks: eighths,
-  windows: (most) => [most],
-  stored: (problem, { block }) => problem.heads.length * logitBytes(block * vocabOf(problem)),
+  // Logits of all ids are stored whatever the window, but gradients that do not take their place only of one.
+  windows: (most, granule, _, tile) =>
+    apart(tile) ? [...halvings(most, granule)].slice(0, WINDOWS) : [most],
+  stored: (problem, { tile, block, window }) =>
+    problem.heads.length * logitBytes(block * vocabOf(problem)) +
+    (apart(tile) ? gradientBytes(block * window, tile) : 0),
   emit(draft) {
     if (draft.problem.distill) return distillByBlock(draft);
     const matrix = draft.workspace.logitMatrix(

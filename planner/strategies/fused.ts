@@ -20,6 +20,7 @@ export const fused: Strategy = {
   name: "fused",
   summary: "keeps logits in registers and streams over the vocabulary",
   streams: true,
+  cuts: true,
   passes: ["forward"],
   baseline: false,
   mostTokens: (problem, device) => largestBlock(problem, device),

@@ -29,6 +29,8 @@ export interface Strategy {
    * statistics in between, so that the weight can be streamed; else it needs all of it.
    */
   readonly streams: boolean;
+  /** Whether a caller may fix its windows: narrower than the limits ask for, which else they never are. */
+  readonly cuts: boolean;
   /** Whether it is done with the gradients of a window before the next one, so that they can be rounded once. */
   readonly finishesWindows?: boolean;
   /** Returns the most tokens of a block. @throws {Infeasible} where not even the fewest can be. */

@@ -27,6 +27,7 @@ export const twoStage: Strategy = {
   name: "two-stage",
   summary: "stores all logits, then applies softmax and cross-entropy",
   streams: false,
+  cuts: false,
   passes: ["forward", "train"],
   fuses: true,
   distills: ["forward", "train"],

@@ -33,6 +33,7 @@ export const windowed: Strategy = {
   name: "windowed",
   summary: "recomputes logits window by window and stores one window's gradient",
   streams: true,
+  cuts: true,
   passes: ["train"],
   fuses: true,
   distills: ["forward", "train"],
