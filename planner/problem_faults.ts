@@ -84,7 +84,11 @@ function* subTokenFaults(problem: Problem): Generator<Fault> {
   if (adapter !== undefined) {
     yield fault("cannot be beside an adapter, whose gradient is narrow already: leave one out");
   }
-  if (!heads.some((head) => wantedGradients(problem, head).has("weight"))) {
+  const learning = heads.filter((head) => wantedGradients(problem, head).has("weight"));
+  if (learning.length > 1) {
+    yield fault("is of one head's gradient: freeze the teacher, or leave it out");
+  }
+  if (learning.length === 0) {
     yield fault(
       "is of the weight's gradient, which is not asked for: set the pass to train, and ask for it, or leave it out",
     );
