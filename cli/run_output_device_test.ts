@@ -103,6 +103,28 @@ Deno.test("lce run --output writes gradients as they come, streamed or not, whol
     assert.deepEqual(namesIn(folder).length, 3);
   }));
 
+Deno.test("lce run --statistics writes entropy and the likeliest id of each token, as PyTorch has them", () =>
+  withFolder(async (folder) => {
+    const path = `${folder}/x.json`;
+    const asked = ["--statistics", "entropy,predicted", "--top-k", "1", "--output", path];
+    const { code, out, err } = await lce("run", CASE, "--pass", "forward", ...asked, "--json");
+    assert.equal(code, EXIT.ok, err);
+    const [{ agreement: { checks } }] = JSON.parse(out);
+    const against = (name: string) =>
+      checks.find((check: { name: string }) => check.name === name)?.against;
+    assert.deepEqual([against("entropy"), against("predicted")], ["oracle", "oracle"]);
+    const { tokens } = JSON.parse(await Deno.readTextFile(path));
+    const kept = tokens.filter(({ loss }: { loss: number | null }) => loss !== null);
+    assert(kept.length > 2);
+    for (const { entropy, predicted, topk_ids } of kept) {
+      assert(entropy > 0);
+      assert.deepEqual([predicted], topk_ids);
+    }
+    const mistyped = await lce("run", CASE, "--statistics", "entrpy");
+    assert.equal(mistyped.code, EXIT.usage);
+    assert.match(mistyped.err, /entropy/);
+  }));
+
 Deno.test("lce run --output is of one fixture, run once, and in a format that there is", async () => {
   const refused = async (message: RegExp, ...args: string[]) => {
     const { code, err } = await lce("run", ...args);

@@ -32,6 +32,7 @@ import { sourcesOf, type Tally } from "../run/sources.ts";
 /** Settings of a problem that win over those of a fixture. */
 const PROBLEM_SETTINGS = [
   "gradientFilter",
+  "statistics",
   "topK",
   "sampleTemperature",
   "subTokens",

@@ -128,7 +128,9 @@ async function runOne(
     const problem = checkWith(problemSchema(), {
       ...fixture.problem,
       ...(thorough ? {} : { pass: pass ?? defaultPass(fixture, options.strategy) }),
-      ...(fixture.problem.fusion ? searchSettings(settings, path) : settings),
+      ...(fixture.problem.fusion
+        ? searchSettings(settings, path)
+        : besides(settings, fixture.problem.statistics)),
     });
     checkStrategy(options.strategy, problem.pass);
     checkRounds({ round, resume }, path, problem.pass);
@@ -152,13 +154,19 @@ async function runOne(
     });
 }
 
+/** Returns settings with the statistics that a fixture has anyway, as its expected results may be of them. */
+function besides(settings: Runs["settings"], had: Problem["statistics"]): Runs["settings"] {
+  return { ...settings, statistics: [...new Set([...had, ...settings.statistics ?? []])] };
+}
+
 /** What is asked of each token's softmax, which is not known before its strength is. */
-type Lists = Pick<Runs["settings"], "topK" | "sampleTemperature">;
+type Lists = Pick<Runs["settings"], "statistics" | "topK" | "sampleTemperature">;
 
 /** Returns what of some settings is such, if anything is. */
-function listsOf({ topK, sampleTemperature }: Runs["settings"]): Lists | undefined {
-  if (!topK && sampleTemperature === undefined) return undefined;
+function listsOf({ statistics, topK, sampleTemperature }: Runs["settings"]): Lists | undefined {
+  if (!statistics?.length && !topK && sampleTemperature === undefined) return undefined;
   return {
+    ...(statistics ? { statistics } : {}),
     ...(topK ? { topK } : {}),
     ...(sampleTemperature === undefined ? {} : { sampleTemperature }),
   };
@@ -166,10 +174,10 @@ function listsOf({ topK, sampleTemperature }: Runs["settings"]): Lists | undefin
 
 /** Returns those of the settings that a search has. @throws {UsageError} where a file would lack the others. */
 function searchSettings(settings: Runs["settings"], path: string | undefined): Runs["settings"] {
-  const { topK: _, sampleTemperature: __, ...others } = settings;
+  const { statistics: _, topK: __, sampleTemperature: ___, ...others } = settings;
   if (path === undefined || !listsOf(settings)) return others;
   throw new UsageError(
-    `--output ${path}: holds what a search finds; --top-k and --sample of fused heads are another run, at its strengths: leave one of them out`,
+    `--output ${path}: holds what a search finds; --statistics, --top-k and --sample of fused heads are another run, at its strengths: leave one of them out`,
   );
 }
 
