@@ -49,6 +49,10 @@ export interface Variant {
   /** Rows of 16 results a round of the epilogue takes; the layout of its rows. */
   readonly round?: number;
   readonly epilogue?: "skewed" | "plain" | "pingpong";
+  /** Whether a gradient is added to what its place holds: sums begin with that, loaded as matrices. */
+  readonly adds?: boolean;
+  /** Rows of the vocabulary that a gradient's window has, where not those of the probe. */
+  readonly ids?: number;
   /** Bytes of workgroup memory the kernel declares beyond what it uses. */
   readonly ballast?: number;
   readonly without?:
@@ -332,7 +336,8 @@ class Writer {
     this.#places();
     if (without === "epilogue") this.#zero();
     this.#put(`for (var column = first; column < end; column += ${this.#variant.tile[1]}u) {`);
-    if (without !== "epilogue") this.#zero();
+    if (this.#variant.adds) this.#loadResults();
+    else if (without !== "epilogue") this.#zero();
     this.#product();
     if (!this.#forward) {
       this.#store();
@@ -624,17 +629,33 @@ class Writer {
     this.#put(`}`);
   }
 
-  /** Results of a gradient, where they belong. */
-  #store(): void {
-    const columns = this.#columns;
+  /** Where the `i`-th row of matrices of a gradient has its `j`-th, in the result. */
+  #resultAt(i: number, j: number): string {
+    const { columns } = this.#sides;
+    return `(row0 + sm + ${i * 16}u) * ${columns}u + column + sn + ${j * this.#columns}u`;
+  }
+
+  /** Sums that begin with what is there: every load is in flight before the first product. */
+  #loadResults(): void {
     for (const i of range(this.#down)) {
       for (const j of range(this.#across)) {
         this.#put(
-          `subgroupMatrixStore<row_major>(&result, (row0 + sm + ${
-            i * 16
-          }u) * ${this.#sides.columns}u + column + sn + ${
-            j * columns
-          }u, c${i}_${j}, ${this.#sides.columns}u);`,
+          `var c${i}_${j} = subgroupMatrixLoad<subgroup_matrix_result<f32, ${this.#columns}, 16>, row_major>(&result, ${
+            this.#resultAt(i, j)
+          }, ${this.#sides.columns}u);`,
+        );
+      }
+    }
+  }
+
+  /** Results of a gradient, where they belong. */
+  #store(): void {
+    for (const i of range(this.#down)) {
+      for (const j of range(this.#across)) {
+        this.#put(
+          `subgroupMatrixStore<row_major>(&result, ${
+            this.#resultAt(i, j)
+          }, c${i}_${j}, ${this.#sides.columns}u);`,
         );
       }
     }
