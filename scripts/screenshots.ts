@@ -40,12 +40,20 @@ await withBrowser(async (browser, address) => {
     await page.goto(`${address}#${link}`);
     await page.locator(`#plan[data-ready="#${link}"]`).waitFor();
     if (run) {
-      await page.locator("#run-tokens").fill("64");
+      // Small enough for a software device that has other work.
+      for (const [size, value] of [["tokens", "64"], ["hidden", "64"], ["vocab", "5003"]]) {
+        await page.locator(`#run-${size}`).fill(value!);
+      }
       await page.locator("#run-button").click();
-      await page.locator("#cards").waitFor();
+      await page.locator("#cards").waitFor({ timeout: 120_000 });
     }
     await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
     await page.close();
     console.log(`${folder}/${name}.png`);
   }
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  await page.goto(`${address}train.html`);
+  await page.locator("#status", { hasText: "Ready" }).waitFor();
+  await page.screenshot({ path: `${folder}/train.png`, fullPage: true });
+  console.log(`${folder}/train.png`);
 });
