@@ -1,6 +1,7 @@
 /** What lce plan and lce run say of weight gradients that are not exact by intent. */
 import assert from "node:assert/strict";
-import { SafetensorsFile } from "../fixtures/files/safetensors.ts";
+import { bytesOf } from "../fixtures/elements.ts";
+import { SafetensorsFile, writeSafetensors } from "../fixtures/files/safetensors.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";
 
@@ -48,6 +49,42 @@ Deno.test("a run's weight gradient from a sample is verified, and the same by th
   assert.match(out, /from the exact one it lies [\d.]+ % of that one's norm/);
 });
 
+Deno.test("a file's own direction and token weights are taken", async () => {
+  const file = await SafetensorsFile.open(ODD);
+  const names = ["hidden", "weight", "targets"];
+  const given = await Promise.all(
+    names.map(async (name) => [name, await file.read(name)] as const),
+  );
+  const f32 = (values: Float32Array) =>
+    ({ dtype: "F32", shape: [values.length], bytes: bytesOf(values) }) as const;
+  const weights = Float32Array.from({ length: 37 }, (_, token) => token % 3);
+  const path = await Deno.makeTempFile({ suffix: ".safetensors" });
+  const run = async (direction: readonly number[], ...flags: string[]) => {
+    const tensors = [
+      ...given,
+      ["direction", f32(Float32Array.from(direction))],
+      ["token_weights", f32(weights)],
+    ] as const;
+    await writeSafetensors(path, Object.fromEntries(tensors));
+    return await lce("run", path, "--pass", "train", "--json", ...flags);
+  };
+  try {
+    // The first number of each sub-token, and no other.
+    const narrow = await run([1, ...new Array(9).fill(0)], "--sub-tokens", "5");
+    assert.equal(narrow.code, EXIT.ok, narrow.err);
+    const sampled = await run([1], "--sampled-tokens", "24");
+    assert.equal(sampled.code, EXIT.ok, sampled.err);
+    assert.equal(JSON.parse(sampled.out)[0].sample, undefined);
+    const long = await run(new Array(10).fill(1), "--sub-tokens", "5");
+    assert.equal(long.code, EXIT.input);
+    assert.match(long.err, /direction has the length 3\.16.*, but 1 is needed/);
+    const short = await run([1], "--sub-tokens", "5");
+    assert.match(short.err, /direction has 4 bytes, but \[10, 1\]/);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
 Deno.test("a plan says that the weight's gradient is not the exact one, and what it takes", async () => {
   const plan = async (...more: string[]) => JSON.parse((await lce(...HEAD, "--json", ...more)).out);
   const bytes = (
@@ -63,6 +100,8 @@ Deno.test("a plan says that the weight's gradient is not the exact one, and what
   const text = async (...more: string[]) => (await lce(...HEAD, ...more)).out;
   assert.match(await text("--sub-tokens", "8"), /rank one in 8 sub-tokens: not\s+the exact one/);
   assert.match(await text("--sampled-tokens", "100"), /from 100 tokens: not\s+the exact one/);
+  const swept = await text("--sub-tokens", "8", "--sweep", "window=1k..2k");
+  assert.match(swept, /rank one in 8 sub-tokens: not\s+the exact one/);
 });
 
 const REFUSED: readonly [string[], RegExp][] = [

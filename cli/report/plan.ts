@@ -26,7 +26,7 @@ import { DISPATCH_SECONDS } from "../../planner/tuning.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import { candidateJson, candidatesText, explainedJson } from "./candidates.ts";
 import { peersJson, peersText } from "./peers.ts";
-import { placeOfWeight, sourceOfRates } from "./plan_words.ts";
+import { estimateText, placeOfWeight, sourceOfRates } from "./plan_words.ts";
 import { indented, table, within } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -117,16 +117,6 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
   return `${tokens} tokens x ${hidden} hidden${part} x ${vocab} vocab, ${dtype}, ${pass} pass${
     teacherText(problem)
   }${fusionText(problem)}${estimateText(problem)}, on ${device.name}`;
-}
-
-/** Says that the weight's gradient is not the exact one, where it is not. */
-function estimateText({ subTokens, subTokenScale = 1, sampledTokens }: Problem): string {
-  if (sampledTokens !== undefined) {
-    return `, weight gradient estimated from ${sampledTokens} tokens: not the exact one`;
-  }
-  if (subTokens === undefined) return "";
-  const times = subTokenScale === 1 ? "" : `, times ${subTokenScale}`;
-  return `, weight gradient of rank one in ${subTokens} sub-tokens${times}: not the exact one`;
 }
 
 /** Says what the problem's head learns from, where it does. */

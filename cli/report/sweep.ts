@@ -13,7 +13,7 @@ import { type Axis, beyondInputs, type SweepPoint, type Values } from "../../pla
 import { formatBytes, formatSeconds } from "../../planner/units.ts";
 import { csv, type Format, markdown } from "./formats.ts";
 import { splitLine } from "./parallel.ts";
-import { placeOfWeight } from "./plan_words.ts";
+import { estimateText, placeOfWeight } from "./plan_words.ts";
 import { type Layout, table } from "./table.ts";
 import { wrapped } from "./wrap.ts";
 
@@ -220,7 +220,7 @@ export function sweepLine({ problem, device, axes }: SweepAbout): string {
   const ranges = new Map(axes.map(({ name, values }) => [name, span(values)]));
   const sizes = (["tokens", "hidden", "vocab"] as const)
     .map((name) => `${ranges.get(name) ?? dimensions[name]} ${name}`).join(" x ");
-  return `${sizes}, ${dtype}, ${pass} pass, on ${device.name}`;
+  return `${sizes}, ${dtype}, ${pass} pass${estimateText(problem)}, on ${device.name}`;
 }
 
 /** Returns what is to be said of a sweep over ranks beside its line; nothing of one device's. */

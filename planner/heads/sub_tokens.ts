@@ -1,9 +1,9 @@
 /**
  * A weight gradient of rank one in sub-tokens (VeLoRA, Miles et al., arXiv 2405.17991, by its
- * published code): each hidden state is cut into `G` sub-tokens of `D / G` numbers that follow each other, and
- * of each only what lies along one direction `v` is kept, `z = <h, v>`. With those in the place of
- * the states, `dW = s dzᵀ Ĥ = C ⊗ v`, of which `C = s dzᵀ Z` `[vocab, G]` is all that is computed and
- * stored. The gradient of the hidden states stays exact.
+ * published code): each hidden state is cut into `G` sub-tokens of `D / G` numbers that follow each
+ * other, and of each only what lies along one direction `v` is kept, `z = <h, v>`. With those in the
+ * place of the states, `dW = s dzᵀ Ĥ = C ⊗ v`, of which `C = s dzᵀ Z` `[vocab, G]` is all that is
+ * computed and stored. The gradient of the hidden states stays exact.
  *
  * @module
  */
