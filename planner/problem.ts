@@ -10,7 +10,7 @@ import type { Distill, DistillInput } from "./heads/distill.ts";
 import { type Head, type HeadInput, MAX_DIMENSION, trainedColumns } from "./heads/head.ts";
 import type { Loose } from "./same.ts";
 
-export { type Head, type HeadInput, MAX_DIMENSION };
+export { type Head, type HeadInput, MAX_DIMENSION, trainedColumns };
 
 /** How per-token losses become the loss, as in PyTorch. */
 export const REDUCTIONS = ["mean", "sum", "none"] as const;
@@ -192,16 +192,16 @@ export function resized(problem: Problem, dimensions: Loose<Dimensions>): Proble
 
 /**
  * Returns the gradients of a head that a problem asks for: none in a forward pass, by default all
- * that exist in training. A frozen head has that of the hidden states alone, a frozen teacher none.
+ * that exist in training. A frozen head has that of the hidden states alone, one with an adapter none of its bias, a frozen teacher none.
  */
 export function wantedGradients(
   problem: Problem,
-  { name, bias, frozen }: Head = learnerOf(problem),
+  { name, bias, frozen, adapter }: Head = learnerOf(problem),
 ): ReadonlySet<typeof GRADIENTS[number]> {
   const { pass, distill, heads, gradients = GRADIENTS } = problem;
   const constant = distill && frozen && name !== heads[0]!.name;
   if (pass === "forward" || constant) return new Set();
-  const exists = { hidden: true, weight: !frozen, bias: bias && !frozen };
+  const exists = { hidden: true, weight: !frozen, bias: bias && !frozen && adapter === undefined };
   return new Set(gradients.filter((name) => exists[name]));
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ADAPTER } from "./killers.ts";
+import { ADAPTER, ADAPTER_FILES } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in what of a head has gradients. */
@@ -49,5 +49,21 @@ export const ADAPTERS: readonly Mutant[] = [
     replace: "byProducts[token * rank + (rank - 1 - row)]!",
     why: "an adapter would be trained in the wrong directions",
     killers: [ADAPTER],
+  },
+  {
+    name: "an adapter's scale is left out of the gradient of A",
+    file: "cli/files/run_output.ts",
+    find: "(value) => scale * value",
+    replace: "(value) => value",
+    why: "a trainer would step by another length than its optimiser asks for",
+    killers: [ADAPTER_FILES],
+  },
+  {
+    name: "an adapter is added by its rank, whatever rank a layer has of its own",
+    file: "fixtures/files/adapter_file.ts",
+    find: "const rank = ofLayer(rank_pattern) ?? r;",
+    replace: "const rank = r;",
+    why: "PEFT's folders with ranks by layer would be refused, or scaled wrongly",
+    killers: [ADAPTER_FILES],
   },
 ];

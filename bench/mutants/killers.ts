@@ -97,6 +97,7 @@ export const WRITER: Killer = { test: "fixtures/files/safetensors_writer_test.ts
 export const SYNTHETIC: Killer = { test: "fixtures/synthetic_test.ts" };
 /** Codes in the place of ids. */
 export const CODEBOOK: Killer = { test: "fixtures/codebook_test.ts" };
+export const ADAPTER_FILES: Killer = { test: "cli/adapter_device_test.ts" };
 export const ADAPTER: Killer = { test: "fixtures/verify/adapter_device_test.ts" };
 export const SAMPLED: Killer = { test: "fixtures/verify/sampled_device_test.ts" };
 export const SUB_TOKENS: Killer = { test: "fixtures/verify/sub_tokens_device_test.ts" };

@@ -56,6 +56,7 @@ interface Flags extends
   readonly checkpoint?: string;
   readonly weightTensor?: string;
   readonly codebook?: string;
+  readonly adapter?: string;
   readonly hidden?: string;
   readonly targets?: string;
   readonly mask?: string;
@@ -111,6 +112,10 @@ export function runCommand(output: Output, exit: (code: number) => void): Comman
     .option(
       "--codebook <file>",
       "a codebook in the place of the output embedding, as lce codebook make writes one",
+    )
+    .option(
+      "--adapter <path>",
+      "a low-rank adapter on the head: PEFT's folder, or a safetensors file of lora_A and lora_B; it alone has gradients",
     )
     .option(
       "--hidden <tensor>",
@@ -195,6 +200,7 @@ Examples:
   $ lce run path/to/model --sample 7 --sample-temperature 0.8 --top-k 5 --output drawn.csv
   $ lce run --checkpoint path/to/model --hidden states.npy --targets batch.safetensors:ids --shift 1
   $ lce run --pass train --sub-tokens 4
+  $ lce run path/to/model --adapter path/to/adapter --pass train --output adapter.safetensors
   $ lce run --pass train --sampled-tokens 32 --sampled-seed 7
   $ lce run --tensor-parallel 3 --pass train
   $ mpirun -n 3 lce run --mpi --tensor-parallel 3 --pass train
@@ -253,6 +259,7 @@ async function prepared(
     json,
     weightTensor,
     codebook,
+    adapter,
     checkpoint,
     hidden,
     targets,
@@ -285,6 +292,7 @@ async function prepared(
       sampledTokens: settings.sampledTokens,
       reference,
       mpi: ranked || undefined,
+      adapter,
     });
   }
   if (path !== undefined) await checkRunOutput(path, { force, resume });
@@ -308,6 +316,7 @@ async function prepared(
       sample,
       sampledSeed: sampledSeed ?? 0,
       codebook,
+      adapter,
       options,
       parallelism,
       reference,

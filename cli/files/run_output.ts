@@ -11,7 +11,8 @@ import { writeWhole } from "../../fixtures/files/write.ts";
 import { type Fixture, givenTargets } from "../../fixtures/fixture.ts";
 import type { GradientStores } from "../../fixtures/verify/compare.ts";
 import type { Verification } from "../../fixtures/verify/verify.ts";
-import type { Problem } from "../../planner/problem.ts";
+import { adapterGradient } from "../../planner/heads/adapter.ts";
+import { learnerOf, type Problem } from "../../planner/problem.ts";
 import { problemJson } from "../../planner/problem_schema.ts";
 import { resultWidth, tokenResults } from "../../planner/schedule/layout.ts";
 import {
@@ -75,9 +76,10 @@ function titleOf(name: TokenResultName): string {
   return RESULTS[name].row;
 }
 
-async function openTensors(path: string, { name, problem }: Fixture): Promise<RunOutput> {
+async function openTensors(path: string, fixture: Fixture): Promise<RunOutput> {
+  const { name, problem, adapter } = fixture;
   const { tokens } = problem;
-  const gradients = GRADIENT_NAMES.filter((of) => {
+  const wanted = GRADIENT_NAMES.filter((of) => {
     const head = problem.heads[headIn(of)];
     return head !== undefined && hasTensor(RESULTS[of].tensor, problem, head);
   });
@@ -85,6 +87,11 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
     const rows = axisOf(of) === "tokens" ? tokens : problem.heads[headIn(of)]!.vocab;
     return gradientOf(of) === "bias" ? [rows] : [rows, gradientWidth(problem, of)];
   };
+  // Of an adapter's two the run finds that by its products, from which that of A follows.
+  const gradients = wanted.filter((of) => !(adapter && of === "gradHidden"));
+  const ofA = adapter && wanted.includes("gradHidden") ? [loraAOf(fixture)] : [];
+  const titleIn = (of: GradientName) =>
+    adapter && of === "gradWeight" ? "grad_lora_B" : snakeCase(of);
   const writer = await SafetensorsWriter.create(
     path,
     {
@@ -97,21 +104,40 @@ async function openTensors(path: string, { name, problem }: Fixture): Promise<Ru
         }),
       ),
       ...Object.fromEntries(
-        gradients.map((of) => [snakeCase(of), { dtype: "F32", shape: shapeOf(of) }]),
+        gradients.map((of) => [titleIn(of), { dtype: "F32", shape: shapeOf(of) }]),
       ),
+      ...Object.fromEntries(ofA.map(({ shape }) => ["grad_lora_A", { dtype: "F32", shape }])),
     },
     { fixture: name, problem: JSON.stringify(problemJson(problem)) },
   );
   return {
-    stores: Object.fromEntries(gradients.map((of) => [of, writer.store(snakeCase(of))])),
+    stores: Object.fromEntries(gradients.map((of) => [of, writer.store(titleIn(of))])),
     async finish({ fixture, results }) {
       await writer.store("targets").write(0, bytesOf(givenTargets(fixture)));
       for (const column of columnsOf(problem)) {
         await writer.store(titleOf(column)).write(0, bytesOf(results[column]!));
       }
+      for (const { gradient } of ofA) {
+        await writer.store("grad_lora_A").write(0, bytesOf(gradient(results.gradHidden!)));
+      }
       await writer.commit();
     },
     abort: () => writer.abort(),
+  };
+}
+
+/** Returns what the gradient of an adapter's `A` is, from that by its products. */
+function loraAOf({ problem, adapter }: Fixture) {
+  const { rank, scale, states } = adapter!;
+  const { tokens } = problem;
+  const hidden = learnerOf(problem).hidden - rank;
+  return {
+    shape: [rank, hidden],
+    gradient: (byProducts: ArrayLike<number>) =>
+      Float32Array.from(
+        adapterGradient(byProducts, states, { tokens, hidden, rank }),
+        (value) => scale * value,
+      ),
   };
 }
 

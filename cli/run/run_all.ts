@@ -4,6 +4,7 @@
  * @module
  */
 import { UnsupportedCaseError } from "../../fixtures/files/case.ts";
+import { openAdapter, withAdapterOf } from "../../fixtures/files/adapter_file.ts";
 import { withCodebookOf } from "../../fixtures/files/codebook_file.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
@@ -42,6 +43,8 @@ export interface Runs {
   readonly sampledSeed: number;
   /** File of a codebook that stands for the weight. */
   readonly codebook: string | undefined;
+  /** File or folder of an adapter on the head. */
+  readonly adapter: string | undefined;
   readonly reference: ReferenceMode;
   /** Tokens of a round. */
   readonly round: number | undefined;
@@ -104,6 +107,7 @@ async function runOne(
     sample,
     sampledSeed,
     codebook,
+    adapter,
     options,
     parallelism,
     reference,
@@ -118,7 +122,10 @@ async function runOne(
   const prepare = async () => {
     say("reading");
     const opened = await open();
-    const fixture = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
+    const coded = codebook === undefined ? opened : await withCodebookOf(codebook, opened);
+    const fixture = adapter === undefined
+      ? coded
+      : await withAdapterOf(await openAdapter(adapter), coded);
     if (thorough && fixture.problem.fusion) {
       throw new UsageError(
         `--thorough: tries training, and ${fixture.name} has heads that are fused: leave one of them out`,

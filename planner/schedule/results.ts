@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Problem, weightColumns } from "../problem.ts";
+import { type Problem, trainedColumns, weightColumns } from "../problem.ts";
 import type { TokenResult } from "./layout.ts";
 import { type Resulting, type Rounding, type Statistic, STATISTICS } from "./statistics.ts";
 import { type GradientKey, tensorOf } from "./tensors.ts";
@@ -129,7 +129,11 @@ export function headIn(name: GradientName): number {
 /** Returns the elements of a row of a gradient. */
 export function gradientWidth(problem: Problem, name: GradientName): number {
   const head = problem.heads[headIn(name)]!;
-  return { hidden: head.hidden, weight: weightColumns(problem, head), bias: 1 }[gradientOf(name)];
+  return {
+    hidden: trainedColumns(head),
+    weight: weightColumns(problem, head),
+    bias: 1,
+  }[gradientOf(name)];
 }
 
 /** Returns which gradient an array is: of the hidden states, the weight or the bias. */
