@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { SPECIFICATION_DEFAULTS } from "./device.ts";
+import { findDevice } from "./devices/profiles.ts";
 import { makePlan } from "./plan.ts";
 import { parseProblem } from "./problem_schema.ts";
 import { dispatchesTogether } from "./schedule/cost.ts";
@@ -56,6 +57,19 @@ Deno.test("who fixes sizes gets them, however long a dispatch takes", () => {
   assert.deepEqual([shape.window, shape.block], [4096, 512]);
   assert(cost.longestDispatch! > DISPATCH_SECONDS);
   assert(makePlan(problem, device).cost.longestDispatch! <= DISPATCH_SECONDS);
+  // So it is of products in subgroup matrices.
+  const { matrix, split, ...others } = findDevice("h100-dawn")!.profile.rates!;
+  const slow = { ...split!, flopsPerSecond: 1e9 };
+  const chip = {
+    ...findDevice("h100-dawn")!.profile,
+    rates: { ...others, matrix: { ...matrix!, flopsPerSecond: 1e9 }, split: slow },
+  };
+  for (const [tier, dtype] of [["matrix", "f16"], ["split", "f32"]] as const) {
+    const sizes = { window: 8192, block: 2048 };
+    const asked = parseProblem({ tokens: 2048, hidden: 1024, vocab: 8192, dtype });
+    const { shape } = makePlan(asked, chip, { ...sizes, tier });
+    assert.deepEqual({ window: shape.window, block: shape.block }, sizes);
+  }
   // Where nothing was measured, nothing is said.
   assert.equal(makePlan(problem, SPECIFICATION_DEFAULTS).cost.longestDispatch, undefined);
 });

@@ -6,18 +6,28 @@
  * @module
  */
 import type { AcquiredDevice } from "../../kernels/run/device.ts";
-import type { Peaks } from "../../kernels/measure/peaks.ts";
-import { CompileError, GpuError } from "../../kernels/run/errors.ts";
+import {
+  alike,
+  type Kind,
+  KINDS,
+  measureProduct,
+  nameOfProducts,
+  OPERANDS,
+} from "../../kernels/measure/calibrate.ts";
+import type { Peaks, Traffic } from "../../kernels/measure/peaks.ts";
+import { Stopwatch } from "../../kernels/measure/stopwatch.ts";
+import { CompileError, GpuError, withErrorScopes } from "../../kernels/run/errors.ts";
 import { predictCost, rateAt } from "../../planner/schedule/cost.ts";
-import type { DeviceProfile, DeviceRates } from "../../planner/device.ts";
+import type { BodyRates, DeviceProfile, DeviceRates } from "../../planner/device.ts";
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
-import { type Dtype, headOf, type Problem, projectionFlops } from "../../planner/problem.ts";
+import { type Dtype, headOf, type Problem } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
-import { type RatedTile, type Tile, workgroupSize } from "../../planner/schedule/tile.ts";
-import { isTooLarge, measure, type Measurement, type MeasureOptions } from "./measure.ts";
+import { type RatedTile, type Tile, unsuitedTo } from "../../planner/schedule/tile.ts";
+import { measure, type MeasureOptions } from "./measure.ts";
 
 /** What tuning tells of its progress, and how much time it may take. */
 export interface TuneOptions extends MeasureOptions {
+  /** Of each kind of body that is to be measured, those in registers among them. */
   readonly tiles: readonly Tile[];
   readonly onProgress: (what: string) => void;
 }
@@ -30,19 +40,19 @@ export interface TileResult {
   readonly missing: string | undefined;
 }
 
-/** The rates of a device, and each tile's result, the fastest first. */
+/** The rates of a device, and each tile's result: of each kind of body, the fastest first. */
 export interface Tuning {
   readonly rates: DeviceRates;
   readonly results: readonly TileResult[];
 }
 
-/** Share of the best throughput from which a device counts as busy. */
-const BUSY = 0.8;
-
 /** Tiles slower than this, relative to the fastest, are not kept. */
 const KEPT = 0.2;
 
-/** Measures every tile on a problem and how many workgroups keep the device busy. */
+/**
+ * Measures every tile on a problem, and how many workgroups keep the device busy: in f32, and in
+ * subgroup matrices where some tiles are of these.
+ */
 export async function tune(
   problem: Problem,
   acquired: AcquiredDevice,
@@ -50,28 +60,70 @@ export async function tune(
   options: TuneOptions,
 ): Promise<Tuning> {
   const { profile } = acquired;
-  const first: DeviceRates = {
-    flopsPerSecond: peaks.flopsPerSecond,
-    bytesPerSecond: peaks.bytesPerSecond,
-    secondsPerDispatch: peaks.secondsPerDispatch,
-    parallelInvocations: await busyInvocations(problem, acquired, peaks, options),
-  };
+  const { bytesPerSecond, secondsPerDispatch } = peaks;
+  const traffic = { bytesPerSecond, secondsPerDispatch };
   const results: TileResult[] = [];
-  for (const [index, tile] of options.tiles.entries()) {
-    options.onProgress(`tile ${index + 1} of ${options.tiles.length}`);
-    results.push(await timeTile(problem, tile, acquired, first, options));
+  const rates: Partial<Record<Kind, BodyRates>> = {};
+  for (const kind of KINDS) {
+    const tiles = options.tiles.filter(({ body }) => body.kind === kind);
+    if (tiles.length === 0) continue;
+    const found = await tuneKind(problem, tiles, acquired, traffic, options);
+    results.push(...found.results);
+    if (found.rates) rates[kind] = found.rates;
   }
-  results.sort((a, b) => (b.flopsPerSecond ?? 0) - (a.flopsPerSecond ?? 0));
-  const best = results[0]?.flopsPerSecond;
-  if (best === undefined) {
+  const { registers, ...others } = rates;
+  if (!registers) {
     throw new GpuError(`No tile runs on ${profile.name}: ${results[0]?.missing ?? "none given"}`);
   }
-  const tiles = results.flatMap(({ tile, flopsPerSecond = 0 }): RatedTile[] =>
+  return { rates: { ...registers, ...traffic, ...others }, results };
+}
+
+/** Measures the tiles with one kind of body; no rates where none of them runs. */
+async function tuneKind(
+  asked: Problem,
+  tiles: readonly Tile[],
+  acquired: AcquiredDevice,
+  traffic: Traffic,
+  options: TuneOptions,
+): Promise<{ results: readonly TileResult[]; rates: BodyRates | undefined }> {
+  const { device, profile } = acquired;
+  const [first] = tiles;
+  const problem = suitedTo(first!, asked);
+  const what = nameOfProducts(first!);
+  options.onProgress(`${what}: workgroups at once`);
+  let busy: BodyRates;
+  try {
+    const watch = await Stopwatch.of(device);
+    busy = await withErrorScopes(device, () => measureProduct(watch, profile, first!, traffic));
+  } catch (error) {
+    const missing = notItsFault(error);
+    return { results: tiles.map((tile) => ({ tile, ...missing })), rates: undefined };
+  }
+  const results: TileResult[] = [];
+  for (const [index, tile] of tiles.entries()) {
+    options.onProgress(`${what}: tile ${index + 1} of ${tiles.length}`);
+    results.push(await timeTile(problem, tile, acquired, alike(busy, traffic), options));
+  }
+  results.sort((a, b) => (b.flopsPerSecond ?? 0) - (a.flopsPerSecond ?? 0));
+  const best = results[0]!.flopsPerSecond;
+  if (best === undefined) return { results, rates: undefined };
+  const rated = results.flatMap(({ tile, flopsPerSecond = 0 }): RatedTile[] =>
     flopsPerSecond < KEPT * best
       ? []
       : [{ ...tile, rate: Number((flopsPerSecond / best).toPrecision(3)) }]
   );
-  return { rates: { ...first, flopsPerSecond: Number(best.toPrecision(4)), tiles }, results };
+  return {
+    results,
+    rates: { ...busy, flopsPerSecond: Number(best.toPrecision(4)), tiles: rated },
+  };
+}
+
+/** Returns a problem with operands that a tile's products can have: those that are asked for, if they are. */
+function suitedTo({ body: { kind } }: Tile, asked: Problem): Problem {
+  if (unsuitedTo(kind, asked) === undefined) return asked;
+  const { tokens, pass } = asked;
+  const { hidden, vocab } = headOf(asked);
+  return parseProblem({ tokens, hidden, vocab, pass, dtype: OPERANDS[kind] });
 }
 
 /**
@@ -117,10 +169,14 @@ async function timeTile(
     const { ms } = await measure(plan, acquired, { ...options, kernels: false });
     return { tile, flopsPerSecond: rateFor(plan, device, rates, ms / 1000), missing: undefined };
   } catch (error) {
-    // Any other failure is not the tile's.
-    if (!(error instanceof CompileError || error instanceof DoesNotFitError)) throw error;
-    return { tile, flopsPerSecond: undefined, missing: error.message };
+    return { tile, ...notItsFault(error) };
   }
+}
+
+/** Returns what is said of a tile that does not run. @throws any other failure: it is not the tile's. */
+function notItsFault(error: unknown) {
+  if (!(error instanceof CompileError || error instanceof DoesNotFitError)) throw error;
+  return { flopsPerSecond: undefined, missing: error.message };
 }
 
 /** Returns the rate at which the model's estimate of a plan is the time that was measured. */
@@ -130,46 +186,12 @@ function rateFor(
   rates: DeviceRates,
   seconds: number,
 ): number {
+  const { parallelInvocations } = rates;
   const tiles = [{ ...schedule.tile, rate: 1 }];
-  return rateAt(
-    (flopsPerSecond) =>
-      predictCost(schedule, { ...device, rates: { ...rates, flopsPerSecond, tiles } }).seconds,
-    seconds,
-  );
-}
-
-/** Returns the invocations from which more no longer raise the throughput of a product by much. */
-async function busyInvocations(
-  asked: Problem,
-  acquired: AcquiredDevice,
-  peaks: Peaks,
-  options: TuneOptions,
-): Promise<number> {
-  const { hidden } = headOf(asked);
-  const tile = options.tiles[0]!;
-  const throughputs: { workgroups: number; rate: number }[] = [];
-  // A product that would take longer than this at the peak says nothing new.
-  const longEnough = 0.02 * peaks.flopsPerSecond;
-  for (let workgroups = 1; workgroups <= 1 << 11; workgroups *= 2) {
-    const dimensions = { tokens: tile.rows, hidden, vocab: workgroups * tile.cols };
-    const problem = parseProblem(dimensions);
-    if (projectionFlops(dimensions) > longEnough && workgroups > 4) break;
-    options.onProgress(`${workgroups} workgroups at once`);
-    let measured: Measurement;
-    try {
-      const fixed = { strategy: "fused", window: dimensions.vocab, tile } as const;
-      measured = await measure(makePlan(problem, acquired.profile, fixed), acquired, options);
-    } catch (error) {
-      // A weight of so many rows cannot be bound as one, or is more than there is room for.
-      if (isTooLarge(error) && throughputs.length > 0) break;
-      throw error;
-    }
-    const { byKernel, ms } = measured;
-    throughputs.push({ workgroups, rate: workgroups / (byKernel.get("forward") ?? ms) });
-  }
-  const best = Math.max(...throughputs.map(({ rate }) => rate));
-  const { workgroups } = throughputs.find(({ rate }) => rate >= BUSY * best)!;
-  return workgroups * workgroupSize(tile);
+  return rateAt((flopsPerSecond) => {
+    const one = { flopsPerSecond, parallelInvocations, tiles };
+    return predictCost(schedule, { ...device, rates: alike(one, rates) }).seconds;
+  }, seconds);
 }
 
 /** Returns a problem that keeps a device busy for about `seconds`, by its peak. */

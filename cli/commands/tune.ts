@@ -60,6 +60,9 @@ export function tuneCommand(output: Output, exit: (code: number) => void = () =>
     .addHelpText(
       "after",
       `
+Products in f32 are measured and, where the device has subgroup matrices, those of halves and of f32
+that is split into halves.
+
 What is measured is kept for this device, WebGPU and version of the kernels, and used
 wherever plans are made on this machine, before what was calibrated at the device's first use:
 "plan --device auto", "run" and "bench" say so.
@@ -87,6 +90,9 @@ Examples:
         // Rates kept from before would only lead the search astray.
         const profile = { ...acquired.profile, rates: undefined };
         const tiles = quick ? feasibleTiles("registers", profile) : tunableTiles(profile);
+        const inMatrices = (["matrix", "split"] as const).flatMap((kind) =>
+          feasibleTiles(kind, profile)
+        );
         const askedFor = asked && checkWith(problemSchema(), { ...asked, dtype, pass: "train" });
         // A software device has the machine's memory, and takes all of it when asked to.
         const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;
@@ -96,7 +102,7 @@ Examples:
         const problem = askedFor ?? tuningProblem(peaks, effort.pass, dtype);
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {
           ...effort,
-          tiles,
+          tiles: [...tiles, ...inMatrices],
           onProgress: output.progress,
         });
         const now = new Date().toISOString().slice(0, 10);

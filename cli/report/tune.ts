@@ -6,7 +6,7 @@
 import type { Peaks } from "../../kernels/measure/peaks.ts";
 import type { DeviceRates } from "../../planner/device.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
-import { formatTile } from "../../planner/schedule/tile.ts";
+import { formatTile, tierOf } from "../../planner/schedule/tile.ts";
 import { formatCount, formatSeconds } from "../../planner/units.ts";
 import type { TileResult } from "../bench/tune.ts";
 import { indented, type Layout, table, within } from "./table.ts";
@@ -47,11 +47,28 @@ export function tuneText(
 ): string {
   const { tokens } = problem;
   const { hidden, vocab, dtype } = headOf(problem);
-  const best = rates.flopsPerSecond;
+  const found = [["f32", rates], ["matrix", rates.matrix], ["split", rates.split]] as const;
+  const kernels = found.flatMap(([tier, one]) =>
+    one
+      ? [
+        [
+          `kernels, ${tier}`,
+          formatCount(one.flopsPerSecond, "FLOP/s"),
+          `${((100 * one.flopsPerSecond) / peaks.flopsPerSecond).toFixed(0)} % of that peak`,
+        ],
+        ["busy from", `${one.parallelInvocations}`, "invocations"],
+      ]
+      : []
+  );
+  const best = new Map<string, number | undefined>(
+    found.map(([tier, one]) => [tier, one?.flopsPerSecond]),
+  );
   const rows = results.map(({ tile, flopsPerSecond, missing }) => [
     formatTile(tile),
     flopsPerSecond === undefined ? "-" : formatCount(flopsPerSecond, "FLOP/s"),
-    flopsPerSecond === undefined ? "" : `${((100 * flopsPerSecond) / best).toFixed(0)} %`,
+    flopsPerSecond === undefined
+      ? ""
+      : `${((100 * flopsPerSecond) / best.get(tierOf(tile))!).toFixed(0)} %`,
     missing ?? "",
   ]);
   return [
@@ -62,12 +79,7 @@ export function tuneText(
         ["peak arithmetic", formatCount(peaks.flopsPerSecond, "FLOP/s"), "f32, in registers"],
         ["peak bandwidth", formatCount(peaks.bytesPerSecond, "B/s"), "reading"],
         ["a dispatch", formatSeconds(peaks.secondsPerDispatch), "that does nothing"],
-        [
-          "matrix kernels",
-          formatCount(best, "FLOP/s"),
-          `${((100 * best) / peaks.flopsPerSecond).toFixed(0)} % of the peak`,
-        ],
-        ["busy from", `${rates.parallelInvocations}`, "invocations"],
+        ...kernels,
       ],
       ["left", "right"],
       layout,

@@ -6,7 +6,7 @@
  * @module
  */
 import type { BodyRates, DeviceProfile, DeviceRates } from "../../planner/device.ts";
-import { makePlan } from "../../planner/plan.ts";
+import { DoesNotFitError, makePlan } from "../../planner/plan.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { dispatchSeconds, rateAt } from "../../planner/schedule/cost.ts";
 import {
@@ -17,26 +17,29 @@ import {
 } from "../../planner/schedule/schedule.ts";
 import {
   feasibleTiles,
-  kindOf,
+  tierOf,
   type Tile,
   type TileBody,
   workgroupSize,
 } from "../../planner/schedule/tile.ts";
 import { ASSUMED_RATES } from "../../planner/tuning.ts";
 import { Encoder } from "../run/encoder.ts";
-import { GpuError, withErrorScopes } from "../run/errors.ts";
+import { CompileError, GpuError, withErrorScopes } from "../run/errors.ts";
 import { compileKernels } from "../run/pipelines.ts";
 import { measureTraffic, type Traffic } from "./peaks.ts";
 import { type Effort, passes, Stopwatch } from "./stopwatch.ts";
 
-/** Kinds of products in the order in which they are measured, and the type of their operands. */
-const OPERANDS = { registers: "f32", matrix: "f16", split: "f32" } as const satisfies Record<
-  TileBody["kind"],
+/** A kind of products. */
+export type Kind = TileBody["kind"];
+
+/** The type of operands of each kind of products. */
+export const OPERANDS = { registers: "f32", matrix: "f16", split: "f32" } as const satisfies Record<
+  Kind,
   string
 >;
 
-/** A kind of products. */
-type Kind = TileBody["kind"];
+/** Kinds of products in the order in which they are measured. */
+export const KINDS = Object.keys(OPERANDS) as readonly Kind[];
 
 /** How a device is calibrated. */
 export interface CalibrateOptions {
@@ -54,6 +57,9 @@ export interface CalibrateOptions {
  */
 const PRODUCT = { tokens: 2048, hidden: 1024, vocab: 8192 } as const;
 
+/** Rates of a device on which workgroups without end run at once. */
+const ENDLESS: BodyRates = { flopsPerSecond: 1e13, parallelInvocations: 2 ** 24 };
+
 /** Bytes that are read: twice what the caches of an H100 hold. */
 const READ_BYTES = 96 * 2 ** 20;
 
@@ -70,8 +76,7 @@ const BUSY = 0.8;
 
 /** Returns the tiles that a device is calibrated in: the preferred one of each kind that it can run. */
 function preferredTiles(profile: DeviceProfile): Tile[] {
-  const kinds = Object.keys(OPERANDS) as Kind[];
-  return kinds.flatMap((kind) => feasibleTiles(kind, profile).slice(0, 1));
+  return KINDS.flatMap((kind) => feasibleTiles(kind, profile).slice(0, 1));
 }
 
 /**
@@ -91,13 +96,34 @@ export function calibrate(
     const traffic = await measureTraffic(watch, { bytes: READ_BYTES, software, ...TRAFFIC });
     const rates: Partial<Record<Kind, BodyRates>> = {};
     for (const tile of tiles) {
-      onProgress(`products in ${kindOf(tile).tier === "f32" ? "f32" : "subgroup matrices"}`);
-      rates[tile.body.kind] = await measureProduct(watch, profile, tile, traffic);
+      onProgress(nameOfProducts(tile));
+      const { kind } = tile.body;
+      try {
+        rates[kind] = await measureProduct(watch, profile, tile, traffic);
+      } catch (error) {
+        // Whoever plans products in matrices is told why there are none; others have theirs.
+        const missing = error instanceof CompileError || error instanceof DoesNotFitError;
+        if (kind === "registers" || !missing) throw error;
+      }
     }
     const { registers, ...others } = rates;
     if (!registers) throw new GpuError(`No product in f32 runs on ${profile.name}`);
     return { ...registers, ...rounded(traffic), ...others };
   });
+}
+
+/** Returns what the products of a tile are in, for people. */
+export function nameOfProducts(tile: Tile): string {
+  const tier = tierOf(tile);
+  return tier === "f32" ? "products in f32" : `products in subgroup matrices, ${tier}`;
+}
+
+/** Returns rates by which products of every kind are like one. */
+export function alike(
+  one: BodyRates,
+  { bytesPerSecond, secondsPerDispatch }: Traffic,
+): DeviceRates {
+  return { ...one, bytesPerSecond, secondsPerDispatch, matrix: one, split: one };
 }
 
 /** Returns figures with as many digits as they are worth. */
@@ -155,7 +181,7 @@ export async function measureProduct(
     const parallelInvocations = busy * workgroupSize(tile);
     const estimate = (flopsPerSecond: number) => {
       const one = { flopsPerSecond, parallelInvocations, tiles: [{ ...tile, rate: 1 }] };
-      const rates = { ...traffic, ...one, matrix: one, split: one };
+      const rates = alike(one, traffic);
       return dispatchSeconds(withItsBytes(partOf(forward, most), most / all), {
         ...profile,
         rates,
@@ -173,14 +199,14 @@ function productOf(
   tile: Tile,
 ): { schedule: Schedule; forward: Dispatch } {
   const dtype = OPERANDS[tile.body.kind];
-  // As if workgroups without end ran at once: each then takes one tile.
-  const all = { flopsPerSecond: 1e13, parallelInvocations: 2 ** 24 };
-  const device = { ...profile, rates: { ...ASSUMED_RATES, matrix: all, split: all } };
+  // Each workgroup then takes one tile.
+  const device = { ...profile, rates: alike(ENDLESS, ASSUMED_RATES) };
   const problem = parseProblem({ ...PRODUCT, dtype });
   const { schedule } = makePlan(problem, device, {
     strategy: "fused",
     tile,
     window: PRODUCT.vocab,
+    block: PRODUCT.tokens,
   });
   const at = schedule.steps.findIndex((step) =>
     step.kind === "dispatch" && step.kernel === "forward"

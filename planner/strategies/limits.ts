@@ -114,8 +114,10 @@ export function sizingDevice(
   if (block === undefined && window === undefined) return device;
   const rates = device.rates ?? ASSUMED_RATES;
   const flopsPerSecond = Infinity;
-  const matrix = rates.matrix && { ...rates.matrix, flopsPerSecond };
-  return { ...device, rates: { ...rates, flopsPerSecond, matrix } };
+  const [matrix, split] = [rates.matrix, rates.split].map((one) =>
+    one && { ...one, flopsPerSecond }
+  );
+  return { ...device, rates: { ...rates, flopsPerSecond, matrix, split } };
 }
 
 /** Returns the largest token block whose hidden states one binding holds. */
