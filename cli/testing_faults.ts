@@ -354,10 +354,10 @@ export const FAULT_TABLE: readonly FaultRow[] = [
   {
     of: "tune",
     fault: "a submission is refused",
-    injected: "the 50th `submit` does nothing and gives a validation error",
+    injected: "the 20th `submit` does nothing and gives a validation error",
     code: EXIT.device,
     sees: "lce: The device reports: …",
-    make: onDevice(fails("submit", "validation"), 50),
+    make: onDevice(fails("submit", "validation"), 20),
   },
   {
     of: "tune",

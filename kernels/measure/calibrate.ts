@@ -26,7 +26,7 @@ import { ASSUMED_RATES } from "../../planner/tuning.ts";
 import { Encoder } from "../run/encoder.ts";
 import { CompileError, GpuError, withErrorScopes } from "../run/errors.ts";
 import { compileKernels } from "../run/pipelines.ts";
-import { measureTraffic, type Traffic } from "./peaks.ts";
+import { measureTraffic, MOST_DISPATCHES, type Traffic } from "./peaks.ts";
 import { type Effort, passes, Stopwatch } from "./stopwatch.ts";
 
 /** A kind of products. */
@@ -64,9 +64,9 @@ const ENDLESS: BodyRates = { flopsPerSecond: 1e13, parallelInvocations: 2 ** 24 
 const READ_BYTES = 96 * 2 ** 20;
 
 /** What is spent on each figure: about two seconds in all, where there are three kinds of products. */
-const RATE: Effort = { timed: 0.03, warmUp: 0.08, patience: 0.4 };
-const TRAFFIC: Effort = { timed: 0.02, warmUp: 0.03, patience: 0.25 };
-const FILL: Effort = { timed: 0.01, warmUp: 0.03, patience: 0.1 };
+const RATE: Effort = { timed: 0.03, warmUp: 0.08, patience: 0.4, most: 1 << 10 };
+const FILL: Effort = { timed: 0.01, warmUp: 0.03, patience: 0.1, most: 1 << 10 };
+const TRAFFIC: Effort = { timed: 0.02, warmUp: 0.03, patience: 0.25, most: MOST_DISPATCHES };
 
 /** Seconds of one dispatch from which more workgroups are not tried: far below a watchdog. */
 const LONG = 0.02;
@@ -179,13 +179,11 @@ export async function measureProduct(
       busy = half;
     }
     const parallelInvocations = busy * workgroupSize(tile);
+    const part = withItsBytes(partOf(forward, most), most / all);
+    const others = withinHalf(traffic, part, seconds, profile);
     const estimate = (flopsPerSecond: number) => {
       const one = { flopsPerSecond, parallelInvocations, tiles: [{ ...tile, rate: 1 }] };
-      const rates = alike(one, traffic);
-      return dispatchSeconds(withItsBytes(partOf(forward, most), most / all), {
-        ...profile,
-        rates,
-      });
+      return dispatchSeconds(part, { ...profile, rates: alike(one, others) });
     };
     return { ...rounded({ flopsPerSecond: rateAt(estimate, seconds) }), parallelInvocations };
   } finally {
@@ -230,6 +228,25 @@ function withItsBytes(part: Dispatch, share: number): Dispatch {
     slice: { ...binding.slice, bytes: share * binding.slice.bytes },
   }));
   return { ...part, bindings };
+}
+
+/**
+ * Returns rates at which all but arithmetic takes no more than half of a product's time: where it
+ * seems to take more, others kept the memory busy when it was measured, and the product shows it.
+ */
+function withinHalf(
+  traffic: Traffic,
+  product: Dispatch,
+  seconds: number,
+  profile: DeviceProfile,
+): Traffic {
+  const { tile: _, ...moved } = product;
+  const taken = dispatchSeconds(moved, { ...profile, rates: alike(ENDLESS, traffic) });
+  const times = Math.max(1, 2 * taken / seconds);
+  return {
+    bytesPerSecond: times * traffic.bytesPerSecond,
+    secondsPerDispatch: traffic.secondsPerDispatch / times,
+  };
 }
 
 /** Creates the buffers of some steps, and fills inputs with numbers between a half and one, of either sign. */

@@ -9,7 +9,8 @@ import { feasibleTiles } from "../../planner/schedule/tile.ts";
 import { GpuError } from "../run/errors.ts";
 import { EMULATED, SPLIT } from "../testing/alone.ts";
 import { modelDevice } from "../testing/model_device.ts";
-import { calibrate } from "./calibrate.ts";
+import { calibrate, measureProduct } from "./calibrate.ts";
+import { Stopwatch } from "./stopwatch.ts";
 import { Ledger } from "./ledger.ts";
 
 /** Calibrates a model of a device to which each submission takes so many milliseconds. */
@@ -66,6 +67,20 @@ Deno.test("every device that is known can be calibrated, in each kind of product
       assert.equal(one !== undefined, has, `${name} ${kind}`);
       assert(!one || one.flopsPerSecond > 0, `${name} ${kind}`);
     }
+  }
+});
+
+Deno.test("a product is no faster than it was seen to be because reading was slow before it", async () => {
+  const device = modelDevice({ features: ["timestamp-query"] });
+  const watch = await Stopwatch.of(device);
+  const [tile] = feasibleTiles("registers", SPECIFICATION_DEFAULTS);
+  const rateBeside = async (bytesPerSecond: number, secondsPerDispatch: number) => {
+    const traffic = { bytesPerSecond, secondsPerDispatch };
+    return (await measureProduct(watch, SPECIFICATION_DEFAULTS, tile!, traffic)).flopsPerSecond;
+  };
+  const fast = await rateBeside(1e15, 0);
+  for (const slow of [await rateBeside(1, 0), await rateBeside(1e15, 1000)]) {
+    assert(slow >= fast && slow <= 2.001 * fast, `${slow} ${fast}`);
   }
 });
 

@@ -35,6 +35,9 @@ const UNROLLED = 16;
 /** Bytes read at a time, where the device allows it: more than any cache holds. */
 const MOST_READ = 2 ** 30;
 
+/** Most dispatches of one pass: enough that those which do nothing can be timed. */
+export const MOST_DISPATCHES = 1 << 16;
+
 /** Workgroups that fill a device. A software device wants far fewer than a GPU does. */
 const GROUPS = { software: 64, arithmetic: 8192, reading: 2048 } as const;
 
@@ -98,7 +101,7 @@ async function measureAll(
   device: GPUDevice,
   { seconds }: { readonly seconds: number },
 ): Promise<Peaks> {
-  const effort = { timed: seconds, warmUp: seconds / 4, patience: Infinity };
+  const effort = { timed: seconds, warmUp: seconds / 4, patience: Infinity, most: MOST_DISPATCHES };
   return await withData(device, MOST_READ, async (data) => {
     const watch = await Stopwatch.of(device);
     const turns = 64;

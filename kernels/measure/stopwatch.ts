@@ -24,10 +24,9 @@ export interface Effort {
   readonly warmUp: number;
   /** Time after which no more work is tried than before. */
   readonly patience: number;
+  /** Most repeats, of what may take no time. */
+  readonly most: number;
 }
-
-/** Most repeats of what takes no time. */
-const MOST_TIMES = 1 << 16;
 
 /** Share of the time that is asked for from which the repeats that take it are known. */
 const KNOWN = 1 / 4;
@@ -53,20 +52,20 @@ export class Stopwatch {
    *
    * @throws {GpuError} when the device's clock stands still.
    */
-  async secondsOfOne(record: Recorded, { timed, warmUp, patience }: Effort): Promise<number> {
+  async secondsOfOne(record: Recorded, { timed, warmUp, patience, most }: Effort): Promise<number> {
     const inTicks = this.device.features.has("timestamp-query");
     const enough = inTicks ? timed : Math.max(timed, LEAST_BY_WALL);
     const until = performance.now() + 1000 * patience;
     let times = 1;
     let taken = await this.seconds(record, times);
     const known = (inTicks ? KNOWN : 1) * enough;
-    while (taken < known && times < MOST_TIMES && performance.now() < until) {
+    while (taken < known && times < most && performance.now() < until) {
       times *= taken < known / (2 * STRIDE) ? STRIDE : 2;
       taken = await this.seconds(record, times);
     }
     if (inTicks && performance.now() < until) {
       const timesIn = (seconds: number) =>
-        Math.min(MOST_TIMES, Math.ceil(seconds * times / Math.max(taken, Number.EPSILON)));
+        Math.min(most, Math.ceil(seconds * times / Math.max(taken, Number.EPSILON)));
       const before = timesIn(warmUp);
       times = Math.max(1, timesIn(enough));
       taken = await this.seconds(record, times, before);
