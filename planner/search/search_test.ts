@@ -4,7 +4,7 @@ import { paretoFront, verdict } from "./choice.ts";
 import { SPECIFICATION_DEFAULTS } from "../device.ts";
 import { makePlan } from "../plan.ts";
 import { type Parallelism, rankPart } from "../parallel.ts";
-import { headOf, type Problem, resized } from "../problem.ts";
+import { headOf, type Problem, resized, wantedGradients } from "../problem.ts";
 import { parseProblem } from "../problem_schema.ts";
 import { predictCost } from "../schedule/cost.ts";
 import { predictMemory } from "../schedule/memory.ts";
@@ -32,6 +32,19 @@ const asked = fc.record({
   ),
 });
 
+/** How the weight's gradient may be estimated, where it is. */
+const estimates = fc.constantFrom(undefined, undefined, "sub-tokens", "sample");
+
+/** Returns a problem with an estimate of the weight's gradient, where it can have one. */
+function estimated(problem: Problem, estimate: "sub-tokens" | "sample" | undefined): Problem {
+  const { hidden } = headOf(problem);
+  if (estimate === undefined || !wantedGradients(problem).has("weight")) return problem;
+  const subTokens = [5, 4, 3, 2, 1].find((count) => hidden % count === 0)!;
+  return estimate === "sub-tokens"
+    ? { ...problem, subTokens }
+    : { ...problem, gradientFilter: 0, sampledTokens: Math.ceil(problem.tokens / 3) };
+}
+
 /** Alone, or a rank among others. */
 const parallelisms = fc.constantFrom<Parallelism | undefined>(
   undefined,
@@ -53,13 +66,15 @@ function someOf<T>(all: readonly T[], first: number): T[] {
 }
 
 Deno.test("a sketch needs and costs what the whole schedule does, to the byte", () => {
-  let [checked, left, ranks] = [0, 0, 0];
+  let [checked, left, ranks, apart] = [0, 0, 0, 0];
   fc.assert(
-    fc.property(problems, devices, residencies, asked, parallelisms, (...drawn) => {
-      const [random, device, residency, { gradientFilter, gradients }, parallelism] = drawn;
+    fc.property(problems, devices, residencies, asked, estimates, parallelisms, (...drawn) => {
+      const [random, device, residency, { gradientFilter, gradients }, estimate, parallelism] =
+        drawn;
       const train = random.pass === "train" ? { gradients } : {};
       const filter = random.labelSmoothing === 0 ? { gradientFilter } : {};
-      let problem: Problem = { ...random, ...train, ...filter };
+      let problem = estimated({ ...random, ...train, ...filter }, estimate);
+      apart += Number(problem.subTokens !== undefined || problem.sampledTokens !== undefined);
       let options: PlanOptions = residency;
       if (parallelism && residency.weights === undefined && !residency.gradientDtype) {
         // As many tokens, and as many of the others, as are split evenly.
@@ -89,6 +104,7 @@ Deno.test("a sketch needs and costs what the whole schedule does, to the byte", 
   );
   assert(left > checked / 10, `${left} of ${checked} schedules are long enough to leave steps out`);
   assert(ranks > SEED.numRuns / 5, `${ranks} of ranks`);
+  assert(apart > SEED.numRuns / 10, `${apart} of estimates`);
 });
 
 Deno.test("nor does it where matrices are cut into many buffers", () => {
