@@ -48,7 +48,11 @@ export const SPLIT_ORACLE: Killer = {
   test: "fixtures/verify/oracle_device_test.ts",
   filter: "operands are split in two",
 };
-export const RANDOM = verifies("random problems");
+const random = (tier: string) =>
+  verifies(`random problems agree with the reference, whatever the windows and blocks: ${tier}`);
+export const RANDOM = random("f32");
+export const RANDOM_HALVES = random("matrix");
+export const RANDOM_SPLIT = random("split");
 export const WINDOWS = verifies("windows that end within a tile");
 export const TILES = verifies("every shipped tile");
 export const SPANS = verifies("a weight larger than a buffer");

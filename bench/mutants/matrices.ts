@@ -4,7 +4,15 @@
  *
  * @module
  */
-import { GRADIENTS, MATRICES, OPERAND_BOUND, PROJECT, SPLIT_ORACLE } from "./killers.ts";
+import {
+  GRADIENTS,
+  MATRICES,
+  OPERAND_BOUND,
+  PROJECT,
+  RANDOM_HALVES,
+  RANDOM_SPLIT,
+  SPLIT_ORACLE,
+} from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in matrices. */
@@ -55,7 +63,7 @@ export const IN_MATRICES: readonly Mutant[] = [
     find: '[["", "_lower"], ["_lower", ""], ["", ""]]',
     replace: '[["", "_lower"], ["", ""]]',
     why: "hidden states and logit gradients would have eleven bits",
-    killers: [SPLIT_ORACLE],
+    killers: [SPLIT_ORACLE, RANDOM_SPLIT],
   },
   {
     name: "split: what is left is nothing, as where a driver takes what it packed for what it was",
@@ -127,7 +135,7 @@ export const IN_MATRICES: readonly Mutant[] = [
     find: 'halves ? " * unscale" : ""',
     replace: 'halves ? "" : ""',
     why: "gradients would be larger by some power of two",
-    killers: [GRADIENTS, MATRICES],
+    killers: [GRADIENTS, MATRICES, RANDOM_HALVES],
   },
   {
     name: "halves: a quad is stored over what earlier blocks summed",
