@@ -56,4 +56,20 @@ export const LISTS: readonly Mutant[] = [
     why: "rounds would draw alike",
     killers: [DRAWN],
   },
+  {
+    name: "the logit of what is drawn stays that of another set",
+    file: "kernels/wgsl/draw_statistics.ts",
+    find: '`${at("drawnLogit")} = select(${at("drawnLogit")}, ${other("drawnLogit")}, ${',
+    replace: '`${at("drawnLogit")} = select(${at("drawnLogit")}, ${at("drawnLogit")}, ${',
+    why: "a policy would be weighed by the probability of an id that it did not draw",
+    killers: [DRAWN],
+  },
+  {
+    name: "what an id is drawn from is summed at temperature 1",
+    file: "kernels/wgsl/draw_statistics.ts",
+    find: "const factor = literal(Math.LOG2E / temperature);",
+    replace: "const factor = literal(Math.LOG2E);",
+    why: "log-probabilities as they were drawn would not be those of any softmax",
+    killers: [DRAWN],
+  },
 ];

@@ -61,6 +61,13 @@ export interface Results extends Totals {
   readonly topLogprobs?: Float32Array;
   /** An id that was drawn from the softmax at the problem's `sampleTemperature`. */
   readonly sampled?: Uint32Array;
+  /** Its log-probability under the softmax of the logits themselves, as the model says it. */
+  readonly sampledLogprob?: Float32Array;
+  /**
+   * Its log-probability under the softmax that it was drawn from; absent where the temperature is 1, as
+   * both are the same.
+   */
+  readonly samplingLogprob?: Float32Array;
   /** How strong the expert is for the token, from 0 to 2, where the problem fuses heads. */
   readonly strength?: Float32Array;
   /** Divergence from the teacher in nats, where there is one. */

@@ -35,11 +35,19 @@ fn gumbel_of(seed: u32, id: u32) -> f32 {
 
 function takeDraw(temperature: number): string {
   return `// Takes an id in: the one with the largest key is drawn, the smaller among equals.
-fn take_draw(logit: f32, id: u32, seed: u32, drawn_key: ptr<function, f32>, drawn_id: ptr<function, u32>) {
+fn take_draw(
+  logit: f32,
+  id: u32,
+  seed: u32,
+  drawn_key: ptr<function, f32>,
+  drawn_id: ptr<function, u32>,
+  drawn_logit: ptr<function, f32>,
+) {
   let key = logit * ${literal(1 / temperature)} + gumbel_of(seed, id);
   let wins = key > *drawn_key || (key == *drawn_key && id < *drawn_id);
   *drawn_key = select(*drawn_key, key, wins);
   *drawn_id = select(*drawn_id, id, wins);
+  *drawn_logit = select(*drawn_logit, logit, wins);
 }`;
 }
 
@@ -51,11 +59,14 @@ export function drawStatistics(
     `${other("drawnKey")} > ${at("drawnKey")} || (${other("drawnKey")} == ${at("drawnKey")} && ${
       other("drawnId")
     } < ${at("drawnId")})`;
+  const factor = literal(Math.LOG2E / temperature);
   return {
     drawnKey: {
       empty: LOWEST,
       take: (at, { logit, id }) =>
-        `take_draw(${logit}, ${id}, ${SEED_OF_TOKEN}, &${at("drawnKey")}, &${at("drawnId")});`,
+        `take_draw(${logit}, ${id}, ${SEED_OF_TOKEN}, &${at("drawnKey")}, &${at("drawnId")}, &${
+          at("drawnLogit")
+        });`,
       taking: [LOG_OF_ONE_AND, MIXED, GUMBEL, takeDraw(temperature)],
       fold: (at, other) => [`${at("drawnKey")} = max(${at("drawnKey")}, ${other("drawnKey")});`],
     },
@@ -65,6 +76,33 @@ export function drawStatistics(
         `${at("drawnId")} = select(${at("drawnId")}, ${other("drawnId")}, ${wins(at, other)});`,
       ],
       finish: (at) => [`let sampled = ${at("drawnId")};`],
+    },
+    drawnLogit: {
+      empty: LOWEST,
+      fold: (at, other) => [
+        `${at("drawnLogit")} = select(${at("drawnLogit")}, ${other("drawnLogit")}, ${
+          wins(at, other)
+        });`,
+      ],
+      finish: (at) => [`let sampled_logprob = (${at("drawnLogit")} - ${at("max")}) - log_of_sum;`],
+    },
+    drawnSum: {
+      empty: "0f",
+      top: (at) => [`let drawn_rescale = exp2((${at("max")} - top) * ${factor});`],
+      rescale: (at) => [`${at("drawnSum")} = ${at("drawnSum")} * drawn_rescale;`],
+      take: (at, { logit }) => `${at("drawnSum")} += exp2((${logit} - top) * ${factor});`,
+      factors: (at, other) => [
+        `let drawn_mine = exp2((${at("max")} - top) * ${factor});`,
+        `let drawn_theirs = exp2((${other("max")} - top) * ${factor});`,
+      ],
+      fold: (at, other) => [
+        `${at("drawnSum")} = ${at("drawnSum")} * drawn_mine + ${other("drawnSum")} * drawn_theirs;`,
+      ],
+      finish: (at) => [
+        `let sampling_logprob = (${at("drawnLogit")} - ${at("max")}) * ${
+          literal(1 / temperature)
+        } - log(${at("drawnSum")});`,
+      ],
     },
   };
 }

@@ -21,6 +21,7 @@ export type Rounding =
   | "collision"
   | "listed"
   | "drawn"
+  | "tempered"
   | "teacher"
   | "divergence";
 
@@ -165,6 +166,21 @@ export const STATISTICS = [
     type: "u32",
     ...drawn,
     result: { row: "sampled", name: "sampled", rounding: "drawn" },
+  },
+  // Its logit.
+  {
+    name: "drawnLogit",
+    type: "f32",
+    ...drawn,
+    result: { row: "sampled_logprob", name: "sampledLogprob", rounding: "listed" },
+  },
+  // At a temperature T it is drawn at: sum of exp((z - max) / T), unless T is 1.
+  {
+    name: "drawnSum",
+    type: "f32",
+    wanted: ({ sampleTemperature = 1 }: Problem) => sampleTemperature !== 1,
+    acrossRanks: "all-reduce-sum",
+    result: { row: "sampling_logprob", name: "samplingLogprob", rounding: "tempered" },
   },
   // How strong an expert is in the softmax that the others are of.
   {
