@@ -222,7 +222,12 @@ export {
   type SampledAnswer,
 } from "./objectives/policy.ts";
 export { simpo, type SimpoOptions } from "./objectives/simpo.ts";
-export type { Distill, DistillInput, Divergence } from "./planner/heads/distill.ts";
+export {
+  type Distill,
+  type DistillInput,
+  type Divergence,
+  listedShares,
+} from "./planner/heads/distill.ts";
 export { factorsOf, STRENGTHS } from "./planner/heads/fusion.ts";
 export { draw, gumbel, rowSeeds } from "./planner/sampling.ts";
 export type { Loose } from "./planner/same.ts";

@@ -293,6 +293,9 @@ function checkParallelism(problem: Problem, { tensor, data, sequence, overlap }:
       } over ranks: these agree on the largest logit of one head, and sums of the others are relative to their own. Plan them on one device: with --weights streamed one window of each head is there at a time`,
     );
   }
+  if (problem.distill) {
+    throw new ParallelismError("Cannot split what learns from a list over ranks yet");
+  }
   const { tokens, vocab } = dimensionsOf(problem);
   if (tensor > vocab) {
     throw new ParallelismError(

@@ -162,6 +162,11 @@ export function learnerOf(problem: Problem): Head {
   return problem.distill || problem.fusion ? problem.heads[0]! : headOf(problem);
 }
 
+/** Returns how many logits of an id there are: one of each head, and one of a teacher that is listed. */
+export function logitsPerId({ heads, distill }: Problem): number {
+  return heads.length + (distill?.listed === undefined ? 0 : 1);
+}
+
 /** The dimensions of a problem with one head. */
 export interface Dimensions {
   /** Rows of the hidden states. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { LISTING } from "./heads/distill.ts";
 import { type Problem, vocabOf, wantedGradients } from "./problem.ts";
 
 /** Something that is wrong. */
@@ -138,7 +139,20 @@ function* distillFaults({ heads, fusion, distill, ...task }: Problem): Generator
   if (distill === undefined) return;
   const fault = (message: string): Fault => ({ field: "distill", message });
   if (fusion) yield fault("cannot be of heads that are fused: leave one out");
-  if (heads.length !== 2) {
+  const { listed, divergence } = distill;
+  if (listed !== undefined) {
+    if (heads.length !== 1) {
+      yield fault(`has a listed teacher, which has no head, and there are ${heads.length} heads`);
+    }
+    if (!LISTING.includes(divergence)) {
+      const able = LISTING.join(" or ");
+      yield fault(`by ${divergence} is not finite beyond a list: a listed teacher needs ${able}`);
+    }
+    if (listed > heads[0]!.vocab) {
+      yield fault(`lists ${listed} ids, and there are ${heads[0]!.vocab}`);
+    }
+    if (task.subTokens !== undefined) yield fault("cannot have sub-tokens yet");
+  } else if (heads.length !== 2) {
     yield fault(`needs two heads, a student and a teacher, and there are ${heads.length}`);
   }
   if (heads.some(({ adapter }) => adapter !== undefined)) yield fault("cannot have an adapter yet");

@@ -85,6 +85,10 @@ const distillSchema = () =>
       temperature(),
       1,
     ),
+    listed: optional(
+      "the teacher is known by the log-probabilities of so many ids of each token, and has no head",
+      dimension("listed ids"),
+    ),
     weight: setting("what the divergence counts in the loss", weight(), 1),
     ceWeight: setting("what the student's cross-entropy counts in the loss", weight(), 0),
   });
@@ -285,6 +289,7 @@ export function flatProblem(problem: Problem): FlatProblem {
  */
 export function problemJson(problem: Problem): FlatProblem | Problem {
   const [head, ...others] = problem.heads;
-  const plain = head!.name === ONLY_HEAD && !head!.frozen && head!.adapter === undefined;
+  const plain = head!.name === ONLY_HEAD && !head!.frozen && head!.adapter === undefined &&
+    problem.distill === undefined;
   return others.length > 0 || !plain ? problem : flatProblem(problem);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ALIGNMENT, DISTILL, DISTILL_PLANS } from "./killers.ts";
+import { ALIGNMENT, DISTILL, DISTILL_PLANS, LISTS } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in distillation. */
@@ -55,6 +55,22 @@ export const DISTILLATIONS: readonly Mutant[] = [
     replace: ";",
     why: "divergences would jump where logits are far apart",
     killers: [DISTILL],
+  },
+  {
+    name: "a list leaves what was in its window before",
+    file: "kernels/wgsl/list_logits.ts",
+    find: "`teacher_logits[row + column] = ${LOWEST};`",
+    replace: "`teacher_logits[row + column] += 0f;`",
+    why: "a teacher would say of ids what the window before had of others",
+    killers: [LISTS],
+  },
+  {
+    name: "a list is of the token at its place among those that are kept",
+    file: "kernels/wgsl/list_logits.ts",
+    find: 'keptRow(context, "position")',
+    replace: '"position"',
+    why: "tokens behind an ignored one would have another's",
+    killers: [LISTS],
   },
   {
     name: "a mixture's second pass begins anew at every window",

@@ -48,6 +48,8 @@ const MODES = [
   "distill",
   "teacherHidden",
   "teacherLearns",
+  "teacherList",
+  "beta",
   "temperature",
   "distillWeight",
   "ceWeight",

@@ -122,12 +122,14 @@ export function problemLine({ problem, device }: Pick<Plan, "problem" | "device"
 /** Says what the problem's head learns from, where it does. */
 function teacherText({ heads, distill }: Problem): string {
   if (!distill) return "";
-  const { hidden, vocab, dtype, frozen } = heads[1]!;
-  const { divergence, beta, temperature } = distill;
+  const { divergence, beta, temperature, listed } = distill;
   const mixture = beta === undefined ? "" : ` (beta ${beta})`;
   const at = temperature === 1 ? "" : ` at temperature ${temperature}`;
+  const by = `by ${divergence}${mixture}${at}`;
+  if (listed !== undefined) return ` beside a teacher of ${listed} ids a token, ${by}`;
+  const { hidden, vocab, dtype, frozen } = heads[1]!;
   const learns = frozen ? "" : ", both learning";
-  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, by ${divergence}${mixture}${at}${learns}`;
+  return ` beside a teacher of ${hidden} hidden x ${vocab} vocab, ${dtype}, ${by}${learns}`;
 }
 
 /** Says what guides the problem's head, where something does. */

@@ -28,6 +28,8 @@ export const modesShape = {
     .describe("inner dimension of the teacher's head"),
   teacherLearns: z.boolean().optional()
     .describe("gradients of the teacher's head too: it is not frozen"),
+  teacherList: z.int().min(1).max(MAX_DIMENSION).optional()
+    .describe("the teacher has no head, but log-probabilities of so many ids of each token"),
   beta: z.number().min(0).max(1).optional()
     .describe(
       "what the teacher counts in the mixture of --distill jsd, whose ends are forward-kl and reverse-kl (default: 0.5)",

@@ -66,6 +66,7 @@ export function checkAdapter(
 /** Settings of a teacher, which mean something beside `--distill` alone. */
 const OF_TEACHERS = [
   "teacherHidden",
+  "teacherList",
   "teacherLearns",
   "beta",
   "temperature",
@@ -81,7 +82,7 @@ const OF_TEACHERS = [
  */
 export function checkDistill(problem: Problem, modes: Modes): Problem {
   const { distill, teacherHidden, teacherLearns, distillWeight: weight, ...of } = modes;
-  const { beta, temperature, ceWeight } = of;
+  const { teacherList: listed, beta, temperature, ceWeight } = of;
   if (distill === undefined) {
     const idle = OF_TEACHERS.find((name) => modes[name] !== undefined);
     if (idle === undefined) return problem;
@@ -89,8 +90,19 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
       `${flagName(idle)} ${modes[idle]}: is of a teacher: add --distill, or leave it out`,
     );
   }
-  if (teacherHidden === undefined) {
-    throw new UsageError(`--distill ${distill}: needs --teacher-hidden, the teacher's hidden size`);
+  if (listed === undefined && teacherHidden === undefined) {
+    throw new UsageError(
+      `--distill ${distill}: needs --teacher-hidden, the teacher's hidden size, or --teacher-list, how many ids it is known by`,
+    );
+  }
+  const [headed] = Object.entries({ teacherHidden, teacherLearns })
+    .filter(([, value]) => value !== undefined && value !== false);
+  if (listed !== undefined && headed) {
+    throw new UsageError(
+      `--teacher-list and ${
+        flagName(headed[0] as keyof Modes)
+      } cannot be given together: a list has no head`,
+    );
   }
   const { codes, adapterRank, peers, sweep, largest, ranks } = modes;
   refuseBeside("distill", { codes, adapterRank, peers, sweep, largest, ranks });
@@ -99,15 +111,15 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
     ...problem,
     heads: [
       { ...head, name: "student" },
-      {
+      ...(teacherHidden === undefined ? [] : [{
         name: "teacher",
         hidden: teacherHidden,
         vocab: head.vocab,
         dtype: head.dtype,
         frozen: !teacherLearns,
-      },
+      }]),
     ],
-    distill: { divergence: distill, beta, temperature, weight, ceWeight },
+    distill: { divergence: distill, listed, beta, temperature, weight, ceWeight },
   });
 }
 

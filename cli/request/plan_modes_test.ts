@@ -262,6 +262,18 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
     plan(parseProblem({ ...expected, distill }), SPECIFICATION_DEFAULTS).memory.peakBytes,
   );
   assert.match((await lce("plan", ...flags, ...mixed)).out, /by jsd \(beta 0.3\)/);
+  const list = ["--distill", "forward-kl", "--teacher-list", "64"];
+  const ofList = JSON.parse((await lce("plan", ...flags, ...list, "--compare", "--json")).out);
+  const byList = { divergence: "forward-kl", listed: 64 } as const;
+  const student = { ...expected, heads: [expected.heads[0]!], distill: byList };
+  assert.equal(
+    ofList.memory.peakBytes,
+    plan(parseProblem(student), SPECIFICATION_DEFAULTS).memory.peakBytes,
+  );
+  assert.match(
+    (await lce("plan", ...flags, ...list)).out,
+    /beside a teacher of 64 ids a token, by/,
+  );
   const text = await lce("plan", ...flags, ...taught);
   assert.match(text.out, /beside a teacher of 160 hidden x 3000 vocab, f32, by reverse-kl/);
   const settings = { ...sizes, distill: "reverse-kl", teacherHidden: 160, temperature: 2 };
@@ -273,6 +285,10 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
   const refused: readonly [string[], RegExp][] = [
     [["--teacher-hidden", "8"], /--teacher-hidden 8: is of a teacher: add --distill/],
     [["--teacher-learns"], /--teacher-learns true: is of a teacher: add --distill/],
+    [[...taught, "--teacher-list", "64"], /--teacher-hidden cannot be given together/],
+    [["--distill", "reverse-kl", "--teacher-list", "64"], /reverse-kl is not finite beyond a list/],
+    [[...list, "--tensor-parallel", "2"], /Cannot split what learns from a list over ranks/],
+    [[...list, "--teacher-learns"], /--teacher-list and --teacher-learns cannot/],
     [["--beta", "0.3"], /--beta 0.3: is of a teacher: add --distill/],
     [[...taught, "--beta", "0.3"], /a beta of 0.3, which only jsd has, not reverse-kl/],
     [["--distill", "jsd", "--beta", "2"], /--beta/],

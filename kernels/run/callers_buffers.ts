@@ -47,6 +47,10 @@ export interface InputBuffers {
   readonly classWeight?: BufferRange;
   /** `[tokens]` in u32, as `rowSeeds` makes them, where an id of each is drawn. */
   readonly seeds?: BufferRange;
+  /** `[tokens, listed]` in i32, where a teacher is listed: ids of each token, no two alike; what is no id, such as -1, stands for none. */
+  readonly teacherIds?: BufferRange;
+  /** `[tokens, listed]` in f32: their log-probabilities, or logits. */
+  readonly teacherLogprobs?: BufferRange;
   /** `[tokens]` in f32, as `sampleRows` finds them, where the weight's gradient is estimated from some: 0 for the others. A backward pass reads it. */
   readonly tokenWeights?: BufferRange;
   /** `[hidden / subTokens]` in f32, as `subTokenDirection` makes it, where the weight's gradient is of rank one in sub-tokens. */

@@ -11,6 +11,7 @@ import { fusionMoments, fusionStrength } from "./fusion.ts";
 import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./vocab_parallel.ts";
 import { rowStatistics } from "./row_statistics.ts";
+import { listLogits } from "./list_logits.ts";
 import { distillMixture } from "./mixture.ts";
 import { storedLogitGradient } from "./stored_logits.ts";
 import { subTokens } from "./sub_tokens.ts";
@@ -33,6 +34,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   "fold-partials": foldPartials,
   "fusion-moments": fusionMoments,
   "fusion-strength": fusionStrength,
+  "list-logits": listLogits,
   "distill-statistics": rowStatistics,
   "distill-mixture": distillMixture,
   "distill-gradient": storedLogitGradient,

@@ -79,14 +79,19 @@ function fusionTexts(): Map<KernelName, string> {
 }
 
 /** Returns the text of what a student learns from its teacher by. */
-function distillTexts(divergence: Divergence, frozen = true): Map<KernelName, string> {
-  const heads = ["student", "teacher"].map((name) => ({
+function distillTexts(
+  divergence: Divergence,
+  frozen = true,
+  listed?: number,
+): Map<KernelName, string> {
+  const heads = (listed ? ["student"] : ["student", "teacher"]).map((name) => ({
     name,
     hidden: 24,
     vocab: 700,
     frozen: frozen && name === "teacher",
   }));
-  const distill = { divergence, temperature: 2, ...(divergence === "jsd" ? { beta: 0.3 } : {}) };
+  const mixed = divergence === "jsd" ? { beta: 0.3 } : {};
+  const distill = { divergence, listed, temperature: 2, ...mixed };
   const taught = { tokens: 200, pass: "train", heads, distill } as const;
   const { schedule } = makePlan(parseProblem(taught), SPECIFICATION_DEFAULTS, {
     strategy: "windowed",
@@ -163,6 +168,7 @@ function snapshots(): Map<string, string> {
         ] as const
       ),
     ["distill-gradient of both", both.get("distill-gradient")!],
+    ["list-logits", distillTexts("forward-kl", true, 5).get("list-logits")!],
     ["distill-mixture", mixture.get("distill-mixture")!],
     ["distill-gradient of a mixture", mixture.get("distill-gradient")!],
     ...(["local-max", "fold-partials"] as const).map((name) => [name, ranks.get(name)!] as const),
@@ -179,6 +185,7 @@ const KERNELS: readonly KernelName[] = [
   "fusion-moments",
   "fusion-strength",
   "distill-statistics",
+  "list-logits",
   "distill-mixture",
   "distill-gradient",
   "local-max",

@@ -18,6 +18,12 @@
  * - `binary-kl-norm`: by the difference of both logits: `sum KL(Bernoulli(1/2) | Bernoulli(s))`, with
  *   `s = sigmoid((z - z_t) / T)`, which is what DHKD's scripts train by (`BinaryKLNorm`).
  *
+ * A teacher may be given as a list (`listed`) of some ids of each token and their log-probabilities,
+ * the `K` most likely as a rule. Then `q` is the softmax of the list over `T`: what other ids had is
+ * shared out among those listed. Left out instead, as verl does at `T = 1`, the divergence is
+ * `s KL + s log s` with what the list sums to, `s`, and gradients are `s` times these: what a
+ * weight for each token says ({@linkcode listedShares}).
+ *
  * The loss of a token is `ceWeight` times its cross-entropy, at temperature 1, and `weight`
  * times the divergence. There is no factor `T^2`: who wants Hinton's has it in `weight`.
  *
@@ -50,6 +56,8 @@ interface Traits {
 /** The same of a divergence, and which one it is where both heads are in each other's place. */
 interface Kind extends Traits {
   readonly mirrored: Divergence;
+  /** Whether it is finite where a teacher has no probability. */
+  readonly lists?: true;
 }
 
 /** Of two softmaxes: what normalises both, and their distance. */
@@ -74,9 +82,9 @@ const OF_IDS: Traits = { looks: ["statistics"], statistics: ["gap"], coefficient
  * float64 in `fixtures/reference/distilled.ts`.
  */
 const KINDS: Readonly<Record<Divergence, Kind>> = {
-  "forward-kl": { ...OF_SOFTMAXES, mirrored: "reverse-kl" },
+  "forward-kl": { ...OF_SOFTMAXES, mirrored: "reverse-kl", lists: true },
   "reverse-kl": { ...OF_SOFTMAXES, mirrored: "forward-kl" },
-  "jsd": { ...OF_MIXTURES, mirrored: "jsd" },
+  "jsd": { ...OF_MIXTURES, mirrored: "jsd", lists: true },
   "binary-kl": { ...OF_IDS, mirrored: "reverse-binary-kl" },
   "reverse-binary-kl": { ...OF_IDS, mirrored: "binary-kl" },
   "binary-kl-norm": { ...OF_IDS, mirrored: "binary-kl-norm" },
@@ -84,6 +92,9 @@ const KINDS: Readonly<Record<Divergence, Kind>> = {
 
 /** What a student's distance from its teacher is measured by. */
 export const DIVERGENCES = Object.keys(KINDS) as readonly Divergence[];
+
+/** What a student's distance from a list may be measured by: no other is finite beyond it. */
+export const LISTING = DIVERGENCES.filter((divergence) => KINDS[divergence].lists);
 
 /** Returns what a distillation keeps of a token. */
 export function keptOf({ divergence, temperature }: Distill): Traits {
@@ -130,6 +141,11 @@ export interface Distill {
   readonly beta?: number | undefined;
   /** Divides the logits of both heads in the divergence. */
   readonly temperature: number;
+  /**
+   * How many ids of each token there are log-probabilities of, where these are all that is known of
+   * the teacher: it has no head then, and what it says of other ids is nothing.
+   */
+  readonly listed?: number | undefined;
   /** What the divergence counts in the loss. */
   readonly weight: number;
   /** What the student's cross-entropy counts in the loss. */
@@ -140,4 +156,26 @@ export interface Distill {
 export interface DistillInput extends Loose<Omit<Distill, "divergence">> {
   /** As in {@linkcode Distill}. */
   readonly divergence: Divergence;
+}
+
+/**
+ * Returns what the probabilities of each token's list sum to: 1 less what a teacher says of all
+ * other ids. A loss that leaves that out, as verl's does, is the sum of `s KL + s log s` over
+ * tokens, with these shares `s` and the divergence `KL` of a plan with `listed` ids at a temperature
+ * of 1: with `reduction: "none"`, the shares over the number of tokens are its upstream gradient.
+ *
+ * @param logprobs `[tokens, listed]`.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const logprobs = Float32Array.of(0.5, 0.25, 0.75, 0.125).map(Math.log);
+ * assert.deepEqual(Array.from(listedShares(logprobs, 2), (s) => s.toFixed(4)), ["0.7500", "0.8750"]);
+ * ```
+ */
+export function listedShares(logprobs: Float32Array, listed: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length: logprobs.length / listed }, (_, token) => {
+    const own = logprobs.subarray(token * listed, (token + 1) * listed);
+    return own.reduce((sum, log) => sum + Math.exp(log), 0);
+  });
 }

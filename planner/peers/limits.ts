@@ -39,7 +39,7 @@ const OPTIONS = {
   },
   teacher: {
     title: "gradients of the teacher",
-    asked: ({ distill, heads }: Problem) => distill !== undefined && !heads[1]!.frozen,
+    asked: ({ distill, heads }: Problem) => distill !== undefined && heads[1]?.frozen === false,
   },
   statistics: {
     title: "the statistics objective",

@@ -50,9 +50,12 @@ export const DISTILLING_PEERS: readonly Peer[] = [
 /** Methods as they no longer are, kept because published figures are of them. */
 export const FORMER_PEERS: readonly Peer[] = [LIGER_0_4];
 
-/** Returns the methods that do what a problem asks for: none is known that fuses heads. */
+/**
+ * Returns the methods that do what a problem asks for: none is known that fuses heads, and none is
+ * modelled that learns from lists.
+ */
 function peersFor({ distill, fusion }: Problem): readonly Peer[] {
-  if (fusion) return [];
+  if (fusion || distill?.listed !== undefined) return [];
   return distill ? DISTILLING_PEERS : PEERS;
 }
 

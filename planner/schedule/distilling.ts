@@ -39,7 +39,7 @@ export function learnsAtOnce(problem: Problem): boolean {
     keptOf(distill).coefficients.length === 0 && upstreamRows(problem).length === 0;
 }
 
-/** Projects a block onto a window of both heads, and stores the logits. */
+/** Projects a block onto a window of both heads, or of one and a list, and stores the logits. */
 export function projectBoth(
   draft: ScheduleDraft,
   block: Block,
@@ -49,6 +49,18 @@ export function projectBoth(
   const at = regionOf(block, window, logits);
   if (draft.known("project", at)) return;
   projectHeads(draft, block, window, logits, at);
+  const { workspace, problem } = draft;
+  if (problem.distill!.listed === undefined) return;
+  const teacher = logits[1]!;
+  draft.dispatch(
+    "list-logits",
+    [block.count, 1],
+    [
+      ...workspace.read("kept", "teacher_ids", "teacher_logprobs"),
+      ...workspace.writeLogits(teacher, block, window, teacher.slot),
+    ],
+    at,
+  );
 }
 
 /** Folds the stored logits of both heads into the block's statistics, beside what the windows before left. */

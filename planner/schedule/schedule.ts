@@ -68,6 +68,7 @@ export type KernelName =
   | "row-statistics"
   | "fusion-moments"
   | "fusion-strength"
+  | "list-logits"
   | "distill-statistics"
   | "distill-mixture"
   | "distill-gradient"

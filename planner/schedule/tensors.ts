@@ -104,6 +104,7 @@ const ownTokensByTrained = (extents: Extents) => [
   ownTokens(extents),
   trainedColumns(extents.head),
 ];
+const isListed = ({ distill }: Problem) => distill?.listed !== undefined;
 const inSubTokens = (problem: Problem, head: Head) =>
   problem.subTokens !== undefined && wantedGradients(problem, head).has("weight");
 const inSample = (problem: Problem, head: Head) =>
@@ -158,6 +159,22 @@ export const TENSORS = {
     has: ({ sampleTemperature }) => sampleTemperature !== undefined,
     shape: ({ problem }) => [problem.tokens],
     note: () => "what each token's id is drawn by",
+  },
+  teacher_ids: {
+    role: "input",
+    type: "i32",
+    axis: "tokens",
+    has: isListed,
+    shape: ({ problem }) => [problem.tokens, problem.distill!.listed!],
+    note: () => "ids that the teacher is known of, no two of a token alike; no id stands for none",
+  },
+  teacher_logprobs: {
+    role: "input",
+    type: "f32",
+    axis: "tokens",
+    has: isListed,
+    shape: ({ problem }) => [problem.tokens, problem.distill!.listed!],
+    note: () => "log-probabilities of these ids, up to the same number for all of a token's",
   },
   token_weights: {
     role: "input",

@@ -149,7 +149,10 @@ export function unsuitedTo(
   if (distill && KINDS[kind].scales) return "takes one head, and this has a teacher beside it";
   if (kind === "split" && heads.length > 1) return `takes one head, and there are ${heads.length}`;
   // Scales of rows are kept of one head.
-  if (kind === "matrix" && heads.length > 1 && heads.some(({ dtype }) => dtype === "bf16")) {
+  if (
+    kind === "matrix" && (distill || heads.length > 1) &&
+    heads.some(({ dtype }) => dtype === "bf16")
+  ) {
     return `takes one head in bf16, and there are ${heads.length}`;
   }
   for (const head of heads) {

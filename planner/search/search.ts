@@ -11,7 +11,7 @@
  * @module
  */
 import type { DeviceProfile } from "../device.ts";
-import type { Problem } from "../problem.ts";
+import { logitsPerId, type Problem } from "../problem.ts";
 import type { Residency } from "../schedule/schedule.ts";
 import { Infeasible } from "../schedule/shape.ts";
 import { formatTile } from "../schedule/tile.ts";
@@ -131,7 +131,7 @@ function refusal(
     if (residency !== "caller" || options.share) {
       return `keeps the weight's gradient in f32: in ${weightGradient} it is for a caller's buffers on one device`;
     }
-    if (!strategy.finishesWindows || problem.heads.length > 1) {
+    if (!strategy.finishesWindows || logitsPerId(problem) > 1) {
       return `adds to the weight's gradient block after block, which ${weightGradient} would round each time`;
     }
   }

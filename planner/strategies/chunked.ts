@@ -17,7 +17,7 @@ import {
 } from "../schedule/distilling.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { prepare, project, rowStatistics } from "../schedule/forward.ts";
-import { headOf, vocabOf } from "../problem.ts";
+import { headOf, logitsPerId, vocabOf } from "../problem.ts";
 import { gradientBytes, gradientType, LOGIT_TYPE, logitBytes } from "../schedule/layout.ts";
 import type { Tile } from "../schedule/tile.ts";
 import { largestStored, largestWindow } from "./limits.ts";
@@ -49,7 +49,7 @@ export const chunked: Strategy = {
   windows: (most, granule, _, tile) =>
     apart(tile) ? [...halvings(most, granule)].slice(0, WINDOWS) : [most],
   stored: (problem, { tile, block, window }) =>
-    problem.heads.length * logitBytes(block * vocabOf(problem)) +
+    logitsPerId(problem) * logitBytes(block * vocabOf(problem)) +
     (apart(tile) ? gradientBytes(block * window, tile) : 0),
   emit(draft) {
     if (draft.problem.distill) return distillByBlock(draft);

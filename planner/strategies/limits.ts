@@ -6,7 +6,7 @@
  */
 import type { DeviceProfile, DeviceRates } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
-import { type Problem, vocabOf } from "../problem.ts";
+import { logitsPerId, type Problem, vocabOf } from "../problem.ts";
 import { bodyRates, productSeconds } from "../schedule/cost.ts";
 import { roundUp } from "../schedule/matrix.ts";
 import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
@@ -181,7 +181,7 @@ export function splitsOf(
   { window, block, tile }: Sizes,
   rates: DeviceRates | undefined,
 ): number {
-  if (problem.heads.length > 1) return 1;
+  if (logitsPerId(problem) > 1) return 1;
   const tiles = Math.ceil(window / tile.cols);
   return Math.ceil(tiles / runOf(tile, Math.ceil(block / tile.rows), tiles, rates));
 }

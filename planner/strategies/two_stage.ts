@@ -16,7 +16,7 @@ import {
   taughtLogits,
 } from "../schedule/distilling.ts";
 import { prepare, project, rowStatistics } from "../schedule/forward.ts";
-import { dimensionsOf, logitsBytes, vocabOf } from "../problem.ts";
+import { dimensionsOf, logitsBytes, logitsPerId, vocabOf } from "../problem.ts";
 import { largestStored, largestWindow } from "./limits.ts";
 import { eighths } from "./steps.ts";
 import type { Strategy } from "./strategy.ts";
@@ -38,7 +38,7 @@ export const twoStage: Strategy = {
   blocks: (most, granule) => [...eighths(most, granule)].filter((block) => block > most / 2),
   windows: (most) => [most],
   stored: (problem) =>
-    problem.heads.length * logitsBytes({ tokens: problem.tokens, vocab: vocabOf(problem) }),
+    logitsPerId(problem) * logitsBytes({ tokens: problem.tokens, vocab: vocabOf(problem) }),
   emit(draft) {
     const { pass, fusion } = draft.problem;
     if (fusion) return fuseWhole(draft);

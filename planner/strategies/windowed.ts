@@ -20,7 +20,7 @@ import {
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { prepare } from "../schedule/forward.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
-import { vocabOf } from "../problem.ts";
+import { logitsPerId, vocabOf } from "../problem.ts";
 import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
@@ -58,8 +58,8 @@ export const windowed: Strategy = {
   // Memory goes by block times window: windows are halved, blocks need not be as well.
   blocks: quarterings,
   windows: (most, granule, _, tile) => halvings(most, Math.max(granule, Math.min(tile.cols, most))),
-  stored: ({ heads }, { tile, block, window }) =>
-    heads.length * gradientBytes(block * window, tile),
+  stored: (problem, { tile, block, window }) =>
+    logitsPerId(problem) * gradientBytes(block * window, tile),
   emit(draft) {
     if (draft.problem.fusion) return fuseByWindow(draft);
     if (draft.problem.distill) return distillByWindow(draft);
