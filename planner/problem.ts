@@ -244,7 +244,7 @@ export function logitsBytes({ tokens, vocab }: Pick<Dimensions, "tokens" | "voca
  * Bytes of hidden states, weight and the gradients asked for, the weight's as it is stored: what every
  * strategy is given.
  */
-export function ownedBytes(problem: Problem, weightGradient: Dtype = ACCUMULATED): number {
+export function ownedBytes(problem: Problem, gradientDtype: Dtype = ACCUMULATED): number {
   const { tokens, heads } = problem;
   return heads.reduce((sum, head) => {
     const { vocab, hidden, dtype } = head;
@@ -253,7 +253,7 @@ export function ownedBytes(problem: Problem, weightGradient: Dtype = ACCUMULATED
     const ofWeight = wanted.has("weight") ? weightColumns(problem, head) : 0;
     return sum + (tokens + vocab) * hidden * bytesPerElement(dtype) +
       tokens * ofHidden * bytesPerElement(ACCUMULATED) +
-      vocab * ofWeight * bytesPerElement(weightGradient);
+      vocab * ofWeight * bytesPerElement(gradientDtype);
   }, 0);
 }
 

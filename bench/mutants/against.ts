@@ -139,7 +139,7 @@ export const AGAINST: readonly Mutant[] = [
   {
     name: "emitted: a manifest says f32 of a gradient that is rounded",
     file: "kernels/wgsl/host_tensors.ts",
-    find: "const dtype = elementType(key, head, weightGradient);",
+    find: "const dtype = elementType(key, head, gradientDtype);",
     replace: "const dtype = elementType(key, head);",
     why: "another runtime would read two numbers as one",
     killers: [EMITTED],

@@ -51,7 +51,7 @@ export function planJson(plan: Plan, { compare = false, explain = false }: PlanE
     strategy: outline.strategy,
     weights: placeOfWeight(outline),
     hostIo: outline.residency !== "caller",
-    gradientDtype: outline.weightGradient ?? ACCUMULATED,
+    gradientDtype: outline.gradientDtype ?? ACCUMULATED,
     reason: plan.reason,
     window: outline.window,
     block: outline.block,
@@ -143,7 +143,7 @@ function fusionText({ heads, fusion }: Problem): string {
 export function choiceLines(
   { outline, problem, device }: Pick<Plan, "outline" | "problem" | "device">,
 ): string[][] {
-  const { strategy, tile, window, block, splits, residency, weightGradient } = outline;
+  const { strategy, tile, window, block, splits, residency, gradientDtype } = outline;
   const summary = strategyNamed(strategy).summary;
   return [
     ["strategy", `${strategy}: ${summary}`],
@@ -156,9 +156,9 @@ export function choiceLines(
     ],
     ["token block", `${block.tokens} tokens${many(block.count, "blocks")}`],
     ["tier", tierText(tile, problem, device)],
-    ...(weightGradient === undefined ? [] : [[
+    ...(gradientDtype === undefined ? [] : [[
       "gradient",
-      `of the weight in ${weightGradient}: a window is added up in f32 and rounded once`,
+      `of the weight in ${gradientDtype}: a window is added up in f32 and rounded once`,
     ]]),
     [
       "tile",

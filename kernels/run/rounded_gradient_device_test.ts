@@ -89,6 +89,6 @@ Deno.test("a schedule that would round sums again and again is refused, with the
     });
     // Where there is no such gradient, there is nothing to round.
     const frozen = plan({ ...problem, gradients: ["hidden"] }, profile, { gradientDtype: "f16" });
-    assert.equal(frozen.schedule.weightGradient, undefined);
+    assert.equal(frozen.schedule.gradientDtype, undefined);
     return Promise.resolve();
   }));

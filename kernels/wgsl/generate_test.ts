@@ -144,10 +144,10 @@ function snapshots(): Map<string, string> {
       .map((name) => [`${name} of operands split in two`, split.get(name)!] as const),
     ...(["forward", "weight-gradient"] as const)
       .map((name) => [`${name} of bf16 in matrices`, brain.get(name)!] as const),
-    ...(["f16", "bf16"] as const).map((weightGradient) =>
+    ...(["f16", "bf16"] as const).map((gradientDtype) =>
       [
-        `round-gradient to ${weightGradient}`,
-        texts("windowed", {}, { gradientDtype: weightGradient }).get("round-gradient")!,
+        `round-gradient to ${gradientDtype}`,
+        texts("windowed", {}, { gradientDtype }).get("round-gradient")!,
       ] as const
     ),
     ["sub-tokens", narrow.get("sub-tokens")!],

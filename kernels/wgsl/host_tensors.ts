@@ -27,13 +27,13 @@ export interface HostTensor {
 
 /** Returns the descriptions of the tensors that a schedule's buffers hold, by name. */
 export function hostTensors(schedule: Schedule): Record<string, HostTensor> {
-  const { problem, buffers, block, splits, weightGradient } = schedule;
+  const { problem, buffers, block, splits, gradientDtype } = schedule;
   const tensors = tensorsOf(problem);
   const held: Record<string, HostTensor> = {};
   for (const { holds, bytes } of buffers) {
     if (!holds || holds.tensor in held) continue;
     const tensor = tensors.get(holds.tensor)!;
-    const sizes = { blocks: block.count, splits, bytes, weightGradient };
+    const sizes = { blocks: block.count, splits, bytes, gradientDtype };
     held[holds.tensor] = described(tensor, problem, sizes);
   }
   return held;
@@ -43,14 +43,14 @@ export function hostTensors(schedule: Schedule): Record<string, HostTensor> {
 function described(
   { key, head, shape, rows, note }: NamedTensor,
   problem: Problem,
-  { bytes, weightGradient, ...sizes }: {
+  { bytes, gradientDtype, ...sizes }: {
     readonly blocks: number;
     readonly splits: number;
     readonly bytes: number;
-    readonly weightGradient: Dtype | undefined;
+    readonly gradientDtype: Dtype | undefined;
   },
 ): HostTensor {
-  const dtype = elementType(key, head, weightGradient);
+  const dtype = elementType(key, head, gradientDtype);
   return {
     dtype,
     shape: shape?.({ problem, head, ...sizes }) ?? [bytes / elementBytes(dtype)],

@@ -37,12 +37,12 @@ fn pack(pair: vec2<f32>) -> u32 {
 
 /** `dW` of a window, from the sums of all token blocks: an invocation for each two elements. */
 export function roundGradient({ dispatch, schedule }: KernelContext): string {
-  const { problem, weightGradient } = schedule;
+  const { problem, gradientDtype } = schedule;
   const columns = weightColumns(problem, headOf(problem));
   return kernel(dispatch, {
     title: "gradient of a window of the weight, rounded once from its sums in f32.",
     types: { grad_weight: "u32" },
-    functions: PAIRS[weightGradient as Exclude<Dtype, "f32">],
+    functions: PAIRS[gradientDtype as Exclude<Dtype, "f32">],
     workgroup: LINEAR_WORKGROUP,
     builtins: ["group", "lane"],
     body: [

@@ -194,13 +194,13 @@ function weightGradient(
       ...workspace.gradientBound("read"),
       ...workspace.operandBounds("read"),
       ...workspace.halves("halves", "read"),
-      draft.shape.weightGradient
+      draft.shape.gradientDtype
         ? { ...windowGradient(draft, head, "read_write"), slot: "grad_weight" }
         : head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
     // What is rounded afterwards is added to then.
-    { ...at, mayAdd: !draft.shape.weightGradient },
+    { ...at, mayAdd: !draft.shape.gradientDtype },
     { ...work, ...head.of },
   );
 }
@@ -222,13 +222,13 @@ function windowGradient(
  */
 export function roundGradients(draft: ScheduleDraft, window: Window): void {
   const { shape, workspace, cuts, problem } = draft;
-  const { weightGradient } = shape;
-  if (!weightGradient) return;
-  const rowBytes = weightColumns(problem, headOf(problem)) * bytesPerElement(weightGradient);
+  const { gradientDtype } = shape;
+  if (!gradientDtype) return;
+  const rowBytes = weightColumns(problem, headOf(problem)) * bytesPerElement(gradientDtype);
   const granule = rowGranule(rowBytes, workspace.limits);
   if (cuts.windowCount > 1 && shape.window % granule !== 0) {
     throw new Infeasible(
-      `a window of ${shape.window} is not a multiple of ${granule}, as bindings of a gradient in ${weightGradient} must be`,
+      `a window of ${shape.window} is not a multiple of ${granule}, as bindings of a gradient in ${gradientDtype} must be`,
     );
   }
   const at = { window, first: true, mayAdd: true };

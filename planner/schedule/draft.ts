@@ -331,7 +331,7 @@ export class ScheduleDraft {
       splits,
       logitStride: this.workspace.logitStride,
       gradientStride: this.workspace.gradientStride,
-      ...(this.shape.weightGradient ? { weightGradient: this.shape.weightGradient } : {}),
+      ...(this.shape.gradientDtype ? { gradientDtype: this.shape.gradientDtype } : {}),
       buffers: this.workspace.buffers,
       params: this.#params,
       paramsStride,

@@ -303,7 +303,7 @@ export interface Schedule {
   /** The same of the gradients with respect to logits. */
   readonly gradientStride: number;
   /** What the weight's gradient is rounded to, where it is not kept in f32. */
-  readonly weightGradient?: Dtype;
+  readonly gradientDtype?: Dtype;
   /** Every buffer that a step uses, the caller's included. */
   readonly buffers: readonly BufferSpec[];
   /** Without repeats: dispatches with the same values share an entry. */

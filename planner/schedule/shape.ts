@@ -44,7 +44,7 @@ export interface Shape extends Sizes {
   /** Who owns the buffers, and for how long. */
   readonly residency: Residency;
   /** What the weight's gradient is rounded to in the caller's buffer, where it is not kept in f32. */
-  readonly weightGradient?: Dtype;
+  readonly gradientDtype?: Dtype;
   /** Whether the hidden gradient is summed in one go, even where parts would keep a device busier. */
   readonly oneSum?: boolean;
 }

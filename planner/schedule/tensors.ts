@@ -416,9 +416,9 @@ export function keysOf(role: Role): readonly TensorKey[] {
 export function elementType(
   key: TensorKey,
   { dtype }: Head,
-  weightGradient: Dtype = ACCUMULATED,
+  gradientDtype: Dtype = ACCUMULATED,
 ): ElementType {
-  if (key === "grad_weight") return weightGradient;
+  if (key === "grad_weight") return gradientDtype;
   const { type } = tensorOf(key);
   return type === "stored" ? dtype : type;
 }

@@ -105,7 +105,7 @@ export class Workspace {
   matrix(key: HeadMatrix, head: Head): Matrix {
     const { problem, shape, limits } = this;
     const [rows, columns] = tensorOf(key).shape!(this.extents(head)) as [number, number];
-    const type = elementType(key, head, shape.weightGradient);
+    const type = elementType(key, head, shape.gradientDtype);
     const rowBytes = columns * elementBytes(type);
     const byWindow = tensorOf(key).axis === "vocab";
     const unit = Math.min(byWindow ? shape.window : shape.block, rows);

@@ -112,8 +112,8 @@ class Descent {
   /** Returns less than any schedule of some sizes takes. */
   #bound(point: Point): number {
     const { question: { problem, device }, strategy, residency } = this.#branch;
-    const { weightGradient } = this.#choices;
-    const owned = residency === "caller" ? ownedBytes(problem, weightGradient) : 0;
+    const { gradientDtype } = this.#choices;
+    const owned = residency === "caller" ? ownedBytes(problem, gradientDtype) : 0;
     const params = device.limits.minUniformBufferOffsetAlignment * pairsOf(problem, point);
     return owned + strategy.stored(problem, { tile: this.#tile, ...point }) + params;
   }

@@ -75,11 +75,11 @@ export function ask(problem: Problem, device: DeviceProfile, options: PlanOption
 }
 
 /** Returns what the weight's gradient is rounded to, where it is. */
-export function rounding({ problem, options }: Question): { weightGradient?: Dtype } {
+export function rounding({ problem, options }: Question): { gradientDtype?: Dtype } {
   const { gradientDtype = ACCUMULATED } = options;
   return gradientDtype === ACCUMULATED || !wantedGradients(problem).has("weight")
     ? {}
-    : { weightGradient: gradientDtype };
+    : { gradientDtype };
 }
 
 /** A branch of a search: one strategy, with its buffers in one place. */

@@ -126,13 +126,13 @@ function refusal(
   if (reason !== undefined) return reason;
   if (residency === "windows" && !strategy.streams) return "needs the whole weight at hand";
   if (residency === "windows" && options.share) return "has a share of the weight, which stays";
-  const { weightGradient } = rounding(question);
-  if (weightGradient !== undefined) {
+  const { gradientDtype } = rounding(question);
+  if (gradientDtype !== undefined) {
     if (residency !== "caller" || options.share) {
-      return `keeps the weight's gradient in f32: in ${weightGradient} it is for a caller's buffers on one device`;
+      return `keeps the weight's gradient in f32: in ${gradientDtype} it is for a caller's buffers on one device`;
     }
     if (!strategy.finishesWindows || logitsPerId(problem) > 1) {
-      return `adds to the weight's gradient block after block, which ${weightGradient} would round each time`;
+      return `adds to the weight's gradient block after block, which ${gradientDtype} would round each time`;
     }
   }
   if (tiles.length === 0) {

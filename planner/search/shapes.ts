@@ -15,14 +15,14 @@ import { worthwhile } from "./choice.ts";
 import { type Branch, type FixedSizes, rounding } from "./question.ts";
 
 /** The choices of a shape that are no sizes. */
-export type Choices = Pick<Shape, "residency" | "oneSum" | "weightGradient">;
+export type Choices = Pick<Shape, "residency" | "oneSum" | "gradientDtype">;
 
 /** Returns the shape of a strategy in some sizes. */
 export function shapeOf(
   problem: Problem,
   { name, streams }: Pick<Strategy, "name" | "streams">,
   sizes: Sizes,
-  { residency, oneSum, weightGradient }: Choices,
+  { residency, oneSum, gradientDtype }: Choices,
   { rates }: DeviceProfile,
 ): Shape {
   const { tile, block, window } = sizes;
@@ -35,7 +35,7 @@ export function shapeOf(
     splits,
     residency,
     ...(oneSum ? { oneSum } : {}),
-    ...(weightGradient ? { weightGradient } : {}),
+    ...(gradientDtype ? { gradientDtype } : {}),
   };
 }
 
