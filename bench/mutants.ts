@@ -15,6 +15,7 @@ import { AGAINST } from "./mutants/against.ts";
 import { ADAPTERS } from "./mutants/adapter.ts";
 import { ROOT, TreeCopy } from "./mutants/copy.ts";
 import { IN_BF16 } from "./mutants/bf16.ts";
+import { CALIBRATIONS } from "./mutants/calibration.ts";
 import { CHOICE } from "./mutants/choice.ts";
 import { CODES } from "./mutants/codebook.ts";
 import { DRAFT } from "./mutants/draft.ts";
@@ -45,6 +46,7 @@ const MUTANTS: readonly Mutant[] = [
   ...HOST,
   ...ROUNDS,
   ...RANKS,
+  ...CALIBRATIONS,
   ...CHOICE,
   ...CODES,
   ...DISTILLATIONS,

@@ -158,6 +158,12 @@ export const INTERRUPTED = resumes("while something is written");
 /** How long a dispatch takes, by the estimate. */
 export const TIMELY: Killer = { test: "planner/timely_test.ts" };
 
+/** How fast a device is, and what of that is kept. */
+export const CALIBRATED: Killer = { test: "cli/bench/calibrated_test.ts" };
+export const CALIBRATION: Killer = { test: "kernels/measure/calibrate_device_test.ts" };
+export const TUNING: Killer = { test: "cli/bench/tune_test.ts" };
+export const KEPT: Killer = { test: "cli/files/kept_test.ts" };
+
 /** What is set beside an earlier plan or run, and what is given to others. */
 export const PLAN_AGAINST: Killer = { test: "cli/plan_against_test.ts" };
 export const ROWS_AGAINST: Killer = { test: "cli/bench/against_test.ts" };

@@ -22,7 +22,13 @@ import type { BodyRates, DeviceProfile, DeviceRates } from "../../planner/device
 import { DoesNotFitError, makePlan, type Plan } from "../../planner/plan.ts";
 import { type Dtype, headOf, type Problem } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
-import { type RatedTile, type Tile, unsuitedTo } from "../../planner/schedule/tile.ts";
+import {
+  feasibleTiles,
+  type RatedTile,
+  type Tile,
+  tunableTiles,
+  unsuitedTo,
+} from "../../planner/schedule/tile.ts";
 import { measure, type MeasureOptions } from "./measure.ts";
 
 /** What tuning tells of its progress, and how much time it may take. */
@@ -48,6 +54,21 @@ export interface Tuning {
 
 /** Tiles slower than this, relative to the fastest, are not kept. */
 const KEPT = 0.2;
+
+/**
+ * Returns the tiles to measure on a device: in registers every shape worth it, or the shipped ones,
+ * and in subgroup matrices the shipped ones that it can run.
+ */
+export function tilesToTune(
+  profile: DeviceProfile,
+  { quick }: { readonly quick: boolean },
+): { readonly registers: readonly Tile[]; readonly others: readonly Tile[] } {
+  const [first, ...inMatrices] = KINDS;
+  return {
+    registers: quick ? feasibleTiles(first!, profile) : tunableTiles(profile),
+    others: inMatrices.flatMap((kind) => feasibleTiles(kind, profile)),
+  };
+}
 
 /**
  * Measures every tile on a problem, and how many workgroups keep the device busy: in f32, and in

@@ -10,7 +10,7 @@ import { parseProblem } from "../../planner/problem_schema.ts";
 import { feasibleTiles, tierOf } from "../../planner/schedule/tile.ts";
 import { tuneText } from "../report/tune.ts";
 import { withCache } from "../testing.ts";
-import { tune } from "./tune.ts";
+import { tilesToTune, tune } from "./tune.ts";
 import { keepTunedRates, withTunedRates } from "./tuned.ts";
 
 const PEAKS = { flopsPerSecond: 1e13, bytesPerSecond: 1e12, secondsPerDispatch: 1e-5 };
@@ -23,7 +23,8 @@ const KINDS = ["registers", "matrix", "split"] as const;
 /** Tunes the model on a problem. */
 async function tuned(problem: ReturnType<typeof parseProblem>) {
   const device = modelDevice({ features: ["timestamp-query"] });
-  const tiles = KINDS.flatMap((kind) => feasibleTiles(kind, UNKNOWN));
+  const { registers, others } = tilesToTune(UNKNOWN, { quick: true });
+  const tiles = [...registers, ...others];
   const options = { repeats: 1, budgetMs: 1, warmUpMs: 0, tiles, onProgress: () => {} };
   return await tune(problem, { device, profile: UNKNOWN, software: false }, PEAKS, options);
 }

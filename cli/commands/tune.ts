@@ -6,7 +6,6 @@
 import { Command } from "commander";
 import { measurePeaks } from "../../kernels/measure/peaks.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
-import { feasibleTiles, tunableTiles } from "../../planner/schedule/tile.ts";
 import { openDevice } from "../request/device.ts";
 import { quietFlag } from "../request/flags.ts";
 import { type WebGpuChoice, webgpuFlag } from "../request/webgpu.ts";
@@ -21,7 +20,7 @@ import { tuneLinks } from "../bench/tune_links.ts";
 import { UsageError } from "../exit.ts";
 import { linksJson, linksText } from "../report/links.ts";
 import { splitByHost, withCrew } from "../request/crew.ts";
-import { checkTunable, tune, tuningProblem } from "../bench/tune.ts";
+import { checkTunable, tilesToTune, tune, tuningProblem } from "../bench/tune.ts";
 
 /** How long things may take, in ms and s. */
 const EFFORT = {
@@ -89,20 +88,17 @@ Examples:
       try {
         // Rates kept from before would only lead the search astray.
         const profile = { ...acquired.profile, rates: undefined };
-        const tiles = quick ? feasibleTiles("registers", profile) : tunableTiles(profile);
-        const inMatrices = (["matrix", "split"] as const).flatMap((kind) =>
-          feasibleTiles(kind, profile)
-        );
+        const { registers, others } = tilesToTune(profile, { quick: quick ?? false });
         const askedFor = asked && checkWith(problemSchema(), { ...asked, dtype, pass: "train" });
         // A software device has the machine's memory, and takes all of it when asked to.
         const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;
-        if (askedFor) checkTunable(askedFor, profile, tiles, memory);
+        if (askedFor) checkTunable(askedFor, profile, registers, memory);
         output.progress("measuring the device's peaks");
         const peaks = await measurePeaks(device, { seconds: effort.peaks });
         const problem = askedFor ?? tuningProblem(peaks, effort.pass, dtype);
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {
           ...effort,
-          tiles: [...tiles, ...inMatrices],
+          tiles: [...registers, ...others],
           onProgress: output.progress,
         });
         const now = new Date().toISOString().slice(0, 10);
