@@ -308,6 +308,12 @@ mpiTest("four processes give what four simulated ranks give, whatever is split",
     /Cannot split 3 vocabulary rows over 4 tensor-parallel ranks/,
   );
   assert.deepEqual(found.shift(), { name: "serving", ok: true });
+  // All ranks fell back, for the values of one.
+  const { ok, retried } = found.shift()!;
+  assert(ok && retried && "halves" in retried);
+  const { halves: { hidden, weight, moved }, tier } = retried;
+  assert.deepEqual([hidden, tier], [0, "f32"]);
+  assert(weight > 0 && weight < 40 && moved > 1e-6);
   assert.equal(found.length, 14);
   assert.equal(found.filter(({ differ }) => differ).length, 9);
   for (const { name, refused, ok, differ = [], collectives, wrong } of found) {

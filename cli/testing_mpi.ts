@@ -10,8 +10,10 @@
  * @module
  */
 import { withCodebook } from "../fixtures/codebook.ts";
+import { decodeElements, encodeElements } from "../fixtures/elements.ts";
 import type { Fixture } from "../fixtures/fixture.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
+import type { Retry } from "../fixtures/verify/once_more.ts";
 import { ODD, VARIANTS } from "../fixtures/verify/testing_ranks.ts";
 import {
   type ParallelVerification,
@@ -23,17 +25,20 @@ import { concatenated } from "../host/concatenated.ts";
 import { RankError } from "../kernels/ranks/errors.ts";
 import type { Bytes, Exchange } from "../kernels/ranks/exchange.ts";
 import { Requests } from "../kernels/ranks/mpi/requests.ts";
+import { EMULATED } from "../kernels/testing/alone.ts";
 import { joinMpi, MpiTeam } from "../kernels/ranks/mpi/team.ts";
 import type { AcquiredDevice } from "../kernels/run/device.ts";
 import type { Results } from "../kernels/run/results.ts";
 import type { Parallelism } from "../planner/parallel.ts";
 import type { PlanOptions } from "../planner/plan.ts";
+import type { MatrixBody } from "../planner/schedule/bodies.ts";
 import { feasibleTiles } from "../planner/schedule/tile.ts";
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
-import type { ProblemInput } from "../planner/problem.ts";
+import { headOf, type ProblemInput } from "../planner/problem.ts";
 import { parseProblem } from "../planner/problem_schema.ts";
 import type { Collective } from "../planner/schedule/schedule.ts";
 import { Crew } from "./request/crew.ts";
+import { together } from "./run/run_fixture.ts";
 import { openDevice } from "./request/device.ts";
 
 /** What the first rank says of a case. */
@@ -48,7 +53,12 @@ export interface CaseFound {
   /** Collectives, and what is wrong with what came of them. */
   readonly collectives?: number;
   readonly wrong?: readonly string[];
+  /** Why ranks ran once more, if they did. */
+  readonly retried?: Retry;
 }
+
+/** The case of which one rank has values that halves do not hold. */
+export const WIDE = "values that halves do not hold";
 
 interface Case {
   readonly fixture: Fixture;
@@ -199,6 +209,44 @@ async function judged({ team, parallelism: { tensor } }: Crew, own: readonly Kep
   return wrong;
 }
 
+/** Runs values in bf16 of which one rank has some that halves do not hold, in matrices if they do. */
+async function wide(team: MpiTeam, acquired: AcquiredDevice): Promise<CaseFound> {
+  const made = makeSynthetic(
+    parseProblem({ tokens: 40, hidden: 40, vocab: 301, dtype: "bf16" }),
+    6,
+  );
+  const { hidden: depth, vocab } = headOf(made.problem);
+  const changed = (key: "hidden" | "weight", change: (value: number, at: number) => number) =>
+    encodeElements("bf16", decodeElements("bf16", made.tensors[key]).map(change));
+  // Of the last row small values count, and halves cannot hold them beside its large one.
+  const tensors = {
+    ...made.tensors,
+    weight: changed("weight", (value, at) => at > depth * (vocab - 1) ? value * 2 ** -30 : value),
+    hidden: changed("hidden", (value, at) => at % depth > 0 ? value * 2 ** 30 : 0),
+  };
+  // The device has no matrices, but tiles that do without.
+  const { fragment } = EMULATED.body as MatrixBody;
+  const fast = { flopsPerSecond: 1e15, parallelInvocations: 1 };
+  const profile = {
+    ...acquired.profile,
+    matrices: [{ ...fragment, component: "f16", result: "f32" }],
+    rates: {
+      ...{ flopsPerSecond: 1e9, bytesPerSecond: 1e11, secondsPerDispatch: 1e-5 },
+      parallelInvocations: 512,
+      matrix: { ...fast, tiles: [{ ...EMULATED, rate: 1 }] },
+    },
+  };
+  const found = await together(
+    new Crew(team, FOUR),
+    () => Promise.resolve({ ...made, tensors }),
+    { ...acquired, profile },
+    { options: {}, reference: "auto" },
+    () => () => {},
+  );
+  const { retried } = (found?.json() ?? {}) as { retried?: Retry };
+  return { name: WIDE, ok: found?.ok ?? false, ...(retried ? { retried } : {}) };
+}
+
 async function run(
   { fixture, parallelism, options = {} }: Case,
   crew: Crew,
@@ -251,6 +299,8 @@ if (import.meta.main) {
   try {
     const served = await serving(team);
     if (team.rank === 0) print(served);
+    const fallen = await wide(team, acquired);
+    if (team.rank === 0) print(fallen);
     for (const each of cases()) {
       const { parallelism, options, fixture: { problem } } = each;
       const found = await run(each, new Crew(team, parallelism), acquired);

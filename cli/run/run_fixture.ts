@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import type { Fixture } from "../../fixtures/fixture.ts";
-import { onceMore } from "../../fixtures/verify/once_more.ts";
+import { onceMore, type Retry } from "../../fixtures/verify/once_more.ts";
 import type { ReferenceMode } from "../../fixtures/reference/scope.ts";
 import { runThoroughly, type Variant } from "../../fixtures/verify/thorough.ts";
 import { type Verification, verify } from "../../fixtures/verify/verify.ts";
@@ -61,7 +61,11 @@ export async function once(fixture: Fixture, acquired: AcquiredDevice, how: Once
       attempt(fixture, acquired, { ...how, options, onKept: (rounds) => keptRounds = rounds }),
     () => keptRounds === 0 && !how.resume,
   );
-  if (!retried) return found;
+  return retried ? withRetry(found, retried) : found;
+}
+
+/** Returns what was found, and that it was at the second attempt. */
+function withRetry(found: Found, retried: Retry): Found {
   return {
     ok: found.ok,
     json: () => ({ ...found.json(), retried }),
@@ -118,7 +122,8 @@ function foundOnce(found: Verification): Found {
 }
 
 /**
- * Runs a fixture on a crew's ranks, if all can. Nothing is found on others than the first.
+ * Runs a fixture on a crew's ranks, if all can, and where halves do not hold the values of one,
+ * once more on all of them in f32. Nothing is found on others than the first.
  *
  * @throws {RankError} on all ranks alike, where one cannot open or plan it as the others do.
  */
@@ -130,13 +135,23 @@ export async function together(
   progressOf: (fixture: Fixture) => Once["progress"],
 ): Promise<Found | undefined> {
   const { team, parallelism } = crew;
-  const planned = await crew.agreed(
-    async () => planRanks(await open(), acquired, parallelism, options, team.rank),
-    digestOf,
+  let fixture: Fixture | undefined;
+  const { value: found, retried } = await onceMore(
+    options,
+    async (options) => {
+      const planned = await crew.agreed(
+        async () => planRanks(fixture ??= await open(), acquired, parallelism, options, team.rank),
+        digestOf,
+      );
+      const onProgress = progressOf(planned.fixture);
+      return await verifyPlanned(planned, acquired, { reference, onProgress, crew });
+    },
+    // A device that refuses memory is one rank's, and the others know nothing of it.
+    (why) => "halves" in why,
   );
-  const onProgress = progressOf(planned.fixture);
-  const found = await verifyPlanned(planned, acquired, { reference, onProgress, crew });
-  return found && foundByRanks(found, team.library);
+  if (!found) return undefined;
+  const told = foundByRanks(found, team.library);
+  return retried ? withRetry(told, retried) : told;
 }
 
 function foundByRanks(found: ParallelVerification, library?: string): Found {

@@ -31,6 +31,8 @@ export interface Team {
    * @throws {RankError} on every rank, where one cannot go on or differs from the first.
    */
   agree(standing: Standing): Promise<void>;
+  /** Brings what each rank has, as many bytes each, to all of them, in the order of ranks. */
+  tell(what: string, own: Bytes): Promise<Bytes[]>;
   /** Brings what each rank has to the first, which alone gets anything, in the order of ranks. */
   gather(own: Bytes): Promise<Bytes[]>;
   /**

@@ -72,12 +72,17 @@ export function checkHalves({ halves }: { readonly halves?: Halves }): void {
   if (halves && halves.moved > MOST_MOVED) throw new HalvesError(halves);
 }
 
-/** Returns what became of values in several runs: of other tokens, or of other rows of the weight. */
+/**
+ * Returns what became of values in several runs: of other tokens, or of other rows of the weight.
+ *
+ * @param everywhere in all runs, where there are more, of other tokens and other rows.
+ */
 export function halvesTogether(
   byTokens: readonly (Halves | undefined)[],
   byRows: readonly (Halves | undefined)[] = byTokens.slice(0, 1),
+  everywhere: readonly (Halves | undefined)[] = [...byTokens, ...byRows],
 ): { halves?: Halves } {
-  const all = [...byTokens, ...byRows].filter((each) => each !== undefined);
+  const all = everywhere.filter((each) => each !== undefined);
   if (all.length === 0) return {};
   const sum = (of: readonly (Halves | undefined)[], what: "hidden" | "weight") =>
     of.reduce((sum, each) => sum + (each?.[what] ?? 0), 0);

@@ -80,7 +80,6 @@ export class MpiTeam implements Team {
   }
 
   async agree(standing: Standing): Promise<void> {
-    const { mpi, world } = this.requests;
     const { failure, ...rest } = standing;
     const told = {
       ...rest,
@@ -88,17 +87,28 @@ export class MpiTeam implements Team {
     };
     const own = fixed(STANDING_BYTES);
     own.set(new TextEncoder().encode(JSON.stringify(told)).subarray(0, STANDING_BYTES));
-    const all = fixed(STANDING_BYTES * this.ranks);
+    const all = await this.tell("the comparison of plans", own);
+    const standings = all.map((bytes) =>
+      JSON.parse(new TextDecoder().decode(bytes).replace(/\0+$/, "")) as Standing
+    );
+    checkStandings(standings, this.differs);
+  }
+
+  async tell(what: string, own: Bytes): Promise<Bytes[]> {
+    const { mpi, world } = this.requests;
+    const { length } = own;
+    const told = fixed(length);
+    told.set(own);
+    const all = fixed(length * this.ranks);
     const byte = mpi.ompi_mpi_byte;
     await this.requests.finish(
-      "the comparison of plans",
-      (request) => mpi.MPI_Iallgather(own, own.length, byte, all, own.length, byte, world, request),
+      what,
+      (request) => mpi.MPI_Iallgather(told, length, byte, all, length, byte, world, request),
     );
-    const standings = Array.from({ length: this.ranks }, (_, rank) => {
-      const bytes = all.subarray(rank * STANDING_BYTES, (rank + 1) * STANDING_BYTES);
-      return JSON.parse(new TextDecoder().decode(bytes).replace(/\0+$/, "")) as Standing;
-    });
-    checkStandings(standings, this.differs);
+    return Array.from(
+      { length: this.ranks },
+      (_, rank) => all.slice(rank * length, (rank + 1) * length),
+    );
   }
 
   async gather(own: Bytes): Promise<Bytes[]> {
