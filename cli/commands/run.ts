@@ -281,7 +281,7 @@ async function prepared(
   const split = picked(given, keysOf(parallelShape));
   const options = checkChoices(choices);
   const parallelism = parallelismOf(checkWith(z.strictObject(parallelShape), split));
-  checkStrategy(options.strategy, pass);
+  checkStrategy(options.strategy, pass, { orStudent: true });
   if (thorough) {
     checkThorough({
       ...choices,

@@ -5,6 +5,7 @@
  * @module
  */
 import { ACCUMULATED, type Dtype } from "../../planner/dtype.ts";
+import type { Divergence } from "../../planner/heads/distill.ts";
 import { headOf, type Problem, wantedGradients } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
@@ -35,10 +36,13 @@ export function contradictionOf(
     weights?: string | undefined;
     gradientDtype?: Dtype | undefined;
     hostIo?: boolean | undefined;
+    distill?: Divergence | undefined;
+    fusion?: boolean | undefined;
     ranks: boolean;
   },
 ): Contradiction | undefined {
-  const strategy = strategyFault(problem, choices.strategy) ?? windowFault(problem, choices);
+  const asked = taughtBy(problem, choices);
+  const strategy = strategyFault(asked, choices.strategy) ?? windowFault(problem, choices);
   if (strategy !== undefined) return { setting: "strategy", text: strategy };
   const weights = streamingFault(choices);
   if (weights !== undefined) return { setting: "weights", text: weights };
@@ -153,12 +157,32 @@ function streamingFault(
   return `streamed: ${strategy} needs the whole weight at hand. Choose ${STREAMING}`;
 }
 
-/** Checks a strategy against a pass where no problem is known yet. @throws {UsageError} */
+/** Returns a problem as it will be, so far as a strategy asks, with the heads that a request adds to it. */
+function taughtBy(
+  problem: Problem,
+  { distill: divergence, fusion = problem.fusion }: {
+    distill?: Divergence | undefined;
+    fusion?: boolean | undefined;
+  },
+): Problem {
+  const distill = divergence && { divergence, temperature: 1, weight: 1, ceWeight: 0 };
+  return { ...problem, fusion, ...(distill ? { distill } : {}) };
+}
+
+/**
+ * Checks a strategy against a problem; or against a pass where no problem is known yet, of one head
+ * or, where it may be one, of a student. @throws {UsageError}
+ */
 export function checkStrategy(
   strategy: StrategyName | undefined,
-  pass: Problem["pass"] | undefined,
+  of: Problem | Problem["pass"] | undefined,
+  { orStudent = false } = {},
 ): void {
-  if (pass === undefined) return;
-  const fault = strategyFault(parseProblem({ hidden: 1, vocab: 1, pass }), strategy);
-  if (fault !== undefined) throw new UsageError(`--strategy ${fault}`);
+  if (of === undefined) return;
+  const problem = typeof of === "string" ? parseProblem({ hidden: 1, vocab: 1, pass: of }) : of;
+  const fault = strategyFault(problem, strategy);
+  if (fault === undefined) return;
+  const student = taughtBy(problem, { distill: "forward-kl" });
+  if (orStudent && strategyFault(student, strategy) === undefined) return;
+  throw new UsageError(`--strategy ${fault}`);
 }

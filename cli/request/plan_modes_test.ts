@@ -262,6 +262,10 @@ Deno.test("--distill plans a student and its teacher, to the byte of the library
     plan(parseProblem({ ...expected, distill }), SPECIFICATION_DEFAULTS).memory.peakBytes,
   );
   assert.match((await lce("plan", ...flags, ...mixed)).out, /by jsd \(beta 0.3\)/);
+  // A forward pass of a student may be by chunks, though that of one head is not.
+  const chunked = ["--strategy", "chunked", "--json"];
+  const forward = await lce("plan", ...flags.slice(0, -2), ...mixed, ...chunked);
+  assert.equal(JSON.parse(forward.out).strategy, "chunked");
   const list = ["--distill", "forward-kl", "--teacher-list", "64"];
   const ofList = JSON.parse((await lce("plan", ...flags, ...list, "--compare", "--json")).out);
   const byList = { divergence: "forward-kl", listed: 64 } as const;

@@ -68,6 +68,9 @@ export async function questionOf(
   const { problem: plain, request, model } = await requestOf({
     ...withLeast(modes.largest, flags),
     ...Object.fromEntries(least),
+    // What a strategy can do goes by the heads there are.
+    ...(modes.distill ? { distill: modes.distill } : {}),
+    ...(modes.fusion ? { fusion: true } : {}),
   }, files);
   checkRanks(modes, request);
   const asked = checkFusion(checkDistill(checkAdapter(plain, modes), modes), modes);

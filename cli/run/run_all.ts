@@ -139,7 +139,7 @@ async function runOne(
         ? searchSettings(settings, path)
         : besides(settings, fixture.problem.statistics)),
     });
-    checkStrategy(options.strategy, problem.pass);
+    checkStrategy(options.strategy, problem);
     checkRounds({ round, resume }, path, problem.pass);
     const posed = await withDirection({ ...fixture, problem });
     if (sample === undefined) return posed;
