@@ -42,7 +42,6 @@ Deno.test("lists of fused heads are another run, at the strengths that a search 
     for (
       const [flags, message] of [
         [["--top-k", "2", "--output", csv, "--force"], /are another run, at its strengths/],
-        [["--thorough"], /--thorough: tries training, and .* has heads that are fused/],
         [["--pass", "train"], /it has no gradients/],
         [["--tensor-parallel", "2"], /large, expert, base over ranks: these agree on/],
       ] as const
