@@ -65,7 +65,7 @@ interface Row {
   readonly hidden: number;
   readonly vocab: number;
   readonly device?: string;
-  readonly ms?: number;
+  readonly ms?: number | null;
   readonly fastest?: number;
   readonly slowest?: number;
   readonly loss?: number;
@@ -243,7 +243,9 @@ function shapeOf({ tokens, hidden, vocab }: Row): string {
 }
 
 const size = (bytes: number | undefined) => bytes === undefined ? "-" : formatBytes(bytes);
-const time = (ms: number | undefined) => ms === undefined ? "-" : formatSeconds(ms / 1000, 3);
+/** A row's time as it is printed: one whose first step took its share of the seconds has none. */
+const time = (ms: number | null | undefined) =>
+  ms === undefined || ms === null ? "-" : formatSeconds(ms / 1000, 3);
 
 /** Returns the table of timed rows, each with the command that does it again. */
 function timeTable(rows: readonly Row[]): string {
