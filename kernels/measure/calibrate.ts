@@ -179,7 +179,7 @@ export async function measureProduct(
       busy = half;
     }
     const parallelInvocations = busy * workgroupSize(tile);
-    const part = withItsBytes(partOf(forward, most), most / all);
+    const part = partOf(forward, most);
     const others = withinHalf(traffic, part, seconds, profile);
     const estimate = (flopsPerSecond: number) => {
       const one = { flopsPerSecond, parallelInvocations, tiles: [{ ...tile, rate: 1 }] };
@@ -215,19 +215,14 @@ function productOf(
   };
 }
 
-/** Returns the first workgroups of a dispatch, a power of two of them. */
+/** Returns the first workgroups of a dispatch, a power of two of them: they move a share of its bytes. */
 function partOf(dispatch: Dispatch, workgroups: number): Dispatch {
-  const [rows] = dispatch.grid;
-  return { ...dispatch, grid: [Math.min(rows, workgroups), Math.max(1, workgroups / rows)] };
-}
-
-/** Returns a part of a dispatch as its cost is reckoned: it reads and writes a share of what is bound. */
-function withItsBytes(part: Dispatch, share: number): Dispatch {
-  const bindings = part.bindings.map((binding) => ({
-    ...binding,
-    slice: { ...binding.slice, bytes: share * binding.slice.bytes },
-  }));
-  return { ...part, bindings };
+  const [rows, columns] = dispatch.grid;
+  return {
+    ...dispatch,
+    grid: [Math.min(rows, workgroups), Math.max(1, workgroups / rows)],
+    traffic: dispatch.traffic * workgroups / (rows * columns),
+  };
 }
 
 /**
