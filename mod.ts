@@ -120,12 +120,8 @@ export type {
   TensorPart,
 } from "./kernels/run/callers_buffers.ts";
 export { alignmentBytes, GradientAlignment } from "./kernels/run/alignment.ts";
-export {
-  LinearCrossEntropy,
-  type Part,
-  type StepBuffers,
-  type StepOptions,
-} from "./kernels/run/linear_cross_entropy.ts";
+export type { Part, StepBuffers, StepOptions } from "./kernels/run/call.ts";
+export { LinearCrossEntropy } from "./kernels/run/linear_cross_entropy.ts";
 export type { BufferRange } from "./kernels/run/buffer_range.ts";
 export { Scratch } from "./kernels/run/scratch.ts";
 export { type SharedMemory, sharedMemory } from "./planner/schedule/scratch.ts";

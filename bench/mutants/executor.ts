@@ -91,7 +91,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "backward() may be called twice for one forward()",
-    file: "kernels/run/linear_cross_entropy.ts",
+    file: "kernels/run/turns.ts",
     find: "    this.#forwarded = false;\n",
     replace: "",
     why: "two-stage plans turn logits into gradients in place: the second would be of gradients",
@@ -107,7 +107,7 @@ export const EXECUTOR: readonly Mutant[] = [
   },
   {
     name: "a forward plan runs lossAndGradients() without a word",
-    file: "kernels/run/linear_cross_entropy.ts",
+    file: "kernels/run/turns.ts",
     find: 'if (part === "forward") return steps;',
     replace: 'if (part !== "backward") return steps;',
     why: "a model would never learn",

@@ -71,7 +71,7 @@ export const FAULTY: readonly Mutant[] = [
   },
   {
     name: "what the device reports of a step is forgotten",
-    file: "kernels/run/linear_cross_entropy.ts",
+    file: "kernels/run/reported_results.ts",
     find: "this.#report = firstOf(this.#report, end());",
     replace: "end();",
     why: "a step that was not taken would have the loss of the step before",

@@ -5,13 +5,11 @@
  * @module
  */
 import type { Plan } from "../../planner/plan.ts";
-import type { Step } from "../../planner/schedule/schedule.ts";
 import type { Problem } from "../../planner/problem.ts";
 import {
   type Asked,
   assignGradients,
   assignInputs,
-  type GradientBufferName,
   type GradientBuffers,
   gradientTensors,
   type HeadsGradientBuffers,
@@ -23,13 +21,12 @@ import {
   type TensorName,
   type TensorPart,
 } from "./callers_buffers.ts";
-import { catchReports, type Report, reported, throwIfLost, withErrorScopes } from "./errors.ts";
+import { withErrorScopes } from "./errors.ts";
 import { dispatchesTogether } from "../../planner/schedule/cost.ts";
+import type { Part, StepBuffers, StepOptions } from "./call.ts";
 import { callSteps, clearRecords } from "./call_steps.ts";
 import type { Scratch } from "./scratch.ts";
-import { keptInScratch } from "../../planner/schedule/scratch.ts";
 import { compileKernels } from "./pipelines.ts";
-import { readParts } from "./readback.ts";
 import { becomeHalves } from "../../planner/schedule/layout.ts";
 import { decodeHalves, type Halves } from "./halves.ts";
 import {
@@ -41,50 +38,9 @@ import {
   resultSlice,
 } from "./results.ts";
 import { Encoder } from "./encoder.ts";
+import { ReportedResults } from "./reported_results.ts";
+import { Turns } from "./turns.ts";
 import type { BufferRange, NamedRanges } from "./buffer_range.ts";
-
-/**
- * A part of a plan: loss and results per token, the gradients of what a forward pass left on the
- * device, or both in one go.
- */
-export type Part = "forward" | "backward" | "both";
-
-/** How a step differs from the one that was planned. */
-export interface StepOptions {
-  /**
-   * Tokens of this step, from 1 to the planned ones: the first rows of `hidden` and of its gradient,
-   * the first entries of `targets`. Buffers need not hold more. A backward pass has those of its
-   * forward pass.
-   */
-  readonly tokens?: number;
-  /**
-   * Gradients that are added to what their buffers hold, in place of overwriting it: those of the
-   * weight and the bias, say, over the micro-batches of a step.
-   */
-  readonly add?: readonly GradientBufferName[];
-}
-
-/** What is computed, and on which buffers. */
-export interface StepBuffers extends StepOptions {
-  /** The head's tensors, or those of several heads. */
-  readonly inputs: InputBuffers | HeadsInputBuffers;
-  /** Where gradients go. */
-  readonly gradients?: GradientBuffers | HeadsGradientBuffers;
-  /**
-   * `[rows, stride]` in f32 as `packUpstream()` lays it out, where the problem's objective is
-   * `statistics` or its reduction `none`.
-   */
-  readonly upstream?: BufferRange | undefined;
-  /** `both` where gradients are given, else `forward`. */
-  readonly part?: Part;
-}
-
-/** The methods that run a part by itself, as messages have them. */
-const CALLS: Readonly<Record<Part, string>> = {
-  forward: "forward()",
-  backward: "backward()",
-  both: "lossAndGradients()",
-};
 
 /**
  * A planned linear cross-entropy, ready to run.
@@ -118,21 +74,15 @@ const CALLS: Readonly<Record<Part, string>> = {
 export class LinearCrossEntropy {
   readonly #plan: Plan;
   readonly #encoder: Encoder;
-  /** What it shares with others. */
-  readonly #scratch: Scratch | undefined;
+  readonly #turns: Turns;
+  readonly #results: ReportedResults;
   #destroyed = false;
-  /** Whether the statistics on the device are those of a `forward()` that no backward pass has used. */
-  #forwarded = false;
-  /** Tokens of the step that was recorded last. */
-  #tokens: number;
-  /** What the device has reported first of the calls since results were last read. */
-  #report: Promise<Report | undefined> = Promise.resolve(undefined);
 
   private constructor(plan: Plan, encoder: Encoder, scratch: Scratch | undefined) {
     this.#plan = plan;
-    this.#scratch = scratch;
     this.#encoder = encoder;
-    this.#tokens = plan.problem.tokens;
+    this.#turns = new Turns(plan.schedule, scratch);
+    this.#results = new ReportedResults(encoder);
   }
 
   /**
@@ -190,7 +140,7 @@ export class LinearCrossEntropy {
     tensor: TensorName | HeadTensorName,
     tokens: number = this.problem.tokens,
   ): TensorPart[] {
-    return layoutOf(this.#plan.schedule, tensor, this.#checkedTokens(tokens));
+    return layoutOf(this.#plan.schedule, tensor, this.#turns.checkedTokens("both", tokens));
   }
 
   /**
@@ -397,7 +347,7 @@ export class LinearCrossEntropy {
    * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readResults(): Promise<Results> {
-    const tokens = this.#tokens;
+    const { tokens } = this.#turns;
     return checked(this.problem, decodeResults(this.problem, await this.#read(), tokens));
   }
 
@@ -424,29 +374,9 @@ export class LinearCrossEntropy {
     if (this.#destroyed) throw new TypeError("Cannot use a LinearCrossEntropy after destroy()");
   }
 
-  /** @throws {TypeError} when the plan does not have a part, or it cannot come now. */
-  #stepsOf(part: Part): readonly Step[] {
-    const { steps, backwardStart, strategy, problem } = this.#plan.schedule;
-    const call = CALLS[part];
-    if (problem.pass === "forward") {
-      if (part === "forward") return steps;
-      throw new TypeError(
-        `Cannot run ${call}: the plan is of a forward pass, which has no gradients. Plan a problem with pass: "train"`,
-      );
-    }
-    if (part === "both") return steps;
-    if (backwardStart === undefined) {
-      throw new TypeError(
-        `Cannot run ${call} alone: a ${strategy} plan computes gradients along with the loss. Call lossAndGradients(), or plan with another strategy`,
-      );
-    }
-    if (part === "forward") return steps.slice(0, backwardStart);
-    if (!this.#forwarded) {
-      throw new TypeError(
-        "Cannot run backward() before forward(): call forward() first, each time",
-      );
-    }
-    return steps.slice(backwardStart);
+  #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
+    this.#alive();
+    return this.#results.read(names);
   }
 
   /** Returns where the caller's buffers of a step lie, all of them checked. */
@@ -461,96 +391,34 @@ export class LinearCrossEntropy {
     return part === "forward" ? ranges : assignGradients(asked, gradients, upstream, ranges);
   }
 
-  /** Returns tokens of a step. @throws {RangeError} where the plan cannot have so many or so few. */
-  #checkedTokens(tokens: number, part: Part = "both"): number {
-    const { tokens: planned } = this.problem;
-    if (!Number.isInteger(tokens) || tokens < 1 || tokens > planned) {
-      throw new RangeError(
-        `Cannot run a step of ${tokens} tokens: the plan is of ${planned}. Give a whole number from 1 to ${planned}, or plan a problem of more`,
-      );
-    }
-    if (part === "backward" && this.#forwarded && tokens !== this.#tokens) {
-      throw new RangeError(
-        `Cannot run backward() for ${tokens} tokens: its forward() was of ${this.#tokens}. Leave them out, or give as many`,
-      );
-    }
-    return tokens;
-  }
-
-  /** @throws {TypeError} where another head has used what a backward pass needs. */
-  #takeScratch(part: Part): void {
-    if (!this.#scratch || this.#scratch.use(this) || part !== "backward") return;
-    const kept = keptInScratch(this.#plan.schedule);
-    if (kept === undefined) return;
-    throw new TypeError(
-      `Cannot run backward(): another head has used the shared scratch since forward(), which left ${kept} there. Let nothing come between, call lossAndGradients(), or give the head a scratch of its own`,
-    );
-  }
-
-  /** Returns results of ours, all or some, as bytes: all at once. */
-  async #read(names?: readonly string[]): Promise<Record<string, Uint8Array>> {
-    this.#alive();
-    const { device } = this.#encoder;
-    const results = ownBuffers(this.#plan.schedule).filter(({ name, holds }) =>
-      holds && (names?.includes(name) ?? true)
-    );
-    // Both at once: a call that comes after this one may be submitted before results are there.
-    const report = this.#report;
-    this.#report = Promise.resolve(undefined);
-    const parts = results.map(({ name, bytes }) => ({ buffer: this.#encoder.buffer(name), bytes }));
-    const [outcome] = await Promise.allSettled([readParts(device, parts, "results")]);
-    const found = await report;
-    if (found) {
-      await throwIfLost(device);
-      throw reported(found);
-    }
-    if (outcome.status === "rejected") throw outcome.reason;
-    let offset = 0;
-    return Object.fromEntries(results.map(({ name, bytes }) => {
-      const piece = outcome.value.subarray(offset, offset + bytes);
-      offset += bytes;
-      return [name, piece];
-    }));
-  }
-
   /** Records a step in the caller's commands, or in ones that are submitted here. */
   #record(step: StepBuffers, commands?: GPUCommandEncoder): void {
     this.#alive();
     const { part = step.gradients ? "both" : "forward" } = step;
     const { schedule } = this.#plan;
-    const tokens = this.#checkedTokens(
-      step.tokens ?? (part === "backward" ? this.#tokens : this.problem.tokens),
-      part,
-    );
+    const tokens = this.#turns.checkedTokens(part, step.tokens);
     const steps = [
       ...(part === "forward" ? [] : clearRecords(schedule)),
-      ...callSteps(schedule, this.#stepsOf(part), {
+      ...callSteps(schedule, this.#turns.stepsOf(part), {
         tokens,
         added: gradientTensors(schedule, step.add ?? []),
       }),
     ];
     const callers = this.#rangesOf(step, part, tokens);
-    this.#forwarded = false;
-    this.#takeScratch(part);
-    this.#tokens = tokens;
-    const end = catchReports(this.#encoder.device);
-    try {
-      for (const step of steps) {
-        this.#encoder.encode(step, { callers, ...(commands ? { commands } : {}) });
+    this.#turns.begin(part, tokens);
+    this.#results.watch(() => {
+      try {
+        for (const step of steps) {
+          this.#encoder.encode(step, { callers, ...(commands ? { commands } : {}) });
+        }
+        this.#encoder.submit();
+      } catch (error) {
+        this.#encoder.discard();
+        throw error;
       }
-      this.#encoder.submit();
-    } catch (error) {
-      this.#encoder.discard();
-      throw error;
-    } finally {
-      this.#report = firstOf(this.#report, end());
-    }
-    this.#forwarded = part === "forward";
+    });
+    this.#turns.end(part);
   }
-}
-
-async function firstOf<T>(...each: Promise<T | undefined>[]): Promise<T | undefined> {
-  return (await Promise.all(each)).find((value) => value !== undefined);
 }
 
 /** Results that are about the whole of a run. */
