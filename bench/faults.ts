@@ -11,7 +11,7 @@ import { measuringJobs } from "../cli/bench/testing_jobs.ts";
 import { markdown } from "../cli/report/formats.ts";
 import { type FaultCounts, tryEveryFault } from "../kernels/testing/every_fault.ts";
 import { DEVICE_FAULTS } from "../kernels/testing/faulty_device.ts";
-import { smallJobs } from "../kernels/testing/jobs.ts";
+import { smallJobs } from "../testing/jobs.ts";
 import { modelDevice } from "../kernels/testing/model_device.ts";
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 
@@ -37,7 +37,7 @@ const totals = names.map((_, index) => `${sum(rows.map((row) => Number(row[index
 const page = `# Faults of a device
 
 ${total} faults, one to a run: each way in which a device fails (\`kernels/testing/faulty_device.ts\`),
-at each call at which it can, in each kind of job (\`kernels/testing/jobs.ts\`,
+at each call at which it can, in each kind of job (\`testing/jobs.ts\`,
 \`cli/bench/testing_jobs.ts\`). After each the run
 throws what it was, every buffer is destroyed, every error scope is closed and no error is uncaught;
 without one, results are what they were. By \`deno task bench:faults\`, Deno ${Deno.version.deno},

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { writeCheckpoint } from "../fixtures/files/checkpoint_writer.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { namesIn, withFolder } from "../fixtures/testing.ts";
-import { onFailingMachine } from "../kernels/testing/failing_machine.ts";
+import { onFailingMachine } from "../testing/failing_machine.ts";
 import { DEVICE_FAULTS, type DeviceFault } from "../kernels/testing/faulty_device.ts";
 import { parseProblem } from "../planner/problem_schema.ts";
 import { EXIT } from "./exit.ts";

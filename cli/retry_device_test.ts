@@ -7,7 +7,7 @@ import { writeCheckpoint } from "../fixtures/files/checkpoint_writer.ts";
 import { SafetensorsFile } from "../fixtures/files/safetensors.ts";
 import { makeSynthetic } from "../fixtures/synthetic.ts";
 import { parseProblem } from "../planner/problem_schema.ts";
-import { onFailingMachine } from "../kernels/testing/failing_machine.ts";
+import { onFailingMachine } from "../testing/failing_machine.ts";
 import type { DeviceFault } from "../kernels/testing/faulty_device.ts";
 import { EXIT } from "./exit.ts";
 import { lce } from "./testing.ts";

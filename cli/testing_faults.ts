@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { onFailingMachine } from "../kernels/testing/failing_machine.ts";
+import { onFailingMachine } from "../testing/failing_machine.ts";
 import type { Call, DeviceFault } from "../kernels/testing/faulty_device.ts";
 import { EXIT } from "./exit.ts";
 import { markdown } from "./report/formats.ts";

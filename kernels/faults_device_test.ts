@@ -3,11 +3,11 @@
  * implementation of WebGPU makes of it. `faults_test.ts` tries every call.
  */
 import assert from "node:assert/strict";
-import { openDevice } from "../cli/request/device.ts";
+import { openDevice } from "../testing/device.ts";
 import { Ledger } from "./measure/ledger.ts";
 import { tryEveryFault } from "./testing/every_fault.ts";
 import { faultyDevice } from "./testing/faulty_device.ts";
-import { smallJobs } from "./testing/jobs.ts";
+import { smallJobs } from "../testing/jobs.ts";
 
 for (const name of ["windowed, train, streamed", "LinearCrossEntropy, windowed, train"]) {
   Deno.test(`what fails on a device is said and leaves nothing: ${name}`, async () => {

@@ -4,7 +4,7 @@
  */
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 import { tryEveryFault } from "./testing/every_fault.ts";
-import { smallJobs } from "./testing/jobs.ts";
+import { smallJobs } from "../testing/jobs.ts";
 import { modelDevice } from "./testing/model_device.ts";
 
 const device = modelDevice();

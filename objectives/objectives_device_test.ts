@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openDevice } from "../cli/request/device.ts";
+import { openDevice } from "../testing/device.ts";
 import { bytesOf, decodeElements } from "../fixtures/elements.ts";
 import { Random } from "../fixtures/random.ts";
 import { computeReference } from "../fixtures/reference/reference.ts";

@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console -- a script prints
 /**
  * Checks the design's rules on imports: one way between rooms, and between the
- * folders of a room where it matters, no cycles, and nothing but standard web APIs
- * in what a browser can load.
+ * folders of a room where it matters, for what ships and for tests; no cycles; and
+ * nothing but standard web APIs in what a browser can load.
  *
  * @module
  */
@@ -29,8 +29,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   "kernels/ranks": ["kernels/run", "kernels/measure", "host", "planner"],
   "kernels/codebook": ["kernels/run", "planner"],
   "kernels/ranks/mpi": ["kernels/ranks/*", "planner"],
-  // Tests of kernels run on the device that the command line is told to use.
-  "kernels/testing": ["cli/request", "fixtures", "kernels", "planner"],
+  "kernels/testing": ["kernels", "planner"],
   fixtures: ["host", "planner"],
   "fixtures/files": ["fixtures", "host", "planner"],
   // What results are compared with knows nothing of who computed them.
@@ -50,7 +49,12 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // Its version is the package's.
   cli: ["fixtures", "host", "kernels", "planner", "deno.json"],
+  // Tests run on the device that the command line is told to use.
+  testing: ["cli/request", "fixtures", "kernels", "planner"],
 };
+
+/** What tests may not import either, unless their room may: they have their device from `testing`. */
+const NOT_FOR_TESTS = "cli";
 
 /** What must not know which runtime it is in, and what of it may. */
 const PORTABLE = [
@@ -68,10 +72,17 @@ const PORTABLE = [
 const BOUND = ["fixtures/files", "kernels/ranks/mpi"];
 
 /**
- * Tools of tests: they may name a runtime, as tests do, for nothing that ships may
- * import them.
+ * Returns whether a module is a tool of tests: it may name a runtime, as tests do, for nothing that
+ * ships may import it.
  */
-const TOOLS = ["kernels/testing"];
+function isTool(path: string): boolean {
+  return /(^|\/)testing(_\w+)?(\.ts|\/)/.test(path);
+}
+
+/** Returns whether a module is a test, or a tool of those beside it. */
+function isTest(path: string): boolean {
+  return /(_test|(^|\/)testing(_\w+)?)\.ts$/.test(path);
+}
 
 /** The one module that asks for an implementation of WebGPU and has its constants. */
 const PROVIDER = "kernels/run/provider.ts";
@@ -86,32 +97,29 @@ interface Module {
 
 const root = new URL("..", import.meta.url).href;
 
-/** Returns the modules directly in some folders, by path from the root. */
-async function modulesIn(folders: readonly string[]): Promise<string[]> {
-  const paths: string[] = [];
-  for (const folder of folders) {
-    for await (const { name } of Deno.readDir(new URL(folder, root))) {
-      if (name.endsWith(".ts")) paths.push(`${folder}/${name}`);
-    }
-  }
-  return paths;
+/** Returns every module of a folder, however deep, by path from the root. */
+function modulesIn(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(folder, root))].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return isDirectory ? modulesIn(path) : name.endsWith(".ts") ? [path] : [];
+  });
 }
 
 /** Returns the import graph of everything that the entry points reach, by path from the root. */
 async function importGraph(entries: readonly string[]): Promise<Map<string, string[]>> {
-  const graph = new Map<string, string[]>();
-  for (const entry of entries) {
-    const { stdout } = await new Deno.Command("deno", { args: ["info", "--json", entry] }).output();
-    const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
-    for (const { specifier, dependencies = [] } of modules) {
-      if (!specifier.startsWith(root)) continue;
-      const targets = dependencies
-        .map(({ code, type }) => code?.specifier ?? type?.specifier ?? "")
-        .filter((target) => target.startsWith(root));
-      graph.set(specifier.slice(root.length), targets.map((target) => target.slice(root.length)));
-    }
-  }
-  return graph;
+  const all = entries.map((entry) => `import "${root}${entry}";`).join("\n");
+  const { stdout } = await new Deno.Command("deno", {
+    args: ["info", "--json", `data:application/typescript,${encodeURIComponent(all)}`],
+  }).output();
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as { modules: Module[] };
+  return new Map(modules.flatMap(({ specifier, dependencies = [] }) => {
+    if (!specifier.startsWith(root)) return [];
+    const targets = dependencies
+      .map(({ code, type }) => code?.specifier ?? type?.specifier ?? "")
+      .filter((target) => target.startsWith(root))
+      .map((target) => target.slice(root.length));
+    return [[specifier.slice(root.length), targets]];
+  }));
 }
 
 /**
@@ -133,8 +141,10 @@ function wrongWays(graph: Map<string, string[]>): string[] {
   return [...graph].flatMap(([path, targets]) => {
     const folder = ruleOf(path);
     if (!folder) return [];
+    const allowed = [folder, ...ALLOWED[folder]!];
     return targets
-      .filter((target) => ![folder, ...ALLOWED[folder]!].some((each) => isIn(target, each)))
+      .filter((target) => !(isTest(path) && !isIn(target, NOT_FOR_TESTS)))
+      .filter((target) => !allowed.some((each) => isIn(target, each)))
       .map((target) => `${path} imports ${target}, which ${folder} may not use`);
   });
 }
@@ -186,7 +196,7 @@ async function tooNew(graph: Map<string, string[]>): Promise<string[]> {
 /** Modules that ship and import tools of tests. */
 function toolsShipped(graph: Map<string, string[]>): string[] {
   return [...graph].flatMap(([path, targets]) =>
-    targets.filter((target) => TOOLS.some((folder) => isIn(target, folder)))
+    targets.filter(isTool)
       .map((target) => `${path} imports ${target}, a tool of tests, which does not ship`)
   );
 }
@@ -199,15 +209,18 @@ async function wholeZods(graph: Map<string, string[]>): Promise<string[]> {
     .map((path) => `${path} imports { z }: write import * as z, which takes a third as much`);
 }
 
-const graph = await importGraph(["cli/main.ts", "mod.ts", "site/main.ts"]);
+const entries = ["cli/main.ts", "mod.ts", "site/main.ts"];
+const graph = await importGraph(entries);
+const tests = [...new Set(Object.keys(ALLOWED).map((folder) => folder.split("/")[0]!))]
+  .flatMap(modulesIn).filter((path) => isTest(path) || isTool(path));
+const testGraph = await importGraph([...entries, ...tests]);
 const faults = [
-  ...wrongWays(graph),
-  ...cycles(graph),
+  ...wrongWays(testGraph),
+  ...cycles(testGraph),
   ...await runtimeNames(graph),
   ...await wholeZods(graph),
   ...await tooNew(await importGraph(["mod.ts"])),
   ...toolsShipped(graph),
-  ...wrongWays(await importGraph(await modulesIn(TOOLS))),
 ];
 for (const fault of faults) console.error(fault);
 if (graph.size === 0) console.error("No modules found");

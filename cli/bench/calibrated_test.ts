@@ -2,7 +2,7 @@
  * Who is calibrated at first use, and what becomes of failures: on a model of a device.
  */
 import assert from "node:assert/strict";
-import { onFailingMachine } from "../../kernels/testing/failing_machine.ts";
+import { onFailingMachine } from "../../testing/failing_machine.ts";
 import { DEVICE_FAULTS } from "../../kernels/testing/faulty_device.ts";
 import { modelDevice } from "../../kernels/testing/model_device.ts";
 import { findDevice } from "../../planner/devices/profiles.ts";

@@ -1,19 +1,9 @@
 import assert from "node:assert/strict";
-import { openDevice } from "../../cli/request/device.ts";
+import { withDevice } from "../../testing/device.ts";
 import { Random } from "../../fixtures/random.ts";
-import type { AcquiredDevice } from "../run/device.ts";
 import { kMeans, type Rows } from "./k_means.ts";
 
 /** Gives a test a device. */
-async function withDevice(use: (acquired: AcquiredDevice) => Promise<void>): Promise<void> {
-  const acquired = await openDevice();
-  try {
-    await use(acquired);
-  } finally {
-    acquired.device.destroy();
-  }
-}
-
 function rowsOf(values: Float32Array, columns: number): Rows {
   return {
     count: values.length / columns,

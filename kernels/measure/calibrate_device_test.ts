@@ -2,7 +2,7 @@
  * Calibration, by the work that it does: how long that takes is no test's business.
  */
 import assert from "node:assert/strict";
-import { openDevice } from "../../cli/request/device.ts";
+import { openDevice } from "../../testing/device.ts";
 import { SPECIFICATION_DEFAULTS } from "../../planner/device.ts";
 import { NAMED_DEVICES } from "../../planner/devices/profiles.ts";
 import { feasibleTiles } from "../../planner/schedule/tile.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { LinearCrossEntropy, parseProblem, plan, type PlanOptions } from "../../mod.ts";
-import { checkGradients, lay, withBench } from "../testing/workbench.ts";
+import { checkGradients, lay, withBench } from "../../testing/workbench.ts";
 import { EMULATED } from "../testing/alone.ts";
 
 const WAYS: readonly PlanOptions[] = [

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openDevice } from "../../cli/request/device.ts";
+import { openDevice } from "../../testing/device.ts";
 import { Random } from "../../fixtures/random.ts";
 import { alignGradients } from "../../objectives/alignment.ts";
 import { Ledger } from "../measure/ledger.ts";

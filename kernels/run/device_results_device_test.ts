@@ -5,7 +5,7 @@ import type { Problem } from "../../planner/problem.ts";
 import { LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
 import { TOKEN_RESULTS } from "../../planner/schedule/results.ts";
 import { bufferMethods } from "../testing/methods.ts";
-import { lay, withBench } from "../testing/workbench.ts";
+import { lay, withBench } from "../../testing/workbench.ts";
 import { readParts } from "./readback.ts";
 import { resultSlice } from "./results.ts";
 

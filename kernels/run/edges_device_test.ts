@@ -5,7 +5,7 @@
  * filter leaves out.
  */
 import assert from "node:assert/strict";
-import { openDevice } from "../../cli/request/device.ts";
+import { withDevice } from "../../testing/device.ts";
 import { checkAgreement } from "../../fixtures/verify/agreement.ts";
 import { decodeElements } from "../../fixtures/elements.ts";
 import { type Fixture, type HeldFixture, uploads } from "../../fixtures/fixture.ts";
@@ -20,15 +20,6 @@ import { registerTile } from "../../planner/schedule/tile.ts";
 import type { AcquiredDevice } from "./device.ts";
 import { execute } from "./execute.ts";
 import { decodeResults, type Results } from "./results.ts";
-
-async function withDevice(use: (acquired: AcquiredDevice) => Promise<void>): Promise<void> {
-  const acquired = await openDevice();
-  try {
-    await use(acquired);
-  } finally {
-    acquired.device.destroy();
-  }
-}
 
 function planFor({ problem }: Fixture, { profile }: AcquiredDevice, options: PlanOptions) {
   return makePlan(problem, profile, { ...options, hostIo: true }).schedule;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { LinearCrossEntropy, parseProblem, plan } from "../../mod.ts";
 import { EMULATED } from "../testing/alone.ts";
-import { assertAgrees, lay, prepared, withBench } from "../testing/workbench.ts";
+import { assertAgrees, lay, prepared, withBench } from "../../testing/workbench.ts";
 import { Ledger } from "../measure/ledger.ts";
 
 const problem = parseProblem({

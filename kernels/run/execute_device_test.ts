@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { openDevice } from "../../cli/request/device.ts";
+import { openDevice } from "../../testing/device.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { uploads } from "../../fixtures/fixture.ts";
 import { makePlan } from "../../planner/plan.ts";

@@ -11,7 +11,7 @@ import {
 import { bytesOf } from "../../fixtures/elements.ts";
 import { EMULATED } from "../testing/alone.ts";
 import { passMethods } from "../testing/methods.ts";
-import { assertAgrees, lay, withBench } from "../testing/workbench.ts";
+import { assertAgrees, lay, withBench } from "../../testing/workbench.ts";
 import type { Problem } from "../../planner/problem.ts";
 
 const problem = parseProblem({

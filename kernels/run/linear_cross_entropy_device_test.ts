@@ -5,7 +5,7 @@ import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { bufferMethods } from "../testing/methods.ts";
 import { LinearCrossEntropy, packUpstream, parseProblem, type Plan, plan } from "../../mod.ts";
 import { EMULATED } from "../testing/alone.ts";
-import { assertAgrees, lay, prepared, withBench } from "../testing/workbench.ts";
+import { assertAgrees, lay, prepared, withBench } from "../../testing/workbench.ts";
 import { Ledger } from "../measure/ledger.ts";
 
 const problem = parseProblem({

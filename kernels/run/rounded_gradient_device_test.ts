@@ -4,7 +4,7 @@ import { decodeElements } from "../../fixtures/elements.ts";
 import { computeReference } from "../../fixtures/reference/reference.ts";
 import { LinearCrossEntropy, parseProblem, plan, planFromHost } from "../../mod.ts";
 import { EMULATED } from "../testing/alone.ts";
-import { lay, withBench } from "../testing/workbench.ts";
+import { lay, withBench } from "../../testing/workbench.ts";
 import { Ledger } from "../measure/ledger.ts";
 import { readParts } from "./readback.ts";
 

@@ -3,7 +3,7 @@ import type { HeldFixture } from "../../fixtures/fixture.ts";
 import { makeSynthetic } from "../../fixtures/synthetic.ts";
 import { LinearCrossEntropy, parseProblem, plan, Scratch, sharedMemory } from "../../mod.ts";
 import { Ledger } from "../measure/ledger.ts";
-import { assertAgrees, lay, withBench } from "../testing/workbench.ts";
+import { assertAgrees, lay, withBench } from "../../testing/workbench.ts";
 
 const long = parseProblem({ tokens: 130, hidden: 20, vocab: 300, pass: "train" });
 const wide = parseProblem({ tokens: 70, hidden: 12, vocab: 900, pass: "train", bias: true });

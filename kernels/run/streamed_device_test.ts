@@ -6,7 +6,7 @@ import { parseProblem, plan, planFromHost, runFromHost } from "../../mod.ts";
 import { packUpstream } from "../../planner/schedule/layout.ts";
 import { predictHostMemory } from "../../planner/schedule/host_memory.ts";
 import { Ledger } from "../measure/ledger.ts";
-import { compare, withBench } from "../testing/workbench.ts";
+import { compare, withBench } from "../../testing/workbench.ts";
 
 Deno.test("a weight from any source goes through the device by windows, and its gradient to any sink", () =>
   withBench(async ({ device, profile }) => {

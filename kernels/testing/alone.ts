@@ -11,7 +11,6 @@ import { headOf, type ProblemInput } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import type { Binding, Dispatch, KernelName, Schedule } from "../../planner/schedule/schedule.ts";
 import { registerTile, type Tile } from "../../planner/schedule/tile.ts";
-import { openDevice } from "../../cli/request/device.ts";
 import { wgslOf } from "../wgsl/generate.ts";
 import type { BodyMaker } from "../wgsl/product.ts";
 
@@ -154,16 +153,6 @@ export async function runAlone<W extends Record<string, Words>>(
   }
   for (const buffer of buffers) buffer.destroy();
   return results as W;
-}
-
-/** Runs something on a device that is destroyed afterwards. */
-export async function onDevice(run: (device: GPUDevice) => Promise<void>): Promise<void> {
-  const { device } = await openDevice();
-  try {
-    await run(device);
-  } finally {
-    device.destroy();
-  }
 }
 
 /** Asserts that sums of some twenty terms near 1 agree: to 1e-5 of the size of what is summed, or of 1. */

@@ -9,12 +9,12 @@ import {
   keptBuffer,
   noise,
   noiseOfHalves,
-  onDevice,
   runAlone,
   SPLIT,
   stale,
   TINY,
 } from "../testing/alone.ts";
+import { onDevice } from "../../testing/device.ts";
 import { SPLIT_LONGEST_SUM } from "../../planner/tuning.ts";
 import { inSubgroups, takesHalves, tierOf } from "../../planner/schedule/tile.ts";
 import { inHalves, throughMemory } from "../testing/bodies.ts";

@@ -1,7 +1,8 @@
 /** The largest elements of operands, looked for alone. */
 import assert from "node:assert/strict";
 import { ROWS_OF_BOUND } from "../../planner/schedule/forward.ts";
-import { bits, boundOf, keptBuffer, noise, onDevice, runAlone } from "../testing/alone.ts";
+import { bits, boundOf, keptBuffer, noise, runAlone } from "../testing/alone.ts";
+import { onDevice } from "../../testing/device.ts";
 
 // More rows than one workgroup takes, and not a multiple of them.
 const TOKENS = 2 * ROWS_OF_BOUND + 5;

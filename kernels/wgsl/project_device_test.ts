@@ -25,13 +25,13 @@ import {
   keptBuffer,
   noise,
   noiseOfHalves,
-  onDevice,
   runAlone,
   SPLIT,
   stale,
   staleWords,
   TINY,
 } from "../testing/alone.ts";
+import { onDevice } from "../../testing/device.ts";
 import { inHalves, throughMemory } from "../testing/bodies.ts";
 
 const [TOKENS, HIDDEN, VOCAB] = [80, 40, 75];

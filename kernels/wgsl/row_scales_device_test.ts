@@ -1,13 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  EMULATED,
-  fromBits,
-  keptBuffer,
-  noise,
-  onDevice,
-  runAlone,
-  stale,
-} from "../testing/alone.ts";
+import { EMULATED, fromBits, keptBuffer, noise, runAlone, stale } from "../testing/alone.ts";
+import { onDevice } from "../../testing/device.ts";
 
 const [TOKENS, HIDDEN, VOCAB] = [5, 24, 11];
 const PROBLEM = { tokens: TOKENS, hidden: HIDDEN, vocab: VOCAB, dtype: "bf16" } as const;

@@ -9,10 +9,10 @@ import {
   fromBits,
   keptBuffer,
   noise,
-  onDevice,
   runAlone,
   staleWords,
 } from "../testing/alone.ts";
+import { onDevice } from "../../testing/device.ts";
 
 const [TOKENS, VOCAB, STRIDE] = [40, 301, 304];
 const KEPT = Array.from({ length: TOKENS }, (_, row) => row).filter((row) => row % 5 !== 2);

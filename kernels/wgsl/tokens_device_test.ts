@@ -6,11 +6,11 @@ import {
   fromBits,
   keptBuffer,
   noise,
-  onDevice,
   runAlone,
   stale,
   staleWords,
 } from "../testing/alone.ts";
+import { onDevice } from "../../testing/device.ts";
 
 Deno.test("select-tokens lists kept rows first in each block, and where their targets are", async () => {
   // Blocks longer than the workgroup looks at in one go, the last one shorter.

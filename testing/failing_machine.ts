@@ -3,11 +3,15 @@
  *
  * @module
  */
-import { dawnSpecifier, webgpuOf } from "../../cli/request/webgpu.ts";
-import { Ledger } from "../measure/ledger.ts";
-import { openProvider } from "../run/provider.ts";
-import { modelAdapter, modelDevice } from "./model_device.ts";
-import { type DeviceFault, type FaultyDevice, faultyDevice } from "./faulty_device.ts";
+import { dawnSpecifier, webgpuOf } from "../cli/request/webgpu.ts";
+import { Ledger } from "../kernels/measure/ledger.ts";
+import { openProvider } from "../kernels/run/provider.ts";
+import { modelAdapter, modelDevice } from "../kernels/testing/model_device.ts";
+import {
+  type DeviceFault,
+  type FaultyDevice,
+  faultyDevice,
+} from "../kernels/testing/faulty_device.ts";
 
 /** What a command left on the machine's device. */
 export interface Left<T> {

@@ -4,18 +4,18 @@
  *
  * @module
  */
-import { bytesOf } from "../../fixtures/elements.ts";
-import { uploads } from "../../fixtures/fixture.ts";
-import { makeSynthetic } from "../../fixtures/synthetic.ts";
-import { collectivesOf, planParallel, rankSchedule } from "../../planner/parallel.ts";
-import { makePlan, type PlanOptions } from "../../planner/plan.ts";
-import type { ProblemInput } from "../../planner/problem.ts";
-import { parseProblem } from "../../planner/problem_schema.ts";
-import { executeRanks } from "../ranks/execute_ranks.ts";
-import type { DeviceProfile } from "../../planner/device.ts";
-import { execute } from "../run/execute.ts";
-import { LinearCrossEntropy } from "../run/linear_cross_entropy.ts";
-import type { Job } from "./every_fault.ts";
+import { bytesOf } from "../fixtures/elements.ts";
+import { uploads } from "../fixtures/fixture.ts";
+import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { collectivesOf, planParallel, rankSchedule } from "../planner/parallel.ts";
+import { makePlan, type PlanOptions } from "../planner/plan.ts";
+import type { ProblemInput } from "../planner/problem.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
+import { executeRanks } from "../kernels/ranks/execute_ranks.ts";
+import type { DeviceProfile } from "../planner/device.ts";
+import { execute } from "../kernels/run/execute.ts";
+import { LinearCrossEntropy } from "../kernels/run/linear_cross_entropy.ts";
+import type { Job } from "../kernels/testing/every_fault.ts";
 
 /** Sizes that make three windows, of which the last is narrower. */
 const SIZES = { tokens: 5, hidden: 8, vocab: 150 } as const satisfies ProblemInput;

@@ -5,21 +5,21 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { openDevice } from "../../cli/request/device.ts";
-import { bytesOf } from "../../fixtures/elements.ts";
-import type { HeldFixture } from "../../fixtures/fixture.ts";
-import { makeSynthetic } from "../../fixtures/synthetic.ts";
-import { checkAgreement } from "../../fixtures/verify/agreement.ts";
-import { computeReference } from "../../fixtures/reference/reference.ts";
-import type { DeviceProfile } from "../../planner/device.ts";
-import { headOf, type Problem, wantedGradients, weightColumns } from "../../planner/problem.ts";
-import type { StrategyName } from "../../planner/schedule/schedule.ts";
-import type { Tier } from "../../planner/schedule/tile.ts";
-import { makePlan } from "../../planner/plan.ts";
-import type { TensorName } from "../run/callers_buffers.ts";
-import { LinearCrossEntropy } from "../run/linear_cross_entropy.ts";
-import { readParts } from "../run/readback.ts";
-import type { Results } from "../run/results.ts";
+import { openDevice } from "./device.ts";
+import { bytesOf } from "../fixtures/elements.ts";
+import type { HeldFixture } from "../fixtures/fixture.ts";
+import { makeSynthetic } from "../fixtures/synthetic.ts";
+import { checkAgreement } from "../fixtures/verify/agreement.ts";
+import { computeReference } from "../fixtures/reference/reference.ts";
+import type { DeviceProfile } from "../planner/device.ts";
+import { headOf, type Problem, wantedGradients, weightColumns } from "../planner/problem.ts";
+import type { StrategyName } from "../planner/schedule/schedule.ts";
+import type { Tier } from "../planner/schedule/tile.ts";
+import { makePlan } from "../planner/plan.ts";
+import type { TensorName } from "../kernels/run/callers_buffers.ts";
+import { LinearCrossEntropy } from "../kernels/run/linear_cross_entropy.ts";
+import { readParts } from "../kernels/run/readback.ts";
+import type { Results } from "../kernels/run/results.ts";
 
 /** What a caller's buffers are for. */
 const USAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
