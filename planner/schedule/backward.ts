@@ -6,7 +6,7 @@
  */
 import { LINEAR_WORKGROUP } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
-import { bytesPerElement } from "../dtype.ts";
+import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { operand, operands, projection, smoothingWeight } from "./forward.ts";
 import { rowGranule } from "./matrix.ts";
 import {
@@ -195,7 +195,7 @@ function weightGradient(
       ...workspace.operandBounds("read"),
       ...workspace.halves("halves", "read"),
       draft.shape.gradientDtype
-        ? { ...windowGradient(draft, head, "read_write"), slot: "grad_weight" }
+        ? { ...windowGradient(draft, head, window, "read_write"), slot: "grad_weight" }
         : head.write("grad_weight", window),
       ...flags(draft, "read"),
     ],
@@ -205,14 +205,16 @@ function weightGradient(
   );
 }
 
-/** Binds the sums in f32 that a window's gradient is rounded from. */
+/** Binds the sums in f32 that a window's gradient is rounded from: a shorter window has fewer. */
 function windowGradient(
   { workspace, cuts, problem }: ScheduleDraft,
   { head }: HeadBuffers,
+  window: Window,
   access: Binding["access"],
 ): Binding {
-  const elements = cuts.windows[0]!.count * weightColumns(problem, head);
-  return workspace.bind("window_gradient", access, elements)[0]!;
+  const columns = weightColumns(problem, head);
+  const [binding] = workspace.bind("window_gradient", access, cuts.windows[0]!.count * columns);
+  return { ...binding!, reached: window.count * columns * bytesPerElement(ACCUMULATED) };
 }
 
 /**
@@ -239,7 +241,7 @@ export function roundGradients(draft: ScheduleDraft, window: Window): void {
     draft.dispatch(
       "round-gradient",
       [Math.min(groups, ROUNDING_COLUMNS), Math.ceil(groups / ROUNDING_COLUMNS)],
-      [windowGradient(draft, head, "read"), head.write("grad_weight", window)],
+      [windowGradient(draft, head, window, "read"), head.write("grad_weight", window)],
       at,
       { ...head.of },
     );
@@ -321,18 +323,23 @@ function hiddenGradient(
     return;
   }
   const sums = Math.ceil(cuts.windows[0]!.count / span) * cuts.blocks[0]!.count * hidden;
+  const partSums = (access: Binding["access"]) =>
+    workspace.bind("hidden_parts", access, sums).map((binding) => ({
+      ...binding,
+      reached: parts * block.count * hidden * bytesPerElement(ACCUMULATED),
+    }));
   const flops = projectionFlops({ tokens: block.count, vocab: window.count, hidden });
   draft.dispatch(
     "hidden-gradient",
     [grid[0], grid[1] * parts],
-    [...bindings, ...workspace.bind("hidden_parts", "read_write", sums)],
+    [...bindings, ...partSums("read_write")],
     at,
     { ...work, flops, span, ...head.of },
   );
   draft.dispatch(
     "hidden-sum",
     [Math.ceil(hidden / LINEAR_WORKGROUP), block.count],
-    [...kept, ...workspace.bind("hidden_parts", "read", sums), result],
+    [...kept, ...partSums("read"), result],
     at,
     { span, ...head.of },
   );

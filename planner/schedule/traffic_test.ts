@@ -28,8 +28,10 @@ function trafficOf(
   options: PlanOptions,
   device = DEVICE,
 ): Map<KernelName, number[]> {
-  const sizes = { tokens: TOKENS, hidden: HIDDEN, vocab: VOCAB, pass: "train" };
-  const problem = parseProblem({ ...sizes, ...input } as ProblemInput);
+  const sizes = "heads" in input ? {} : { hidden: HIDDEN, vocab: VOCAB };
+  const problem = parseProblem(
+    { tokens: TOKENS, pass: "train", ...sizes, ...input } as ProblemInput,
+  );
   const found = new Map<KernelName, number[]>();
   for (const step of makePlan(problem, device, options).schedule.steps) {
     if (step.kind !== "dispatch") continue;
@@ -113,6 +115,78 @@ Deno.test("of statistics that are bound whole, those of the block count", () => 
   assert.deepEqual(forward.slice(3, 6), blocks.map(() => product + 2 * sets));
 });
 
+/** Heads of the same width for problems of several. */
+function heads(...names: string[]) {
+  return { heads: names.map((name) => ({ name, hidden: HIDDEN, vocab: VOCAB })) };
+}
+
+/** Returns the traffic of a problem of several heads, in windows. */
+function trafficOfHeads(input: Partial<ProblemInput>, strategy: PlanOptions["strategy"]) {
+  return trafficOf(input, { strategy, block: BLOCK, window: WINDOW, tier: "f32" });
+}
+
+/** A window's logits of one head: all windows are of whole vectors but the last. */
+const logitsOf = (ids: number) => 4 * BLOCK * (ids + (ids % 4 && 4 - ids % 4));
+
+Deno.test("statistics beside a teacher's begin in the first window, those of their mixture are all there", () => {
+  const distill = { divergence: "jsd" } as const;
+  const traffic = trafficOfHeads({ ...heads("student", "teacher"), distill }, "windowed");
+  // Max, sum and target of the student, max and sum of the teacher, and two distances.
+  const statistics = 4 * 7 * BLOCK;
+  const sorted = (bytes: number[]) => bytes.toSorted((a, b) => a - b);
+  const looked = each((ids) => KEPT + 2 * logitsOf(ids));
+  assert.deepEqual(
+    sorted(traffic.get("distill-statistics")!),
+    sorted(
+      looked.map((bytes, index) =>
+        bytes + 4 * BLOCK + (index % windows.length === 0 ? 1 : 2) * statistics
+      ),
+    ),
+  );
+  assert.deepEqual(
+    sorted(traffic.get("distill-mixture")!),
+    sorted(looked.map((bytes) => bytes + 2 * statistics)),
+  );
+});
+
+Deno.test("moments of what is fused begin in the first window, and are added to in the others", () => {
+  const traffic = trafficOfHeads(
+    { ...heads("large", "expert", "base"), fusion: true, pass: "forward" },
+    undefined,
+  );
+  // Four of each of 21 strengths, of the expert and of its base, and two logits of the target.
+  const moments = 4 * (4 * 23 + 2) * BLOCK;
+  const sorted = (bytes: number[]) => bytes.toSorted((a, b) => a - b);
+  assert.deepEqual(
+    sorted(traffic.get("fusion-moments")!),
+    sorted(
+      each((ids) => KEPT + 4 * BLOCK + 3 * logitsOf(ids)).map((bytes, index) =>
+        bytes + (index % windows.length === 0 ? 1 : 2) * moments
+      ),
+    ),
+  );
+});
+
+Deno.test("a gradient that is rounded is read in f32 and written in 16 bits", () => {
+  const options = { strategy: "windowed", block: BLOCK, window: WINDOW, tier: "f32" } as const;
+  const traffic = trafficOf({}, { ...options, gradientDtype: "bf16" });
+  assert.deepEqual(
+    traffic.get("round-gradient"),
+    windows.map((ids) => (4 + 2) * ids * HIDDEN),
+  );
+});
+
+Deno.test("a block half as long has half of the parts' sums", () => {
+  const [hidden, vocab] = [64, 4096];
+  const sizes = { tokens: BLOCK + BLOCK / 2, hidden, vocab };
+  const options = { strategy: "windowed", block: BLOCK, window: vocab, tier: "f32" } as const;
+  const [whole, half] = trafficOf(sizes, options, SPECIFICATION_DEFAULTS).get("hidden-sum")!;
+  // Besides which rows are kept, a row's sums, of which there are some, and its gradient, read and
+  // written.
+  assert(whole! - KEPT >= (2 + 2) * 4 * BLOCK * hidden);
+  assert.equal(2 * (half! - KEPT + 4 * BLOCK / 2), whole! - KEPT);
+});
+
 Deno.test("a gradient that is added up from several sums is written by each, and read by all but the first", () => {
   const tokens = 4096 + 64;
   const { limits } = SPECIFICATION_DEFAULTS;
@@ -127,4 +201,12 @@ Deno.test("a gradient that is added up from several sums is written by each, and
   // Sums over 2048, 2048 and 64 tokens.
   const result = (3 + 2) * 4 * 512 * 256;
   assert.equal(first, 4 * (64 + tokens) + 4 * tokens * (256 + 512) + bounds + result);
+  // So is a block's hidden gradient over a window of so many ids, where its tiles alone fill the
+  // device; and that was cleared before.
+  const [block, hidden, ids] = [2048, 1024, tokens];
+  const sizes = { tokens: block, hidden, vocab: ids, dtype: "f32" } as const;
+  const [summed] = trafficOf(sizes, { ...options, block, window: ids }, device)
+    .get("hidden-gradient")!;
+  const read = 4 * (64 + block) + 4 * ids * (hidden + block) + bounds;
+  assert.equal(summed, read + (3 + 3) * 4 * block * hidden);
 });
