@@ -8,6 +8,7 @@ import type { AcquiredDevice } from "../../kernels/run/device.ts";
 import { OutOfMemoryError, withErrorScopes } from "../../kernels/run/errors.ts";
 import { compileKernels } from "../../kernels/run/pipelines.ts";
 import { Encoder } from "../../kernels/run/encoder.ts";
+import { Warmth } from "../../kernels/measure/warmth.ts";
 import { idleTime, type StepTimes, timeKernels, timeSteps } from "../../kernels/measure/timing.ts";
 import { DoesNotFitError, type Plan } from "../../planner/plan.ts";
 import { type Problem, projectionFlops, wantedGradients } from "../../planner/problem.ts";
@@ -67,7 +68,7 @@ const PATIENCE = 5;
  */
 export async function measure(
   plan: Plan,
-  { device }: AcquiredDevice,
+  { device, software }: AcquiredDevice,
   { repeats, budgetMs, warmUpMs, kernels = true, inputs = "flat" }: MeasureOptions,
 ): Promise<Measurement> {
   const { schedule, problem } = plan;
@@ -81,11 +82,13 @@ export async function measure(
       await encoder.allocated();
       writeInputs(encoder, plan, inputs);
       const idle = await idleTime(device);
-      const first = await timeSteps(encoder, schedule.steps, idle);
+      const warmth = new Warmth(device, software);
+      const timed = (steps: readonly Step[]) => warmth.timed(() => timeSteps(encoder, steps, idle));
+      const first = await timed(schedule.steps);
       const rounds = Math.min(MAX_ROUNDS, Math.ceil(BATCH_MS / Math.max(first.milliseconds, 0.01)));
       const batch = repeated(schedule.steps, rounds);
       const pass = async () => {
-        const { milliseconds, clock } = await timeSteps(encoder, batch, idle);
+        const { milliseconds, clock } = await timed(batch);
         return { milliseconds: milliseconds / rounds, clock };
       };
       await warmUp(pass, warmUpMs);

@@ -114,7 +114,7 @@ async function tuneKind(
   options.onProgress(`${what}: workgroups at once`);
   let busy: BodyRates;
   try {
-    const watch = await Stopwatch.of(device);
+    const watch = await Stopwatch.of(device, acquired.software);
     busy = await withErrorScopes(device, () => measureProduct(watch, profile, first!, traffic));
   } catch (error) {
     const missing = notItsFault(error);

@@ -170,7 +170,7 @@ Examples:
       try {
         if (roofline !== undefined) {
           output.progress("measuring the device's peaks");
-          peaks = await measurePeaks(acquired.device, { seconds: quick ? 0.1 : 0.3 });
+          peaks = await measurePeaks(acquired, { seconds: quick ? 0.1 : 0.3 });
         }
         const names = STRATEGIES.filter((name) => !strategy || name === strategy);
         const cases = problems.flatMap((problem) => names.map((name) => ({ problem, name })));

@@ -94,7 +94,7 @@ Examples:
         const memory = acquired.software ? Deno.systemMemoryInfo().available : undefined;
         if (askedFor) checkTunable(askedFor, profile, registers, memory);
         output.progress("measuring the device's peaks");
-        const peaks = await measurePeaks(device, { seconds: effort.peaks });
+        const peaks = await measurePeaks(acquired, { seconds: effort.peaks });
         const problem = askedFor ?? tuningProblem(peaks, effort.pass, dtype);
         const tuning = await tune(problem, { ...acquired, profile }, peaks, {
           ...effort,

@@ -63,10 +63,13 @@ const ENDLESS: BodyRates = { flopsPerSecond: 1e13, parallelInvocations: 2 ** 24 
 /** Bytes that are read: twice what the caches of an H100 hold. */
 const READ_BYTES = 96 * 2 ** 20;
 
-/** What is spent on each figure: about two seconds in all, where there are three kinds of products. */
-const RATE: Effort = { timed: 0.03, warmUp: 0.08, patience: 0.4, most: 1 << 10 };
-const FILL: Effort = { timed: 0.01, warmUp: 0.03, patience: 0.1, most: 1 << 10 };
-const TRAFFIC: Effort = { timed: 0.02, warmUp: 0.03, patience: 0.25, most: MOST_DISPATCHES };
+/**
+ * What is spent on each figure: about two seconds in all, where there are three kinds of products,
+ * of which one and a half are for a GPU's clock to rise after each kernel is compiled.
+ */
+const RATE: Effort = { timed: 0.03, patience: 0.4, most: 1 << 10 };
+const FILL: Effort = { timed: 0.01, patience: 0.1, most: 1 << 10 };
+const TRAFFIC: Effort = { timed: 0.02, patience: 0.25, most: MOST_DISPATCHES };
 
 /** Seconds of one dispatch from which more workgroups are not tried: far below a watchdog. */
 const LONG = 0.02;
@@ -91,9 +94,9 @@ export function calibrate(
   { software, tiles = preferredTiles(profile), onProgress = () => {} }: CalibrateOptions,
 ): Promise<DeviceRates> {
   return withErrorScopes(device, async () => {
-    const watch = await Stopwatch.of(device);
+    const watch = await Stopwatch.of(device, software);
     onProgress("reading");
-    const traffic = await measureTraffic(watch, { bytes: READ_BYTES, software, ...TRAFFIC });
+    const traffic = await measureTraffic(watch, { bytes: READ_BYTES, ...TRAFFIC });
     const rates: Partial<Record<Kind, BodyRates>> = {};
     for (const tile of tiles) {
       onProgress(nameOfProducts(tile));

@@ -72,7 +72,7 @@ Deno.test("every device that is known can be calibrated, in each kind of product
 
 Deno.test("a product is no faster than it was seen to be because reading was slow before it", async () => {
   const device = modelDevice({ features: ["timestamp-query"] });
-  const watch = await Stopwatch.of(device);
+  const watch = await Stopwatch.of(device, false);
   const [tile] = feasibleTiles("registers", SPECIFICATION_DEFAULTS);
   const rateBeside = async (bytesPerSecond: number, secondsPerDispatch: number) => {
     const traffic = { bytesPerSecond, secondsPerDispatch };
