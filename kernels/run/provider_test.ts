@@ -57,6 +57,24 @@ Deno.test("one object of Dawn's serves every device, and is held on to", async (
   assert.equal((await openProvider("dawn", { dawn })).gpu, gpu);
 });
 
+Deno.test("Dawn looks at its queue by timers, so that whatever else is due comes first", async () => {
+  await openProvider("dawn", { dawn: fakeDawn("timers") });
+  const ended: string[] = [];
+  // Bound functions have no text to read, as those of native modules have none.
+  const look = ended.push.bind(ended, "look");
+  await new Promise<void>((resolve) => {
+    setImmediate(look);
+    setTimeout(() => resolve(), 50);
+    // One after the other, as whoever goes through a long list would.
+    const turn = (left: number) => {
+      ended.push("turn");
+      if (left > 0) setImmediate(turn, left - 1);
+    };
+    setImmediate(turn, 1);
+  });
+  assert.deepEqual(ended, ["turn", "turn", "look"]);
+});
+
 Deno.test("Dawn that is not there is said, with what would bring it", async () => {
   const missing = import.meta.resolve("./no_such_package/index.js");
   await assert.rejects(openProvider("dawn", { dawn: missing }), (error) => {
