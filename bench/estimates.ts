@@ -1,8 +1,8 @@
 // deno-lint-ignore-file no-console -- a script prints
 /**
- * Estimates of time beside every time that was measured on an H100: the rows of `bench/h100.json`,
- * and of each table of `bench/matrix.md` with a column for the estimate; then each kernel, where it
- * was timed by itself, over all rows, and in those that are further off than is wanted.
+ * Estimates of time beside every time that was measured on an H100 (`bench/measured.ts`); then each
+ * kernel, where it was timed by itself, over all rows, and in those that are further off than is
+ * wanted.
  *
  *     deno run -A bench/estimates.ts --before ../other-tree
  *
@@ -15,76 +15,10 @@ import type * as cost from "../planner/schedule/cost.ts";
 import type * as planning from "../planner/plan.ts";
 import type * as problems from "../planner/problem_schema.ts";
 import type * as profiles from "../planner/devices/profiles.ts";
-import type { StrategyName } from "../planner/schedule/schedule.ts";
+import { type Measured, measuredRows } from "./measured.ts";
 
 /** Share by which an estimate may be off. */
 const WANTED = 0.1;
-
-/** A measured time, and what it is the time of. */
-interface Measured {
-  readonly tokens: number;
-  readonly hidden: number;
-  readonly vocab: number;
-  readonly dtype: string;
-  readonly pass: string;
-  readonly device: string;
-  readonly options: planning.PlanOptions & { readonly strategy: StrategyName };
-  /** Where gradients were filtered: an estimate is of all of them, for it does not know the softmax. */
-  readonly gradientFilter?: number | "auto";
-  readonly ms: number;
-  /** Milliseconds of each kernel, where they were measured. */
-  readonly kernels?: Readonly<Record<string, number>>;
-}
-
-/** Returns the rows that `lce bench` wrote. */
-async function rowsOfJson(): Promise<Measured[]> {
-  const rows = JSON.parse(await Deno.readTextFile(new URL("h100.json", import.meta.url)));
-  // PyTorch's have no tile.
-  return rows.filter((row: Record<string, unknown>) => row.tile)
-    .map(({ strategy, block, window, ...row }: Record<string, unknown>) => {
-      const streams = strategy === "windowed" || strategy === "fused";
-      const options = { strategy, block, ...(streams ? { window } : {}) };
-      return { ...row, device: "h100-deno", options } as unknown as Measured;
-    });
-}
-
-/** What a table calls a strategy. */
-const METHODS: Readonly<Record<string, StrategyName>> = {
-  "fused": "fused",
-  "windowed": "windowed",
-  "chunked": "chunked",
-  "two stages": "two-stage",
-};
-
-/** Returns the rows of the tables of `bench/matrix.md` that have an estimate. */
-async function rowsOfTables(): Promise<Measured[]> {
-  const text = await Deno.readTextFile(new URL("matrix.md", import.meta.url));
-  const found: Measured[] = [];
-  let [dtype, pass]: string[] = [];
-  let columns: string[] = [];
-  let shape: number[] = [];
-  for (const line of text.split("\n")) {
-    dtype = / --dtype (\w+) /.exec(line)?.[1] ?? dtype;
-    const cells = line.split("|").slice(1, -1).map((cell) => cell.replace(/[*†]/g, "").trim());
-    if (cells.length === 0 || columns.length === 0) columns = cells;
-    const cell = (name: string) => cells[columns.indexOf(name)] ?? "";
-    // The shape stands beside the first method of a pass: the fused forward pass, where it is that.
-    const method = cell("method");
-    if (/^\d+ x \d+ x \d+$/.test(cells[0] ?? "")) {
-      shape = cells[0]!.split(" x ").map(Number);
-      pass = method.startsWith("fused") ? "forward" : "train";
-    }
-    const strategy = METHODS[method.split(",")[0]!];
-    if (!columns.includes("estimate") || !strategy || !Number(cell("ms"))) continue;
-    const [, size, unit] = /of (\d+) (\w+)/.exec(method) ?? [];
-    const sizes = size ? { [unit === "ids" ? "window" : "block"]: Number(size) } : {};
-    const [tokens, hidden, vocab] = shape as [number, number, number];
-    const row = { tokens, hidden, vocab, dtype: dtype!, pass: pass! };
-    const device = method.includes("with checks") ? "h100-dawn" : "h100-dawn-unchecked";
-    found.push({ ...row, device, options: { strategy, ...sizes }, ms: Number(cell("ms")) });
-  }
-  return found;
-}
 
 /** What estimates, of one tree. */
 class Planner {
@@ -144,7 +78,7 @@ const kernels: string[][] = [];
 /** Milliseconds of each kernel over all rows: measured, and estimated. */
 const sums = new Map<string, [number, number]>();
 const errors: number[][] = trees.map(() => []);
-for (const each of [...await rowsOfJson(), ...await rowsOfTables()]) {
+for (const each of await measuredRows()) {
   const plans = planners.map((planner) => planner.planOf(each));
   const { shape: { tile, strategy, block, window } } = plans.at(-1)!;
   const name = [

@@ -6,7 +6,7 @@ import { parseProblem } from "../problem_schema.ts";
 import { productSeconds } from "./cost.ts";
 import type { Dispatch } from "./schedule.ts";
 import { registerTile, TILES } from "./tile.ts";
-import { tileOrder } from "./products.ts";
+import { Products, runOf, tileOrder } from "./products.ts";
 
 const tile = registerTile([32, 32, 16], [4, 4]);
 
@@ -62,4 +62,42 @@ Deno.test("parts of a depth that run at once are in the tile that is fastest for
   });
   assert.equal(TILES[seconds.indexOf(Math.min(...seconds))], tile);
   assert.equal(workgroupFlops, 2 * tile!.rows * tile!.cols * span!);
+});
+
+Deno.test("a workgroup in matrices takes as many tiles as fill whole waves, and no more than 64", () => {
+  const subgroups = { rows: 4, cols: 2, size: 32 };
+  const body = { kind: "matrix", subgroups, fragment: { m: 16, n: 16, k: 16 } } as const;
+  const tile = { rows: 256, cols: 128, depth: 32, body };
+  const rates = (workgroups: number) => ({
+    ...{ flopsPerSecond: 1e12, bytesPerSecond: 1e12, secondsPerDispatch: 1e-5 },
+    parallelInvocations: 1,
+    matrix: { flopsPerSecond: 1e14, parallelInvocations: workgroups * 8 * 32 },
+  });
+  // bench/matrix.md: 33 windows of 32 token tiles are 8 waves of 132.
+  assert.equal(runOf(tile, 8192 / 256, 256000 / 128, rates(132)), 61);
+  assert.equal(runOf(tile, 1, 64 * 17, rates(1)), 64);
+  assert.equal(runOf(registerTile([128, 128, 16], [8, 8]), 32, 2000, rates(132)), 1);
+});
+
+Deno.test("a depth is cut into as few parts as are about as fast as any, none of them long, nor their sums large", () => {
+  const { limits, rates } = findDevice("h100-deno")!.profile;
+  const [each] = TILES;
+  const products = new Products([each!], rates);
+  const fixed = [[4096, 4096, 128256], [128, 4096, 16384], [512, 768, 50257], [1024, 2304, 256000]];
+  for (const [rows, cols, depth] of fixed as [number, number, number][]) {
+    const secondsOf = (parts: number) => {
+      const span = Math.ceil(depth / parts);
+      const workgroups = parts * Math.ceil(rows / 128) * Math.ceil(cols / 128);
+      const moved = parts === 1 ? 0 : 2 * 4 * parts * rows * cols / rates!.bytesPerSecond;
+      return productSeconds(each!, workgroups, 2 * 128 * 128 * span, rates) + moved;
+    };
+    const chosen = Math.ceil(depth / products.fittingSpan({ rows, cols, depth, unit: 1 }, limits));
+    // Sums take half of what the logits take at most.
+    const most = Math.min(32, Math.floor(depth / 2 / cols));
+    const least = Math.ceil(depth / 32768);
+    const others = Array.from({ length: most - least + 1 }, (_, index) => least + index);
+    const fastest = Math.min(...others.map(secondsOf));
+    const few = others.find((parts) => secondsOf(parts) <= 1.02 * fastest);
+    assert.equal(chosen, few, `${rows} x ${cols} over ${depth}`);
+  }
 });
