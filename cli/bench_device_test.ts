@@ -47,6 +47,7 @@ Deno.test("a run's JSON is what the next is compared with, and every row is unde
 Deno.test("a run that got worse exits with 1 where told to, and is reported where not", async () => {
   const one = [...TINY, "--strategy", "fused", "--json"];
   const [now] = JSON.parse((await lce(...one)).out);
+  assert.deepEqual([now.webgpu, now.tier], [Deno.env.get("LCE_WEBGPU") ?? "deno", "f32"]);
   const before = { ...now, ms: now.ms / 1e3, fastest: now.ms / 1e3, slowest: now.ms / 1e3 };
   await withFile(JSON.stringify([before]), async (path) => {
     const reported = await lce(...one, "--against", path);

@@ -81,6 +81,7 @@ export async function withVariables(
 export function row(changed: Partial<BenchRow> = {}): BenchRow {
   return {
     device: "a device",
+    webgpu: "deno",
     strategy: "fused",
     pass: "forward",
     tokens: 32,
@@ -98,6 +99,7 @@ export function row(changed: Partial<BenchRow> = {}): BenchRow {
     flops: 2e6,
     bytesMoved: 1e5,
     extraPeakBytes: 1024,
+    tier: "f32",
     tile: "32x32x16, 4x4",
     window: 256,
     block: 32,

@@ -11,7 +11,7 @@ import { profileFaults } from "../files/device_file.ts";
 import type { Output } from "../output.ts";
 import { changeText, grew, percentText } from "../request/against_flags.ts";
 import { parseJson, readText } from "../../fixtures/files/text_file.ts";
-import { type Against, type BenchRow, jobText } from "./bench_row.ts";
+import { type Against, type BenchRow, jobText, placeText } from "./bench_row.ts";
 
 const milliseconds = z.number().positive();
 
@@ -20,6 +20,7 @@ const size = z.number().nonnegative();
 /** What is read of a row to compare and to show it; rows may hold more, and come from other programs. */
 const earlierRowSchema = z.object({
   device: z.string(),
+  webgpu: z.string().nullish(),
   strategy: z.string(),
   pass: z.string(),
   tokens: z.number(),
@@ -36,6 +37,7 @@ const earlierRowSchema = z.object({
   flops: size.nullish(),
   bytesMoved: size.nullish(),
   extraPeakBytes: size.nullish(),
+  tier: z.string().nullish(),
   tile: z.string().nullish(),
   peakFlopsPerSecond: z.number().positive().nullish(),
   peakBytesPerSecond: z.number().positive().nullish(),
@@ -112,11 +114,23 @@ const KEYS = [
   "gradientDtype",
 ] as const;
 
-/** Returns the earlier row of the same work: one with a time, of the same device, before others. */
+/**
+ * Returns the earlier row of the same work: one with a time, of the same device reached the same
+ * way, before others.
+ */
 function partnerOf(row: BenchRow, earlier: readonly EarlierRow[]): EarlierRow | undefined {
   const same = earlier.filter((other) => KEYS.every((key) => other[key] === row[key]));
   const timed = same.filter(({ ms }) => ms !== null);
-  return timed.find(({ device }) => device === row.device) ?? timed[0] ?? same[0];
+  const here = timed.filter(({ device }) => device === row.device);
+  return here.find((other) => isReachedAlike(row, other)) ?? here[0] ?? timed[0] ?? same[0];
+}
+
+/** Returns whether a device was reached by the same implementation of WebGPU, as far as is known. */
+function isReachedAlike(
+  { webgpu }: Pick<BenchRow, "webgpu">,
+  other: Pick<EarlierRow, "webgpu">,
+): boolean {
+  return !webgpu || !other.webgpu || webgpu === other.webgpu;
 }
 
 /** Sets beside each row what an earlier run says of the same work; nulls where it says nothing. */
@@ -133,6 +147,7 @@ export function compareRows(
     return {
       ...row,
       againstDevice: partner?.device ?? null,
+      againstWebgpu: partner?.webgpu ?? null,
       againstMs: partner?.ms ?? null,
       againstSpread: partner?.ms ? relativeSpread({ ...partner, ms: partner.ms }) : null,
       againstRatio: both ? both[0].ms / both[1].ms : null,
@@ -178,14 +193,16 @@ export function noteComparison(
   output: Output,
 ): void {
   const others = new Set(
-    rows.flatMap(({ device, againstDevice }) =>
-      againstDevice === null || againstDevice === device ? [] : [againstDevice]
-    ),
+    rows.flatMap((row) => {
+      const { againstDevice: device, againstWebgpu: webgpu } = row;
+      if (device === null) return [];
+      const alike = device === row.device && isReachedAlike(row, { webgpu });
+      return alike ? [] : [placeText({ device, webgpu })];
+    }),
   );
   if (others.size > 0) {
-    output.note(
-      `--against ${path}: measured on ${[...others].join(" and ")}, not on ${rows[0]!.device}`,
-    );
+    const text = [...others].join(" and ");
+    output.note(`--against ${path}: measured on ${text}, not on ${placeText(rows[0]!)}`);
   }
   const once =
     rows.filter(({ against, againstSpread, fastest, slowest }) =>

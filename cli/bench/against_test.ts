@@ -62,9 +62,10 @@ Deno.test("rows are compared with those of the same strategy, pass, shape and dt
   const [compared] = compareRows([now], [
     row({ vocab: 1 }),
     row({ device: "another", ms: 5 }),
+    row({ webgpu: "dawn", ms: 6 }),
     row({ ms: 20, fastest: 19, slowest: 21 }),
   ]);
-  assert.equal(compared!.againstMs, 20, "of the same device, though it comes later");
+  assert.equal(compared!.againstMs, 20, "of the same device and WebGPU, though it comes later");
   assert.equal(compared!.againstRatio, 0.5);
   assert.equal(compared!.against, "50 % faster");
 });
@@ -113,7 +114,10 @@ Deno.test("another device, no partner and single repeats are said on stderr", ()
   };
   assert.deepEqual(notes([row()], [row()]), []);
   const [device] = notes([row()], [row({ device: "another" })]);
-  assert.match(device!, /--against x.json: measured on another, not on a device/);
+  assert.match(device!, /--against x.json: measured on another, by deno, not on a device, by deno/);
+  const [dawn] = notes([row({ webgpu: "dawn" })], [row()]);
+  assert.match(dawn!, /--against x.json: measured on a device, by deno, not on a device, by dawn$/);
+  assert.deepEqual(notes([row()], [row({ webgpu: null })]), [], "an older file does not say");
   assert.throws(() => notes([row()], [row({ vocab: 1 })]), {
     name: "InputError",
     message: /no measurement of the same strategy/,

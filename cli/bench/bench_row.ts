@@ -4,15 +4,18 @@
  * @module
  */
 import { ACCUMULATED, type Dtype } from "../../planner/dtype.ts";
+import type { DeviceProfile, WebGpuName } from "../../planner/device.ts";
 import type { InputKind } from "./inputs.ts";
 import { headOf, type Problem } from "../../planner/problem.ts";
 import type { StrategyName } from "../../planner/schedule/schedule.ts";
-import { formatTile } from "../../planner/schedule/tile.ts";
+import { formatTile, type Tier, tierOf } from "../../planner/schedule/tile.ts";
 import type { Measurement } from "./measure.ts";
 
 /** One measurement, flat, as files keep it. Times are milliseconds, sizes bytes. */
 export interface BenchRow {
   readonly device: string;
+  /** The implementation of WebGPU that the device was reached by; null where it is not known. */
+  readonly webgpu: WebGpuName | null;
   readonly strategy: StrategyName;
   readonly pass: Problem["pass"];
   readonly tokens: number;
@@ -34,6 +37,8 @@ export interface BenchRow {
   /** Bytes that the dispatches read and write as planned, caches left out of account. */
   readonly bytesMoved: number | null;
   readonly extraPeakBytes: number | null;
+  /** The arithmetic of products. */
+  readonly tier: Tier | null;
   readonly tile: string | null;
   readonly window: number | null;
   readonly block: number | null;
@@ -52,6 +57,7 @@ export interface BenchRow {
 /** What an earlier run says of a row; null where it has no row of the same work. */
 export interface Against {
   readonly againstDevice: string | null;
+  readonly againstWebgpu: string | null;
   readonly againstMs: number | null;
   /** From the fastest to the slowest of the earlier repeats, as a share of their median. */
   readonly againstSpread: number | null;
@@ -62,6 +68,13 @@ export interface Against {
   readonly againstExtraPeakBytes: number | null;
   /** `same`, `12 % more` or `8 % less`: what is planned has no noise; null where either is not known. */
   readonly againstMemory: string | null;
+}
+
+/** Says on what a row was measured, and by which implementation of WebGPU where that is known. */
+export function placeText(
+  { device, webgpu }: { readonly device: string; readonly webgpu?: string | null | undefined },
+): string {
+  return webgpu ? `${device}, by ${webgpu}` : device;
 }
 
 /** Says a row's sizes and types in a few words. */
@@ -79,7 +92,7 @@ export function jobText(
 export function benchRow(
   problem: Problem,
   strategy: StrategyName,
-  device: string,
+  { name: device, webgpu }: Pick<DeviceProfile, "name" | "webgpu">,
   outcome: Measurement | string,
   inputs: InputKind = "flat",
   gradientDtype: Dtype = ACCUMULATED,
@@ -90,6 +103,7 @@ export function benchRow(
   const { hidden, vocab, dtype } = headOf(problem);
   return {
     device,
+    webgpu: webgpu ?? null,
     strategy,
     pass,
     tokens,
@@ -107,6 +121,7 @@ export function benchRow(
     flops: measured?.plan.cost.flops ?? null,
     bytesMoved: measured?.plan.cost.bytesMoved ?? null,
     extraPeakBytes: measured?.plan.memory.extraPeakBytes ?? null,
+    tier: schedule ? tierOf(schedule.tile) : null,
     tile: schedule ? formatTile(schedule.tile) : null,
     window: schedule?.window.vocab ?? null,
     block: schedule?.block.tokens ?? null,

@@ -254,7 +254,7 @@ async function measureOne(
     ? choices.gradientDtype
     : undefined;
   const row = (outcome: Measurement | string) =>
-    benchRow(problem, strategy, profile.name, outcome, how.inputs, gradientDtype);
+    benchRow(problem, strategy, profile, outcome, how.inputs, gradientDtype);
   if (unsuited(strategyNamed(strategy), problem) !== undefined) return undefined;
   try {
     const plan = makePlan(problem, profile, { ...choices, gradientDtype, weights: "resident" });

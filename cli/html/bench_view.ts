@@ -6,6 +6,7 @@
 import { ACCUMULATED } from "../../planner/dtype.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import type { EarlierRow } from "../bench/against.ts";
+import { placeText } from "../bench/bench_row.ts";
 import { drawRoofline } from "../chart/roofline.ts";
 import { baselineOf, ratioText, sameProblem } from "../report/bench.ts";
 import { achieved, type Roof, roofText } from "../report/roof.ts";
@@ -53,13 +54,14 @@ function isFigure(column: string): boolean {
 }
 
 function problemTable(alike: readonly EarlierRow[], rows: readonly EarlierRow[]): Html {
-  const { device, tokens, hidden, vocab, dtype, pass, inputs } = alike[0]!;
+  const { tokens, hidden, vocab, dtype, pass, inputs } = alike[0]!;
+  const place = placeText(alike[0]!);
   const sorted = alike.toSorted((a, b) => (a.ms ?? Infinity) - (b.ms ?? Infinity));
   const slowest = Math.max(...alike.map(({ ms }) => ms ?? 0));
   const about = inputs === "flat" ? "" : `, ${inputs} inputs`;
   return wide(html`
     <table class="methods">
-      <caption>${tokens} x ${hidden} x ${vocab}, ${dtype}, ${pass}${about}, measured on ${device}</caption>
+      <caption>${tokens} x ${hidden} x ${vocab}, ${dtype}, ${pass}${about}, measured on ${place}</caption>
       <thead>
         <tr>${COLUMNS.map((name) =>
           html`<th scope="col" class="${isFigure(name) ? "number" : ""}">${name}</th>`

@@ -7,7 +7,7 @@ import type { Peaks } from "../../kernels/measure/peaks.ts";
 import { ALL_STRATEGIES } from "../../planner/strategies/mod.ts";
 import { formatBytes, formatCount, formatSeconds } from "../../planner/units.ts";
 import type { EarlierRow } from "../bench/against.ts";
-import { type Against, type BenchRow, jobText } from "../bench/bench_row.ts";
+import { type Against, type BenchRow, jobText, placeText } from "../bench/bench_row.ts";
 import { csv, type Format, markdown } from "./formats.ts";
 import { roofText } from "./roof.ts";
 import { table } from "./table.ts";
@@ -42,7 +42,7 @@ export function renderBench(
       return [markdown(cells(rows, options)), ...remarks(rows, options)].join("\n\n");
     case "table":
       return [
-        rows[0]?.device ?? "nothing measured",
+        rows[0] ? placeText(rows[0]) : "nothing measured",
         table(cells(rows, options), ALIGN, { width: options.width, keys: KEYS }),
         ...remarks(rows, options).map((text) => wrapped(text, options.width)),
       ].join("\n\n");
@@ -66,6 +66,7 @@ function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): s
     "to two-stage",
     ...(against ? ["against", "memory against"] : []),
     "extra",
+    "tier",
     "tile",
     "window, block, splits",
     ...(kernels ? ["kernels"] : []),
@@ -81,6 +82,7 @@ function cells(rows: readonly ShownRow[], { kernels, against }: BenchOptions): s
       ratioText(row.ms, baselineOf(row, rows)?.ms),
       ...(against ? [row.against ?? "-", row.againstMemory ?? "-"] : []),
       row.extraPeakBytes === null ? "" : formatBytes(row.extraPeakBytes),
+      row.tier ?? "-",
       row.tile ?? "-",
       row.tile === null ? "" : `${row.window} ${row.block} ${row.splits}`,
       ...(kernels
