@@ -107,9 +107,17 @@ export const AGAINST: readonly Mutant[] = [
   {
     name: "against: a row of the first device that comes is taken",
     file: "cli/bench/against.ts",
-    find: "return timed.find(({ device }) => device === row.device) ?? timed[0] ?? same[0];",
-    replace: "return timed[0] ?? same[0];",
+    find: "const here = timed.filter(({ device }) => device === row.device);",
+    replace: "const here = timed;",
     why: "a file of two devices would be compared with the other one's times",
+    killers: [ROWS_AGAINST],
+  },
+  {
+    name: "against: a row of whichever WebGPU comes first is taken",
+    file: "cli/bench/against.ts",
+    find: "return here.find((other) => isReachedAlike(row, other)) ?? here[0]",
+    replace: "return here[0]",
+    why: "times under Dawn would be compared with times under Deno",
     killers: [ROWS_AGAINST],
   },
   {
