@@ -19,6 +19,7 @@ import { CALIBRATIONS } from "./mutants/calibration.ts";
 import { CHOICE } from "./mutants/choice.ts";
 import { CODES } from "./mutants/codebook.ts";
 import { DRAFT } from "./mutants/draft.ts";
+import { ESTIMATES } from "./mutants/estimates.ts";
 import { EXECUTOR } from "./mutants/executor.ts";
 import { FAULTY } from "./mutants/faulty.ts";
 import { DISTILLATIONS } from "./mutants/distill.ts";
@@ -48,6 +49,7 @@ const MUTANTS: readonly Mutant[] = [
   ...RANKS,
   ...CALIBRATIONS,
   ...CHOICE,
+  ...ESTIMATES,
   ...CODES,
   ...DISTILLATIONS,
   ...LISTS,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CALIBRATED, CALIBRATION, KEPT, TIMELY, TUNING } from "./killers.ts";
+import { CALIBRATED, CALIBRATION, KEPT, MADE_UP, TIMELY, TUNING } from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in calibration. */
@@ -47,6 +47,62 @@ export const CALIBRATIONS: readonly Mutant[] = [
     replace: "Math.max(1, 0 * taken / seconds)",
     why: "on a machine that others use a device would seem to have no end of speed",
     killers: [CALIBRATION],
+  },
+  {
+    name: "a part of a product moves all of its bytes",
+    file: "kernels/measure/calibrate.ts",
+    find: "dispatch.traffic * workgroups / (rows * columns)",
+    replace: "dispatch.traffic",
+    why: "a slow device's reading would seem faster, and its products slower, than they are",
+    killers: [MADE_UP],
+  },
+  {
+    name: "a device is taken to be as wide as the product that it was tried with",
+    file: "kernels/measure/calibrate.ts",
+    find: "if (half / taken < BUSY * most / seconds) break;",
+    replace: "if (half / taken > BUSY * most / seconds) break;",
+    why: "plans would wait for waves that no device has",
+    killers: [MADE_UP],
+  },
+  {
+    name: "a device that is half idle counts as busy",
+    file: "kernels/measure/calibrate.ts",
+    find: "const BUSY = 0.8;",
+    replace: "const BUSY = 0.4;",
+    why: "plans would fill half of it",
+    killers: [MADE_UP],
+  },
+  {
+    name: "what a product reads may take all of its time",
+    file: "kernels/measure/calibrate.ts",
+    find: "Math.max(1, 2 * taken / seconds)",
+    replace: "Math.max(1, taken / seconds)",
+    why: "on a machine that others use products would seem faster than they are",
+    killers: [MADE_UP],
+  },
+  {
+    name: "a rate is what was done over how long it took",
+    file: "kernels/measure/calibrate.ts",
+    find: "rateAt(estimate, seconds)",
+    replace: "part.workgroupFlops * most / seconds",
+    why: "waves and ends would be counted twice, and every estimate be too long",
+    killers: [MADE_UP],
+  },
+  {
+    name: "where matrices do not compile nothing is calibrated",
+    file: "kernels/measure/calibrate.ts",
+    find: "error instanceof CompileError || error instanceof DoesNotFitError",
+    replace: "error instanceof DoesNotFitError",
+    why: "a driver's defect would cost all rates, and plans their times",
+    killers: [MADE_UP],
+  },
+  {
+    name: "products are timed with zeros",
+    file: "kernels/measure/calibrate.ts",
+    find: "f32: [0x807fffff, 0x3f000000]",
+    replace: "f32: [0x80000000, 0x00000000]",
+    why: "a GPU that draws less power for zeros is faster with them than with anybody's weight",
+    killers: [MADE_UP],
   },
   {
     name: "tuning leaves products of split operands out",

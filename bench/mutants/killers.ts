@@ -161,6 +161,7 @@ export const TIMELY: Killer = { test: "planner/timely_test.ts" };
 /** How fast a device is, and what of that is kept. */
 export const CALIBRATED: Killer = { test: "cli/bench/calibrated_test.ts" };
 export const CALIBRATION: Killer = { test: "kernels/measure/calibrate_device_test.ts" };
+export const MADE_UP: Killer = { test: "kernels/measure/calibrate_test.ts" };
 export const TUNING: Killer = { test: "cli/bench/tune_test.ts" };
 export const KEPT: Killer = { test: "cli/files/kept_test.ts" };
 
