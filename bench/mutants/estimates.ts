@@ -93,11 +93,11 @@ export const ESTIMATES: readonly Mutant[] = [
     killers: [counted("moments of what is fused")],
   },
   {
-    name: "a mixture's statistics begin in its first window",
+    name: "statistics beside a teacher's are read before there are any",
     file: TRAFFIC,
-    find: '"distill-mixture": { partials: "always" }',
-    replace: '"distill-mixture": { partials: "later" }',
-    why: "a second look at the windows of two heads would seem faster than it is",
+    find: '"distill-statistics": { partials: "later" }',
+    replace: '"distill-statistics": { partials: "always" }',
+    why: "the same, of a student and its teacher",
     killers: [counted("statistics beside a teacher's")],
   },
   {
