@@ -176,4 +176,28 @@ export const DISTILLATIONS: readonly Mutant[] = [
     why: "a right gradient of the weight would be called wrong",
     killers: [DISTILL],
   },
+  {
+    name: "rows that one head alone has go to the device",
+    file: "planner/schedule/tensors.ts",
+    find: 'return residency === "caller" ? 0 : head.vocab - vocabOf(problem);',
+    replace: "return 0;",
+    why: "nothing is learned of them, and they would be moved for nothing",
+    killers: [DISTILL],
+  },
+  {
+    name: "gradients of rows that stayed on the host are whatever was there",
+    file: "kernels/run/execute.ts",
+    find: "    await outputs.pad();\n",
+    replace: "",
+    why: "a file that is written into would keep an earlier step's",
+    killers: [DISTILL],
+  },
+  {
+    name: "gradients of rows that one head alone has are not cleared in a caller's buffers",
+    file: "planner/schedule/backward.ts",
+    find: 'draft.shape.residency !== "caller") continue;',
+    replace: 'draft.shape.residency !== "host") continue;',
+    why: "a caller's buffers hold an earlier step's",
+    killers: [DISTILL],
+  },
 ];

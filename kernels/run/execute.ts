@@ -7,7 +7,12 @@
 import { grouped } from "../../planner/grouped.ts";
 import { HostAccount } from "../../host/account.ts";
 import { arraySink, type TensorSink } from "../../host/sink.ts";
-import { type Piece, piecesOf, tensorBytes } from "../../planner/schedule/host_memory.ts";
+import {
+  paddingOf,
+  type Piece,
+  piecesOf,
+  tensorBytes,
+} from "../../planner/schedule/host_memory.ts";
 import {
   type Collective,
   type Landing,
@@ -17,6 +22,7 @@ import {
   type Step,
   type Upload,
 } from "../../planner/schedule/schedule.ts";
+import { ranges } from "../../planner/schedule/matrix.ts";
 import { streamedTensors } from "../../planner/schedule/streaming.ts";
 import { GpuError, lossCheck, withErrorScopes } from "./errors.ts";
 import { compileKernels } from "./pipelines.ts";
@@ -150,6 +156,7 @@ export async function* walk(
       }
     }
     encoder.submit();
+    await outputs.pad();
   } finally {
     await uploads.close();
   }
@@ -206,6 +213,9 @@ class Uploads {
   }
 }
 
+/** What is written where no buffer held anything. */
+const ZEROS = new Uint8Array(2 ** 14);
+
 /** Where each result goes: a sink of the caller's, or an array that is made when it is first needed. */
 class OutputSinks {
   readonly arrays: Record<string, Uint8Array> = {};
@@ -221,6 +231,19 @@ class OutputSinks {
       arraySink(
         this.arrays[tensor] ??= this.account.allocate(tensorBytes(this.schedule, tensor)),
       );
+  }
+
+  /** Writes the zeros of results that no buffer held. */
+  async pad(): Promise<void> {
+    const results = this.schedule.steps.flatMap((step) =>
+      step.kind === "readback" ? [step.tensor] : []
+    );
+    for (const tensor of new Set(results)) {
+      const { start, count } = paddingOf(this.schedule, tensor);
+      for (const piece of ranges(count, ZEROS.length)) {
+        await this.of(tensor).write(start + piece.start, ZEROS.subarray(0, piece.count));
+      }
+    }
   }
 }
 

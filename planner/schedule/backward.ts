@@ -44,8 +44,9 @@ export function clearGradients(draft: ScheduleDraft): void {
   for (const head of draft.workspace.heads) {
     const wanted = wantedGradients(draft.problem, head.head);
     if (wanted.has("hidden")) clear(head.buffers("grad_hidden"));
-    // No window reaches the rows of ids that another head does not have.
-    if (head.head.vocab === vocabOf(draft.problem)) continue;
+    // No window reaches the rows of ids that another head does not have: of a caller's buffers, for
+    // those that are made for a run are zeros to begin with (https://www.w3.org/TR/webgpu/#buffer-creation).
+    if (head.head.vocab === vocabOf(draft.problem) || draft.shape.residency !== "caller") continue;
     if (wanted.has("weight")) clear(head.buffers("grad_weight"));
     if (wanted.has("bias")) clear([head.vector("grad_bias")]);
   }

@@ -5,8 +5,10 @@
  *
  * @module
  */
-import type { Schedule, Upload } from "./schedule.ts";
-import { tensorsOf } from "./tensors.ts";
+import { WORD } from "./layout.ts";
+import { roundUp } from "./matrix.ts";
+import type { Range, Schedule, Upload } from "./schedule.ts";
+import { elementBytes, elementType, paddingRows, tensorsOf } from "./tensors.ts";
 
 /** Bytes of an upload that are read and written at once. */
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -140,11 +142,27 @@ export function planHostMemory(schedule: Schedule): HostMemory | undefined {
   return predictHostMemory(schedule, held);
 }
 
-/** Returns the bytes of a host tensor, from the buffers that hold it. */
-export function tensorBytes({ buffers }: Schedule, tensor: string): number {
-  return buffers.reduce(
+/** Returns the bytes of a host tensor: of the buffers that hold it, and of what never leaves the host. */
+export function tensorBytes(schedule: Schedule, tensor: string): number {
+  const { start, count } = paddingOf(schedule, tensor);
+  return start + count;
+}
+
+/**
+ * Returns which bytes of a host tensor no buffer holds: those of ids that another head does not
+ * have, which come last. Gradients are zeros there.
+ */
+export function paddingOf(schedule: Schedule, tensor: string): Range {
+  const { buffers, problem, residency, share } = schedule;
+  const start = buffers.reduce(
     (most, { holds, bytes }) =>
       holds?.tensor === tensor ? Math.max(most, holds.offset + bytes) : most,
     0,
   );
+  const { key, head, shape, inRows, axis } = tensorsOf(problem).get(tensor) ?? {};
+  const rows = inRows && axis === "vocab" ? paddingRows(problem, head!, residency) : 0;
+  if (rows === 0) return { start, count: 0 };
+  const whole = shape!({ problem, head: head!, share, blocks: 1, splits: 1 })
+    .reduce((a, b) => a * b, elementBytes(elementType(key!, head!)));
+  return { start, count: roundUp(whole, WORD) - start };
 }

@@ -11,6 +11,7 @@ import {
   filterThreshold,
   type Head,
   type Problem,
+  vocabOf,
   wantedGradients,
   weightColumns,
 } from "../problem.ts";
@@ -32,7 +33,7 @@ import {
 } from "./layout.ts";
 import { trainedColumns } from "../heads/head.ts";
 import { remembered } from "../remembered.ts";
-import type { Category, Share } from "./schedule.ts";
+import type { Category, Residency, Share } from "./schedule.ts";
 import { gatheredRows, idResults, statisticRows } from "./statistics.ts";
 
 /** The type of a tensor's elements. */
@@ -475,6 +476,14 @@ export function camelCase<Name extends string>(name: Name): CamelCase<Name> {
 /** Returns a name as files have it: `classWeight` is `class_weight`. */
 export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/**
+ * Returns how many of the last rows of a head's matrices, those of ids that another head does not
+ * have, never leave the host: all of them where the matrices are the host's.
+ */
+export function paddingRows(problem: Problem, head: Head, residency: Residency): number {
+  return residency === "caller" ? 0 : head.vocab - vocabOf(problem);
 }
 
 /** Returns whether the caller provides a tensor of a role: the others are the schedule's own. */

@@ -41,6 +41,7 @@ import {
   type HeadKey,
   type HeadMatrix,
   isExternal,
+  paddingRows,
   type TensorKey,
   tensorName,
   tensorOf,
@@ -100,14 +101,16 @@ export class Workspace {
 
   /**
    * The buffers of a head's matrix: as few as the device allows, or one for each
-   * window that comes and goes.
+   * window that comes and goes. Rows of ids that another head does not have stay on the host,
+   * where that has the matrix.
    */
   matrix(key: HeadMatrix, head: Head): Matrix {
     const { problem, shape, limits } = this;
-    const [rows, columns] = tensorOf(key).shape!(this.extents(head)) as [number, number];
+    const [whole, columns] = tensorOf(key).shape!(this.extents(head)) as [number, number];
     const type = elementType(key, head, shape.gradientDtype);
     const rowBytes = columns * elementBytes(type);
     const byWindow = tensorOf(key).axis === "vocab";
+    const rows = whole - (byWindow ? paddingRows(problem, head, shape.residency) : 0);
     const unit = Math.min(byWindow ? shape.window : shape.block, rows);
     const most = byWindow && shape.residency === "windows" ? unit * rowBytes : Infinity;
     const maxBufferSize = Math.min(limits.maxBufferSize, most);
