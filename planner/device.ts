@@ -139,6 +139,16 @@ export const LIMIT_NAMES = Object.keys(
   SPECIFICATION_DEFAULTS.limits,
 ) as (keyof DeviceLimits)[];
 
+/** Returns the most bytes that one buffer and one binding of it hold. */
+export function heldBytes(
+  { maxBufferSize, maxStorageBufferBindingSize }: Pick<
+    DeviceLimits,
+    "maxBufferSize" | "maxStorageBufferBindingSize"
+  >,
+): number {
+  return Math.min(maxBufferSize, maxStorageBufferBindingSize);
+}
+
 /**
  * Returns the same device without size limits: for adding up what a method would need if it could
  * run.

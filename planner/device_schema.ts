@@ -12,7 +12,7 @@ import { described, optional } from "./setting.ts";
 const count: z.ZodMiniType<number, number> = z.int().check(z.positive());
 
 /** Schema of {@linkcode DeviceLimits}. */
-export const limitsSchema = z.strictObject({
+const limitsSchema = z.strictObject({
   maxBufferSize: count,
   maxStorageBufferBindingSize: count,
   minStorageBufferOffsetAlignment: count,

@@ -55,7 +55,7 @@ export const ASSUMED_LINKS: LinkRates = {
 };
 
 /** The kind of a collective. */
-export function collectiveKind(op: CollectiveOp): CollectiveKind {
+function collectiveKind(op: CollectiveOp): CollectiveKind {
   if (op === "all-gather") return "allGather";
   return op === "reduce-scatter-sum" ? "reduceScatter" : "allReduce";
 }

@@ -4,6 +4,8 @@
  *
  * @module
  */
+import { heldBytes } from "../../planner/device.ts";
+import { roundDown } from "../../planner/schedule/matrix.ts";
 import { compiling } from "../run/pipelines.ts";
 import { BufferUsage } from "../run/provider.ts";
 import { times } from "../wgsl/text.ts";
@@ -82,11 +84,10 @@ export async function withData<T>(
   use: (data: GPUBuffer) => Promise<T>,
   bytes = LEAST_BYTES,
 ): Promise<T> {
-  const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
-  const most = Math.min(maxStorageBufferBindingSize, maxBufferSize, bytes);
+  const most = Math.min(heldBytes(device.limits), bytes);
   const data = device.createBuffer({
     label: "scratch/measuring",
-    size: Math.floor(most / 16) * 16,
+    size: roundDown(most, 16),
     usage: BufferUsage.STORAGE | BufferUsage.COPY_DST,
   });
   try {

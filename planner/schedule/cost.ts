@@ -107,7 +107,12 @@ function atOnce(tile: Tile, parallelInvocations: number): number {
   return Math.max(1, Math.floor(parallelInvocations / workgroupSize(tile)));
 }
 
-/** Returns the seconds of a matrix product's arithmetic. */
+/** Returns the FLOPs of a workgroup that sums a tile over a depth. */
+export function flopsOver({ rows, cols }: Tile, depth: number): number {
+  return 2 * rows * cols * depth;
+}
+
+/** Returns the seconds of the arithmetic of a matrix product in a grid of workgroups. */
 export function productSeconds(
   tile: Tile,
   workgroups: number,
@@ -116,13 +121,28 @@ export function productSeconds(
 ): number {
   const { flopsPerSecond, parallelInvocations, tiles } = bodyRates(tile, rates);
   const parallel = atOnce(tile, parallelInvocations);
-  const ofDepth = 2 * tile.rows * tile.cols;
   const { drain, endsDepth, everyWave } = kindOf(tile).times;
   const waves = wavesOf(workgroups, parallel, drain);
   // Other workgroups hide a workgroup's ends, unless each of them has much to do.
-  const ends = ofDepth * endsDepth;
+  const ends = flopsOver(tile, endsDepth);
   const flops = everyWave ? waves * (workgroupFlops + ends) : waves * workgroupFlops + ends;
   return (flops * parallel) / (flopsPerSecond * relativeRate(tile, tiles));
+}
+
+/**
+ * Returns the seconds of the arithmetic of a product of `rows x cols` results over a depth in a tile,
+ * where `parts` of it run at once.
+ */
+export function tiledSeconds(
+  tile: Tile,
+  rows: number,
+  cols: number,
+  depth: number,
+  rates: DeviceRates | undefined,
+  parts = 1,
+): number {
+  const workgroups = parts * Math.ceil(rows / tile.rows) * Math.ceil(cols / tile.cols);
+  return productSeconds(tile, workgroups, flopsOver(tile, depth), rates);
 }
 
 /**

@@ -1,8 +1,9 @@
 /**
  * A schedule in the making: the steps so far, and the buffers that they bind. What
  * each kernel binds, and how its grid follows from its work, is said by the
- * functions of `forward.ts`, `combining.ts` and `backward.ts`; a strategy is the
- * order in which it calls them.
+ * functions of `forward.ts`, `combining.ts` and `backward.ts`, and of several heads by
+ * those of `side_by_side.ts`, `distilling.ts` and `fusing.ts`; a strategy is the order
+ * in which it calls them.
  *
  * @module
  */

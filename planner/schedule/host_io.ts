@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { roundDown } from "./matrix.ts";
 import { predictMemory } from "./memory.ts";
 import type { BufferSpec, Readback, Schedule, Step } from "./schedule.ts";
 import { streamedTensors, streamWindows } from "./streaming.ts";
@@ -21,7 +22,7 @@ const STAGING_BYTES = { least: 64 * 2 ** 10, most: 64 * 2 ** 20 };
  * that is alive at once.
  */
 export function stagingSize(largestResult: number, scratch: number): number {
-  const freed = Math.floor(scratch / 256) * 256;
+  const freed = roundDown(scratch, 256);
   return Math.min(
     largestResult,
     Math.min(Math.max(freed, STAGING_BYTES.least), STAGING_BYTES.most),

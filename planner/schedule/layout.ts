@@ -1,6 +1,8 @@
 /**
- * How per-token results lie in memory: which numbers are kept for each token,
- * in which row of which buffer. Kernels and readers both look here.
+ * How what kernels hand to each other, and to whoever reads results, lies in memory: the
+ * numbers of each token and their rows, rows of logits and of their gradients, powers of
+ * two by which rows become halves, and the words of small buffers. Kernels and readers
+ * both look here.
  *
  * @module
  */

@@ -109,6 +109,11 @@ export function roundUp(value: number, unit: number): number {
   return Math.ceil(value / unit) * unit;
 }
 
+/** Returns the largest multiple of `unit` that is no more than `value`. */
+export function roundDown(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit;
+}
+
 /** Cuts `[0, total)` into ranges of `size`, the last one shorter if need be. */
 export function ranges(total: number, size: number): Range[] {
   return Array.from({ length: Math.ceil(total / size) }, (_, index) => ({

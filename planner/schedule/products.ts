@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { parallelWorkgroups, productSeconds } from "./cost.ts";
-import type { DeviceLimits, DeviceRates } from "../device.ts";
+import { flopsOver, parallelWorkgroups, tiledSeconds } from "./cost.ts";
+import { type DeviceLimits, type DeviceRates, heldBytes } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { logitBytes } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
@@ -69,14 +69,9 @@ export function tiledProduct(rows: number, cols: number, depth: number, tile: Ti
     work: {
       tile,
       flops: projectionFlops({ tokens: rows, vocab: cols, hidden: depth }),
-      workgroupFlops: workgroupFlops(tile, depth),
+      workgroupFlops: flopsOver(tile, depth),
     },
   };
-}
-
-/** Returns the FLOPs of a workgroup that sums a tile over a depth. */
-function workgroupFlops(tile: Tile, depth: number): number {
-  return 2 * tile.rows * tile.cols * depth;
 }
 
 /** The products of some schedules on one device, in whichever of some tiles suits each. */
@@ -128,8 +123,7 @@ export class Products {
     let least = Infinity;
     // No objects here: a search asks for tens of thousands.
     for (const each of this.tiles) {
-      const workgroups = parts * Math.ceil(cols / each.cols) * Math.ceil(rows / each.rows);
-      const seconds = productSeconds(each, workgroups, workgroupFlops(each, depth), this.rates);
+      const seconds = tiledSeconds(each, rows, cols, depth, this.rates, parts);
       if (seconds < least) [tile, least] = [each, seconds];
     }
     return { tile, seconds: least };
@@ -141,17 +135,13 @@ export class Products {
    */
   fittingSpan(
     { rows, cols, depth, unit }: { rows: number; cols: number; depth: number; unit: number },
-    { maxBufferSize, maxStorageBufferBindingSize }: DeviceLimits,
+    limits: DeviceLimits,
   ): number {
     const key = `${rows} ${cols} ${depth} ${unit}`;
     const known = this.#spans.get(key);
     if (known !== undefined) return known;
     const sum = bytesPerElement(ACCUMULATED);
-    const room = Math.min(
-      maxBufferSize,
-      maxStorageBufferBindingSize,
-      PARTS.share * logitBytes(rows * depth),
-    );
+    const room = Math.min(heldBytes(limits), PARTS.share * logitBytes(rows * depth));
     const most = Math.min(PARTS.most, Math.max(1, Math.floor(room / (sum * rows * cols))));
     const { bytesPerSecond } = this.rates ?? ASSUMED_RATES;
     const spans: number[] = [];

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { flopsOver } from "./cost.ts";
 import { kindOf } from "./tile.ts";
 import type { Binding, Dispatch, KernelName } from "./schedule.ts";
 import type { Region } from "./shape.ts";
@@ -61,6 +62,6 @@ export function trafficOf(
 function sumsOf(kernel: KernelName, { tile, workgroupFlops = 0 }: Partial<Dispatch>): number {
   const longest = tile && kindOf(tile).longestSum;
   if (!longest || !(kernel === "weight-gradient" || kernel === "hidden-gradient")) return 1;
-  const depth = workgroupFlops / (2 * tile.rows * tile.cols);
+  const depth = workgroupFlops / flopsOver(tile, 1);
   return Math.ceil(depth / longest);
 }

@@ -79,8 +79,8 @@ export function fits(problem: Problem, device: DeviceProfile, options: PlanOptio
 }
 
 /**
- * Returns the rule that ends a search: returns what steps yield, up to the first step with
- * something that fits.
+ * Returns what steps yield, up to the first step with something that fits: the rule that ends a
+ * search.
  */
 function untilOneFits<Step, Found extends Outcome>(
   { budget }: PlanOptions,

@@ -5,7 +5,7 @@
  */
 import { vocabOf } from "../problem.ts";
 import { remembered } from "../remembered.ts";
-import { productSeconds } from "../schedule/cost.ts";
+import { tiledSeconds } from "../schedule/cost.ts";
 import type { Tile } from "../schedule/tile.ts";
 import { PROMISING_TILE } from "../tuning.ts";
 import type { Question } from "./question.ts";
@@ -19,11 +19,9 @@ const timed = remembered(({ problem, device, tiles }: Question): TimedTile[] => 
   const { tokens } = problem;
   const vocab = vocabOf(problem);
   const hidden = problem.heads.reduce((sum, head) => sum + head.hidden, 0);
-  return tiles.map((tile) => {
-    const workgroups = Math.ceil(tokens / tile.rows) * Math.ceil(vocab / tile.cols);
-    const flops = 2 * tile.rows * tile.cols * hidden;
-    return { tile, seconds: productSeconds(tile, workgroups, flops, device.rates) };
-  }).sort((a, b) => a.seconds - b.seconds);
+  return tiles
+    .map((tile) => ({ tile, seconds: tiledSeconds(tile, tokens, vocab, hidden, device.rates) }))
+    .sort((a, b) => a.seconds - b.seconds);
 });
 
 /** Returns the tiles by the estimate for one pass over all logits, the fastest first. */

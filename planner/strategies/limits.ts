@@ -4,11 +4,11 @@
  *
  * @module
  */
-import type { DeviceProfile, DeviceRates } from "../device.ts";
+import { type DeviceProfile, type DeviceRates, heldBytes } from "../device.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
 import { logitsPerId, type Problem, vocabOf } from "../problem.ts";
-import { bodyRates, productSeconds } from "../schedule/cost.ts";
-import { roundUp } from "../schedule/matrix.ts";
+import { bodyRates, tiledSeconds } from "../schedule/cost.ts";
+import { roundDown, roundUp } from "../schedule/matrix.ts";
 import { logitRowBytes, tokenStride, WORD } from "../schedule/layout.ts";
 import { runOf } from "../schedule/products.ts";
 import {
@@ -55,8 +55,7 @@ export function largestWindow(
   const narrowest = narrowestWindow(problem, tile, tokens, granule);
   const most = cut(
     vocabOf(problem),
-    Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize) /
-      widestRow(problem),
+    heldBytes(device.limits) / widestRow(problem),
     granule,
     Math.max(timely, narrowest),
     "window",
@@ -86,19 +85,13 @@ function timelyPart(
   hidden: number,
   rates: DeviceRates,
 ): number {
-  const seconds = (ids: number) =>
-    productSeconds(
-      tile,
-      Math.ceil(tokens / tile.rows) * Math.ceil(ids / tile.cols),
-      2 * tile.rows * tile.cols * hidden,
-      rates,
-    );
+  const seconds = (ids: number) => tiledSeconds(tile, tokens, ids, hidden, rates);
   // Gradients of the same block and window fill their tiles less well.
   const most = DISPATCH_SHARE * DISPATCH_SECONDS;
   let part = window;
   while (part > narrowest && seconds(part) > most) {
     const share = Math.min(0.9, most / seconds(part));
-    part = Math.max(narrowest, Math.floor(part * share / granule) * granule);
+    part = Math.max(narrowest, roundDown(part * share, granule));
   }
   return part;
 }
@@ -137,7 +130,7 @@ export function largestBlock(problem: Problem, device: DeviceProfile, rowBytes =
     : Infinity;
   return cut(
     tokens,
-    Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize) / widest,
+    heldBytes(limits) / widest,
     granule,
     // A grid has one workgroup for each row in the kernels that work on whole rows.
     Math.min(limits.maxComputeWorkgroupsPerDimension, Math.max(granule, timely)),
@@ -152,7 +145,7 @@ export function largestStored(problem: Problem, device: DeviceProfile): number {
 
 function cut(total: number, held: number, granule: number, wanted: number, what: string): number {
   if (total <= held && total <= wanted) return total;
-  const size = Math.floor(Math.min(held, wanted) / granule) * granule;
+  const size = roundDown(Math.min(held, wanted), granule);
   if (size >= granule) return Math.min(size, total);
   throw new Infeasible(
     `the smallest ${what}, ${granule} rows, exceeds maxStorageBufferBindingSize`,
@@ -213,12 +206,10 @@ function largestFolded(
 ): number {
   const vocab = vocabOf(problem);
   const set = statisticsBytes(problem);
-  const splits = Math.floor(
-    Math.min(limits.maxBufferSize, limits.maxStorageBufferBindingSize) / set,
-  );
+  const splits = Math.floor(heldBytes(limits) / set);
   if (splits >= splitsOf(problem, { window: vocab, block, tile }, rates)) return vocab;
   const granule = windowGranule(problem, limits);
-  const window = Math.floor((splits * tile.cols) / granule) * granule;
+  const window = roundDown(splits * tile.cols, granule);
   if (window > 0) return window;
   throw new Infeasible(
     splits === 0

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { roundDown } from "../schedule/matrix.ts";
 
 /** Yields `most`, and the powers of two times `granule` below it, largest first. */
 export function* halvings(most: number, granule: number): Iterable<number> {
@@ -27,7 +28,7 @@ export function* eighths(most: number, granule: number): Iterable<number> {
   for (const size of halvings(most, granule)) {
     yield size;
     for (const share of [7 / 8, 6 / 8, 5 / 8]) {
-      const between = Math.floor((size * share) / granule) * granule;
+      const between = roundDown(size * share, granule);
       if (between > size / 2 && between < size) yield between;
     }
   }

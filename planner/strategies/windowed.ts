@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { heldBytes } from "../device.ts";
 import { clearGradients, gradients, logitGradient, roundGradients } from "../schedule/backward.ts";
 import { coefficients, merge, reduce } from "../schedule/combining.ts";
 import {
@@ -21,6 +22,7 @@ import type { ScheduleDraft } from "../schedule/draft.ts";
 import { prepare } from "../schedule/forward.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
 import { logitsPerId, vocabOf } from "../problem.ts";
+import { roundDown } from "../schedule/matrix.ts";
 import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
@@ -41,13 +43,12 @@ export const windowed: Strategy = {
   finishesWindows: true,
   mostTokens: (problem, device) => largestBlock(problem, device),
   mostIds(problem, device, tile, block) {
-    const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
     const vocab = vocabOf(problem);
     const granule = windowGranule(problem, device.limits);
-    const held = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    const held = heldBytes(device.limits);
     const stored = block * gradientRowBytes(vocab, tile) <= held
       ? vocab
-      : Math.floor(held / gradientBytes(block, tile) / granule) * granule;
+      : roundDown(held / gradientBytes(block, tile), granule);
     if (stored === 0) {
       throw new Infeasible(
         `the logit gradients of ${block} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
