@@ -60,8 +60,8 @@ export const IN_BF16: readonly Mutant[] = [
     name: "bf16: the record is that of all steps so far",
     file: "planner/schedule/forward.ts",
     find:
-      'workspace.halves("halves", "read_write").map(({ slice }) => ({ kind: "clear", slice })),',
-    replace: 'workspace.halves("halves", "read_write").flatMap(() => []),',
+      'head.halves("halves", "read_write").map(({ slice }) => ({ kind: "clear" as const, slice }))',
+    replace: 'head.halves("halves", "read_write").flatMap(() => [])',
     why: "one step that halves do not hold would refuse every later one",
     killers: [HALVES],
   },

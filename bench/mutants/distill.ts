@@ -3,7 +3,14 @@
  *
  * @module
  */
-import { ALIGNMENT, DISTILL, DISTILL_PLANS, LISTS } from "./killers.ts";
+import {
+  ALIGNMENT,
+  DISTILL,
+  DISTILL_HALVES,
+  DISTILL_PLANS,
+  DISTILL_SLOPES,
+  LISTS,
+} from "./killers.ts";
 import type { Mutant } from "./mutant.ts";
 
 /** Errors in distillation. */
@@ -123,10 +130,35 @@ export const DISTILLATIONS: readonly Mutant[] = [
   {
     name: "a teacher's products take the student's logit gradients",
     file: "planner/schedule/distilling.ts",
-    find: "gradients(draft, block, window, logits[index]!, [head])",
-    replace: "gradients(draft, block, window, logits[0]!, [head])",
+    find: "gradients(draft, block, window, gradientsOf[index]!, [head])",
+    replace: "gradients(draft, block, window, gradientsOf[0]!, [head])",
     why: "a teacher would learn what its student does",
     killers: [DISTILL],
+  },
+  {
+    name: "a divergence whose gradient grows with it is bounded by a number alone",
+    file: "planner/heads/distill.ts",
+    find: "slope: () => ({ size: OFF_ZERO, divergence: true }),",
+    replace: "slope: () => ({ size: OFF_ZERO }),",
+    why: "halves of a student far from its teacher would be infinite",
+    killers: [DISTILL_SLOPES],
+  },
+  {
+    name: "a teacher's logit gradients in halves are its student's",
+    file: "kernels/wgsl/stored_logits.ts",
+    find: 'packed("of_teacher_quad")',
+    replace: 'packed("of_quad")',
+    why: "a teacher in the tier of matrices would learn what its student does",
+    killers: [DISTILL_HALVES],
+  },
+  {
+    name: "scales of a teacher's rows are not found",
+    file: "planner/schedule/forward.ts",
+    find: "for (const head of draft.workspace.heads) {\n    if (window.start === 0) scalesOf",
+    replace:
+      "for (const head of draft.workspace.heads.slice(0, 1)) {\n    if (window.start === 0) scalesOf",
+    why: "its values in bf16 would be multiplied by whatever was there",
+    killers: [DISTILL_HALVES],
   },
   {
     name: "a student that learns at once does not wait for its loss's gradient",

@@ -39,6 +39,15 @@ export const MATRICES: Killer = { test: "fixtures/verify/matrices_device_test.ts
 /** The same of values in bf16, which become halves. */
 export const HALVES: Killer = { test: "fixtures/verify/halves_device_test.ts" };
 
+/** A student and its teacher in matrices, and the most that their gradients may be. */
+export const DISTILL_HALVES: Killer = {
+  test: "fixtures/verify/distill_halves_device_test.ts",
+};
+export const DISTILL_SLOPES: Killer = {
+  test: "planner/heads/distill_test.ts",
+  filter: "no derivative is larger than its bound",
+};
+
 /** Against the oracle's figures, or the float64 reference. */
 export const ORACLE: Killer = {
   test: "fixtures/verify/oracle_device_test.ts",

@@ -18,6 +18,7 @@ import {
   type Tier,
   tierOf,
   type Tile,
+  unprovenFor,
   unsuitedTo,
   workgroupBytes,
   workgroupSize,
@@ -183,9 +184,13 @@ const BECOME_HALVES =
 /** Returns a tier, with what becomes of bf16, and why it is not that of matrices, where a device has these. */
 function tierText(tile: Tile, problem: Problem, { matrices }: DeviceProfile): string {
   const tier = tierOf(tile);
-  if (becomeHalves(problem, tile)) return `${TIERS[tier]}; ${BECOME_HALVES}`;
+  if (problem.heads.some((head) => becomeHalves(head, tile))) {
+    return `${TIERS[tier]}; ${BECOME_HALVES}`;
+  }
   const kind = learnerOf(problem).dtype === "f32" ? "split" : "matrix";
-  const reason = tier === "f32" && matrices ? unsuitedTo(kind, problem) : undefined;
+  const reason = tier === "f32" && matrices
+    ? unsuitedTo(kind, problem) ?? unprovenFor(kind, problem)
+    : undefined;
   return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;
 }
 

@@ -5,7 +5,8 @@
  * @module
  */
 import { type Halved, halvesWord, MOST_MOVED } from "../../planner/schedule/layout.ts";
-import { headOf, type Problem } from "../../planner/problem.ts";
+import type { Head, Problem } from "../../planner/problem.ts";
+import { tensorName } from "../../planner/schedule/tensors.ts";
 
 /** What became of values in bf16 where products are of halves. */
 export interface Halves {
@@ -44,11 +45,28 @@ export class HalvesError extends Error {
   }
 }
 
+/** Returns the names of the records of what became of values, of a problem's heads in their order. */
+export function halvesRecords(problem: Problem): string[] {
+  return problem.heads.map((head) => tensorName(problem, head, "halves"));
+}
+
+/** Decodes what became of values of all heads whose values became halves, if there are any. */
+export function decodeHalves(
+  problem: Problem,
+  outputs: Readonly<Record<string, Uint8Array>>,
+): { halves?: Halves } {
+  const ofHeads = problem.heads.map((head) => {
+    const record = outputs[tensorName(problem, head, "halves")];
+    return record && decodeRecord(head, record);
+  });
+  return halvesTogether(ofHeads, ofHeads);
+}
+
 /**
- * Decodes a record of halves. By how much a row's values are off, times the largest value that it
+ * Decodes a record of a head. By how much a row's values are off, times the largest value that it
  * may meet, is the most that a logit is moved by that row.
  */
-export function decodeHalves(problem: Problem, record: Uint8Array): Halves {
+function decodeRecord({ logitScale }: Head, record: Uint8Array): Halves {
   const words = new Uint32Array(record.buffer, record.byteOffset, record.byteLength / 4);
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
   const of = (matrix: Halved) => ({
@@ -57,7 +75,7 @@ export function decodeHalves(problem: Problem, record: Uint8Array): Halves {
     largest: floats[halvesWord(matrix, "largest")]!,
   });
   const [hidden, weight] = [of("hidden"), of("weight")];
-  const moved = Math.abs(headOf(problem).logitScale) *
+  const moved = Math.abs(logitScale) *
     (hidden.error * weight.largest + (hidden.largest + hidden.error) * weight.error);
   // Of what is infinite, nobody knows.
   return {
@@ -73,7 +91,8 @@ export function checkHalves({ halves }: { readonly halves?: Halves }): void {
 }
 
 /**
- * Returns what became of values in several runs: of other tokens, or of other rows of the weight.
+ * Returns what became of values in several runs, or of several heads: of other tokens, or of other
+ * rows of the weight.
  *
  * @param everywhere in all runs, where there are more, of other tokens and other rows.
  */

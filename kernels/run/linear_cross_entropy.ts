@@ -27,8 +27,7 @@ import type { Part, StepBuffers, StepOptions } from "./call.ts";
 import { callSteps, clearRecords } from "./call_steps.ts";
 import type { Scratch } from "./scratch.ts";
 import { compileKernels } from "./pipelines.ts";
-import { becomeHalves } from "../../planner/schedule/layout.ts";
-import { decodeHalves, type Halves } from "./halves.ts";
+import { decodeHalves, type Halves, halvesRecords } from "./halves.ts";
 import {
   checked,
   decodeResults,
@@ -336,7 +335,7 @@ export class LinearCrossEntropy {
    */
   async readLoss(): Promise<number | undefined> {
     const { problem } = this;
-    return checked(problem, decodeTotals(problem, await this.#read(TOTAL_BUFFERS))).loss;
+    return checked(problem, decodeTotals(problem, await this.#read(totalBuffers(problem)))).loss;
   }
 
   /**
@@ -359,9 +358,8 @@ export class LinearCrossEntropy {
    * @throws {GpuError} when the device is lost, or reported an error of a call before.
    */
   async readHalves(): Promise<Halves | undefined> {
-    if (!becomeHalves(this.problem, this.#plan.schedule.tile)) return undefined;
-    const { halves } = await this.#read(["halves"]);
-    return decodeHalves(this.problem, halves!);
+    const { problem } = this;
+    return decodeHalves(problem, await this.#read(halvesRecords(problem))).halves;
   }
 
   /** Gives the memory back. The caller's buffers stay the caller's. */
@@ -422,4 +420,4 @@ export class LinearCrossEntropy {
 }
 
 /** Results that are about the whole of a run. */
-const TOTAL_BUFFERS = ["loss", "totals", "halves"];
+const totalBuffers = (problem: Problem) => ["loss", "totals", ...halvesRecords(problem)];

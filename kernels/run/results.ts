@@ -101,7 +101,7 @@ export function decodeTotals(problem: Problem, outputs: Outputs): Totals {
     loss: hasReducedLoss(problem) ? floatsOf(wordsOf(outputs["loss"]!))[0]! : undefined,
     kept: total("kept"),
     badTarget: bad === 0 ? undefined : bad - 1,
-    ...(outputs["halves"] ? { halves: decodeHalves(problem, outputs["halves"]) } : {}),
+    ...decodeHalves(problem, outputs),
   };
 }
 

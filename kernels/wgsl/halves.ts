@@ -6,9 +6,10 @@
  *
  * @module
  */
-import { headOf, type Problem } from "../../planner/problem.ts";
+import { type Distill, mirrored, mostSlope } from "../../planner/heads/distill.ts";
+import { type Head, learnerOf, type Problem, teacherLearns } from "../../planner/problem.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
-import { gradientType } from "../../planner/schedule/layout.ts";
+import { followsTargets, gradientType } from "../../planner/schedule/layout.ts";
 import { literal } from "./text.ts";
 
 /** Returns whether a schedule keeps logit gradients in 16 bits. */
@@ -16,27 +17,49 @@ export function keepsHalves({ tile }: Pick<Schedule, "tile">): boolean {
   return gradientType(tile) === "f16";
 }
 
+/** A token's coefficients, as text. No `c` stands for 0. */
+type Given = Readonly<Record<"a" | "b" | "d" | "lse" | "totalWeight" | "pull", string>> & {
+  readonly c?: string;
+};
+
 /**
- * Returns the most that a logit gradient of a token may be in size, from its coefficients:
- * `p (a + c z) + b [v = y] + d u`, of which `p |z - lse|` never exceeds 1 / e. No `c` stands for 0.
+ * Returns the most that a logit gradient of a token may be in size, of whichever head learns, from
+ * its coefficients: `p (a + c z) + b [v = y] + d u`, of which `p |z - lse|` never exceeds 1 / e, and
+ * what a divergence's derivative may be.
  */
-export function gradientBound(
-  problem: Problem,
-  of: Readonly<Record<"a" | "b" | "d" | "lse" | "totalWeight", string>> & { readonly c?: string },
-): string {
-  const { labelSmoothing } = problem;
-  const { logitScale } = headOf(problem);
+export function gradientBound(problem: Problem, of: Given): string {
+  const { distill, heads } = problem;
+  const through = (terms: readonly string[], { logitScale }: Head) => {
+    const scale = Math.abs(logitScale);
+    return scale === 1 ? terms.join(" + ") : `(${terms.join(" + ")}) * ${literal(scale)}`;
+  };
+  const students = through([
+    ...(followsTargets(problem) ? ofTargets(problem, of) : []),
+    ...(distill ? [mostPull(distill, of)] : []),
+  ], learnerOf(problem));
+  if (!distill || !teacherLearns(problem)) return students;
+  return `max(${students}, ${through([mostPull(mirrored(distill), of)], heads[1]!)})`;
+}
+
+/** Returns the most that a divergence's part may be. */
+function mostPull(distill: Distill, { pull }: Given): string {
+  const most = mostSlope(distill);
+  if (most === undefined) throw new Error(`Nothing bounds the derivative of ${distill.divergence}`);
+  const size = literal(most.size);
+  return `abs(${pull}) * ${most.divergence ? `(${size} + abs(divergence))` : size}`;
+}
+
+/** Returns the most that what follows from targets may be, in terms that add up. */
+function ofTargets({ labelSmoothing }: Problem, of: Given): string[] {
   const slope = of.c === undefined
     ? [`abs(${of.a})`]
     : [`abs(${of.a} + ${of.c} * ${of.lse})`, `abs(${of.c}) * ${literal(1 / Math.E)}`];
-  const terms = [
+  return [
     ...slope,
     `abs(${of.b})`,
     // No class weighs more than all together.
     ...(labelSmoothing > 0 ? [`abs(${of.d}) * ${of.totalWeight}`] : []),
   ];
-  const scale = Math.abs(logitScale);
-  return scale === 1 ? terms.join(" + ") : `(${terms.join(" + ")}) * ${literal(scale)}`;
 }
 
 /** Where the bits of the largest logit gradient there may be are. */

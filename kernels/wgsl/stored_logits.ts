@@ -59,22 +59,37 @@ export function storedLogitGradient(context: KernelContext): string {
     }u) / ${VECTOR}u * ${VECTOR}u);`,
     block([
       `let at = min(column, last_column - 1u) / 4u;`,
-      `let quad = logits[position * ${logitStride / 4}u + params.column / 4u + at];`,
+      `let place = position * ${logitStride / 4}u + params.column / 4u + at;`,
+      `let quad = logits[place];`,
+      ...(problem.distill ? [`let teacher_quad = teacher_logits[place];`] : []),
       `var of_quad = vec4<f32>();`,
+      ...(learns ? [`var of_teacher_quad = vec4<f32>();`] : []),
       ...times(4, (c) =>
         block([
           `let exists = ${plus("column", c)} < last_column;`,
           `let id = params.vocab_start + min(${plus("column", c)}, last_column - 1u);`,
           `let z = quad.${COMPONENTS[c]};`,
+          ...(problem.distill ? [`let teacher_z = teacher_quad.${COMPONENTS[c]};`] : []),
           ...noteBusy(context, "exists"),
           `of_quad.${COMPONENTS[c]} = select(0f, ${gradient} * scale, exists);`,
+          ...(learns
+            ? [
+              `of_teacher_quad.${
+                COMPONENTS[c]
+              } = select(0f, teacher_gradient_of(z, teacher_z, token) * scale, exists);`,
+            ]
+            : []),
         ])),
-      `gradients[(position * ${gradientStride}u + column) / 4u] = ${packed("of_quad")};`,
+      `let to = (position * ${gradientStride}u + column) / 4u;`,
+      `gradients[to] = ${packed("of_quad")};`,
+      ...(learns ? [`teacher_gradients[to] = ${packed("of_teacher_quad")};`] : []),
     ], `for (var column = first_column + 4u * lane; column < padded; column += ${4 * LANES}u)`),
   ];
   return kernel(dispatch, {
     title: halves
-      ? "the gradient with respect to stored logits, in 16 bits."
+      ? `the gradient with respect to ${
+        learns ? "a student's and its teacher's" : problem.distill ? "a student's" : "stored"
+      } ${problem.distill ? "stored logits" : "logits"}, in 16 bits.`
       : `${
         learns
           ? "a student's stored logits and its teacher's"
@@ -82,7 +97,12 @@ export function storedLogitGradient(context: KernelContext): string {
           ? "a student's stored logits"
           : "stored logits"
       } become the gradient with respect to them, in place.`,
-    types: halves ? { logits: "vec4<f32>", gradients: "vec2<u32>" } : {},
+    types: halves
+      ? {
+        ...{ logits: "vec4<f32>", gradients: "vec2<u32>" },
+        ...{ teacher_logits: "vec4<f32>", teacher_gradients: "vec2<u32>" },
+      }
+      : {},
     memory: filters ? [AGREEMENT_MEMORY] : [],
     functions: [
       coefficientsFunction(problem),

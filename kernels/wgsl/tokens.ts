@@ -156,8 +156,12 @@ export function coefficientsKernel(context: KernelContext): string {
       upstreamRows(problem).includes("loss") ? upstream("loss") : "1f",
     ).derivatives;
   const four = coefficients(WGSL, { lse: "lse", entropy: "entropy" }, derivatives, totalWeight);
+  const pull = WGSL.mul(
+    derivatives.divergence ?? "0f",
+    WGSL.literal(1 / (distill?.temperature ?? 1)),
+  );
   const bounded = binds(dispatch, "gradient_bound");
-  const named = bounded ? { a: "a", b: "b", c: "c", d: "d" } : four;
+  const named = bounded ? { a: "a", b: "b", c: "c", d: "d", pull: "pull" } : { ...four, pull };
   const words: Record<CoefficientRow, string> = {
     a: `bitcast<u32>(${named.a})`,
     b: `bitcast<u32>(${named.b})`,
@@ -165,9 +169,7 @@ export function coefficientsKernel(context: KernelContext): string {
     d: `bitcast<u32>(${named.d})`,
     lse: "bitcast<u32>(lse)",
     target: "id_of_target",
-    pull: `bitcast<u32>(${
-      WGSL.mul(derivatives.divergence ?? "0f", WGSL.literal(1 / (distill?.temperature ?? 1)))
-    })`,
+    pull: `bitcast<u32>(${named.pull})`,
     soft_lse: "bitcast<u32>(soft_lse)",
     teacher_lse: "bitcast<u32>(teacher_lse)",
     divergence: "bitcast<u32>(divergence)",
@@ -198,11 +200,14 @@ export function coefficientsKernel(context: KernelContext): string {
       }),
       ...(bounded
         ? [
-          ...(["a", "b", "c", "d"] as const).map((name) => `let ${name} = ${four[name]};`),
+          ...(followsTargets(problem)
+            ? (["a", "b", "c", "d"] as const).map((name) => `let ${name} = ${four[name]};`)
+            : []),
+          ...(distill ? [`let pull = ${pull};`] : []),
           `// The largest gradient of a logit there may be, over all tokens: order does not matter.`,
           `let bound = ${
             gradientBound(problem, {
-              ...{ a: "a", b: "b", d: "d", lse: "lse", totalWeight },
+              ...{ a: "a", b: "b", d: "d", lse: "lse", totalWeight, pull: "pull" },
               ...(four.c === "0f" ? {} : { c: "c" }),
             })
           };`,

@@ -53,9 +53,20 @@ interface Traits {
   readonly coefficients: readonly ("soft_lse" | "teacher_lse" | "divergence" | "student_part")[];
 }
 
+/** The most that something of a token may be, in size: a number, and the divergence besides, where it says so. */
+export interface Most {
+  readonly size: number;
+  readonly divergence?: true;
+}
+
 /** The same of a divergence, and which one it is where both heads are in each other's place. */
 interface Kind extends Traits {
   readonly mirrored: Divergence;
+  /**
+   * The most that its derivative by a logit of the student over the temperature may be. Left out
+   * where that grows with the logits.
+   */
+  readonly slope?: (beta: number) => Most;
   /** Whether it is finite where a teacher has no probability. */
   readonly lists?: true;
 }
@@ -78,16 +89,44 @@ const OF_MIXTURES: Traits = {
 const OF_IDS: Traits = { looks: ["statistics"], statistics: ["gap"], coefficients: [] };
 
 /**
+ * Between softmaxes `p` and `q` no `p log(p / q)` is below `-1 / e`, nor are those of some ids
+ * together: they are not below `P log(P / Q) >= P log P` of their sums. So one alone is not above
+ * `KL + 1 / e`, and `p (log(p / q) - KL)` is from `-1 / e - KL` to `KL + 1 / e`.
+ */
+const OFF_ZERO = 1 / Math.E;
+
+/**
  * The table of divergences. Formula and gradient of each are in `kernels/wgsl/distill.ts`, and in
  * float64 in `fixtures/reference/distilled.ts`.
  */
 const KINDS: Readonly<Record<Divergence, Kind>> = {
-  "forward-kl": { ...OF_SOFTMAXES, mirrored: "reverse-kl", lists: true },
-  "reverse-kl": { ...OF_SOFTMAXES, mirrored: "forward-kl" },
-  "jsd": { ...OF_MIXTURES, mirrored: "jsd", lists: true },
-  "binary-kl": { ...OF_IDS, mirrored: "reverse-binary-kl" },
+  "forward-kl": {
+    ...OF_SOFTMAXES,
+    mirrored: "reverse-kl",
+    // p - q.
+    slope: () => ({ size: 1 }),
+    lists: true,
+  },
+  "reverse-kl": {
+    ...OF_SOFTMAXES,
+    mirrored: "forward-kl",
+    slope: () => ({ size: OFF_ZERO, divergence: true }),
+  },
+  "jsd": {
+    ...OF_MIXTURES,
+    mirrored: "jsd",
+    // As of reverse KL beside the mixture: no log(p / m) is above that of 1 / (1 - beta). Nor is
+    // p log(p / m) below -beta: with t = p / m below 1, m is at most beta / (1 - (1 - beta) t), and
+    // t log(1 / t) at most 1 - t.
+    slope: (beta) => ({ size: (1 - beta) * (Math.min(beta, OFF_ZERO) - Math.log1p(-beta)) }),
+    lists: true,
+  },
+  // s - s_t.
+  "binary-kl": { ...OF_IDS, mirrored: "reverse-binary-kl", slope: () => ({ size: 1 }) },
+  // s (1 - s) times how far the logits are apart, which may be any number.
   "reverse-binary-kl": { ...OF_IDS, mirrored: "binary-kl" },
-  "binary-kl-norm": { ...OF_IDS, mirrored: "binary-kl-norm" },
+  // s - 1 / 2.
+  "binary-kl-norm": { ...OF_IDS, mirrored: "binary-kl-norm", slope: () => ({ size: 1 / 2 }) },
 };
 
 /** What a student's distance from its teacher is measured by. */
@@ -102,6 +141,22 @@ export function keptOf({ divergence, temperature }: Distill): Traits {
   // Where the temperature is 1 a student's sum is the one that its cross-entropy has.
   const needed = statistics.filter((name) => name !== "soft_sum" || temperature !== 1);
   return { looks, statistics: needed, coefficients };
+}
+
+/**
+ * Returns the most that a divergence's derivative by a logit of the student over the temperature may
+ * be in size; `undefined` where nothing but the logits bounds it.
+ *
+ * @example
+ * ```ts
+ * import assert from "node:assert/strict";
+ * const distill = { temperature: 1, weight: 1, ceWeight: 0 };
+ * assert.deepEqual(mostSlope({ ...distill, divergence: "forward-kl" }), { size: 1 }); // p - q
+ * assert.equal(mostSlope({ ...distill, divergence: "reverse-binary-kl" }), undefined);
+ * ```
+ */
+export function mostSlope({ divergence, beta = 0 }: Distill): Most | undefined {
+  return KINDS[divergence].slope?.(beta);
 }
 
 /** What a student's distance from its teacher is measured by. */

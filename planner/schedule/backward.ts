@@ -194,7 +194,7 @@ function weightGradient(
       ...workspace.readLogits(gradient, block, window).map((logits) => operand(work.tile, logits)),
       ...workspace.gradientBound("read"),
       ...workspace.operandBounds("read"),
-      ...workspace.halves("halves", "read"),
+      ...head.halves("halves", "read"),
       draft.shape.gradientDtype
         ? { ...windowGradient(draft, head, window, "read_write"), slot: "grad_weight" }
         : head.write("grad_weight", window),
@@ -315,7 +315,7 @@ function hiddenGradient(
     ...workspace.readLogits(gradient, block, window).map((logits) => operand(work.tile, logits)),
     ...workspace.gradientBound("read"),
     ...workspace.operandBounds("read"),
-    ...workspace.halves("halves", "read"),
+    ...head.halves("halves", "read"),
     ...flags(draft, "read"),
   ];
   const result = head.write("grad_hidden", block);

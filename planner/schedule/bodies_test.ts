@@ -4,7 +4,8 @@ import { findDevice } from "../devices/profiles.ts";
 import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import type { FlatProblemInput } from "../problem.ts";
 import { parseProblem } from "../problem_schema.ts";
-import { type Tier, tierOf, tilesFor, unsuitedTo } from "./tile.ts";
+import { type Divergence, DIVERGENCES } from "../heads/distill.ts";
+import { type Tier, tierOf, tierProblem, tilesFor, unsuitedTo } from "./tile.ts";
 
 const H100 = findDevice("h100-dawn-unchecked")!.profile;
 const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
@@ -94,7 +95,8 @@ Deno.test("several heads in bf16 have products in f32, and it is said why", () =
   }));
   const problem = parseProblem({ tokens: 256, heads, fusion: true });
   assert.equal(tierOf(makePlan(problem, H100).outline.tile), "f32");
-  assert.equal(unsuitedTo("matrix", problem), "takes one head in bf16, and there are 3");
+  const reason = tierProblem("matrix", problem, H100);
+  assert.equal(reason, "takes one head in bf16, and there are 3");
 });
 
 Deno.test("bf16 takes a power of two for each row, and a record, more than halves do", () => {
@@ -138,4 +140,30 @@ Deno.test("a tile in matrices is refused for what it cannot multiply", () => {
     refused({ hidden: 2300 }),
     /a hidden size that is a multiple of 8, and this is 2300/,
   );
+});
+
+Deno.test("what bounds no logit gradient is not kept in halves, whichever head it is of", () => {
+  const head = { vocab: 5000, dtype: "f16" as const };
+  const taught = (divergence: Divergence, frozen: boolean, pass: "forward" | "train" = "train") =>
+    unsuitedTo(
+      "matrix",
+      parseProblem({
+        tokens: 256,
+        pass,
+        heads: [{ name: "student", hidden: 64, ...head }, {
+          ...{ name: "teacher", hidden: 128, ...head },
+          frozen,
+        }],
+        distill: { divergence },
+      }),
+    );
+  for (const divergence of DIVERGENCES) {
+    const unbounded = divergence === "reverse-binary-kl";
+    assert.equal(taught(divergence, true) !== undefined, unbounded, divergence);
+    // A teacher's derivative is that of the divergence in the mirror.
+    const mirrors = unbounded || divergence === "binary-kl";
+    assert.equal(taught(divergence, false) !== undefined, mirrors, divergence);
+    assert.equal(taught(divergence, false, "forward"), undefined);
+  }
+  assert.match(taught("binary-kl", false)!, /which nobody knows of reverse-binary-kl/);
 });

@@ -8,7 +8,7 @@ import { keptOf, type Look } from "../heads/distill.ts";
 import { type Problem, teacherLearns, wantedGradients } from "../problem.ts";
 import { gradients } from "./backward.ts";
 import type { ScheduleDraft } from "./draft.ts";
-import { smoothingWeight } from "./forward.ts";
+import { scaleRows, smoothingWeight } from "./forward.ts";
 import { followsTargets, upstreamRows } from "./layout.ts";
 import type { Block, Window } from "./shape.ts";
 import {
@@ -41,6 +41,17 @@ export function learnsAtOnce(problem: Problem): boolean {
 
 /** Projects a block onto a window of both heads, or of one and a list, and stores the logits. */
 export function projectBoth(
+  draft: ScheduleDraft,
+  block: Block,
+  window: Window,
+  logits: SideBySide,
+): void {
+  scaleRows(draft, block, window);
+  projectAgain(draft, block, window, logits);
+}
+
+/** Does the same where it was done before, and its results are gone. */
+export function projectAgain(
   draft: ScheduleDraft,
   block: Block,
   window: Window,
@@ -119,9 +130,15 @@ export function distillLooks({ problem }: ScheduleDraft): (typeof distillStatist
   return keptOf(problem.distill!).looks.map((look) => LOOKS[look]);
 }
 
+/** Names of the gradients of both heads' logits, and their slots, where they do not take the place of these. */
+const GRADIENTS = [
+  { name: "logit_gradient", slot: "gradients" },
+  { name: "teacher_logit_gradient", slot: "teacher_gradients" },
+] as const;
+
 /**
- * Turns a window of the student's logits into their gradient, in place, and the teacher's likewise
- * unless it is frozen, and computes what follows from them.
+ * Turns a window of the student's logits into their gradient, and the teacher's likewise unless it
+ * is frozen, in their place unless gradients are of another type, and computes what follows from them.
  */
 export function distillGradients(
   draft: ScheduleDraft,
@@ -130,8 +147,17 @@ export function distillGradients(
   logits: SideBySide,
 ): void {
   const at = regionOf(block, window, logits);
-  const { workspace, problem, shape: { tile } } = draft;
+  const { workspace, problem, cuts, shape: { tile } } = draft;
   const [student, teacher] = logits as [SlotLogits, SlotLogits];
+  const gradientsOf = logits.map((each, index) =>
+    workspace.gradientOf(each, window.start, cuts.windows[0]!.count, GRADIENTS[index]!.name)
+  );
+  const apart = gradientsOf[0] !== student;
+  const written = (index: number) =>
+    apart
+      ? workspace.writeLogits(gradientsOf[index]!, block, window, GRADIENTS[index]!.slot)
+      : workspace.writeLogits(logits[index]!, block, window, logits[index]!.slot);
+  const learns = teacherLearns(problem);
   const learning = [...workspace.heads.entries()].filter(([, { head }]) =>
     wantedGradients(problem, head).size > 0
   );
@@ -141,16 +167,19 @@ export function distillGradients(
       [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
       [
         ...workspace.read("kept"),
-        ...(teacherLearns(problem)
-          ? workspace.writeLogits(teacher, block, window, teacher.slot)
-          : readSlots(workspace, [teacher], block, window)),
+        ...(apart || !learns ? readSlots(workspace, [teacher], block, window) : []),
+        ...(learns ? written(1) : []),
         ...smoothingWeight(draft),
         ...workspace.read("coefficients"),
-        ...workspace.writeLogits(student, block, window),
+        ...workspace.storedBound(),
+        ...(apart ? readSlots(workspace, [student], block, window) : []),
+        ...written(0),
       ],
       at,
       { tile, flops: 0, workgroupFlops: 0 },
     );
   }
-  for (const [index, head] of learning) gradients(draft, block, window, logits[index]!, [head]);
+  for (const [index, head] of learning) {
+    gradients(draft, block, window, gradientsOf[index]!, [head]);
+  }
 }

@@ -207,7 +207,7 @@ export class ScheduleDraft {
       workgroupFlops: 0,
       traffic: trafficOf(this.workspace, kernel, bindings, at, work),
       ...work,
-      ...(work.flops && this.workspace.becomeHalves ? { halving: halvedOf(bindings) } : {}),
+      ...(work.flops && this.#becomeHalves(work) ? { halving: halvedOf(bindings) } : {}),
     };
     this.#steps.push(step);
     if (this.#detail === "whole") return;
@@ -251,6 +251,12 @@ export class ScheduleDraft {
     const at = window ? window.start / this.shape.window : windows === 1 ? 0 : windows;
     return 4 * (row * (windows + 1) + at) + 2 * Number(Boolean(column)) +
       Number(Boolean(first));
+  }
+
+  /** Whether the operands of the head that a product is about become halves. */
+  #becomeHalves({ head: name }: Partial<Dispatch>): boolean {
+    const { heads } = this.workspace;
+    return heads.some((one) => (name === undefined || one.head.name === name) && one.becomeHalves);
   }
 
   /** Whether a call may choose that the first results are added to what a gradient of the caller's holds. */

@@ -13,7 +13,7 @@ import { type Head, headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
 import { type Block, Infeasible, type Region, type Window } from "./shape.ts";
 import { kindOf, type Tile } from "./tile.ts";
-import type { LogitMatrix } from "./workspace.ts";
+import type { HeadBuffers, LogitMatrix } from "./workspace.ts";
 
 /** Lists the tokens that are not ignored, block by block, and adds up what `mean` divides by. */
 function selectTokens(draft: ScheduleDraft): void {
@@ -24,7 +24,9 @@ function selectTokens(draft: ScheduleDraft): void {
   ], {});
   draft.add(sumTotals(workspace));
   draft.add(
-    workspace.halves("halves", "read_write").map(({ slice }) => ({ kind: "clear", slice })),
+    workspace.heads.flatMap((head) =>
+      head.halves("halves", "read_write").map(({ slice }) => ({ kind: "clear" as const, slice }))
+    ),
   );
 }
 
@@ -33,27 +35,35 @@ export const SCALED_ROWS = 1024;
 
 /**
  * Finds the powers of two by which rows in bf16 become halves, before they are first multiplied:
- * those of a block at the first window, those of a window at the first block.
+ * those of a block at the first window, those of a window at the first block. Once for each
+ * block and window: what halves do not hold is counted.
  */
-function scaleRows(draft: ScheduleDraft, block: Block, window: Window): void {
-  if (window.start === 0) scalesOf(draft, "hidden", block.count, { block });
-  if (block.index === 0) scalesOf(draft, "weight", window.count, { window });
+export function scaleRows(draft: ScheduleDraft, block: Block, window: Window): void {
+  for (const head of draft.workspace.heads) {
+    if (window.start === 0) scalesOf(draft, head, "hidden", block.count, { block });
+    if (block.index === 0) scalesOf(draft, head, "weight", window.count, { window });
+  }
 }
 
-function scalesOf(draft: ScheduleDraft, matrix: Halved, rows: number, at: Region): void {
-  const { workspace } = draft;
-  const [head] = workspace.heads;
-  if (!workspace.becomeHalves || draft.known(`scales of ${matrix}`, at)) return;
+function scalesOf(
+  draft: ScheduleDraft,
+  head: HeadBuffers,
+  matrix: Halved,
+  rows: number,
+  at: Region,
+): void {
+  if (!head.becomeHalves || draft.known(`scales of ${head.head.name}'s ${matrix}`, at)) return;
   draft.dispatch(
     "row-scales",
     [Math.min(rows, SCALED_ROWS), Math.ceil(rows / SCALED_ROWS)],
     [
-      ...(matrix === "hidden" ? workspace.read("kept") : []),
-      head!.read(matrix, (at.block ?? at.window)!),
-      ...workspace.halves("scales", "read_write"),
-      ...workspace.halves("halves", "read_write"),
+      ...(matrix === "hidden" ? draft.workspace.read("kept") : []),
+      head.read(matrix, (at.block ?? at.window)!),
+      ...head.halves("scales", "read_write"),
+      ...head.halves("halves", "read_write"),
     ],
     at,
+    { ...head.of },
   );
 }
 
@@ -128,9 +138,9 @@ export function operands(
       operand(tile, head.read("hidden", block)),
       operand(tile, head.read("weight", window)),
       ...head.bias(),
+      ...head.halves("scales", "read"),
     ]),
     ...workspace.operandBounds("read"),
-    ...workspace.halves("scales", "read"),
   ];
 }
 

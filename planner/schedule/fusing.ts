@@ -6,6 +6,7 @@
  */
 import { byToken, merge, reduce } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
+import { scaleRows } from "./forward.ts";
 import type { Block, Window } from "./shape.ts";
 import { projectHeads, readSlots, regionOf, type SideBySide, sideBySide } from "./side_by_side.ts";
 
@@ -24,6 +25,7 @@ export function fuse(
   window: Window,
   logits: SideBySide,
 ): void {
+  scaleRows(draft, block, window);
   const at = { ...regionOf(block, window, logits), first: window.start === 0 };
   if (draft.known("fuse", at)) return;
   const { workspace } = draft;

@@ -10,7 +10,8 @@ import { ACCUMULATED, bytesPerElement, type Dtype } from "../dtype.ts";
 import { keptOf } from "../heads/distill.ts";
 import { DISTRIBUTIONS } from "../heads/fusion.ts";
 import { roundUp } from "./matrix.ts";
-import { type Problem, vocabOf } from "../problem.ts";
+import { type Head, type Problem, teacherLearns, vocabOf } from "../problem.ts";
+import type { Sizes } from "./shape.ts";
 import { kindOf, takesHalves, type Tile } from "./tile.ts";
 import { type StatisticResult, statisticsOf } from "./statistics.ts";
 
@@ -193,9 +194,23 @@ export function gradientRowBytes(ids: number, tile: Tile): number {
   return gradientBytes(gradientStride(ids, tile), tile);
 }
 
-/** Returns whether a problem's operands are in bf16, and become halves on their way to a tile's products. */
-export function becomeHalves(problem: Problem, tile: Tile): boolean {
-  return takesHalves(tile) && problem.heads[0]!.dtype === "bf16";
+/** Returns whether gradients of stored logits are of another type, and have a place of their own. */
+export function gradientsApart(tile: Tile): boolean {
+  return gradientType(tile) !== LOGIT_TYPE;
+}
+
+/**
+ * Returns the bytes of the gradients of stored logits of a block and a window, of each head that
+ * learns, where they have a place of their own.
+ */
+export function apartBytes(problem: Problem, { tile, block, window }: Sizes): number {
+  if (problem.pass === "forward" || !gradientsApart(tile)) return 0;
+  return (teacherLearns(problem) ? 2 : 1) * gradientBytes(block * window, tile);
+}
+
+/** Returns whether a head's operands are in bf16, and become halves on their way to a tile's products. */
+export function becomeHalves({ dtype }: Head, tile: Tile): boolean {
+  return takesHalves(tile) && dtype === "bf16";
 }
 
 /** The matrices whose rows become halves, in the order in which their scales lie. */
@@ -209,7 +224,7 @@ export function scalesStart(problem: Problem, matrix: Halved): number {
   return matrix === "hidden" ? 0 : problem.tokens;
 }
 
-/** Returns how many scales there are. */
+/** Returns how many scales a head has. */
 export function scalesCount(problem: Problem): number {
   return problem.tokens + vocabOf(problem);
 }

@@ -71,6 +71,7 @@ export function projectHeads(
         operand(tile, buffers.read("hidden", block)),
         operand(tile, buffers.read("weight", window)),
         ...buffers.bias(),
+        ...buffers.halves("scales", "read"),
         ...workspace.writeLogits(logits[index]!, block, window),
       ],
       at,

@@ -264,6 +264,7 @@ export const TENSORS = {
   halves: {
     role: "record",
     type: "u32",
+    perHead: true,
     shape: () => [HALVED.length, HALVES_FACTS.length],
     rows: () => HALVED,
     note: () =>
@@ -274,7 +275,12 @@ export const TENSORS = {
   },
   // For each kept token, by its position, and then for each row of the weight: the power of two
   // that its values are multiplied by as they become halves.
-  scales: { role: "state", type: "f32", shape: ({ problem }) => [scalesCount(problem)] },
+  scales: {
+    role: "state",
+    type: "f32",
+    perHead: true,
+    shape: ({ problem }) => [scalesCount(problem)],
+  },
   // Rows of each block's tokens, those that are kept first, behind the number of kept ones for each block.
   kept: {
     role: "state",

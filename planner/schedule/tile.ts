@@ -5,7 +5,8 @@
  * @module
  */
 import type { DeviceProfile } from "../device.ts";
-import type { Problem } from "../problem.ts";
+import { mirrored, mostSlope } from "../heads/distill.ts";
+import { type Problem, teacherLearns } from "../problem.ts";
 import { UNKNOWN_TILE_RATE } from "../tuning.ts";
 import type {
   MatrixBody,
@@ -120,6 +121,7 @@ export function tilesFor(
 ): Tile[] {
   return BODY_KINDS
     .filter((kind) => unsuitedTo(kind, problem) === undefined)
+    .filter((kind) => unprovenFor(kind, problem) === undefined)
     .filter((kind) => tier === undefined || KINDS[kind].tier === tier)
     .flatMap((kind) => feasibleTiles(kind, device));
 }
@@ -132,28 +134,44 @@ export function tierProblem(
 ): string | undefined {
   if (tilesFor(problem, device, tier).length > 0) return undefined;
   const kind = BODY_KINDS.find((kind) => KINDS[kind].tier === tier)!;
-  return unsuitedTo(kind, problem) ?? "needs subgroup matrices, which the device does not have";
+  return unsuitedTo(kind, problem) ?? unprovenFor(kind, problem) ??
+    "needs subgroup matrices, which the device does not have";
+}
+
+/** Returns why a kind of body is not chosen for a problem that it suits, if so: who wants it names a tile of it. */
+export function unprovenFor(
+  kind: TileBody["kind"],
+  { heads, distill }: Problem,
+): string | undefined {
+  if (kind !== "matrix") return undefined;
+  if (distill) return "takes one head, and this has a teacher beside it";
+  if (heads.length > 1 && heads.some(({ dtype }) => dtype === "bf16")) {
+    return `takes one head in bf16, and there are ${heads.length}`;
+  }
 }
 
 /** Returns why a problem's products cannot have a kind of body, if so. */
 export function unsuitedTo(
   kind: TileBody["kind"],
-  { heads, distill, subTokens, sampledTokens }: Problem,
+  problem: Problem,
 ): string | undefined {
+  const { heads, distill, subTokens, sampledTokens, pass } = problem;
   // What is left of sub-tokens, and a state times a weight, is in f32, and nobody knows its bound.
   if (KINDS[kind].scales && (subTokens !== undefined || sampledTokens !== undefined)) {
     const of = subTokens === undefined ? "some tokens, by weight" : "sub-tokens";
     return `takes the weight's gradient from hidden states as they are, and this is from ${of}`;
   }
-  // The gradient's bound, by which halves are scaled, does not know a teacher.
-  if (distill && KINDS[kind].scales) return "takes one head, and this has a teacher beside it";
-  if (kind === "split" && heads.length > 1) return `takes one head, and there are ${heads.length}`;
-  // Scales of rows are kept of one head.
-  if (
-    kind === "matrix" && (distill || heads.length > 1) &&
-    heads.some(({ dtype }) => dtype === "bf16")
-  ) {
-    return `takes one head in bf16, and there are ${heads.length}`;
+  // Operands that are split are scaled by the largest elements of one head.
+  if (kind === "split") {
+    if (distill) return "takes one head, and this has a teacher beside it";
+    if (heads.length > 1) return `takes one head, and there are ${heads.length}`;
+  }
+  if (distill && pass === "train" && KINDS[kind].scales) {
+    const unbounded = [distill, ...(teacherLearns(problem) ? [mirrored(distill)] : [])]
+      .find((each) => mostSlope(each) === undefined);
+    if (unbounded) {
+      return `scales logit gradients by the most that they may be, which nobody knows of ${unbounded.divergence}`;
+    }
   }
   for (const head of heads) {
     const reason = KINDS[kind].unsuitedTo(head);

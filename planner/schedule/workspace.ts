@@ -26,9 +26,8 @@ import { kindOf, tierOf } from "./tile.ts";
 import {
   becomeHalves,
   gradientRowBytes,
+  gradientsApart,
   gradientStride,
-  gradientType,
-  LOGIT_TYPE,
   logitRowBytes,
   logitStride,
 } from "./layout.ts";
@@ -76,7 +75,7 @@ export class Workspace {
   /** The buffers of each head, in the order of the problem's. */
   readonly heads: readonly HeadBuffers[];
   #logitStride = 0;
-  #gradient: IdsMatrix | undefined;
+  readonly #gradients = new Map<string, IdsMatrix>();
   #gradientStride: number | undefined;
   readonly #reached = new Map<string, number>();
 
@@ -252,21 +251,25 @@ export class Workspace {
   }
 
   /** A matrix of gradients with respect to the logits of `rows` tokens and `cols` ids. */
-  gradientMatrix(rows: number, cols: number): IdsMatrix {
+  gradientMatrix(rows: number, cols: number, name = "logit_gradient"): IdsMatrix {
     const { limits, shape: { tile } } = this;
     const idsBytes = (ids: number) => gradientRowBytes(ids, tile);
     this.#gradientStride = gradientStride(cols, tile);
-    return { ...partition("logit_gradient", rows, idsBytes(cols), rows, limits), idsBytes };
+    return { ...partition(name, rows, idsBytes(cols), rows, limits), idsBytes };
   }
 
   /**
    * Where the gradient with respect to a window's stored logits goes: into their place,
-   * or where it is of another type into a matrix that each block and window has in turn.
+   * or where it is of another type into a matrix, by its name, that each block and window has in
+   * turn.
    */
-  gradientOf(logits: LogitMatrix, start: number, widest: number): LogitMatrix {
+  gradientOf(logits: LogitMatrix, start: number, widest: number, name?: string): LogitMatrix {
     const { shape: { tile, block }, problem } = this;
-    if (gradientType(tile) === LOGIT_TYPE) return logits;
-    const matrix = this.#gradient ??= this.gradientMatrix(Math.min(block, problem.tokens), widest);
+    if (!gradientsApart(tile)) return logits;
+    const key = name ?? "";
+    const matrix = this.#gradients.get(key) ??
+      this.gradientMatrix(Math.min(block, problem.tokens), widest, name);
+    this.#gradients.set(key, matrix);
     return { matrix, row: 0, origin: start };
   }
 
@@ -277,23 +280,12 @@ export class Workspace {
 
   /** Binds the same where they are stored scaled. */
   storedBound(): Binding[] {
-    const scaled = gradientType(this.shape.tile) !== LOGIT_TYPE;
-    return scaled ? this.gradientBound("read") : [];
+    return gradientsApart(this.shape.tile) ? this.gradientBound("read") : [];
   }
 
   /** Binds the largest elements of hidden states and weight, where products scale them by these. */
   operandBounds(access: Binding["access"]): Binding[] {
     return tierOf(this.shape.tile) === "split" ? this.bind("operand_bounds", access) : [];
-  }
-
-  /** Whether operands are in bf16, and become halves on their way. */
-  get becomeHalves(): boolean {
-    return becomeHalves(this.problem, this.shape.tile);
-  }
-
-  /** Binds the scales by which rows become halves, or the record of that, where they do. */
-  halves(slot: "scales" | "halves", access: Binding["access"]): Binding[] {
-    return this.becomeHalves ? this.bind(slot, access) : [];
   }
 
   /** Binds the rows of a block in a matrix of logits of which a window is read, or all. */
@@ -414,6 +406,17 @@ export class HeadBuffers {
     const { problem } = this.#workspace;
     if (!hasTensor(key, problem, this.head)) return [];
     return [{ slot: key, slice: this.vector(key), access }];
+  }
+
+  /** Whether operands are in bf16, and become halves on their way. */
+  get becomeHalves(): boolean {
+    return becomeHalves(this.head, this.#workspace.shape.tile);
+  }
+
+  /** Binds the scales by which rows become halves, or the record of that, where they do. */
+  halves(slot: "scales" | "halves", access: Binding["access"]): Binding[] {
+    if (!this.becomeHalves) return [];
+    return [{ slot, slice: this.#workspace.tensor(slot, { head: this.head }), access }];
   }
 
   /** The whole of a vector. */

@@ -18,19 +18,13 @@ import {
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import { prepare, project, rowStatistics } from "../schedule/forward.ts";
 import { headOf, logitsPerId, vocabOf } from "../problem.ts";
-import { gradientBytes, gradientType, LOGIT_TYPE, logitBytes } from "../schedule/layout.ts";
-import type { Tile } from "../schedule/tile.ts";
+import { apartBytes, gradientsApart, logitBytes } from "../schedule/layout.ts";
 import { largestStored, largestWindow } from "./limits.ts";
 import { eighths, halvings } from "./steps.ts";
 import type { Strategy } from "./strategy.ts";
 
 /** Windows that are tried beside a block: narrower ones save little of what a block of logits takes. */
 const WINDOWS = 6;
-
-/** Returns whether gradients of stored logits are of another type, and have a place of their own. */
-function apart(tile: Tile): boolean {
-  return gradientType(tile) !== LOGIT_TYPE;
-}
 
 /** Stores one token block's logits at a time. */
 export const chunked: Strategy = {
@@ -47,10 +41,9 @@ export const chunked: Strategy = {
   blocks: eighths,
   // Logits of all ids are stored whatever the window, but gradients that do not take their place only of one.
   windows: (most, granule, _, tile) =>
-    apart(tile) ? [...halvings(most, granule)].slice(0, WINDOWS) : [most],
-  stored: (problem, { tile, block, window }) =>
-    logitsPerId(problem) * logitBytes(block * vocabOf(problem)) +
-    (apart(tile) ? gradientBytes(block * window, tile) : 0),
+    gradientsApart(tile) ? [...halvings(most, granule)].slice(0, WINDOWS) : [most],
+  stored: (problem, sizes) =>
+    logitsPerId(problem) * logitBytes(sizes.block * vocabOf(problem)) + apartBytes(problem, sizes),
   emit(draft) {
     if (draft.problem.distill) return distillByBlock(draft);
     const matrix = draft.workspace.logitMatrix(

@@ -15,6 +15,7 @@ import {
   distillLooks,
   distillStatistics,
   learnsAtOnce,
+  projectAgain,
   projectBoth,
   taughtLogits,
 } from "../schedule/distilling.ts";
@@ -23,7 +24,13 @@ import { prepare } from "../schedule/forward.ts";
 import { fuse, fusedLogits, fuseEnd } from "../schedule/fusing.ts";
 import { logitsPerId, vocabOf } from "../problem.ts";
 import { roundDown } from "../schedule/matrix.ts";
-import { gradientBytes, gradientRowBytes } from "../schedule/layout.ts";
+import {
+  apartBytes,
+  gradientBytes,
+  gradientRowBytes,
+  logitBytes,
+  logitRowBytes,
+} from "../schedule/layout.ts";
 import { Infeasible, windowGranule } from "../schedule/shape.ts";
 import { streamForward } from "./fused.ts";
 import { largestBlock, largestStreamed } from "./limits.ts";
@@ -46,9 +53,11 @@ export const windowed: Strategy = {
     const vocab = vocabOf(problem);
     const granule = windowGranule(problem, device.limits);
     const held = heldBytes(device.limits);
-    const stored = block * gradientRowBytes(vocab, tile) <= held
-      ? vocab
-      : roundDown(held / gradientBytes(block, tile), granule);
+    const several = logitsPerId(problem) > 1;
+    const [rowBytes, idBytes] = several
+      ? [logitRowBytes(vocab), logitBytes(block)]
+      : [gradientRowBytes(vocab, tile), gradientBytes(block, tile)];
+    const stored = block * rowBytes <= held ? vocab : roundDown(held / idBytes, granule);
     if (stored === 0) {
       throw new Infeasible(
         `the logit gradients of ${block} tokens and ${granule} ids exceed maxStorageBufferBindingSize`,
@@ -59,8 +68,13 @@ export const windowed: Strategy = {
   // Memory goes by block times window: windows are halved, blocks need not be as well.
   blocks: quarterings,
   windows: (most, granule, _, tile) => halvings(most, Math.max(granule, Math.min(tile.cols, most))),
-  stored: (problem, { tile, block, window }) =>
-    logitsPerId(problem) * gradientBytes(block * window, tile),
+  stored(problem, sizes) {
+    const { tile, block, window } = sizes;
+    const logits = logitsPerId(problem);
+    // Of one head, logits never leave the product that their gradient is made in.
+    if (logits === 1) return gradientBytes(block * window, tile);
+    return logits * logitBytes(block * window) + apartBytes(problem, sizes);
+  },
   emit(draft) {
     if (draft.problem.fusion) return fuseByWindow(draft);
     if (draft.problem.distill) return distillByWindow(draft);
@@ -105,10 +119,11 @@ function distillByWindow(draft: ScheduleDraft): void {
   const logits = taughtLogits(draft, shape.block, shape.window, shape.block);
   const stored = (origin: number) => logits({ row: 0, origin });
   prepare(draft);
-  for (const look of distillLooks(draft)) {
+  for (const [index, look] of distillLooks(draft).entries()) {
+    const projected = index === 0 ? projectBoth : projectAgain;
     for (const window of cuts.windows) {
       for (const block of cuts.blocks) {
-        projectBoth(draft, block, window, stored(window.start));
+        projected(draft, block, window, stored(window.start));
         look(draft, block, window, stored(window.start));
       }
     }
@@ -121,7 +136,7 @@ function distillByWindow(draft: ScheduleDraft): void {
   for (const block of cuts.blocks) coefficients(draft, block);
   for (const window of cuts.windows) {
     for (const block of cuts.blocks) {
-      projectBoth(draft, block, window, stored(window.start));
+      projectAgain(draft, block, window, stored(window.start));
       distillGradients(draft, block, window, stored(window.start));
     }
   }
