@@ -1,10 +1,10 @@
 /**
  * Constants of the cost model and of the choices that follow from it. Those that are
- * fits were made on one GPU, an H100 under Deno, and hold for every device: each says
- * to what, and how to fit it again. The others say that they are choices. What differs
- * from device to device is a field of {@linkcode DeviceRates}, which `lce tune` measures
- * or a profile states; where it may be left out, its default is here. `bench/h100.md` has
- * the figures.
+ * fits were made on one GPU, an H100, under Deno or, of subgroup matrices, under Dawn, and
+ * hold for every device: each says to what, and how to fit it again. The others say that
+ * they are choices. What differs from device to device is a field of
+ * {@linkcode DeviceRates}, which `lce tune` measures or a profile states; where it may be
+ * left out, its default is here. `bench/h100.md` and `bench/matrix.md` have the figures.
  *
  * To fit one again, tune first (`lce tune`), then time what its comment names with
  * `lce bench --kernels`, and choose the value by which estimate and time differ
@@ -202,9 +202,9 @@ export const MANY_PAIRS = 2048;
 export const WORTHWHILE = { share: 0.01, bytes: 64 * 2 ** 20 } as const;
 
 /**
- * Seconds that one dispatch of a product may take: windows and token blocks are cut by it, and of what
- * fits, schedules that keep to it are chosen. A choice, far below a watchdog: Windows resets a GPU after two seconds, browsers
- * sooner.
+ * Seconds that one dispatch of a product may take: windows and token blocks are cut by it, and of
+ * what fits, schedules that keep to it are chosen. A choice, far below a watchdog: Windows resets a
+ * GPU after two seconds, browsers sooner.
  */
 export const DISPATCH_SECONDS = 0.1;
 

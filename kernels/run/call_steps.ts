@@ -1,8 +1,8 @@
 /**
  * The steps of one call, which may be of fewer tokens than the plan, or add to gradients that are
- * there: what the schedule says, less what is about other tokens. Which tokens those are, the device knows from how many targets are
- * bound; the rest here only leaves out work that would find nothing to do, and bytes that need not
- * be there.
+ * there: what the schedule says, less what is about other tokens. Which tokens those are, the
+ * device knows from how many targets are bound; the rest here only leaves out work that would find
+ * nothing to do, and bytes that need not be there.
  *
  * @module
  */
@@ -13,13 +13,8 @@ import type {
   Schedule,
   Step,
 } from "../../planner/schedule/schedule.ts";
-import {
-  elementBytes,
-  elementType,
-  isCallers,
-  type NamedTensor,
-  tensorsOf,
-} from "../../planner/schedule/tensors.ts";
+import { isCallers, tensorsOf } from "../../planner/schedule/tensors.ts";
+import { bytesIn, shapeIn } from "../../planner/schedule/tensor_sizes.ts";
 import { roundUp } from "../../planner/schedule/matrix.ts";
 
 /** How a call differs from the plan. */
@@ -32,18 +27,11 @@ export interface Settings {
 
 /** Returns how many bytes of a buffer of the caller's a step of so many tokens uses. */
 export function usedBytes(schedule: Schedule, spec: BufferSpec, tokens: number): number {
-  const { problem, share, block, splits } = schedule;
-  const tensor = spec.holds && tensorsOf(problem).get(spec.holds.tensor);
+  const tensor = spec.holds && tensorsOf(schedule.problem).get(spec.holds.tensor);
   if (!tensor || !isCallers(tensor.role) || tensor.axis !== "tokens") return spec.bytes;
-  const extents = { problem, head: tensor.head, share, blocks: block.count, splits };
-  const [, ...columns] = tensor.shape!(extents);
-  const rowBytes = columns.reduce((a, b) => a * b, elementBytes(elementOf(tensor)));
-  const bytes = tokens * rowBytes - spec.holds!.offset;
+  const [, ...columns] = shapeIn(schedule, tensor);
+  const bytes = bytesIn([tokens, ...columns], tensor) - spec.holds!.offset;
   return Math.max(0, Math.min(spec.bytes, roundUp(bytes, 4)));
-}
-
-function elementOf({ key, head }: NamedTensor) {
-  return elementType(key, head);
 }
 
 /** Returns the dispatches and clears among some steps of a schedule that a call needs, in their order. */

@@ -8,7 +8,8 @@ import { sourceOf, type TensorBytes } from "../../host/source.ts";
 import type { TensorSink } from "../../host/sink.ts";
 import type { Plan } from "../../planner/plan.ts";
 import type { Schedule } from "../../planner/schedule/schedule.ts";
-import { elementBytes, elementType, tensorsOf } from "../../planner/schedule/tensors.ts";
+import { elementType, tensorsOf } from "../../planner/schedule/tensors.ts";
+import { bytesIn, shapeIn } from "../../planner/schedule/tensor_sizes.ts";
 import { type GradientBufferName, gradientTensors, inputsOf } from "./callers_buffers.ts";
 import { execute } from "./execute.ts";
 import { checked, decodeResults, type Results } from "./results.ts";
@@ -100,7 +101,8 @@ export async function runFromHost(
 }
 
 /** Returns the host's tensors by their names in a schedule, all of them there and of the right length. */
-function named({ problem, share, block, splits }: Schedule, inputs: HostInputs): HostInputs {
+function named(schedule: Schedule, inputs: HostInputs): HostInputs {
+  const { problem } = schedule;
   const names = new Map([...inputsOf(problem), ["upstream", "upstream"]]);
   const unknown = Object.keys(inputs).find((name) => !names.has(name));
   if (unknown !== undefined) {
@@ -117,16 +119,14 @@ function named({ problem, share, block, splits }: Schedule, inputs: HostInputs):
     }
     if (!found) return [];
     if (!given) throw new TypeError(`Cannot run without the tensor ${tensor}: give its bytes`);
-    const type = elementType(found.key, found.head);
-    const shape = found.shape!({
-      ...{ problem, head: found.head, share },
-      ...{ blocks: block.count, splits },
-    });
-    const bytes = shape.reduce((a, b) => a * b, elementBytes(type));
+    const shape = shapeIn(schedule, found);
+    const bytes = bytesIn(shape, found);
     const { bytes: has } = sourceOf(given);
     if (has === bytes) return [[tensor, given]];
     throw new RangeError(
-      `The tensor ${tensor} has ${has} bytes, not the ${bytes} of [${shape.join(", ")}] in ${type}`,
+      `The tensor ${tensor} has ${has} bytes, not the ${bytes} of [${shape.join(", ")}] in ${
+        elementType(found.key, found.head)
+      }`,
     );
   }));
 }

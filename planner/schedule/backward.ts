@@ -7,7 +7,7 @@
 import { LINEAR_WORKGROUP } from "./combining.ts";
 import type { ScheduleDraft } from "./draft.ts";
 import { ACCUMULATED, bytesPerElement } from "../dtype.ts";
-import { operand, operands, projection, smoothingWeight } from "./forward.ts";
+import { operand, operands, overLogits, projection, smoothingWeight } from "./forward.ts";
 import { rowGranule } from "./matrix.ts";
 import {
   headOf,
@@ -90,13 +90,14 @@ export function storedLogitGradient(
   window: Window,
   logits: LogitMatrix,
 ): LogitMatrix {
-  const { workspace, cuts, shape: { tile } } = draft;
+  const { workspace, cuts } = draft;
   const gradient = workspace.gradientOf(logits, window.start, cuts.windows[0]!.count);
   const at = { block, window, column: window.start - logits.origin, row: logits.row };
   if (draft.known("stored-logit-gradient", at)) return gradient;
+  const { grid, work } = overLogits(draft, block, window);
   draft.dispatch(
     "stored-logit-gradient",
-    [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
+    grid,
     [
       ...workspace.read("kept"),
       ...smoothingWeight(draft),
@@ -109,7 +110,7 @@ export function storedLogitGradient(
       ...flags(draft, "read_write"),
     ],
     at,
-    { tile, flops: 0, workgroupFlops: 0 },
+    work,
   );
   return gradient;
 }

@@ -8,7 +8,7 @@ import { keptOf, type Look } from "../heads/distill.ts";
 import { type Problem, teacherLearns, wantedGradients } from "../problem.ts";
 import { gradients } from "./backward.ts";
 import type { ScheduleDraft } from "./draft.ts";
-import { scaleRows, smoothingWeight } from "./forward.ts";
+import { overLogits, scaleRows, smoothingWeight } from "./forward.ts";
 import { followsTargets, upstreamRows } from "./layout.ts";
 import type { Block, Window } from "./shape.ts";
 import {
@@ -147,7 +147,7 @@ export function distillGradients(
   logits: SideBySide,
 ): void {
   const at = regionOf(block, window, logits);
-  const { workspace, problem, cuts, shape: { tile } } = draft;
+  const { workspace, problem, cuts } = draft;
   const [student, teacher] = logits as [SlotLogits, SlotLogits];
   const gradientsOf = logits.map((each, index) =>
     workspace.gradientOf(each, window.start, cuts.windows[0]!.count, GRADIENTS[index]!.name)
@@ -162,9 +162,10 @@ export function distillGradients(
     wantedGradients(problem, head).size > 0
   );
   if (!draft.known("distill-gradient", at)) {
+    const { grid, work } = overLogits(draft, block, window);
     draft.dispatch(
       "distill-gradient",
-      [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)],
+      grid,
       [
         ...workspace.read("kept"),
         ...(apart || !learns ? readSlots(workspace, [teacher], block, window) : []),
@@ -176,7 +177,7 @@ export function distillGradients(
         ...written(0),
       ],
       at,
-      { tile, flops: 0, workgroupFlops: 0 },
+      work,
     );
   }
   for (const [index, head] of learning) {

@@ -119,6 +119,14 @@ export function projection(
   return { grid: [rows, columns] as const, work: { ...work, ...order } };
 }
 
+/** Returns the grid and the work of a kernel that goes over a window's stored logits, tile by tile. */
+export function overLogits({ shape: { tile } }: ScheduleDraft, block: Block, window: Window) {
+  return {
+    grid: [Math.ceil(block.count / tile.rows), Math.ceil(window.count / tile.cols)] as const,
+    work: { tile, flops: 0, workgroupFlops: 0 },
+  };
+}
+
 /**
  * Binds an operand of a product, as the tile's body has it.
  */

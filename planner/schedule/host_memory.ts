@@ -8,7 +8,8 @@
 import { WORD } from "./layout.ts";
 import { roundUp } from "./matrix.ts";
 import type { Range, Schedule, Upload } from "./schedule.ts";
-import { elementBytes, elementType, paddingRows, tensorsOf } from "./tensors.ts";
+import { bytesIn, shapeIn } from "./tensor_sizes.ts";
+import { paddingRows, tensorsOf } from "./tensors.ts";
 
 /** Bytes of an upload that are read and written at once. */
 const PIECE_BYTES = 16 * 2 ** 20;
@@ -153,16 +154,15 @@ export function tensorBytes(schedule: Schedule, tensor: string): number {
  * have, which come last. Gradients are zeros there.
  */
 export function paddingOf(schedule: Schedule, tensor: string): Range {
-  const { buffers, problem, residency, share } = schedule;
+  const { buffers, problem, residency } = schedule;
   const start = buffers.reduce(
     (most, { holds, bytes }) =>
       holds?.tensor === tensor ? Math.max(most, holds.offset + bytes) : most,
     0,
   );
-  const { key, head, shape, inRows, axis } = tensorsOf(problem).get(tensor) ?? {};
-  const rows = inRows && axis === "vocab" ? paddingRows(problem, head!, residency) : 0;
-  if (rows === 0) return { start, count: 0 };
-  const whole = shape!({ problem, head: head!, share, blocks: 1, splits: 1 })
-    .reduce((a, b) => a * b, elementBytes(elementType(key!, head!)));
-  return { start, count: roundUp(whole, WORD) - start };
+  const found = tensorsOf(problem).get(tensor);
+  const padded = found?.inRows && found.axis === "vocab" &&
+    paddingRows(problem, found.head, residency) > 0;
+  if (!padded) return { start, count: 0 };
+  return { start, count: roundUp(bytesIn(shapeIn(schedule, found), found), WORD) - start };
 }
