@@ -8,7 +8,14 @@
 import type { Problem } from "../problem.ts";
 import { CUT, CUT_EXACT, CUT_KAHAN } from "./cut_cross_entropy.ts";
 import { EXECUTORCH_WEBGPU } from "./executorch.ts";
-import { DUAL_HEAD, LIGER_JSD, SWIFT_CHUNKS, TRL_CHUNKS, TWO_HEADS } from "./distilling.ts";
+import {
+  DUAL_HEAD,
+  LIGER_JSD,
+  SWIFT_CHUNKS,
+  TRL_CHUNKS,
+  TRL_GKD,
+  TWO_HEADS,
+} from "./distilling.ts";
 import { LIGER, LIGER_0_4, LIGER_F32 } from "./liger.ts";
 import { unsuited } from "./limits.ts";
 import { extraBytes, type Peer, type PeerAbout } from "./peer.ts";
@@ -42,6 +49,7 @@ export const PEERS: readonly Peer[] = [
 export const DISTILLING_PEERS: readonly Peer[] = [
   TWO_HEADS,
   LIGER_JSD,
+  TRL_GKD,
   TRL_CHUNKS,
   SWIFT_CHUNKS,
   DUAL_HEAD,

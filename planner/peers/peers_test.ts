@@ -298,10 +298,29 @@ Deno.test("methods of distillation take what their source allocates, counted by 
     if (method !== "dhkd") assert.match(unsuited!, /distils by .* only, not binary-kl/);
   }
   assert.equal(trainedBy("jsd")["liger-jsd"], trained["liger-jsd"]);
+  // TRL's GKD: six arrays that it names, then three; of a mixture eleven, and six where none is kept.
+  assert.equal(trainedBy("forward-kl")["trl-gkd"], 4 * 9 * N * V);
+  assert.equal(trained["trl-gkd"], 4 * 10 * N * V);
+  assert.equal(trainedBy("jsd")["trl-gkd"], 4 * 17 * N * V);
+  const mixed = Object.fromEntries(
+    peersOf(taughtBy("jsd")).map(({ method, forwardExtraBytes }) => [method, forwardExtraBytes]),
+  );
+  assert.equal(mixed["trl-gkd"], 4 * 12 * N * V);
+  // Four of a chunk that are named, then six, or eleven where they are recorded.
+  assert.equal(mixed["trl-chunks"], 4 * (N * (D + E) + 10 * 256 * V));
+  assert.equal(
+    trainedBy("jsd")["trl-chunks"],
+    4 * (3 * N * D + N * E + V * D) + 4 * 15 * 256 * V,
+  );
+  // Two logits, a log-softmax and its gradient, a stack of two and what its backward pass makes.
+  assert.equal(
+    mixed["ms-swift-chunks"],
+    4 * (2 * N * D + N * E + V * D) + 4 * 14 * 512 * V,
+  );
   const reasons = Object.fromEntries(
     peersOf(taughtBy("jsd")).map(({ method, unsuited }) => [method, unsuited]),
   );
-  assert.match(reasons["trl-chunks"]!, /its memory by jsd is not modelled/);
+  assert.match(reasons["pytorch-kl"]!, /its memory by jsd is not modelled/);
   assert.match(reasons["dhkd"]!, /distils by .* only, not jsd/);
   const problem = taughtBy("reverse-kl");
   const smoothed = parseProblem({

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Dtype } from "../../planner/dtype.ts";
+import { DIVERGENCES } from "../../planner/heads/distill.ts";
 import { type Head, headOf, type Problem } from "../../planner/problem.ts";
 import { parseProblem } from "../../planner/problem_schema.ts";
 import { allowance, expectedMebibytes } from "./agreement.ts";
@@ -16,15 +17,18 @@ import { extraBytes, peakFormula, type Peer, type Span } from "../../planner/pee
 /** Shape of the formulas: the head of Gemma 2 2B. */
 const SHAPE = { tokens: 8192, hidden: 2304, vocab: 256000 };
 
-/** A problem of distillation: heads of Qwen 2.5's 7B and 72B. */
-const TAUGHT = parseProblem({
-  tokens: 8192,
-  heads: [
-    { name: "student", hidden: 3584, vocab: 152064 },
-    { name: "teacher", hidden: 8192, vocab: 152064 },
-  ],
-  distill: { divergence: "forward-kl" },
-});
+/** Problems of distillation: heads of Qwen 2.5's 7B and 72B, by each divergence. */
+const ALL_TAUGHT = DIVERGENCES.map((divergence) =>
+  parseProblem({
+    tokens: 8192,
+    heads: [
+      { name: "student", hidden: 3584, vocab: 152064 },
+      { name: "teacher", hidden: 8192, vocab: 152064 },
+    ],
+    distill: { divergence },
+  })
+);
+const TAUGHT = ALL_TAUGHT[0]!;
 const [student, teacher] = TAUGHT.heads as [Head, Head];
 
 /** Returns a Markdown table whose columns are as wide as their cells, as `deno fmt` wants it. */
@@ -180,8 +184,11 @@ ${
 
 ${
     table(
-      ["method", "forward", "MiB", "training", "MiB"],
-      DISTILLING_PEERS.map((peer) => formulaCells(peer, TAUGHT)),
+      ["divergence", "method", "forward", "MiB", "training", "MiB"],
+      ALL_TAUGHT.flatMap((problem) =>
+        DISTILLING_PEERS.filter(({ limits }) => unsuited(limits, problem) === undefined)
+          .map((peer) => [problem.distill!.divergence, ...formulaCells(peer, problem)])
+      ),
     )
   }
 
