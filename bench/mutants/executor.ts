@@ -92,10 +92,18 @@ export const EXECUTOR: readonly Mutant[] = [
   {
     name: "backward() may be called twice for one forward()",
     file: "kernels/run/turns.ts",
-    find: "    this.#forwarded = false;\n",
-    replace: "",
+    find: 'this.#forwarded = part === "forward";',
+    replace: 'this.#forwarded = part !== "both";',
     why: "two-stage plans turn logits into gradients in place: the second would be of gradients",
     killers: [{ test: API, filter: "backward() needs a forward()" }],
+  },
+  {
+    name: "a backward pass that broke off may be called again",
+    file: "kernels/run/turns.ts",
+    find: "    this.#forwarded = false;\n",
+    replace: "",
+    why: "the same, of some of the logits",
+    killers: [{ test: API, filter: "that broke off has used up" }],
   },
   {
     name: "an output may be an input's buffer",

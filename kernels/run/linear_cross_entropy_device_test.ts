@@ -266,6 +266,24 @@ Deno.test("a call that breaks off in the middle leaves nothing for the next one 
     await assertAgrees(head, fixture, { inputs, gradients, read });
   }));
 
+Deno.test("a backward pass that broke off has used up its forward pass", () =>
+  withBench(async (bench) => {
+    const { head, fixture, inputs, gradients, read } = await prepared(bench, problem, "two-stage");
+    const { createBindGroup } = bench.device;
+    head.forward(inputs);
+    let calls = 0;
+    bench.device.createBindGroup = (descriptor) => {
+      if (++calls === 3) throw new Error("out of bind groups");
+      return createBindGroup.call(bench.device, descriptor);
+    };
+    assert.throws(() => head.backward(inputs, gradients), /out of bind groups/);
+    // Some of its logits may be gradients by now.
+    assert.throws(() => head.backward(inputs, gradients), /backward\(\) before forward\(\)/);
+    head.forward(inputs);
+    head.backward(inputs, gradients);
+    await assertAgrees(head, fixture, { inputs, gradients, read });
+  }));
+
 Deno.test("readLoss() maps one small buffer once", () =>
   withBench(async (bench) => {
     const { head, fixture, inputs, gradients } = await prepared(bench, problem);
