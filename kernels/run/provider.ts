@@ -38,6 +38,11 @@ export interface Provider {
 export interface ProviderOptions {
   /** What Dawn is imported from: a specifier or the address of the package's index.js. */
   readonly dawn?: string | undefined;
+  /**
+   * What Dawn is to run on, where it is not to choose: `null` compiles and checks as all do, has
+   * every feature, and computes nothing.
+   */
+  readonly backend?: "null" | undefined;
 }
 
 /** The npm package that Dawn is imported from, where nothing else is said. */
@@ -71,10 +76,10 @@ export function ownWebGpu(): WebGpuName | undefined {
  */
 export async function openProvider(
   name: WebGpuName | undefined = ownWebGpu(),
-  { dawn = DAWN_PACKAGE }: ProviderOptions = {},
+  { dawn = DAWN_PACKAGE, backend }: ProviderOptions = {},
 ): Promise<Provider> {
   if (name === "dawn" || name === "dawn-unchecked") {
-    return { name, gpu: await openDawn(dawn, name === "dawn-unchecked") };
+    return { name, gpu: await openDawn(dawn, name === "dawn-unchecked", backend) };
   }
   if (name === undefined || name !== ownWebGpu()) {
     throw new NoDeviceError(
@@ -85,9 +90,18 @@ export async function openProvider(
   return { name, gpu: navigator.gpu };
 }
 
-async function openDawn(specifier: string, unchecked: boolean): Promise<GPU> {
+async function openDawn(
+  specifier: string,
+  unchecked: boolean,
+  backend: ProviderOptions["backend"],
+): Promise<GPU> {
   const enabled = [...DAWN_ENABLED, ...(unchecked ? ["disable_robustness"] : [])];
-  const key = `${specifier} ${enabled}`;
+  const options = [
+    ...(backend ? [`backend=${backend}`] : []),
+    `enable-dawn-features=${enabled}`,
+    `disable-dawn-features=${DAWN_DISABLED}`,
+  ];
+  const key = [specifier, ...options].join(" ");
   const known = DAWNS.get(key);
   if (known) return known;
   let dawn: DawnModule;
@@ -102,10 +116,7 @@ async function openDawn(specifier: string, unchecked: boolean): Promise<GPU> {
     );
   }
   if (ownWebGpu() === "deno") slowDownNativeImmediates();
-  const gpu = dawn.create([
-    `enable-dawn-features=${enabled}`,
-    `disable-dawn-features=${DAWN_DISABLED}`,
-  ]);
+  const gpu = dawn.create(options);
   DAWNS.set(key, gpu);
   return gpu;
 }
