@@ -33,6 +33,9 @@ export const THOROUGH: Killer = {
   lce: ["run", "--thorough", "fixtures/oracle/bias.safetensors"],
 };
 
+/** Kernels in matrices that no software device has, compiled and not run: needs Dawn. */
+export const NATIVE_MATRICES: Killer = { test: "kernels/run/native_matrices_test.ts" };
+
 /** Whole schedules in matrices made of plain WGSL. */
 export const MATRICES: Killer = { test: "fixtures/verify/matrices_device_test.ts" };
 

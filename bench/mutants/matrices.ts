@@ -1,12 +1,13 @@
 /**
  * Errors in products in subgroup matrices, and in logit gradients of 16 bits: noticed
- * where matrices are made of plain WGSL, on any device.
+ * where matrices are made of plain WGSL, on any device, or else where those of a GPU are compiled.
  *
  * @module
  */
 import {
   GRADIENTS,
   MATRICES,
+  NATIVE_MATRICES,
   OPERAND_BOUND,
   PROJECT,
   RANDOM_HALVES,
@@ -144,5 +145,21 @@ export const IN_MATRICES: readonly Mutant[] = [
     replace: "const add = `sum += 0f * ${output}[at];`;",
     why: "only the last token block would count in the weight's gradient",
     killers: [GRADIENTS, MATRICES],
+  },
+  {
+    name: "native matrices: a left operand's extents are those of its transpose",
+    file: "kernels/wgsl/fragments.ts",
+    find: "`subgroup_matrix_left<f16, ${k}, ${m}>`",
+    replace: "`subgroup_matrix_left<f16, ${m}, ${k}>`",
+    why: "kernels would compile on no chip whose matrices are not square",
+    killers: [NATIVE_MATRICES],
+  },
+  {
+    name: "native matrices: the extension is not asked for",
+    file: "kernels/wgsl/fragments.ts",
+    find: "enables: MATRIX_FEATURES.map(",
+    replace: "enables: MATRIX_FEATURES.slice(1).map(",
+    why: "kernels would compile on no chip",
+    killers: [NATIVE_MATRICES],
   },
 ];
