@@ -1,4 +1,8 @@
 import assert from "node:assert/strict";
+import { emitSchedule } from "../kernels/wgsl/manifest.ts";
+import { findDevice } from "../planner/devices/profiles.ts";
+import { makePlan } from "../planner/plan.ts";
+import { parseProblem } from "../planner/problem_schema.ts";
 import { SPECIFICATION_DEFAULTS } from "../planner/device.ts";
 import { MATRIX_FEATURES } from "../planner/schedule/tile.ts";
 import { EXIT } from "./exit.ts";
@@ -84,6 +88,19 @@ Deno.test("the manifest asks for the features of matrices, and for what the larg
   assert(Math.max(...memory) > 0);
   const { maxComputeWorkgroupStorageSize: bytes } = SPECIFICATION_DEFAULTS.limits;
   assert(Math.max(...memory) <= (limits.maxComputeWorkgroupStorageSize ?? bytes), `${memory}`);
+});
+
+Deno.test("a manifest of a student and its teacher asks for matrices, and has a record for each", () => {
+  const heads = ["student", "teacher"].map((name) => ({
+    ...{ name, hidden: 64, vocab: 5000, dtype: "bf16" as const },
+  }));
+  const problem = parseProblem({ pass: "train", heads, distill: { divergence: "forward-kl" } });
+  const { schedule } = makePlan(problem, findDevice("h100-dawn")!.profile);
+  const { manifest } = emitSchedule(schedule);
+  assert.deepEqual(manifest.requires.features, MATRIX_FEATURES);
+  for (const head of ["student", "teacher"]) {
+    assert.deepEqual(manifest.tensors[`${head}_halves`]!.shape, [2, 3]);
+  }
 });
 
 Deno.test("a manifest of bf16 in matrices says what halves do not hold, and how to judge it", async () => {

@@ -18,7 +18,6 @@ import {
   type Tier,
   tierOf,
   type Tile,
-  unprovenFor,
   unsuitedTo,
   workgroupBytes,
   workgroupSize,
@@ -188,9 +187,7 @@ function tierText(tile: Tile, problem: Problem, { matrices }: DeviceProfile): st
     return `${TIERS[tier]}; ${BECOME_HALVES}`;
   }
   const kind = learnerOf(problem).dtype === "f32" ? "split" : "matrix";
-  const reason = tier === "f32" && matrices
-    ? unsuitedTo(kind, problem) ?? unprovenFor(kind, problem)
-    : undefined;
+  const reason = tier === "f32" && matrices ? unsuitedTo(kind, problem) : undefined;
   return reason === undefined ? TIERS[tier] : `f32: that of subgroup matrices ${reason}`;
 }
 

@@ -5,7 +5,7 @@ import { DoesNotFitError, makePlan, type PlanOptions } from "../plan.ts";
 import type { FlatProblemInput } from "../problem.ts";
 import { parseProblem } from "../problem_schema.ts";
 import { type Divergence, DIVERGENCES } from "../heads/distill.ts";
-import { type Tier, tierOf, tierProblem, tilesFor, unsuitedTo } from "./tile.ts";
+import { type Tier, tierOf, tilesFor, unsuitedTo } from "./tile.ts";
 
 const H100 = findDevice("h100-dawn-unchecked")!.profile;
 const SIZES = { tokens: 8192, hidden: 2304, vocab: 256000, dtype: "f16" } as const;
@@ -89,14 +89,19 @@ Deno.test("logit gradients take half of what they take in f32", () => {
   assert.equal(scratch(H100), 2 * 4096 * 16384);
 });
 
-Deno.test("several heads in bf16 have products in f32, and it is said why", () => {
+Deno.test("several heads in bf16 have products in matrices, each with scales and a record of its own", () => {
   const heads = ["large", "expert", "base"].map((name) => ({
     ...{ name, hidden: 64, vocab: 5000, dtype: "bf16" as const },
   }));
   const problem = parseProblem({ tokens: 256, heads, fusion: true });
-  assert.equal(tierOf(makePlan(problem, H100).outline.tile), "f32");
-  const reason = tierProblem("matrix", problem, H100);
-  assert.equal(reason, "takes one head in bf16, and there are 3");
+  const { outline } = makePlan(problem, H100);
+  assert.equal(tierOf(outline.tile), "matrix");
+  for (const { name } of heads) {
+    const bytes = (of: string) =>
+      outline.buffers.find((buffer) => buffer.name === `${name}_${of}`)?.bytes;
+    assert.equal(bytes("scales"), 4 * (256 + 5000));
+    assert.equal(bytes("halves"), 4 * 6);
+  }
 });
 
 Deno.test("bf16 takes a power of two for each row, and a record, more than halves do", () => {

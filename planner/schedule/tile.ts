@@ -121,7 +121,6 @@ export function tilesFor(
 ): Tile[] {
   return BODY_KINDS
     .filter((kind) => unsuitedTo(kind, problem) === undefined)
-    .filter((kind) => unprovenFor(kind, problem) === undefined)
     .filter((kind) => tier === undefined || KINDS[kind].tier === tier)
     .flatMap((kind) => feasibleTiles(kind, device));
 }
@@ -134,20 +133,7 @@ export function tierProblem(
 ): string | undefined {
   if (tilesFor(problem, device, tier).length > 0) return undefined;
   const kind = BODY_KINDS.find((kind) => KINDS[kind].tier === tier)!;
-  return unsuitedTo(kind, problem) ?? unprovenFor(kind, problem) ??
-    "needs subgroup matrices, which the device does not have";
-}
-
-/** Returns why a kind of body is not chosen for a problem that it suits, if so: who wants it names a tile of it. */
-export function unprovenFor(
-  kind: TileBody["kind"],
-  { heads, distill }: Problem,
-): string | undefined {
-  if (kind !== "matrix") return undefined;
-  if (distill) return "takes one head, and this has a teacher beside it";
-  if (heads.length > 1 && heads.some(({ dtype }) => dtype === "bf16")) {
-    return `takes one head in bf16, and there are ${heads.length}`;
-  }
+  return unsuitedTo(kind, problem) ?? "needs subgroup matrices, which the device does not have";
 }
 
 /** Returns why a problem's products cannot have a kind of body, if so. */

@@ -18,6 +18,8 @@ import {
 import { parseProblem } from "../problem_schema.ts";
 import { predictCost } from "../schedule/cost.ts";
 import { learnsAtOnce } from "../schedule/distilling.ts";
+import { findDevice } from "../devices/profiles.ts";
+import { tierOf } from "../schedule/tile.ts";
 import { predictMemory } from "../schedule/memory.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { emit } from "./evaluate.ts";
@@ -179,6 +181,32 @@ Deno.test("nor does it of a student and its teacher, whichever of them learn", (
   );
   assert(both > checked / 5 && once > checked / 50, `${both} and ${once} of ${checked}`);
   assert(padded > checked / 10, `${padded} of ${checked} have rows that stay on the host`);
+});
+
+Deno.test("nor does it of both in subgroup matrices, whose gradients have a place of their own", () => {
+  const device = findDevice("h100-dawn-unchecked")!.profile;
+  let both = 0;
+  for (const [at, divergence] of DIVERGENCES.entries()) {
+    const heads = [
+      { name: "student", hidden: 256, vocab: 30000, dtype: "f16" as const },
+      {
+        ...{ name: "teacher", hidden: 328, vocab: 30000 + 8 * (at % 2), dtype: "bf16" as const },
+        frozen: divergence.endsWith("binary-kl"),
+      },
+    ];
+    const pass = divergence === "reverse-binary-kl" ? "forward" as const : "train" as const;
+    const problem = parseProblem({ tokens: 1500, pass, heads, distill: { divergence } });
+    for (const options of [{}, { weights: "streamed" as const }, { hostIo: true }]) {
+      const candidates = search(problem, device, options).flatMap((each) => each.candidates);
+      for (const candidate of someOf(candidates, at)) {
+        assert.equal(tierOf(candidate.shape.tile), "matrix");
+        const schedule = emit(ask(problem, device, options), candidate.shape, "whole");
+        assertSketched(candidate, schedule, device);
+        both += Number(schedule.buffers.some(({ name }) => name === "teacher_logit_gradient"));
+      }
+    }
+  }
+  assert(both > 5, `${both}`);
 });
 
 Deno.test("nor does it where matrices are cut into many buffers", () => {
