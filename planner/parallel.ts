@@ -16,6 +16,7 @@ import { type HostMemory, planHostMemory } from "./schedule/host_memory.ts";
 import { makePlan, type Plan } from "./plan.ts";
 import { dimensionsOf, headOf, type Problem, resized } from "./problem.ts";
 import type { Collective, CollectiveOp, Range, Schedule, Share } from "./schedule/schedule.ts";
+import { listsRows, LONGEST_KEPT } from "./schedule/statistics.ts";
 import { strategyNamed } from "./strategies/mod.ts";
 import { emit } from "./search/evaluate.ts";
 import { ask, type PlanOptions } from "./search/question.ts";
@@ -295,6 +296,11 @@ function checkParallelism(problem: Problem, { tensor, data, sequence, overlap }:
   }
   if (problem.distill) {
     throw new ParallelismError("Cannot split what learns from a list over ranks yet");
+  }
+  if (listsRows(problem) && tensor > 1) {
+    throw new ParallelismError(
+      `Cannot list the ${problem.topK} most likely ids of a vocabulary that is split over ranks: up to ${LONGEST_KEPT}, or keep it whole`,
+    );
   }
   const { tokens, vocab } = dimensionsOf(problem);
   if (tensor > vocab) {

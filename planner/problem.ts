@@ -22,7 +22,7 @@ export const EXTRA_STATISTICS = ["entropy", "predicted", "collision"] as const;
  * The longest list of most likely ids: an invocation keeps one for each of its rows in registers,
  * eight rows' are then 128 words, and a driver that compiles them takes minutes for twice that.
  */
-export const MAX_TOP_K = 8;
+export const MAX_TOP_K = 128;
 /** Gradients that a training pass can produce. */
 export const GRADIENTS = ["hidden", "weight", "bias"] as const;
 /**

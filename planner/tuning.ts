@@ -172,6 +172,13 @@ export const SPLIT_GUESS = 1 / 3;
  */
 export const HALVING = 0.06;
 
+/**
+ * What of a product's time each id of a list adds that its results are taken into: of 4 and 8 ids, on
+ * an H100, 0.22 and 0.19 in f32 and 0.07 and 0.06 in split f32 (`docs/heads.md`); in f16, whose
+ * products take a third of the time of those, three times as much, which was not measured.
+ */
+export const LISTED_ID = { registers: 0.2, split: 0.065, matrix: 0.2 };
+
 /** Rate of a tile that nobody measured: a choice, below every tile that was. */
 export const UNKNOWN_TILE_RATE = 0.4;
 

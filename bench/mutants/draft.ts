@@ -86,7 +86,7 @@ export const DRAFT: readonly Mutant[] = [
   {
     name: "chunked training leaves the last step's hidden gradient in place",
     file: "planner/strategies/chunked.ts",
-    find: "    clearGradients(draft);\n",
+    find: '    if (pass === "train") clearGradients(draft);\n',
     replace: "",
     why: "the same",
     killers: [STEPS],

@@ -9,6 +9,7 @@ import {
   EQUALS,
   FILTER,
   GRADIENTS,
+  LONG_LISTS,
   MANY_TOKENS,
   MASKED,
   NO_TOKENS,
@@ -383,5 +384,30 @@ export const GENERATORS: readonly Mutant[] = [
     replace: "half > 1u; half /= 2u",
     why: "half of the tokens would not count in the loss",
     killers: [TOKENS, STEPS],
+  },
+  {
+    name: "a long list has the larger id first among equals",
+    file: "kernels/wgsl/top_list.ts",
+    find: "(logit == other && id < other_id)",
+    replace: "(logit == other && id > other_id)",
+    why: "which ids are listed would not be what sorting lists",
+    killers: [LONG_LISTS],
+  },
+  {
+    name: "what got into a long list gets into it again",
+    file: "kernels/wgsl/top_list.ts",
+    find:
+      "          `if (lane == 0u) { atomicStore(&candidates, 0u); }`,\n          `workgroupBarrier();`,\n        ], `if (more > 0u)`),",
+    replace: "          `workgroupBarrier();`,\n        ], `if (more > 0u)`),",
+    why: "an id would be listed twice",
+    killers: [LONG_LISTS],
+  },
+  {
+    name: "a long list of an ignored token is whatever was there",
+    file: "kernels/wgsl/top_list.ts",
+    find: 'block(store("0u", "0u"), eachPlace),',
+    replace: "",
+    why: "ids would be listed of tokens that do not count",
+    killers: [LONG_LISTS],
   },
 ];

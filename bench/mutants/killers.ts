@@ -126,6 +126,7 @@ export const DRAWN: Killer = { test: "fixtures/verify/draw_device_test.ts" };
 export const PAPERS: Killer = { test: "objectives/objectives_test.ts" };
 export const ALIGNMENT: Killer = { test: "kernels/run/alignment_device_test.ts" };
 export const DISTILL: Killer = { test: "fixtures/verify/distill_device_test.ts" };
+export const LONG_LISTS: Killer = { test: "fixtures/verify/top_k_device_test.ts" };
 export const LISTS: Killer = { test: "fixtures/verify/listed_device_test.ts" };
 export const DISTILL_PLANS: Killer = { test: "planner/heads/distill_test.ts" };
 export const SUM_OF_HEADS: Killer = { test: "fixtures/sum_of_heads_test.ts" };

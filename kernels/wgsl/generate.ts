@@ -12,6 +12,7 @@ import { forward, logitGradient, project } from "./project.ts";
 import { foldPartials, localMax } from "./vocab_parallel.ts";
 import { rowStatistics } from "./row_statistics.ts";
 import { listLogits } from "./list_logits.ts";
+import { topList } from "./top_list.ts";
 import { distillMixture } from "./mixture.ts";
 import { storedLogitGradient } from "./stored_logits.ts";
 import { subTokens } from "./sub_tokens.ts";
@@ -30,6 +31,7 @@ const GENERATORS: Readonly<Record<KernelName, (context: KernelContext) => string
   forward,
   project,
   "row-statistics": rowStatistics,
+  "top-list": topList,
   "local-max": localMax,
   "fold-partials": foldPartials,
   "fusion-moments": fusionMoments,

@@ -150,6 +150,7 @@ function snapshots(): Map<string, string> {
         texts("windowed", {}, { gradientDtype }).get("round-gradient")!,
       ] as const
     ),
+    ["top-list", texts("two-stage", { topK: 50, pass: "forward" }).get("top-list")!],
     ["sub-tokens", narrow.get("sub-tokens")!],
     ["weight-gradient in sub-tokens", narrow.get("weight-gradient")!],
     ["sample-tokens", sampled.get("sample-tokens")!],
@@ -182,6 +183,7 @@ const KERNELS: readonly KernelName[] = [
   "forward",
   "project",
   "row-statistics",
+  "top-list",
   "fusion-moments",
   "fusion-strength",
   "distill-statistics",

@@ -73,8 +73,8 @@ function lossText(
 }
 
 /** Returns where a result of a token lies in `tokens`. */
-function tokenResult(problem: Problem, name: TokenResult, token: string): string {
-  return `tokens[${plus(tokenResults(problem).indexOf(name) * tokenStride(problem), token)}]`;
+export function tokenResult(problem: Problem, name: TokenResult, at: string): string {
+  return `tokens[${plus(tokenResults(problem).indexOf(name) * tokenStride(problem), at)}]`;
 }
 
 /**
@@ -87,7 +87,6 @@ export function merge(context: KernelContext): string {
   const online = new OnlineStatistics(problem);
   // Where ranks hold different rows, their splits have been folded to one set already.
   const splits = splitsVocabulary(schedule.share) ? 1 : schedule.splits;
-  const rows = [...new Set(tokenResults(problem))];
   const at = inBlocks("position");
   const { loss, share } = lossText(context, "1f");
   const values: Readonly<Record<string, readonly string[]>> = {
@@ -95,6 +94,8 @@ export function merge(context: KernelContext): string {
     share: [`bitcast<u32>(${share})`],
     ...online.results,
   };
+  // Lists of whole rows come later.
+  const rows = [...new Set(tokenResults(problem))].filter((name) => values[name]);
   // A list has each token's numbers together, in as many rows as it is long.
   const store = (name: TokenResult, words: readonly string[]) =>
     words.map((word, index) =>

@@ -33,6 +33,8 @@ export interface BodyTimes {
   readonly endsDepth: number;
   /** Whether each wave takes that long, or only the first and last of a dispatch. */
   readonly everyWave: boolean;
+  /** What of a product's time each id of a list adds, that rows of its results are taken into as they come. */
+  readonly listedId: number;
   /** Whether arithmetic hides traffic, or both take their time. */
   readonly hidesTraffic: boolean;
 }

@@ -167,7 +167,7 @@ export function dispatchSeconds(step: Dispatch, device: DeviceProfile): number {
   const rates = device.rates ?? ASSUMED_RATES;
   const arithmetic = step.tile
     ? productSeconds(step.tile, step.grid[0] * step.grid[1], step.workgroupFlops, rates) *
-      (1 + HALVING * (step.halving ?? 0))
+      (1 + HALVING * (step.halving ?? 0) + kindOf(step.tile).times.listedId * (step.listed ?? 0))
     : 0;
   const traffic = step.traffic / rates.bytesPerSecond;
   const both = step.tile && !kindOf(step.tile).times.hidesTraffic

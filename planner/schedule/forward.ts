@@ -11,6 +11,7 @@ import type { Halved } from "./layout.ts";
 import { tiledProduct, tileOrder } from "./products.ts";
 import { type Head, headOf } from "../problem.ts";
 import type { Binding } from "./schedule.ts";
+import { listsRows } from "./statistics.ts";
 import { type Block, Infeasible, type Region, type Window } from "./shape.ts";
 import { kindOf, type Tile } from "./tile.ts";
 import type { HeadBuffers, LogitMatrix } from "./workspace.ts";
@@ -178,6 +179,7 @@ export function forward(draft: ScheduleDraft, block: Block, window: Window): voi
     {
       ...work,
       workgroupFlops: work.workgroupFlops * Math.min(run, tiles),
+      ...(draft.problem.topK > 0 ? { listed: draft.problem.topK } : {}),
       ...(run > 1 ? { order: { ...work.order, run } } : {}),
     },
   );
@@ -218,5 +220,21 @@ export function rowStatistics(draft: ScheduleDraft, block: Block, logits: LogitM
     ...workspace.readLogits(logits, block),
     ...smoothingWeight(draft),
     ...workspace.write("partials"),
+  ], at);
+}
+
+/**
+ * Lists the largest of the block's stored logits, of whole rows, once results are known: where
+ * lists are longer than statistics have room for.
+ */
+export function topList(draft: ScheduleDraft, block: Block, logits: LogitMatrix): void {
+  const at = { block, row: logits.row };
+  if (!listsRows(draft.problem) || draft.known("top-list", at)) return;
+  const { workspace } = draft;
+  draft.dispatch("top-list", [block.count, 1], [
+    ...workspace.read("kept"),
+    ...workspace.readLogits(logits, block),
+    ...workspace.read("partials"),
+    ...workspace.write("tokens"),
   ], at);
 }

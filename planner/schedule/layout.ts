@@ -13,7 +13,7 @@ import { roundUp } from "./matrix.ts";
 import { type Head, type Problem, teacherLearns, vocabOf } from "../problem.ts";
 import type { Sizes } from "./shape.ts";
 import { kindOf, takesHalves, type Tile } from "./tile.ts";
-import { type StatisticResult, statisticsOf } from "./statistics.ts";
+import { type StatisticResult, statisticResults } from "./statistics.ts";
 
 /** Results per token. `share` is the token's part of the reduced loss. */
 export type TokenResult = "loss" | "share" | StatisticResult;
@@ -26,8 +26,8 @@ export function tokenResults(problem: Problem): TokenResult[] {
   return [
     ...(problem.objective === "cross-entropy" ? ["loss" as const] : []),
     ...(hasReducedLoss(problem) ? ["share" as const] : []),
-    ...statisticsOf(problem).flatMap(({ result, width }) =>
-      result ? Array.from({ length: width }, () => result.row) : []
+    ...statisticResults(problem).flatMap(({ row, width }) =>
+      Array.from({ length: width }, () => row)
     ),
   ];
 }

@@ -8,6 +8,7 @@ import type { MatrixConfiguration } from "../device.ts";
 import { ACCUMULATED } from "../dtype.ts";
 import type { Head } from "../problem.ts";
 import {
+  LISTED_ID,
   MATRIX_ENDS_DEPTH,
   MATRIX_GUESS,
   MATRIX_TILES,
@@ -153,7 +154,13 @@ function unevenRows({ hidden, adapter = VECTOR }: Head): string | undefined {
   }
 }
 
-const TIMES = { drain: 0, endsDepth: MATRIX_ENDS_DEPTH, everyWave: true, hidesTraffic: false };
+const TIMES = {
+  drain: 0,
+  endsDepth: MATRIX_ENDS_DEPTH,
+  everyWave: true,
+  listedId: LISTED_ID.matrix,
+  hidesTraffic: false,
+};
 
 /** What both kinds have in common. */
 const IN_SUBGROUPS = {
@@ -219,7 +226,7 @@ export const SPLIT: BodyKind<SplitBody> = {
   // A matrix unit cuts sums off where f32 rounds them: what is lost adds up with the depth.
   longestSum: SPLIT_LONGEST_SUM,
   // Thrice the arithmetic for twice the bytes.
-  times: { ...TIMES, hidesTraffic: true },
+  times: { ...TIMES, listedId: LISTED_ID.split, hidesTraffic: true },
   vector: VECTOR / 2,
   gradients: ACCUMULATED,
   unsuitedTo(head) {

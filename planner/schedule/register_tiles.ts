@@ -5,7 +5,7 @@
  * @module
  */
 import { ACCUMULATED } from "../dtype.ts";
-import { ENDS_DEPTH, REGISTER_TILES, WAVES } from "../tuning.ts";
+import { ENDS_DEPTH, LISTED_ID, REGISTER_TILES, WAVES } from "../tuning.ts";
 import type { RatedTile, RegisterBody, Tile } from "./bodies.ts";
 import type { BodyKind, TileWith } from "./body_kind.ts";
 
@@ -90,7 +90,13 @@ export const REGISTERS: BodyKind<RegisterBody> = {
   runs: false,
   scales: false,
   operandAccess: "read",
-  times: { drain: WAVES.drain, endsDepth: ENDS_DEPTH, everyWave: false, hidesTraffic: true },
+  times: {
+    drain: WAVES.drain,
+    endsDepth: ENDS_DEPTH,
+    everyWave: false,
+    listedId: LISTED_ID.registers,
+    hidesTraffic: true,
+  },
   unsuitedTo: () => undefined,
   tiles: ({ rates }) => rates?.tiles?.map(unrated) ?? TILES,
   rated: () => RATED,

@@ -66,6 +66,7 @@ export type KernelName =
   | "forward"
   | "project"
   | "row-statistics"
+  | "top-list"
   | "fusion-moments"
   | "fusion-strength"
   | "list-logits"
@@ -131,6 +132,8 @@ export interface Dispatch {
   readonly span?: number;
   /** Operands of its product that are in bf16 and become halves on their way, where there are any. */
   readonly halving?: number;
+  /** Ids of the lists that it takes its results into, where it does. */
+  readonly listed?: number;
   /** Order of its tiles, where it is not the plain one. */
   readonly order?: TileOrder;
   /** Workgroups in x and in y. */

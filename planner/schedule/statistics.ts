@@ -56,6 +56,17 @@ export function wantsEntropy(problem: Problem): boolean {
   return problem.objective === "statistics" || problem.statistics.includes("entropy");
 }
 
+/**
+ * The longest list that is kept with the other statistics of a row, in registers: by 16 compilers
+ * take seconds for it, by 32 half a minute (`docs/heads.md`).
+ */
+export const LONGEST_KEPT = 8;
+
+/** Returns whether a problem's lists are longer than that: they are made of rows of stored logits. */
+export function listsRows({ topK }: Problem): boolean {
+  return topK > LONGEST_KEPT;
+}
+
 const always = () => true;
 
 /** What is listed of the most likely ids. */
@@ -251,16 +262,29 @@ export interface PlacedStatistic extends Omit<Statistic, "length"> {
   readonly list: boolean;
 }
 
-/** The statistics that a problem needs, one after the other in a set. */
-export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = remembered(
-  (problem) =>
-    placed(
-      STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
-        const { length } = statistic as Statistic;
-        return { ...statistic, width: length?.(problem) ?? 1, list: length !== undefined };
-      }),
-    ),
+/** The statistics that a problem's results follow from, in the order of the table. */
+const wantedOf = remembered((problem: Problem) =>
+  STATISTICS.filter(({ wanted }) => wanted(problem)).map((statistic) => {
+    const { length } = statistic as Statistic;
+    return { ...statistic, width: length?.(problem) ?? 1, list: length !== undefined };
+  })
 );
+
+/** The statistics that a problem needs, one after the other in a set: but for lists of whole rows. */
+export const statisticsOf: (problem: Problem) => readonly PlacedStatistic[] = remembered(
+  (problem) => placed(wantedOf(problem).filter(({ list }) => !(list && listsRows(problem)))),
+);
+
+/** Returns the results per token of a problem, of how many numbers each. */
+export function statisticResults(
+  problem: Problem,
+): { readonly row: StatisticResult; readonly width: number; readonly type: "f32" | "u32" }[] {
+  return wantedOf(problem).flatMap((statistic) =>
+    "result" in statistic
+      ? [{ row: statistic.result.row, width: statistic.width, type: statistic.type }]
+      : []
+  );
+}
 
 /** Returns the words of one set of a problem's statistics. */
 export function statisticRows(problem: Problem): number {
@@ -299,7 +323,5 @@ function placed<Each extends { readonly width: number }>(
 
 /** Returns the results per token of a problem that are ids of the vocabulary. */
 export function idResults(problem: Problem): StatisticResult[] {
-  return statisticsOf(problem).flatMap(({ type, result }) =>
-    type === "u32" && result ? [result.row] : []
-  );
+  return statisticResults(problem).flatMap(({ type, row }) => type === "u32" ? [row] : []);
 }

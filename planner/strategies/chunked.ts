@@ -16,7 +16,7 @@ import {
   taughtLogits,
 } from "../schedule/distilling.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
-import { prepare, project, rowStatistics } from "../schedule/forward.ts";
+import { prepare, project, rowStatistics, topList } from "../schedule/forward.ts";
 import { headOf, logitsPerId, vocabOf } from "../problem.ts";
 import { apartBytes, gradientsApart, logitBytes } from "../schedule/layout.ts";
 import { largestStored, largestWindow } from "./limits.ts";
@@ -35,6 +35,7 @@ export const chunked: Strategy = {
   passes: ["train"],
   // A forward pass too, of which a second look at the logits would else be a second product.
   distills: ["forward", "train"],
+  lists: ["forward", "train"],
   baseline: false,
   mostTokens: largestStored,
   mostIds: largestWindow,
@@ -53,12 +54,15 @@ export const chunked: Strategy = {
       draft.shape.block,
     );
     const logits = { matrix, row: 0, origin: 0 };
+    const { pass } = draft.problem;
     prepare(draft);
-    clearGradients(draft);
+    if (pass === "train") clearGradients(draft);
     for (const block of draft.cuts.blocks) {
       for (const window of draft.cuts.windows) project(draft, block, window, logits);
       rowStatistics(draft, block, logits);
       merge(draft, block);
+      topList(draft, block, logits);
+      if (pass === "forward") continue;
       coefficients(draft, block);
       for (const window of draft.cuts.windows) {
         gradients(draft, block, window, storedLogitGradient(draft, block, window, logits));

@@ -6,6 +6,7 @@
  */
 import type { DeviceProfile } from "../device.ts";
 import type { Problem } from "../problem.ts";
+import { listsRows, LONGEST_KEPT } from "../schedule/statistics.ts";
 import type { StrategyName } from "../schedule/schedule.ts";
 import type { ScheduleDraft } from "../schedule/draft.ts";
 import type { Sizes } from "../schedule/shape.ts";
@@ -22,6 +23,8 @@ export interface Strategy {
   readonly fuses?: boolean;
   /** What it can compute where a student learns from a teacher: the logits of both are stored. */
   readonly distills?: readonly Problem["pass"][];
+  /** What it can compute beside lists that are made of whole rows of logits: it stores these. */
+  readonly lists?: readonly Problem["pass"][];
   /** Whether it is what frameworks do, and what the others are compared with. */
   readonly baseline: boolean;
   /**
@@ -58,15 +61,23 @@ export interface Strategy {
 
 /** Returns why a strategy cannot serve a problem at all, if so. */
 export function unsuited(
-  { passes, fuses = false, distills = [] }: Strategy,
-  { heads, fusion, distill, pass }: Problem,
+  { passes, fuses = false, distills = [], lists = [] }: Strategy,
+  problem: Problem,
 ): string | undefined {
+  const { heads, fusion, distill, pass } = problem;
+  if (listsRows(problem)) {
+    return lists.includes(pass)
+      ? undefined
+      : `stores no whole rows of logits, of which lists of more than ${LONGEST_KEPT} ids are made`;
+  }
   if (fusion) return fuses ? undefined : "cannot fuse heads";
   if (distill && distills.length === 0) {
     return "stores no logits, but those of both heads are needed at once";
   }
   if (distill && distills.includes(pass)) return undefined;
   if (heads.length > 1 && !distill) return `serves one head, and there are ${heads.length}`;
-  if (!distill && passes.includes(pass)) return undefined;
+  // Shorter ones may be made of rows too: on large devices it takes less time.
+  const asked = problem.topK > 0 ? [...passes, ...lists] : passes;
+  if (!distill && asked.includes(pass)) return undefined;
   return pass === "train" ? "has no backward pass of its own" : "is a training strategy";
 }

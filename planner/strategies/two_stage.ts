@@ -15,7 +15,7 @@ import {
   projectBoth,
   taughtLogits,
 } from "../schedule/distilling.ts";
-import { prepare, project, rowStatistics } from "../schedule/forward.ts";
+import { prepare, project, rowStatistics, topList } from "../schedule/forward.ts";
 import { dimensionsOf, logitsBytes, logitsPerId, vocabOf } from "../problem.ts";
 import { largestStored, largestWindow } from "./limits.ts";
 import { eighths } from "./steps.ts";
@@ -31,6 +31,7 @@ export const twoStage: Strategy = {
   passes: ["forward", "train"],
   fuses: true,
   distills: ["forward", "train"],
+  lists: ["forward", "train"],
   baseline: true,
   mostTokens: largestStored,
   mostIds: largestWindow,
@@ -55,6 +56,7 @@ export const twoStage: Strategy = {
     for (const block of draft.cuts.blocks) {
       rowStatistics(draft, block, stored(block.start));
       merge(draft, block);
+      topList(draft, block, stored(block.start));
     }
     reduce(draft);
     if (pass === "forward") return;
