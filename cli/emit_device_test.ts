@@ -88,3 +88,48 @@ Deno.test("a gradient that lce emit was asked for in bf16 comes in that, as the 
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+for (
+  const flags of [
+    ["--pass", "train", "--distill", "jsd", "--teacher-hidden", "12"],
+    ["--pass", "train", "--distill", "forward-kl", "--teacher-list", "5", "--ce-weight", "0.5"],
+    ["--pass", "train", "--codes", "40"],
+    ["--pass", "train", "--adapter-rank", "3"],
+  ]
+) {
+  Deno.test(`a run rebuilt from what lce emit wrote agrees: ${flags.join(" ")}`, async () => {
+    const folder = await Deno.makeTempDir();
+    const { device } = await openDevice();
+    try {
+      const sizes = ["--tokens", "21", "--hidden", "20", "--vocab", "301"];
+      const { code, err } = await lce("emit", folder, ...sizes, ...flags);
+      assert.equal(code, EXIT.ok, err);
+      const manifest = JSON.parse(await Deno.readTextFile(`${folder}/manifest.json`));
+      const kernels = Object.fromEntries(
+        Object.keys(manifest.kernels)
+          .map((name) => [name, Deno.readTextFileSync(`${folder}/${name}`)]),
+      );
+      const { run } = await import(`file://${folder}/host.js`);
+      const made = makeSynthetic(parseProblem(manifest.problem), 12);
+      const { tokens, distill } = made.problem;
+      const listed = distill?.listed ?? 0;
+      // Ids apart from each other, of which the last come least; what a list leaves out has the rest.
+      const places = Array.from({ length: tokens * listed }, (_, index) => index);
+      const lists = {
+        teacherIds: Int32Array.from(places, (index) => (37 * index + index % 3) % 301),
+        teacherLogprobs: Float32Array.from(places, (index) => -1 - index % listed),
+      };
+      const fixture = listed ? { ...made, tensors: { ...made.tensors, ...lists } } : made;
+      const outputs = await run(device, manifest, kernels, uploads(fixture));
+      const { ok, checks } = await checkAgreement(
+        fixture,
+        decodeResults(fixture.problem, outputs),
+        await computeReference(fixture),
+      );
+      assert(ok && checks.length > 1, JSON.stringify(checks));
+    } finally {
+      device.destroy();
+      await Deno.remove(folder, { recursive: true });
+    }
+  });
+}

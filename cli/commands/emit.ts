@@ -9,17 +9,24 @@ import { emitSchedule } from "../../kernels/wgsl/manifest.ts";
 import { makePlan } from "../../planner/plan.ts";
 import hostExample from "../emit/host.js" with { type: "text" };
 import { UsageError } from "../exit.ts";
-import { planningFlags, requestOf } from "../request/flags.ts";
+import { planningFlags } from "../request/flags.ts";
+import { TEACHER_MODES } from "../request/modes_shape.ts";
+import { readConfigs } from "../request/model.ts";
+import { questionOf } from "../request/question.ts";
+import { settingFlags } from "../request/settings.ts";
 import { checkNewFolder } from "../files/new_file.ts";
 import type { Output } from "../output.ts";
-import { parallelismOf } from "../request/request.ts";
 import { remarksOf } from "../request/calibrate.ts";
 import { deviceOf } from "../request/device.ts";
 import type { WebGpuChoice } from "../request/webgpu.ts";
 
+/** What a plan file may ask for that is no plan of known sizes, of several ranks, or not shown to agree. */
+const MANY = ["largest", "sweep", "ranks", "fusion"] as const;
+
 /** The flags of the command: those of a plan, beside its own. */
 interface Flags extends Readonly<Record<string, unknown>> {
   readonly force?: boolean;
+  readonly config?: string[];
   readonly webgpu?: WebGpuChoice;
   readonly calibrate?: boolean;
 }
@@ -30,26 +37,27 @@ export function emitCommand(output: Output): Command {
     .description("write a plan's kernels as WGSL, with a manifest and an example of a host")
     .argument("<folder>")
     .option("--force", "write into a folder that has files in it, over those of the same name");
-  return planningFlags(command)
+  return settingFlags(planningFlags(command), ["codes", "adapterRank", "distill", ...TEACHER_MODES])
     .addHelpText(
       "after",
       `
-Example:
-  $ lce emit out --vocab 50257 --hidden 768 --tokens 1024 --pass train`,
+Examples:
+  $ lce emit out --vocab 50257 --hidden 768 --tokens 1024 --pass train
+  $ lce emit student --vocab 50257 --hidden 768 --pass train --distill jsd --teacher-hidden 1600`,
     )
-    .action(async (folder: string, { force, webgpu, calibrate, ...flags }: Flags) => {
-      const { problem, request } = await requestOf(flags);
-      if (parallelismOf(request)) {
+    .action(async (folder: string, { force, webgpu, calibrate, config, ...flags }: Flags) => {
+      const named = await readConfigs(config);
+      const { problem, request, modes, parallelism } = await questionOf(flags, named);
+      if (parallelism) {
         throw new UsageError(
           "lce emit writes what one device runs: leave out tensorParallel, dataParallel, sequenceParallel and overlap",
         );
       }
-      const other = (["codes", "adapterRank", "distill", "fusion", "largest", "sweep"] as const)
-        .find((
-          name,
-        ) => request[name]);
+      const other = MANY.find((name) => modes[name]);
       if (other) {
-        throw new UsageError(`lce emit writes the plan that settings fix: leave out ${other}`);
+        throw new UsageError(
+          `lce emit writes the plan that settings fix: leave out ${other}`,
+        );
       }
       if (request.weights === "streamed") {
         throw new UsageError(

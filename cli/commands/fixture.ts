@@ -10,7 +10,7 @@ import { roleOf } from "../../fixtures/head_tensors.ts";
 import { weightOf } from "../../fixtures/codebook.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import { Random } from "../../fixtures/random.ts";
-import { type Modes, modesShape } from "../request/modes_shape.ts";
+import { HEADS_MODES, type Modes, modesShape } from "../request/modes_shape.ts";
 import { checkCodes, checkDistill, checkFusion } from "../request/plan_modes.ts";
 import { writeCase } from "../../fixtures/files/case_writer.ts";
 import { codebookTensors } from "../../fixtures/files/codebook_file.ts";
@@ -120,19 +120,8 @@ const SMALL = {
   bias: {},
 };
 
-/** What says that other heads are made beside it: a teacher's, or those of an expert and its base. */
-const HEADS_SETTINGS = [
-  "distill",
-  "teacherHidden",
-  "teacherLearns",
-  "beta",
-  "temperature",
-  "distillWeight",
-  "ceWeight",
-  "fusion",
-  "expertHidden",
-  "baseHidden",
-] as const;
+/** What says that other heads are made beside it; lists of a teacher's are not made. */
+const MADE_MODES = HEADS_MODES.filter((name) => name !== "teacherList");
 
 /** What of the flags is no problem's: seeds that differ in what they make, and the files' layout. */
 const ownShape = {
@@ -147,7 +136,7 @@ const ownShape = {
 interface MakeFlags
   extends
     Settings<typeof SETTINGS[number]>,
-    Pick<Modes, typeof HEADS_SETTINGS[number]>,
+    Pick<Modes, typeof MADE_MODES[number]>,
     Omit<CheckpointLayout, "embedding" | "others"> {
   readonly seed: number;
   readonly codes?: number;
@@ -163,7 +152,7 @@ function make(output: Output): Command {
       "<folder>",
       "the folder; with --distill or --fusion, a file: it must end in .safetensors",
     );
-  return settingFlags(command, [...SETTINGS, ...HEADS_SETTINGS], SMALL)
+  return settingFlags(command, [...SETTINGS, ...MADE_MODES], SMALL)
     .option("--seed <number>", "where the random numbers start", parseNumber, DEFAULT_FIXTURE.seed)
     .option(
       "--tensor-name <name>",
@@ -201,7 +190,7 @@ Examples:
     .action(async (path: string, given: MakeFlags) => {
       const { seed, force = false, tensorName, shards, batch, codes, ...flags } = given;
       const own = checkWith(z.strictObject(ownShape), { seed, tensorName, shards, batch, codes });
-      const isMode = (name: string) => HEADS_SETTINGS.some((each) => each === name);
+      const isMode = (name: string) => MADE_MODES.some((each) => each === name);
       const picked = (modes: boolean) =>
         Object.fromEntries(Object.entries(flags).filter(([name]) => isMode(name) === modes));
       const modes = checkWith(z.strictObject(modesShape), picked(true));

@@ -35,6 +35,7 @@ import { deviceOf } from "../request/device.ts";
 import { parallelFlags, planningFlags } from "../request/flags.ts";
 import { linksFor } from "../request/links.ts";
 import { readConfigs } from "../request/model.ts";
+import { HEADS_MODES } from "../request/modes_shape.ts";
 import { checkCodes } from "../request/plan_modes.ts";
 import { type PlanQuestion, questionOf } from "../request/question.ts";
 import { flagName } from "../request/request.ts";
@@ -45,17 +46,7 @@ import { checkSomeFit, sweepRows } from "./sweep.ts";
 const MODES = [
   "largest",
   "codes",
-  "distill",
-  "teacherHidden",
-  "teacherLearns",
-  "teacherList",
-  "beta",
-  "temperature",
-  "distillWeight",
-  "ceWeight",
-  "fusion",
-  "expertHidden",
-  "baseHidden",
+  ...HEADS_MODES,
   "ranks",
   "links",
   "sweep",

@@ -76,5 +76,22 @@ export const modesShape = {
   timeline: z.string().optional().describe("draw the plan's buffers over its steps, as SVG"),
 };
 
+/** Settings of a teacher, which mean something beside `distill` alone. */
+export const TEACHER_MODES = [
+  "teacherHidden",
+  "teacherLearns",
+  "teacherList",
+  "beta",
+  "temperature",
+  "distillWeight",
+  "ceWeight",
+] as const;
+
+/** Settings of an expert and its base, which mean something beside `fusion` alone. */
+export const EXPERT_MODES = ["expertHidden", "baseHidden"] as const;
+
+/** What says that there are other heads beside the problem's, or a list in place of one. */
+export const HEADS_MODES = ["distill", ...TEACHER_MODES, "fusion", ...EXPERT_MODES] as const;
+
 /** The settings, checked. */
 export type Modes = z.output<z.ZodObject<typeof modesShape>>;

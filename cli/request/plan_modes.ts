@@ -11,7 +11,7 @@ import { issueText } from "../../planner/issues.ts";
 import { headOf, type HeadsProblemInput, type Problem } from "../../planner/problem.ts";
 import { problemSchema } from "../../planner/problem_schema.ts";
 import { UsageError } from "../exit.ts";
-import type { Modes } from "./modes_shape.ts";
+import { EXPERT_MODES, type Modes, TEACHER_MODES } from "./modes_shape.ts";
 import { PEERS_OF_ONE_DEVICE } from "../report/sweep.ts";
 import { flagName, parallelismOf, type ParallelSettings, parallelShape } from "./request.ts";
 
@@ -63,17 +63,6 @@ export function checkAdapter(
   return withAdapter(problem, adapterRank);
 }
 
-/** Settings of a teacher, which mean something beside `--distill` alone. */
-const OF_TEACHERS = [
-  "teacherHidden",
-  "teacherList",
-  "teacherLearns",
-  "beta",
-  "temperature",
-  "distillWeight",
-  "ceWeight",
-] as const;
-
 /**
  * Returns the problem with the teacher that is asked for: of as many ids as the student, and
  * stored as it is.
@@ -84,7 +73,7 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
   const { distill, teacherHidden, teacherLearns, distillWeight: weight, ...of } = modes;
   const { teacherList: listed, beta, temperature, ceWeight } = of;
   if (distill === undefined) {
-    const idle = OF_TEACHERS.find((name) => modes[name] !== undefined);
+    const idle = TEACHER_MODES.find((name) => modes[name] !== undefined);
     if (idle === undefined) return problem;
     throw new UsageError(
       `${flagName(idle)} ${modes[idle]}: is of a teacher: add --distill, or leave it out`,
@@ -132,9 +121,7 @@ export function checkDistill(problem: Problem, modes: Modes): Problem {
 export function checkFusion(problem: Problem, modes: Modes): Problem {
   const { fusion, expertHidden, baseHidden = expertHidden } = modes;
   if (!fusion) {
-    const idle = (["expertHidden", "baseHidden"] as const).find((name) =>
-      modes[name] !== undefined
-    );
+    const idle = EXPERT_MODES.find((name) => modes[name] !== undefined);
     if (idle === undefined) return problem;
     throw new UsageError(
       `${flagName(idle)} ${modes[idle]}: is of heads that are fused: add --fusion, or leave it out`,
