@@ -5,6 +5,7 @@
  */
 import { requestOf } from "../../cli/request/flags.ts";
 import { readDeviceFile } from "../../cli/files/device_file.ts";
+import { openAdapter, withAdapterOf } from "../../fixtures/files/adapter_file.ts";
 import { openCase } from "../../fixtures/files/case.ts";
 import { openCheckpoint } from "../../fixtures/files/checkpoint.ts";
 import { writeCheckpoint } from "../../fixtures/files/checkpoint_writer.ts";
@@ -68,6 +69,24 @@ const CONFIGS = [
   { vocab_size: 12, hidden_size: 4, tie_word_embeddings: true, lm_head_bias: true, id2label: {} },
 ];
 
+/** PEFT's folder of an adapter. */
+const ADAPTER = "adapter/adapter_model.safetensors";
+const ADAPTER_CONFIG = "adapter/adapter_config.json";
+
+/** Configurations of adapters that the matrices beside them are of. */
+const ADAPTERS = [
+  { peft_type: "LORA", r: 2, lora_alpha: 16, use_rslora: true, target_modules: ["lm_head"] },
+  {
+    peft_type: "LORA",
+    r: 8,
+    lora_alpha: 4.5,
+    rank_pattern: { "model.lm_head": 2 },
+    alpha_pattern: { lm_head: 32 },
+    use_dora: false,
+    lora_bias: null,
+  },
+];
+
 function npy(descr: string, shape: string, bytes: number, version = 1): Uint8Array {
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }`;
   const before = version === 1 ? 10 : 12;
@@ -114,6 +133,18 @@ export async function openReaders(folder: string): Promise<Reader[]> {
     codebook: { dtype: "F32", shape: [3, 4], bytes: new Uint8Array(48) },
     codes: { dtype: "I64", shape: [5], bytes: new Uint8Array(40) },
   });
+  const matrix = (rows: number, columns: number) => ({
+    dtype: "F32" as const,
+    shape: [rows, columns],
+    bytes: new Uint8Array(4 * rows * columns).fill(60),
+  });
+  await Deno.mkdir(`${folder}/adapter`);
+  await writeSafetensors(`${folder}/${ADAPTER}`, {
+    "base_model.model.lm_head.lora_A.weight": matrix(2, 4),
+    "base_model.model.lm_head.lora_B.weight": matrix(12, 2),
+  });
+  await Deno.writeTextFile(`${folder}/${ADAPTER_CONFIG}`, JSON.stringify(ADAPTERS[0]));
+  const inAdapter = { read: (folder: string) => adapted(folder) };
   const index = "model/model.safetensors.index.json";
   const inModel = { read: (folder: string) => openWhole(`${folder}/model`) };
   return [
@@ -148,6 +179,20 @@ export async function openReaders(folder: string): Promise<Reader[]> {
       seeds: [good("codebook.safetensors")],
       read: async (folder) =>
         await readAll((await openCodebook(`${folder}/codebook.safetensors`)).rows),
+    },
+    {
+      name: "safetensors, an adapter",
+      kind: "safetensors",
+      file: ADAPTER,
+      seeds: [good(ADAPTER)],
+      ...inAdapter,
+    },
+    {
+      name: "adapter_config.json",
+      kind: "text",
+      file: ADAPTER_CONFIG,
+      seeds: ADAPTERS.map((config) => encode(JSON.stringify(config))),
+      ...inAdapter,
     },
     { name: "index of shards", kind: "text", file: index, seeds: [good(index)], ...inModel },
     {
@@ -205,4 +250,10 @@ async function openWhole(folder: string): Promise<unknown> {
   const { tensors } = await openCheckpoint(folder);
   await readAll(tensors.hidden);
   return await readAll(tensors.weight);
+}
+
+/** Puts an adapter on the head that it is of. */
+async function adapted(folder: string): Promise<unknown> {
+  const adapter = await openAdapter(`${folder}/adapter`);
+  return await withAdapterOf(adapter, await openCheckpoint(`${folder}/single`));
 }
