@@ -47,10 +47,10 @@ Deno.test(
 
 /** Bytes of the installed package: its code, its types, its source map and all of its files. */
 const AT_MOST = {
-  "lce.js": 265_000,
+  "lce.js": 268_000,
   "lce.d.ts": 95_000,
   "lce.js.map": 75_000,
-  unpacked: 435_000,
+  unpacked: 438_000,
   packed: 140_000,
 };
 
