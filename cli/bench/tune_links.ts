@@ -6,6 +6,7 @@
  */
 import type { Crew } from "../../fixtures/verify/verify_ranks.ts";
 import { type Bytes, type Exchange, expectedTraffic } from "../../kernels/ranks/exchange.ts";
+import { withErrorScopes } from "../../kernels/run/errors.ts";
 import { readParts } from "../../kernels/run/readback.ts";
 import { BufferUsage } from "../../kernels/run/provider.ts";
 import {
@@ -147,26 +148,39 @@ function bytesOf(value: number, ranks: number): Bytes {
   return new Uint8Array(new Float32Array(ranks).fill(value).buffer);
 }
 
-/** Times a tensor on its way to the host and back, by half of both. */
-async function timeStaging(device: GPUDevice, { sizes, repeats }: LinkEffort) {
-  const staged: { bytes: number; seconds: number }[] = [];
-  for (const size of sizes) {
-    const bytes = 4 * Math.ceil(size / 4);
-    const { COPY_SRC, COPY_DST, STORAGE } = BufferUsage;
-    const buffer = device.createBuffer({ size: bytes, usage: COPY_SRC | COPY_DST | STORAGE });
-    const seconds: number[] = [];
-    for (let time = 0; time <= repeats; time++) {
-      seconds.push(
-        await timed(async () => {
-          const read = await readParts(device, [{ buffer, bytes }], "what is timed");
-          device.queue.writeBuffer(buffer, 0, read);
-        }),
-      );
+/**
+ * Times tensors of some sizes on their way to the host and back, by half of both.
+ *
+ * @throws {OutOfMemoryError} when memory runs out.
+ * @throws {GpuError} when the device reports an error or is lost.
+ */
+export function timeStaging(
+  device: GPUDevice,
+  { sizes, repeats }: LinkEffort,
+): Promise<LinkTuning["staged"]> {
+  const { COPY_SRC, COPY_DST, STORAGE } = BufferUsage;
+  return withErrorScopes(device, async () => {
+    const staged: { bytes: number; seconds: number }[] = [];
+    for (const size of sizes) {
+      const bytes = 4 * Math.ceil(size / 4);
+      const buffer = device.createBuffer({ size: bytes, usage: COPY_SRC | COPY_DST | STORAGE });
+      const seconds: number[] = [];
+      try {
+        for (let time = 0; time <= repeats; time++) {
+          seconds.push(
+            await timed(async () => {
+              const read = await readParts(device, [{ buffer, bytes }], "tensors");
+              device.queue.writeBuffer(buffer, 0, read);
+            }),
+          );
+        }
+      } finally {
+        buffer.destroy();
+      }
+      staged.push({ bytes, seconds: median(seconds.slice(1)) / 2 });
     }
-    buffer.destroy();
-    staged.push({ bytes, seconds: median(seconds.slice(1)) / 2 });
-  }
-  return staged;
+    return staged;
+  });
 }
 
 async function timed(work: () => Promise<unknown>): Promise<number> {
