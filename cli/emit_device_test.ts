@@ -95,6 +95,8 @@ for (
     ["--pass", "train", "--distill", "forward-kl", "--teacher-list", "5", "--ce-weight", "0.5"],
     ["--pass", "train", "--codes", "40"],
     ["--pass", "train", "--adapter-rank", "3"],
+    ["--pass", "train", "--sub-tokens", "4"],
+    ["--pass", "train", "--sampled-tokens", "9"],
   ]
 ) {
   Deno.test(`a run rebuilt from what lce emit wrote agrees: ${flags.join(" ")}`, async () => {
@@ -119,7 +121,15 @@ for (
         teacherIds: Int32Array.from(places, (index) => (37 * index + index % 3) % 301),
         teacherLogprobs: Float32Array.from(places, (index) => -1 - index % listed),
       };
-      const fixture = listed ? { ...made, tensors: { ...made.tensors, ...lists } } : made;
+      // One token in three counts, thrice: at most seven of a sample of nine.
+      const tokenWeights = Float32Array.from({ length: tokens }, (_, at) => at % 3 === 0 ? 3 : 0);
+      const direction = Float32Array.from({ length: 5 }, (_, at) => (at - 1.5) / Math.sqrt(11.25));
+      const given = {
+        ...(listed ? lists : {}),
+        ...(made.problem.sampledTokens ? { tokenWeights } : {}),
+        ...(made.problem.subTokens ? { direction } : {}),
+      };
+      const fixture = { ...made, tensors: { ...made.tensors, ...given } };
       const outputs = await run(device, manifest, kernels, uploads(fixture));
       const { ok, checks } = await checkAgreement(
         fixture,
