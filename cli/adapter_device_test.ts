@@ -137,6 +137,7 @@ const BAD: readonly [string, Readonly<Record<string, unknown>>, RegExp][] = [
   ["is no LoRA", { ...CONFIG, peft_type: "IA3" }, /peft_type IA3: only an adapter/],
   ["says another rank", { ...CONFIG, r: 4 }, /has 3 rows, but .* says rank 4/],
   ["says no rank", { ...CONFIG, r: "x" }, /adapter_config\.json: r /],
+  ["is scaled beyond f32", { ...CONFIG, lora_alpha: 1e300 }, /lora_alpha.* more than f32 holds/],
 ];
 for (const [what, config, message] of BAD) {
   Deno.test(`an adapter that ${what} is refused with exit code 4`, () =>
