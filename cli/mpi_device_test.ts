@@ -15,6 +15,7 @@ const MAIN = new URL("./main.ts", import.meta.url).pathname;
 const ORACLE = new URL("../fixtures/oracle/", import.meta.url).pathname;
 
 const CASES = new URL("./testing_mpi.ts", import.meta.url).pathname;
+const FAULTY = new URL("./testing_faulty_rank.ts", import.meta.url).pathname;
 const DENO = [Deno.execPath(), "run", "--quiet", "--allow-all"];
 
 /** Whether mpirun is there. */
@@ -41,6 +42,8 @@ interface Ranks {
   readonly ranks: number;
   readonly command?: string;
   readonly args: readonly string[];
+  /** Which mapping fails of a rank's device, from 1, if one does. */
+  readonly failing?: number;
   readonly env?: Readonly<Record<string, string>>;
   /** A folder in which each rank leaves something by its own number, and what it leaves. */
   readonly leaves?: { readonly folder: string; readonly what: keyof typeof LEFT };
@@ -56,11 +59,14 @@ const LEFT = {
 
 /** Starts ranks; several sets of them may differ. */
 function start(sets: readonly Ranks[], flags: readonly string[] = []): Deno.ChildProcess {
-  const programs = sets.flatMap(({ ranks, command = "run", args, env = {}, leaves }, index) => [
+  const programs = sets.flatMap((
+    { ranks, command = "run", args, failing, env = {}, leaves },
+    index,
+  ) => [
     ...(index > 0 ? [":"] : []),
     ...["-n", `${ranks}`, "env", ...Object.entries(env).map(([name, value]) => `${name}=${value}`)],
     ...(leaves ? ["sh", "-c", LEFT[leaves.what], leaves.folder] : []),
-    ...[...DENO, MAIN, command, "--mpi", ...args],
+    ...[...DENO, ...(failing ? [FAULTY, `${failing}`] : [MAIN]), command, "--mpi", ...args],
   ]);
   return mpirun([...flags, ...programs]);
 }
@@ -349,6 +355,20 @@ mpiTest(
       const planned = JSON.parse(new TextDecoder().decode(plan.stdout));
       assert.deepEqual(planned.links, rates);
       assert(planned.collectives[0].estimatedMs > 0);
+    });
+  },
+);
+
+mpiTest(
+  "a rank whose device fails while links are timed ends all, and nothing is kept",
+  async () => {
+    await withFolder(async (folder) => {
+      const each = { ranks: 1, command: "tune", args: ["--quick"], env: { LCE_CACHE: folder } };
+      const { code, out, err } = await said(start([each, { ...each, failing: 2 }]));
+      assert.equal(code, EXIT.device, err);
+      assert.match(err, /lce: rank 1: The device did not hand tensors over/);
+      assert.equal(out, "");
+      assert.deepEqual([...Deno.readDirSync(folder)], []);
     });
   },
 );

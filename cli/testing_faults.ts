@@ -429,9 +429,8 @@ ${tableOf("bench")}
 \`lce tune\` keeps rates where every tile was measured, or does not compile, which it says: a device
 that fails under one tile would make another the fastest. \`cli/every_fault_test.ts\` makes every
 fault under both too, at the first call, the second, the fourth and so on; \`cli/bench/faults_test.ts\`
-at every call of what they time, the copies between device and host of \`lce tune --mpi\` among it. Its
-ranks are processes, before whose devices no test can put one that fails: what becomes of the others
-when a rank ends is shown by \`cli/mpi_device_test.ts\`.
+at every call of what they time, the copies between device and host of \`lce tune --mpi\` among it.
+\`cli/mpi_device_test.ts\` lets one of two ranks' devices fail: all end, and nothing is kept.
 
 ${tableOf("tune")}
 `;
