@@ -410,4 +410,12 @@ export const GENERATORS: readonly Mutant[] = [
     why: "ids would be listed of tokens that do not count",
     killers: [LONG_LISTS],
   },
+  {
+    name: "a long list goes on behind the last id",
+    file: "kernels/wgsl/top_list.ts",
+    find: "`if (id < ${vocab}u && comes_before(logit, id, last, last_id))`",
+    replace: "`if (comes_before(logit, id, last, last_id))`",
+    why: "ids would be listed that the vocabulary does not have",
+    killers: [LONG_LISTS],
+  },
 ];
