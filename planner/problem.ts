@@ -19,8 +19,8 @@ export const PASSES = ["forward", "train"] as const;
 /** Statistics of a row of logits that are kept only when asked for. */
 export const EXTRA_STATISTICS = ["entropy", "predicted", "collision"] as const;
 /**
- * The longest list of most likely ids: an invocation keeps one for each of its rows in registers,
- * eight rows' are then 128 words, and a driver that compiles them takes minutes for twice that.
+ * The longest list of most likely ids. Long ones are held in workgroup memory and gone through for
+ * each logit that may belong there: time grows with the square of this (`docs/heads.md`).
  */
 export const MAX_TOP_K = 128;
 /** Gradients that a training pass can produce. */
