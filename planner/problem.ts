@@ -20,7 +20,7 @@ export const PASSES = ["forward", "train"] as const;
 export const EXTRA_STATISTICS = ["entropy", "predicted", "collision"] as const;
 /**
  * The longest list of most likely ids. Long ones are held in workgroup memory and gone through for
- * each logit that may belong there: time grows with the square of this (`docs/heads.md`).
+ * each logit that gets into them, of which there are the more the longer they are (`docs/heads.md`).
  */
 export const MAX_TOP_K = 128;
 /** Gradients that a training pass can produce. */

@@ -92,12 +92,14 @@ export function topList(context: KernelContext): string {
         `if (lane == 0u) { found = atomicLoad(&candidates); }`,
         `let more = workgroupUniformLoad(&found);`,
         block([
-          `// Each takes the place after all that come before it, if there is such a place.`,
+          `// Each takes the place after all that come before it, if there is such a place: those of`,
+          `// the list come after one another already, and what is new before some of them.`,
           block([
-            `var place = 0u;`,
+            `let listed = at < ${topK}u;`,
+            `var place = select(0u, at, listed);`,
             block([
               `place += select(0u, 1u, comes_before(held[other], held_ids[other], held[at], held_ids[at]));`,
-            ], `for (var other = 0u; other < ${topK}u + more; other++)`),
+            ], `for (var other = select(0u, ${topK}u, listed); other < ${topK}u + more; other++)`),
             block([
               `sorted[place] = held[at];`,
               `sorted_ids[place] = held_ids[at];`,
