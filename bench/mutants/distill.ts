@@ -232,4 +232,13 @@ export const DISTILLATIONS: readonly Mutant[] = [
     why: "a caller's buffers hold an earlier step's",
     killers: [DISTILL],
   },
+  {
+    name: "a teacher's sums in parts have room for as many as its student's",
+    file: "planner/schedule/backward.ts",
+    find: "return Math.max(...sums);",
+    replace: "return sums[0]!;",
+    why:
+      "those of a wider teacher do not fit: a device leaves out what lies beyond, and says nothing",
+    killers: [DISTILL],
+  },
 ];

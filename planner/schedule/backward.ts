@@ -286,6 +286,19 @@ function spanOf({ shape, cuts, products, workspace }: ScheduleDraft, hidden: num
   return products.fittingSpan(product, workspace.limits);
 }
 
+/** Returns the most sums over parts of a window that any head's hidden gradient has: heads have them in turn. */
+function mostPartSums(draft: ScheduleDraft): number {
+  const { cuts, problem, workspace } = draft;
+  const sums = workspace.heads
+    .filter(({ head }) => wantedGradients(problem, head).has("hidden"))
+    .map(({ head }) => {
+      const hidden = trainedColumns(head);
+      const parts = Math.ceil(cuts.windows[0]!.count / spanOf(draft, hidden));
+      return parts === 1 ? 0 : parts * cuts.blocks[0]!.count * hidden;
+    });
+  return Math.max(...sums);
+}
+
 /**
  * The gradient of a block's hidden states from one window. The result is small
  * and the sum long: where its tiles leave the device idle, the window is cut into
@@ -299,7 +312,7 @@ function hiddenGradient(
   gradient: LogitMatrix,
   at: Region,
 ): void {
-  const { workspace, cuts, products } = draft;
+  const { workspace, products } = draft;
   const hidden = trainedColumns(head.head);
   const span = spanOf(draft, hidden);
   const parts = Math.ceil(window.count / span);
@@ -324,9 +337,8 @@ function hiddenGradient(
     draft.dispatch("hidden-gradient", grid, [...bindings, result], at, { ...work, ...head.of });
     return;
   }
-  const sums = Math.ceil(cuts.windows[0]!.count / span) * cuts.blocks[0]!.count * hidden;
   const partSums = (access: Binding["access"]) =>
-    workspace.bind("hidden_parts", access, sums).map((binding) => ({
+    workspace.bind("hidden_parts", access, mostPartSums(draft)).map((binding) => ({
       ...binding,
       reached: parts * block.count * hidden * bytesPerElement(ACCUMULATED),
     }));
