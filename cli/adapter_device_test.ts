@@ -149,6 +149,12 @@ for (const [what, config, message] of BAD) {
     }));
 }
 
+Deno.test("an adapter that is not there is named as it was given", async () => {
+  const { code, err } = await lce("run", "--adapter", "no/where.safetensors");
+  assert.equal(code, EXIT.input, err);
+  assert.equal(err, "lce: no/where.safetensors does not exist\n");
+});
+
 Deno.test("an adapter of another head, and one of other layers alone, are refused", () =>
   withFolder(async (folder) => {
     await adapterFolder(`${folder}/adapter`, CONFIG, 2);

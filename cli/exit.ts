@@ -53,7 +53,8 @@ export class UsageError extends Error {
 /** How to get a device, for those who have none. */
 const DEVICE_HINT =
   `On Linux without a GPU, scripts/setup.sh installs a software device (Mesa's lavapipe); Dawn
-takes the one that scripts/setup.sh --swiftshader brings, or a newer Mesa.
+takes the one that scripts/setup.sh --swiftshader brings, where VK_DRIVER_FILES is
+~/.cache/lce/swiftshader/vk_swiftshader_icd.json, or a newer Mesa.
 "lce plan" needs no device at all.`;
 
 /** How to ask for less. */

@@ -42,7 +42,7 @@ Deno.test("lists of fused heads are another run, at the strengths that a search 
     for (
       const [flags, message] of [
         [["--top-k", "2", "--output", csv, "--force"], /are another run, at its strengths/],
-        [["--pass", "train"], /it has no gradients/],
+        [["--pass", "train"], /it has no gradients, so the pass must be forward/],
         [["--tensor-parallel", "2"], /large, expert, base over ranks: these agree on/],
       ] as const
     ) {

@@ -31,6 +31,17 @@ Deno.test("fixture make takes a new or an empty folder, and one with files only 
     assert.equal(file.code, EXIT.input);
   }));
 
+Deno.test("fixture make makes no folder that is named like a file", () =>
+  withFolder(async (folder) => {
+    for (const force of [[], ["--force"]]) {
+      const path = `${folder}/p.safetensors`;
+      const { code, err } = await lce("fixture", "make", path, ...MAKE, ...force);
+      assert.equal(code, EXIT.usage, err);
+      assert.match(err, /p\.safetensors: .* a folder.*without \.safetensors.*--distill/);
+    }
+    assert.deepEqual(namesIn(folder), []);
+  }));
+
 Deno.test("fixture make refuses what memory cannot hold before it makes anything", () =>
   withFolder(async (folder) => {
     const huge = ["--tokens", "100000000", "--hidden", "100000"];

@@ -172,6 +172,14 @@ Deno.test("lce plan --scaling simulates more and more ranks, and says where traf
   });
 });
 
+Deno.test("a picture of times that were not measured is refused before all ranks are planned", async () => {
+  const args = ["--ranks", "1k", "--scaling", "strong", "--svg", "x.svg"];
+  const { code, err, progress } = await lce("plan", ...JOB, ...args);
+  assert.equal(code, EXIT.usage);
+  assert.match(err, /no times to draw.*--links auto/);
+  assert.deepEqual(progress, ["1 of 1024 ranks", "2 of 1024 ranks"]);
+});
+
 Deno.test("what is of ranks and contradicts itself exits with 2, a bad file of links with 4", async () => {
   const fails = async (flags: string, expected: number, message: RegExp) => {
     const { code, err } = await lce("plan", ...JOB, ...flags.split(" "));

@@ -187,7 +187,9 @@ Deno.test("without an adapter lce run exits with 3 and says how to get one", asy
     env: { VK_DRIVER_FILES: nowhere, VK_ICD_FILENAMES: nowhere, DENO_WEBGPU_BACKEND: "vulkan" },
   }).output();
   assert.equal(code, EXIT.device);
-  assert.match(new TextDecoder().decode(stderr), /No WebGPU adapter[\s\S]*scripts\/setup.sh/);
+  const text = new TextDecoder().decode(stderr);
+  assert.match(text, /No WebGPU adapter[\s\S]*scripts\/setup.sh/);
+  assert.match(text, /VK_DRIVER_FILES is\n~\/\.cache\/lce\/swiftshader\/vk_swiftshader_icd\.json/);
 });
 
 Deno.test("lce run --tensor-parallel runs every rank, and verifies memory and traffic", async () => {

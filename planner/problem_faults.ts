@@ -123,7 +123,9 @@ function* fusionFaults({ heads, fusion, ...task }: Problem): Generator<Fault> {
   if (heads.length !== 3) {
     yield fault(`needs three heads, large, expert and base, and there are ${heads.length}`);
   }
-  if (task.pass === "train") yield fault("is for generation: it has no gradients");
+  if (task.pass === "train") {
+    yield fault("is for generation: it has no gradients, so the pass must be forward");
+  }
   if (task.objective !== "cross-entropy") {
     yield fault(`has the cross-entropy of what is fused alone, not ${task.objective}`);
   }

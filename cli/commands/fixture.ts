@@ -232,6 +232,11 @@ async function makeCheckpoint(
   },
   output: Output,
 ): Promise<void> {
+  if (/\.safetensors$/i.test(folder)) {
+    throw new UsageError(
+      `${folder}: a checkpoint is a folder: name it without .safetensors, or make a file of several heads by --distill or --fusion`,
+    );
+  }
   if (batch !== undefined && problem.tokens % batch !== 0) {
     throw new UsageError(
       `--batch ${batch}: ${problem.tokens} tokens do not divide into ${batch} sequences`,

@@ -71,7 +71,7 @@ Examples:
   $ lce plan --vocab 32000 --hidden 5120 --tokens 256 --fusion --expert-hidden 2048
   $ lce plan --vocab 256000 --hidden 4096 --pass train --tensor-parallel 8 --sequence-parallel
   $ lce plan --vocab 256000 --hidden 4096 --pass train --ranks 64 --explain
-  $ lce plan --model gemma-2-2b --device auto --ranks 4k --scaling strong --svg scaling.svg
+  $ lce plan --model gemma-2-2b --device auto --ranks 4k --links auto --scaling strong --svg scaling.svg
   $ lce plan --config plan.yaml --budget 8GiB --json > before.json
   $ lce plan --config plan.yaml --budget 8GiB --against before.json --fail-over 10%
   $ lce plan --model gemma-2-2b --sweep tokens=1k..64k --svg memory.svg

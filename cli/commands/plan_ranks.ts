@@ -74,23 +74,24 @@ export async function answerScaling(
   for (const point of scale(problem, device, { scaling, most: ranks }, options, links)) {
     output.progress(`${point.ranks} of ${ranks} ranks`);
     points.push(point);
+    // Known of the first ranks already, and all of them may take half a minute.
+    if (svg !== undefined) checkTimes(svg, point, device);
   }
   if (points.every(({ best }) => !best)) throw new DoesNotFitError(points.at(-1)!.reason!);
   const report = { problem, device, links, scaling, points };
-  if (svg !== undefined) {
-    if (!isMeasured(points)) {
-      throw new UsageError(
-        `--svg ${svg}: there are no times to draw, as ${
-          device.rates
-            ? "links were not measured: --links"
-            : "the device was not measured: --device"
-        } auto takes what lce tune${device.rates ? " --mpi" : ""} found here`,
-      );
-    }
-    await savePicture("--svg", svg, scalingChart(report), { force, output });
-  }
+  if (svg !== undefined) await savePicture("--svg", svg, scalingChart(report), { force, output });
   return {
     json: () => scalingJson(report),
     text: () => scalingText(report, { width: output.width }),
   };
+}
+
+/** Refuses a picture of times that are not known. @throws {UsageError} */
+function checkTimes(svg: string, point: ScalingPoint, device: DeviceProfile): void {
+  if (isMeasured([point])) return;
+  throw new UsageError(
+    `--svg ${svg}: there are no times to draw, as ${
+      device.rates ? "links were not measured: --links" : "the device was not measured: --device"
+    } auto takes what lce tune${device.rates ? " --mpi" : ""} found here`,
+  );
 }

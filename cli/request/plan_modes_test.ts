@@ -379,7 +379,7 @@ Deno.test("--fusion plans a large model's head, an expert's and its base's, and 
     [[...flags, "--fusion"], /--fusion: needs --expert-hidden/],
     [[...flags, "--base-hidden", "8"], /--base-hidden 8: is of heads that are fused: add --fusion/],
     [[...fused, "--codes", "64"], /--fusion and --codes cannot be given together/],
-    [[...fused, "--pass", "train"], /it has no gradients/],
+    [[...fused, "--pass", "train"], /it has no gradients, so the pass must be forward/],
     [[...fused, "--tensor-parallel", "2"], /large, expert, base over ranks: these agree on/],
   ];
   for (const [args, message] of refused) {
