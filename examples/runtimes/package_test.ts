@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { brotliCompressSync } from "node:zlib";
 import ts from "typescript";
 import { examples, exists, find, install, ROOT, run } from "./testing_install.ts";
 import { userCache } from "../../cli/files/cache.ts";
@@ -45,9 +46,10 @@ Deno.test(
   },
 );
 
-/** Bytes of the installed package: its code, its types, its source map and all of its files. */
+/** Bytes of the installed package: its code, as it is and by brotli, its types, its source map and all of its files. */
 const AT_MOST = {
   "lce.js": 268_000,
+  brotli: 82_000,
   "lce.d.ts": 95_000,
   "lce.js.map": 75_000,
   unpacked: 438_000,
@@ -67,8 +69,9 @@ Deno.test(
       files.map((name) => [name, Deno.statSync(join(folder, name)).size]),
     );
     const unpacked = Object.values(bytes).reduce((sum, of) => sum + of, 0);
+    const brotli = brotliCompressSync(await Deno.readFile(join(folder, "lce.js"))).length;
     for (const [what, most] of Object.entries(AT_MOST)) {
-      const is: number | undefined = { ...bytes, unpacked, packed: size }[what];
+      const is: number | undefined = { ...bytes, brotli, unpacked, packed: size }[what];
       assert(is !== undefined && is <= most, `${what}: ${is} of at most ${most} bytes`);
     }
   },
