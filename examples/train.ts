@@ -12,11 +12,16 @@ import { gpuLayer, referenceLayer, train } from "./language_model.ts";
 import { encodeWords } from "./words.ts";
 import { mobyDickWords } from "./npm_data.ts";
 
+const steps = Number(Deno.args[0] ?? 300);
+if (!(Number.isInteger(steps) && steps > 0)) {
+  console.error("usage: deno task example:train [STEPS]");
+  Deno.exit(2);
+}
 const options = {
   vocab: 2000,
   hidden: 32,
   tokens: 128,
-  steps: Number(Deno.args[0] ?? 300),
+  steps,
   learningRate: 4,
 };
 const text = encodeWords(await mobyDickWords(), options.vocab);

@@ -14,6 +14,10 @@ import { formatBatches, largestBatches } from "./batches.ts";
 import { fit, Transformer } from "./model.ts";
 
 const [steps = 100, mebibytes = 64] = Deno.args.map(Number);
+if (!(Number.isInteger(steps) && steps > 0 && mebibytes > 0)) {
+  console.error("usage: deno task example:transformer [STEPS [MEBIBYTES]]");
+  Deno.exit(2);
+}
 const sizes = { vocab: 8000, hidden: 64, layers: 2, heads: 2, context: 32, batch: 16 };
 const text = Uint32Array.from(encodeWords(await mobyDickWords(), sizes.vocab));
 const { device, profile } = await openDevice();
