@@ -8,7 +8,7 @@ import { Journal, journalPath } from "../../fixtures/files/journal.ts";
 import type { Fixture } from "../../fixtures/fixture.ts";
 import type { RoundJournal, Rounds } from "../../fixtures/verify/rounds.ts";
 import { identityOf } from "../../fixtures/verify/run_identity.ts";
-import { tensorBytes } from "../../planner/schedule/host_memory.ts";
+import { broughtBack, tensorBytes } from "../../planner/schedule/host_memory.ts";
 import type { Plan } from "../../planner/plan.ts";
 import { UsageError } from "../exit.ts";
 
@@ -45,16 +45,12 @@ export class RunJournal {
         `--resume: ${this.fixture.name} is not read from files, so nobody can say that it is the same`,
       );
     }
-    const { steps } = plan.schedule;
-    const results = new Set(
-      steps.flatMap((step) => step.kind === "readback" ? [step.tensor] : []),
-    );
     this.#journal = await Journal.open(
       journalPath(this.output),
       {
         identity: { "version of lce": manifest.version, ...identity },
         tensors: Object.fromEntries(
-          [...results].map((name) => [name, tensorBytes(plan.schedule, name)]),
+          [...broughtBack(plan.schedule)].map((name) => [name, tensorBytes(plan.schedule, name)]),
         ),
         rounds: count,
       },

@@ -5,7 +5,7 @@
  * @module
  */
 import { GpuError } from "../run/errors.ts";
-import { endsOf, idleTime, milliseconds, ticksOf } from "./timing.ts";
+import { endsOf, idleTime, millisecondsOf } from "./timing.ts";
 import { Warmth } from "./warmth.ts";
 import type { Recorded } from "./work.ts";
 
@@ -77,19 +77,14 @@ export class Stopwatch {
   /** Returns the seconds of so many in a row. */
   async seconds(record: Recorded, times: number): Promise<number> {
     const { device } = this;
-    const commands = device.createCommandEncoder();
-    const submit = () => device.queue.submit([commands.finish()]);
-    const inTicks = async () => {
-      const [begun, ended] = await ticksOf(device, 2, (set) => {
-        record(commands, times, set);
-        return { commands: () => commands, submit };
-      });
-      return { milliseconds: milliseconds(begun!, ended!) };
-    };
+    const inTicks = async () => ({
+      milliseconds: await millisecondsOf(device, (commands, set) => record(commands, times, set)),
+    });
     const byWall = async () => {
+      const commands = device.createCommandEncoder();
       record(commands, times);
       const begun = performance.now();
-      submit();
+      device.queue.submit([commands.finish()]);
       await device.queue.onSubmittedWorkDone();
       return { milliseconds: Math.max(0, performance.now() - begun - this.idleMilliseconds) };
     };

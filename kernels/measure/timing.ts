@@ -114,7 +114,7 @@ async function runTimed(
  *
  * @param play records the work, and returns the commands that it is in, to go on with.
  */
-export async function ticksOf(
+async function ticksOf(
   device: GPUDevice,
   queries: number,
   play: (set: GPUQuerySet) => Pick<Encoder, "commands" | "submit">,
@@ -140,6 +140,20 @@ export async function ticksOf(
     for (const buffer of buffers) buffer.destroy();
     set.destroy();
   }
+}
+
+/** Returns the milliseconds of some work in commands of its own, which writes to a set of two queries. */
+export async function millisecondsOf(
+  device: GPUDevice,
+  record: (commands: GPUCommandEncoder, set: GPUQuerySet) => void,
+): Promise<number> {
+  const [from, to] = await ticksOf(device, 2, (set) => {
+    const commands = device.createCommandEncoder();
+    record(commands, set);
+    const submit = () => device.queue.submit([commands.finish()]);
+    return { commands: () => commands, submit };
+  });
+  return milliseconds(from!, to!);
 }
 
 async function byWallClock(

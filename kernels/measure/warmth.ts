@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { milliseconds, ticksOf } from "./timing.ts";
+import { millisecondsOf } from "./timing.ts";
 import { ARITHMETIC, withData, workOf } from "./work.ts";
 
 /** Milliseconds of work after which the clock is up. */
@@ -56,13 +56,7 @@ export class Warmth {
     await withData(device, async (data) => {
       const work = await workOf(device, ARITHMETIC, data, GROUPS);
       if (this.#repeats === undefined) {
-        const [from, to] = await ticksOf(device, 2, (set) => {
-          const commands = device.createCommandEncoder();
-          work(commands, 1, set);
-          const submit = () => device.queue.submit([commands.finish()]);
-          return { commands: () => commands, submit };
-        });
-        const one = milliseconds(from!, to!);
+        const one = await millisecondsOf(device, (commands, set) => work(commands, 1, set));
         this.#repeats = Math.min(MOST, Math.ceil(RISE_MS / Math.max(one, RISE_MS / MOST)));
       }
       const commands = device.createCommandEncoder();

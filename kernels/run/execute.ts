@@ -8,6 +8,7 @@ import { grouped } from "../../planner/grouped.ts";
 import { HostAccount } from "../../host/account.ts";
 import { arraySink, type TensorSink } from "../../host/sink.ts";
 import {
+  broughtBack,
   paddingOf,
   type Piece,
   piecesOf,
@@ -235,10 +236,7 @@ class OutputSinks {
 
   /** Writes the zeros of results that no buffer held. */
   async pad(): Promise<void> {
-    const results = this.schedule.steps.flatMap((step) =>
-      step.kind === "readback" ? [step.tensor] : []
-    );
-    for (const tensor of new Set(results)) {
+    for (const tensor of broughtBack(this.schedule)) {
       const { start, count } = paddingOf(this.schedule, tensor);
       for (const piece of ranges(count, ZEROS.length)) {
         await this.of(tensor).write(start + piece.start, ZEROS.subarray(0, piece.count));

@@ -115,9 +115,7 @@ export function predictHostMemory(
   const pieces = allPieces(schedule);
   const uploaded = new Set(pieces.map(({ tensor }) => tensor));
   const { count, bytes } = slotsFor(pieces, tensors);
-  const results = new Set(
-    schedule.steps.flatMap((step) => step.kind === "readback" ? [step.tensor] : []),
-  );
+  const results = broughtBack(schedule);
   for (const name of elsewhere) results.delete(name);
   const heldBytes = Object.entries(tensors)
     .reduce((sum, [name, tensor]) => sum + (uploaded.has(name) ? tensor.heldBytes : 0), 0);
@@ -141,6 +139,11 @@ export function planHostMemory(schedule: Schedule): HostMemory | undefined {
     }),
   );
   return predictHostMemory(schedule, held);
+}
+
+/** Returns the names of the tensors that come back to the host. */
+export function broughtBack({ steps }: Schedule): Set<string> {
+  return new Set(steps.flatMap((step) => step.kind === "readback" ? [step.tensor] : []));
 }
 
 /** Returns the bytes of a host tensor: of the buffers that hold it, and of what never leaves the host. */
